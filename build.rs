@@ -1,0 +1,70 @@
+//! Asks the system's C compiler what its headers say, for `src/abi.rs`, and builds the C twins.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The twins are built as strictly as the Rust programs.
+const CFLAGS: [&str; 6] = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror"];
+
+fn main() {
+    println!("cargo::rerun-if-changed=src/abi.c");
+    println!("cargo::rerun-if-changed=src/bin/common.h");
+    println!("cargo::rerun-if-env-changed=CC");
+    println!("cargo::rustc-check-cfg=cfg(abi_probe)");
+    println!("cargo::rustc-link-arg-bins=-Wl,-z,separate-code"); // or `strace -k` cannot walk the stack
+
+    if variable("TARGET") != variable("HOST") {
+        println!(
+            "cargo::warning=cross-compiling: the ABI probe is skipped, and the C twins are not built"
+        );
+        return;
+    }
+
+    let out = PathBuf::from(variable("OUT_DIR"));
+    let probe = out.join("abi");
+    compile(Path::new("src/abi.c"), &probe);
+    let answer = Command::new(&probe).output().expect("the ABI probe runs");
+    assert!(
+        answer.status.success(),
+        "the ABI probe failed: {}",
+        answer.status
+    );
+    fs::write(out.join("abi.rs"), answer.stdout).expect("OUT_DIR is writable");
+    println!("cargo::rustc-cfg=abi_probe");
+
+    let twins = out.join("twins");
+    fs::create_dir_all(&twins).expect("OUT_DIR is writable");
+    for entry in fs::read_dir("src/bin").expect("src/bin is readable") {
+        let source = entry.expect("src/bin is readable").path();
+        if source.extension().is_some_and(|extension| extension == "c") {
+            println!("cargo::rerun-if-changed={}", source.display());
+            compile(
+                &source,
+                &twins.join(source.file_stem().expect("a .c file has a name")),
+            );
+        }
+    }
+    println!("cargo::rustc-env=SOCKSTEP_TWINS={}", twins.display());
+}
+
+/// Compiles one C program, or ends the build with the compiler's own words.
+fn compile(source: &Path, program: &Path) {
+    let cc = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let status = Command::new(&cc)
+        .args(CFLAGS)
+        .arg("-o")
+        .arg(program)
+        .arg(source)
+        .status();
+    match status {
+        Ok(status) if status.success() => {}
+        Ok(_) => panic!("{cc} did not compile {}", source.display()),
+        Err(error) => panic!("{cc}: {error}. On Debian: apt-get install gcc libc6-dev"),
+    }
+}
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"))
+}

@@ -1,0 +1,111 @@
+//! The library's types and constants beside those of this machine's headers, compared while it compiles.
+//!
+//! [`header`] is what `abi.c` printed. A build for another machine cannot run `abi.c`; it goes without this page.
+#![cfg(abi_probe)]
+
+use std::mem::offset_of;
+
+#[allow(
+    non_upper_case_globals,
+    clippy::unreadable_literal,
+    reason = "as C prints them"
+)]
+mod header {
+    include!(concat!(env!("OUT_DIR"), "/abi.rs"));
+}
+
+/// Whether a number, or each number of an array, is signed.
+trait Number {
+    const SIGNED: bool;
+}
+
+macro_rules! numbers {
+    ($($number:ty)*) => { $(impl Number for $number { const SIGNED: bool = <$number>::MIN != 0; })* };
+}
+numbers!(u8 u16 u32 u64 i8 i16 i32 i64 isize);
+
+impl<N: Number, const L: usize> Number for [N; L] {
+    const SIGNED: bool = N::SIGNED;
+}
+
+/// The size of the numbers that a getter reads out of a `T`, and whether they are signed.
+const fn numbers_of<T, N: Number>(_getter: fn(T) -> N) -> (usize, bool) {
+    (size_of::<N>(), N::SIGNED)
+}
+
+macro_rules! same {
+    ($what:expr, $header:expr, $ours:expr, $name:expr) => {
+        assert!(
+            $header == $ours,
+            concat!($name, ": the header has another ", $what)
+        )
+    };
+}
+
+macro_rules! scalar {
+    ($c:ident is $rust:ty, $getter:expr) => {
+        const _: () = {
+            let (size, align, signed) = header::$c;
+            same!("size", size, size_of::<$rust>(), stringify!($c));
+            same!("alignment", align, align_of::<$rust>(), stringify!($c));
+            same!(
+                "sign",
+                signed,
+                numbers_of::<$rust, _>($getter).1,
+                stringify!($c)
+            );
+        };
+    };
+}
+
+macro_rules! structure {
+    ($c:ident { $($field:ident = $getter:expr),* }) => {
+        $(const _: () = {
+            let (offset, size, signed) = header::$c::$field;
+            let (our_size, our_sign) = numbers_of::<crate::$c, _>($getter);
+            same!("offset", offset, offset_of!(crate::$c, $field), concat!(stringify!($c), ".", stringify!($field)));
+            same!("size", size, our_size, concat!(stringify!($c), ".", stringify!($field)));
+            same!("sign", signed, our_sign, concat!(stringify!($c), ".", stringify!($field)));
+        };)*
+        const _: () = {
+            let (size, align) = header::$c::LAYOUT;
+            same!("size", size, size_of::<crate::$c>(), stringify!($c));
+            same!("alignment", align, align_of::<crate::$c>(), stringify!($c));
+        };
+    };
+}
+
+macro_rules! constants {
+    ($($name:ident $(. $number:tt)?),*) => {
+        $(const _: () = same!("value", header::$name, crate::$name$(. $number)? as i64, stringify!($name));)*
+    };
+}
+
+scalar!(socklen_t is libc::socklen_t, |n| n);
+scalar!(ssize_t is libc::ssize_t, |n| n);
+scalar!(sa_family_t is crate::AddressFamily, |family| family.0);
+scalar!(in_port_t is crate::Net16, |port| port.0);
+scalar!(in_addr_t is crate::Net32, |address| address.0);
+
+structure!(in_addr { s_addr = |a| a.s_addr.0 });
+structure!(sockaddr_in {
+    sin_family = |a| a.sin_family.0,
+    sin_port = |a| a.sin_port.0,
+    sin_addr = |a| a.sin_addr.s_addr.0,
+    sin_zero = |a| a.sin_zero
+});
+structure!(timeval { tv_sec = |t| t.tv_sec, tv_usec = |t| t.tv_usec });
+structure!(linger { l_onoff = |l| l.l_onoff, l_linger = |l| l.l_linger });
+
+constants! {
+    AF_UNSPEC.0, AF_UNIX.0, AF_INET.0, AF_INET6.0, PF_UNIX.0, PF_INET.0, PF_INET6.0, SOCK_STREAM.0,
+    SOCK_DGRAM.0, SOCK_RAW.0, SOCK_SEQPACKET.0, SOCK_CLOEXEC.0, SOCK_NONBLOCK.0, IPPROTO_IP,
+    IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, INADDR_ANY, INADDR_LOOPBACK, INADDR_BROADCAST,
+    INADDR_NONE, SHUT_RD.0, SHUT_WR.0, SHUT_RDWR.0, MSG_DONTWAIT, MSG_OOB, MSG_PEEK, MSG_WAITALL,
+    MSG_TRUNC, MSG_ERRQUEUE, MSG_NOSIGNAL, SOMAXCONN, SOL_SOCKET, SO_REUSEADDR.name,
+    SO_REUSEPORT.name, SO_KEEPALIVE.name, SO_BROADCAST.name, SO_SNDBUF.name, SO_RCVBUF.name,
+    SO_RCVBUFFORCE.name, SO_PRIORITY.name, SO_MARK.name, SO_ERROR.name, SO_TYPE.name,
+    SO_ACCEPTCONN.name, SO_RCVTIMEO.name, SO_SNDTIMEO.name, SO_LINGER.name, TCP_NODELAY.name,
+    TCP_MAXSEG.name, TCP_KEEPIDLE.name, TCP_KEEPINTVL.name, TCP_KEEPCNT.name, TCP_SYNCNT.name,
+    TCP_USER_TIMEOUT.name, IP_TTL.name
+}

@@ -1,0 +1,197 @@
+//! What the programs share, so that each shows little but its steps. The C twins have the same in `common.h`.
+
+#![allow(dead_code, reason = "each program uses a part of it")]
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::process::exit;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use sockstep::{
+    AF_INET, Errno, Error, IPPROTO_UDP, PF_INET, Result, SO_RCVTIMEO, SOCK_DGRAM, SOL_SOCKET,
+    connect, getsockname, htons, inet_addr, inet_pton, ntohs, recvfrom, send, setsockopt,
+    sockaddr_in, socket, timeval, write,
+};
+
+pub mod text;
+
+// ---- Arguments ----
+
+/// The program's arguments; bad ones end it with status 2.
+pub fn parse<Args: Parser>() -> Args {
+    // The lectures write `-ip ADDRESS`, one dash and two letters.
+    let lectures = |arg: OsString| {
+        if arg == "-ip" {
+            "--ipaddress".into()
+        } else {
+            arg
+        }
+    };
+    Args::try_parse_from(std::env::args_os().map(lectures)).unwrap_or_else(|answer| {
+        // Help and version come this way too, and standard output may be full.
+        if answer.use_stderr() {
+            let _ = answer.print();
+        } else {
+            print(answer.render().to_string().as_bytes());
+        }
+        exit(answer.exit_code());
+    })
+}
+
+/// A value parser: an IPv4 address in the dotted form, which `inet_addr` then reads.
+pub fn dotted(text: &str) -> std::result::Result<String, &'static str> {
+    match inet_pton(AF_INET, text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("not an IPv4 address in dotted form, like 127.0.0.1"),
+    }
+}
+
+// ---- Words to the person in front of it ----
+
+/// Ends the program over a failed call, as the lectures' `DieWithError` does.
+pub fn die(error: impl Display) -> ! {
+    note(error);
+    exit(1);
+}
+
+/// One line on standard error, in one piece.
+pub fn note(message: impl Display) {
+    let _ = write(io::stderr(), format!("{message}\n").as_bytes()); // nobody is left to tell
+}
+
+/// What went wrong with one client, if anything did. The server goes on.
+pub fn report(client: &sockaddr_in, outcome: Result<()>) {
+    if let Err(error) = outcome {
+        note(format_args!("{client}: {error}"));
+    }
+}
+
+/// Whole lines on standard output, in one piece. A reader that has gone has seen enough: that ends the program, quietly.
+pub fn print(lines: &[u8]) {
+    let mut rest = lines;
+    while !rest.is_empty() {
+        match write(io::stdout(), rest) {
+            Ok(n) => rest = &rest[n..],
+            Err(error) if error == Errno::EPIPE => exit(0),
+            Err(error) => die(error),
+        }
+    }
+}
+
+/// A caption and what came from the network, as one line: the bytes themselves, or escaped where they reach a terminal.
+pub fn show(caption: &str, bytes: &[u8]) {
+    let mut line = caption.as_bytes().to_vec();
+    if io::stdout().is_terminal() {
+        text::escape(bytes, &mut line);
+    } else {
+        line.extend_from_slice(bytes);
+    }
+    line.push(b'\n');
+    print(&line);
+}
+
+/// Seed 000's greeting: where clients on other machines find this server.
+pub fn announce(serv_addr: &sockaddr_in) {
+    let address = match own_address() {
+        Ok(own) => own.sin_addr.to_string(),
+        Err(error) => format!("unknown ({error})"),
+    };
+    let port = ntohs(serv_addr.sin_port);
+    let hint = "Press Ctrl+C to quit. Listening...";
+    print(format!("serverIP:\t{address}\nserverPort:\t{port}\n{hint}\n").as_bytes());
+}
+
+/// The address that this machine would send from. Connecting a UDP socket sends nothing; it only picks the way.
+fn own_address() -> Result<sockaddr_in> {
+    let sock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?;
+    let mut far_away = sockaddr_in::zeroed();
+    far_away.sin_family = AF_INET;
+    far_away.sin_addr.s_addr = inet_addr("8.8.8.8")?;
+    far_away.sin_port = htons(80);
+    connect(&sock, &far_away)?;
+    getsockname(&sock)
+}
+
+// ---- Calls that need more than one try ----
+
+/// Sends all of `bytes`: the kernel may take them in parts.
+pub fn send_all(sock: impl AsFd, bytes: &[u8]) -> Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match send(&sock, rest, 0)? {
+            0 => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
+            n => rest = &rest[n..],
+        }
+    }
+    Ok(())
+}
+
+/// Whether a server can go on after `accept` or `recvfrom` failed: it says, or returns the error that ends it.
+pub fn go_on_after(error: Error) -> Result<()> {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    match error.errno() {
+        // A signal came, or that one client is lost (accept(2) lists them).
+        Errno::EINTR
+        | Errno::ECONNABORTED
+        | Errno::EPROTO
+        | Errno::EPERM
+        | Errno::ENETDOWN
+        | Errno::EHOSTDOWN
+        | Errno::ENONET
+        | Errno::EHOSTUNREACH
+        | Errno::ENETUNREACH
+        | Errno::ENOPROTOOPT
+        | Errno::EOPNOTSUPP
+        | Errno::ECONNREFUSED
+        | Errno::EAGAIN => Ok(()),
+        // Nothing is left to serve it with: without a pause this would spin.
+        Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM => {
+            if !SAID.swap(true, Ordering::Relaxed) {
+                note(error);
+            }
+            sleep(Duration::from_millis(100));
+            Ok(())
+        }
+        _ => Err(error),
+    }
+}
+
+/// Receives the next datagram from `server`; what comes from elsewhere is no answer. Fails with `EAGAIN` after `timeout`
+/// seconds in all.
+pub fn answer_from(
+    server: &sockaddr_in,
+    sock: impl AsFd,
+    buffer: &mut [u8],
+    timeout: Option<u32>,
+) -> Result<usize> {
+    let time_allowed = timeout.map(|seconds| Duration::from_secs(seconds.into()));
+    let start = Instant::now();
+    let mut left = time_allowed;
+    loop {
+        if let Some(left) = left {
+            let tv_sec = left.as_secs().try_into().unwrap_or(i64::MAX);
+            let value = timeval {
+                tv_sec,
+                tv_usec: left.subsec_micros().into(),
+            };
+            setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &value)?;
+        }
+        match recvfrom::<sockaddr_in>(&sock, buffer, 0) {
+            Ok((n, from)) if from == *server => return Ok(n),
+            Ok((_, from)) => note(format_args!("ignored a datagram from {from}")),
+            Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
+            Err(error) => return Err(error),
+        }
+        left = match time_allowed.map(|allowed| allowed.saturating_sub(start.elapsed())) {
+            Some(left) if left.as_micros() == 0 => {
+                return Err(Error::new("recvfrom", Errno::EAGAIN));
+            }
+            more => more,
+        };
+    }
+}

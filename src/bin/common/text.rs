@@ -1,0 +1,71 @@
+//! Bytes from the network as text: upper case for the reply, escapes for a terminal or a log.
+
+use std::str;
+
+/// Appends `bytes` so that a terminal shows what they are and does nothing else: printable text as it is, the rest as
+/// `\n`, `\x1b`, and a backslash as `\\`.
+pub fn escape(bytes: &[u8], line: &mut Vec<u8>) {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let mut utf8 = [0; 4];
+            let utf8 = c.encode_utf8(&mut utf8).as_bytes();
+            match c {
+                '\\' => line.extend_from_slice(b"\\\\"),
+                '\n' => line.extend_from_slice(b"\\n"),
+                '\r' => line.extend_from_slice(b"\\r"),
+                '\t' => line.extend_from_slice(b"\\t"),
+                _ if acts_on_a_terminal(c) => escape_bytes(utf8, line),
+                _ => line.extend_from_slice(utf8),
+            }
+        }
+        escape_bytes(chunk.invalid(), line);
+    }
+}
+
+fn escape_bytes(bytes: &[u8], line: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for &byte in bytes {
+        line.extend_from_slice(&[
+            b'\\',
+            b'x',
+            HEX[usize::from(byte >> 4)],
+            HEX[usize::from(byte & 15)],
+        ]);
+    }
+}
+
+/// Control characters, and those of Unicode that are invisible or turn the direction of the text around them.
+fn acts_on_a_terminal(c: char) -> bool {
+    matches!(u32::from(c),
+        0x00..=0x1f | 0x7f..=0x9f | 0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e
+        | 0x2060..=0x206f | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe0fff)
+}
+
+/// Appends `bytes` in upper case as Unicode has it (`ß` becomes `SS`); what is no UTF-8 as it is. Returns how many bytes
+/// are done: fewer than all when they end amid a character whose rest may still come, which `last` rules out.
+pub fn unicode_upper(bytes: &[u8], last: bool, reply: &mut Vec<u8>) -> usize {
+    let mut done = 0;
+    while done < bytes.len() {
+        let (valid, error) = match str::from_utf8(&bytes[done..]) {
+            Ok(valid) => (valid, None),
+            Err(error) => {
+                let valid = &bytes[done..done + error.valid_up_to()];
+                (str::from_utf8(valid).unwrap_or_default(), Some(error))
+            }
+        };
+        for c in valid.chars().flat_map(char::to_uppercase) {
+            reply.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        done += valid.len();
+        if let Some(error) = error {
+            let broken = match error.error_len() {
+                Some(len) => len,
+                None if last => bytes.len() - done,
+                None => break,
+            };
+            reply.extend_from_slice(&bytes[done..done + broken]);
+            done += broken;
+        }
+    }
+    done
+}

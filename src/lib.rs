@@ -1,0 +1,51 @@
+//! The Berkeley socket API, step by step: one function is one C call.
+//!
+//! | C header | module | calls |
+//! | --- | --- | --- |
+//! | `<sys/socket.h>`, `<unistd.h>` | [`mod@socket`] | [`socket()`], [`bind`], [`listen`], [`accept`], [`connect`], [`send`], [`recv`], [`sendto`], [`recvfrom`], [`read`], [`write`](fn@write), [`shutdown`], [`close`], [`getsockname`], [`getpeername`], [`setsockopt`], [`getsockopt`] |
+//! | `<netinet/in.h>`, `<arpa/inet.h>` | [`netinet`] | [`htons`], [`htonl`], [`ntohs`], [`ntohl`], [`inet_addr`], [`inet_pton`], [`inet_ntop`] |
+//! | `<errno.h>` | [`error`] | [`Error`], [`Errno`] |
+//!
+//! Names, argument order and constants are C's. A lower-case type (`sockaddr_in`) has C's layout, which the build checks
+//! against this machine's headers; a CamelCase type is ours. What C passes through a pointer to be filled in comes back as
+//! a result, lengths come from types, and a descriptor is owned: [`close`] takes it.
+//!
+//! ```
+//! use sockstep::*;
+//!
+//! // A server ...
+//! let serv_sock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
+//! let mut serv_addr = sockaddr_in::zeroed();
+//! serv_addr.sin_family = AF_INET;
+//! serv_addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+//! serv_addr.sin_port = htons(0); // any free port
+//! bind(&serv_sock, &serv_addr)?;
+//! listen(&serv_sock, 5)?;
+//!
+//! // ... a client ...
+//! let sock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
+//! connect(&sock, &getsockname::<sockaddr_in>(&serv_sock)?)?;
+//! send(&sock, b"hello", 0)?;
+//!
+//! // ... and the two together.
+//! let (clnt_sock, clnt_addr) = accept::<sockaddr_in>(&serv_sock)?;
+//! let mut buffer = [0; 16];
+//! let n = recv(&clnt_sock, &mut buffer, 0)?;
+//! assert_eq!(&buffer[..n], b"hello");
+//! assert_eq!(clnt_addr, getsockname(&sock)?);
+//! close(clnt_sock)?;
+//! # Ok::<(), Error>(())
+//! ```
+
+mod abi;
+pub mod error;
+pub mod netinet;
+pub mod socket;
+
+pub use error::*;
+pub use netinet::*;
+pub use socket::*;
+
+#[cfg(doctest)]
+#[doc = include_str!("../ffi-notes.md")]
+struct FfiNotes;
