@@ -2,6 +2,7 @@
  * common.h - what the C twins share, so that each shows little but its steps. The Rust programs have the same in common/.
  */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -20,7 +21,7 @@
 #include <wctype.h>
 
 #define VERSION "0.1.0"
-#define DATAGRAM 65507 /* bytes that a UDP datagram over IPv4 can carry */
+#define DATAGRAM 65507 /* bytes that a UDP datagram over IPv4 can carry at most */
 
 /* ---- Words to the person in front of it ---- */
 
@@ -52,6 +53,15 @@ static inline void DieWithError(const char *message)
 {
     note("%s: %s", message, strerror(errno));
     exit(1);
+}
+
+/* malloc() that does not fail. */
+static inline void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+    if (memory == NULL && size > 0)
+        DieWithError("malloc() failed");
+    return memory;
 }
 
 /* What went wrong with one client: `failed` says which call, NULL that all is well. The server goes on. */
@@ -135,6 +145,31 @@ static inline const char *dotted(const char *text)
         exit(2);
     }
     return text;
+}
+
+/* ---- Standard input ---- */
+
+/* Whether standard input has ended. Waits for a byte of it if need be. */
+static inline int inputEnded(void)
+{
+    static char buffer[8192];
+    static int buffered = 0;
+    if (!buffered++)
+        setvbuf(stdin, buffer, _IOFBF, sizeof(buffer));
+    clearerr(stdin); /* a terminal goes on after its end of file */
+    int c = getc(stdin);
+    if (c == EOF && ferror(stdin))
+        DieWithError("read() failed");
+    return c == EOF || ungetc(c, stdin) == EOF;
+}
+
+/* Reads the next line of standard input into *line, which grows as getline(3) has it. Returns its length, or -1 at the end. */
+static inline ssize_t readLine(char **line, size_t *size)
+{
+    ssize_t len;
+    if (inputEnded() || (len = getline(line, size, stdin)) < 0)
+        return -1;
+    return (*line)[len - 1] == '\n' ? len - 1 : len;
 }
 
 /* ---- Calls that need more than one try ---- */
@@ -301,12 +336,91 @@ static inline char *escape(const char *bytes, size_t len, char *out)
 /* A caption and what came from the network, as one line: the bytes themselves, or escaped where they reach a terminal. */
 static inline void show(const char *caption, const char *bytes, size_t len)
 {
-    char *line = malloc(strlen(caption) + 4 * len + 1), *end;
-    if (line == NULL)
-        DieWithError("malloc() failed");
-    end = stpcpy(line, caption);
+    char *line = allocate(strlen(caption) + 4 * len + 1);
+    char *end = stpcpy(line, caption);
     end = isatty(STDOUT_FILENO) ? escape(bytes, len, end) : (char *)memcpy(end, bytes, len) + len;
     *end++ = '\n';
     print(line, end - line);
     free(line);
+}
+
+/* Prints a request as seed 000's servers do, "Received from 192.168.67.1#56855: udp is lazy". */
+static inline void logRequest(const struct sockaddr_in *client, const char *request, size_t len)
+{
+    static char line[64 + 4 * DATAGRAM];
+    char *end = line + sprintf(line, "Received from %s#%d: ", inet_ntoa(client->sin_addr), ntohs(client->sin_port));
+    if (len > 0 && request[len - 1] == '\n')
+        len--;
+    end = escape(request, len, end);
+    *end++ = '\n';
+    print(line, end - line);
+}
+
+/* What towupper() cannot say, as it gives one character for one (Unicode's SpecialCasing.txt). NULL: nothing special. */
+static inline const char *specialUpper(unsigned c)
+{
+    static const struct {
+        unsigned c;
+        const char *upper;
+    } special[] = {
+        {0x00df, "SS"}, {0x0149, "\u02bcN"}, {0x01f0, "J\u030c"}, {0x0390, "\u0399\u0308\u0301"},
+        {0x03b0, "\u03a5\u0308\u0301"}, {0x0587, "\u0535\u0552"}, {0x1e96, "H\u0331"}, {0x1e97, "T\u0308"},
+        {0x1e98, "W\u030a"}, {0x1e99, "Y\u030a"}, {0x1e9a, "A\u02be"}, {0x1f50, "\u03a5\u0313"},
+        {0x1f52, "\u03a5\u0313\u0300"}, {0x1f54, "\u03a5\u0313\u0301"}, {0x1f56, "\u03a5\u0313\u0342"},
+        {0x1fb2, "\u1fba\u0399"}, {0x1fb3, "\u0391\u0399"}, {0x1fb4, "\u0386\u0399"}, {0x1fb6, "\u0391\u0342"},
+        {0x1fb7, "\u0391\u0342\u0399"}, {0x1fbc, "\u0391\u0399"}, {0x1fc2, "\u1fca\u0399"}, {0x1fc3, "\u0397\u0399"},
+        {0x1fc4, "\u0389\u0399"}, {0x1fc6, "\u0397\u0342"}, {0x1fc7, "\u0397\u0342\u0399"}, {0x1fcc, "\u0397\u0399"},
+        {0x1fd2, "\u0399\u0308\u0300"}, {0x1fd3, "\u0399\u0308\u0301"}, {0x1fd6, "\u0399\u0342"},
+        {0x1fd7, "\u0399\u0308\u0342"}, {0x1fe2, "\u03a5\u0308\u0300"}, {0x1fe3, "\u03a5\u0308\u0301"},
+        {0x1fe4, "\u03a1\u0313"}, {0x1fe6, "\u03a5\u0342"}, {0x1fe7, "\u03a5\u0308\u0342"}, {0x1ff2, "\u1ffa\u0399"},
+        {0x1ff3, "\u03a9\u0399"}, {0x1ff4, "\u038f\u0399"}, {0x1ff6, "\u03a9\u0342"}, {0x1ff7, "\u03a9\u0342\u0399"},
+        {0x1ffc, "\u03a9\u0399"}, {0xfb00, "FF"}, {0xfb01, "FI"}, {0xfb02, "FL"}, {0xfb03, "FFI"}, {0xfb04, "FFL"},
+        {0xfb05, "ST"}, {0xfb06, "ST"}, {0xfb13, "\u0544\u0546"}, {0xfb14, "\u0544\u0535"}, {0xfb15, "\u0544\u053b"},
+        {0xfb16, "\u054e\u0546"}, {0xfb17, "\u0544\u053d"}
+    };
+    static char iota[8]; /* Greek letters with an iota below: the letter, then the iota */
+    if (c >= 0x1f80 && c <= 0x1faf) {
+        unsigned letter = (c < 0x1f90 ? 0x1f08 : c < 0x1fa0 ? 0x1f28 : 0x1f68) + (c & 7);
+        sprintf(iota, "%lc\u0399", (wint_t)letter);
+        return iota;
+    }
+    for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+        if (special[i].c == c)
+            return special[i].upper;
+    return NULL;
+}
+
+/*
+ * Writes bytes in upper case: a to z only, or, if `unicode`, as Unicode has it (an s sharp becomes SS), and what is no UTF-8 as
+ * it is. Returns how many are done: fewer than all when they end amid a character whose rest may still come, which `last`
+ * rules out. `reply` has room for three times as many; *replyLen says how many it holds.
+ */
+static inline size_t upper(const char *bytes, size_t len, int unicode, int last, char *reply, size_t *replyLen)
+{
+    const unsigned char *s = (const unsigned char *)bytes;
+    char *out = reply;
+    size_t done = 0;
+    while (done < len) {
+        unsigned c;
+        int n = unicode ? utf8(s + done, len - done, &c) : 0;
+        const char *special = n > 1 ? specialUpper(c) : NULL;
+        if (n < 0 && !last)
+            break;
+        if (special != NULL)
+            out = stpcpy(out, special);
+        else if (n > 1)
+            out += wctomb(out, towupper(c));
+        else
+            *out++ = toupper(s[done]);
+        done += n > 0 ? n : 1;
+    }
+    *replyLen = out - reply;
+    return done;
+}
+
+/* --unicode: towupper() and wctomb() speak Unicode in this locale. What the C library says stays in English. */
+static inline void speakUnicode(void)
+{
+    if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
+        die("setlocale() failed: the locale C.UTF-8 is missing");
 }

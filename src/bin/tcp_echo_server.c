@@ -10,33 +10,37 @@
 #define MAXPENDING 5    /* connections the kernel may queue before accept takes them */
 #define RCVBUFSIZE 4096 /* bytes asked of each recv */
 
-static const char *echo(int clntSock);
+#define ARGUMENTS "[--bind ADDRESS] [--backlog N] [--max-clients N] PORT"
+static in_port_t echoServPort;
+static const char *bindAddress = NULL; /* any */
+static int backlog = MAXPENDING;
+static unsigned long maxClients = 0; /* no end */
 
-int main(int argc, char *argv[])
+static void parse(int argc, char *argv[])
 {
     static const struct option options[] = {
         {"bind", required_argument, NULL, 'b'},        {"backlog", required_argument, NULL, 'l'},
         {"max-clients", required_argument, NULL, 'm'}, {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},           {0},
     };
-    const char *bindAddress = NULL;
-    int backlog = MAXPENDING;
-    unsigned long maxClients = 0; /* no end */
-
-    start(argv);
-    for (int c; (c = getopt_long(argc, argv, "hV", options, NULL)) != -1;) {
-        if (c == 'b')
-            bindAddress = dotted(optarg);
-        else if (c == 'l')
-            backlog = number(optarg, 0, INT_MAX);
-        else if (c == 'm')
-            maxClients = number(optarg, 1, ULONG_MAX);
-        else
-            usage(c, "tcp_echo_server", "[--bind ADDRESS] [--backlog N] [--max-clients N] PORT");
-    }
+    for (int c; (c = getopt_long(argc, argv, "hV", options, NULL)) != -1;)
+        switch (c) {
+        case 'b': bindAddress = dotted(optarg); break;
+        case 'l': backlog = number(optarg, 0, INT_MAX); break;
+        case 'm': maxClients = number(optarg, 1, ULONG_MAX); break;
+        default: usage(c, argv[0], ARGUMENTS);
+        }
     if (argc - optind != 1)
-        usage('?', "tcp_echo_server", "[--bind ADDRESS] [--backlog N] [--max-clients N] PORT");
-    in_port_t echoServPort = number(argv[optind], 0, 65535);
+        usage('?', argv[0], ARGUMENTS);
+    echoServPort = number(argv[optind], 0, 65535);
+}
+
+static const char *echo(int clntSock);
+
+int main(int argc, char *argv[])
+{
+    start(argv);
+    parse(argc, argv);
 
     /* 1. Create a TCP socket. */
     int servSock;

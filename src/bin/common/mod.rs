@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{self, IsTerminal};
+use std::io::{self, BufRead, IsTerminal};
 use std::os::fd::AsFd;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +19,8 @@ use sockstep::{
 };
 
 pub mod text;
+
+pub const DATAGRAM: usize = 65507; // bytes that a UDP datagram over IPv4 can carry at most
 
 // ---- Arguments ----
 
@@ -49,6 +51,39 @@ pub fn dotted(text: &str) -> std::result::Result<String, &'static str> {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("not an IPv4 address in dotted form, like 127.0.0.1"),
     }
+}
+
+// ---- Standard input ----
+
+/// Whether standard input has ended. Waits for a byte of it if need be.
+pub fn input_ended() -> bool {
+    io::stdin()
+        .lock()
+        .fill_buf()
+        .unwrap_or_else(|error| die_reading(&error))
+        .is_empty()
+}
+
+/// The next line of standard input without its newline, or `None` at the end.
+pub fn read_line() -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut stdin = io::stdin().lock();
+    match stdin
+        .read_until(b'\n', &mut line)
+        .unwrap_or_else(|error| die_reading(&error))
+    {
+        0 => return None,
+        _ if line.ends_with(b"\n") => line.truncate(line.len() - 1),
+        _ => {}
+    }
+    Some(line)
+}
+
+fn die_reading(error: &io::Error) -> ! {
+    die(Error::new(
+        "read",
+        Errno::from_raw(error.raw_os_error().unwrap_or_default()),
+    ))
 }
 
 // ---- Words to the person in front of it ----

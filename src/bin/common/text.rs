@@ -1,6 +1,26 @@
 //! Bytes from the network as text: upper case for the reply, escapes for a terminal or a log.
 
+use std::io::Write;
 use std::str;
+
+use sockstep::{ntohs, sockaddr_in};
+
+use super::print;
+
+/// Prints a request as seed 000's servers do, `Received from 192.168.67.1#56855: udp is lazy`. `line` is room to use again.
+pub fn log_request(client: &sockaddr_in, request: &[u8], line: &mut Vec<u8>) {
+    let request = request.strip_suffix(b"\n").unwrap_or(request);
+    line.clear();
+    let _ = write!(
+        line,
+        "Received from {}#{}: ",
+        client.sin_addr,
+        ntohs(client.sin_port)
+    ); // into memory
+    escape(request, line);
+    line.push(b'\n');
+    print(line);
+}
 
 /// Appends `bytes` so that a terminal shows what they are and does nothing else: printable text as it is, the rest as
 /// `\n`, `\x1b`, and a backslash as `\\`.
@@ -41,9 +61,20 @@ fn acts_on_a_terminal(c: char) -> bool {
         | 0x2060..=0x206f | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe0fff)
 }
 
+/// Fills `reply` with `bytes` in upper case: a to z only, or as Unicode has it. Returns how many bytes are done, as
+/// [`unicode_upper`] does.
+pub fn upper(bytes: &[u8], unicode: bool, last: bool, reply: &mut Vec<u8>) -> usize {
+    reply.clear();
+    if unicode {
+        return unicode_upper(bytes, last, reply);
+    }
+    reply.extend(bytes.iter().map(u8::to_ascii_uppercase));
+    bytes.len()
+}
+
 /// Appends `bytes` in upper case as Unicode has it (`ß` becomes `SS`); what is no UTF-8 as it is. Returns how many bytes
 /// are done: fewer than all when they end amid a character whose rest may still come, which `last` rules out.
-pub fn unicode_upper(bytes: &[u8], last: bool, reply: &mut Vec<u8>) -> usize {
+fn unicode_upper(bytes: &[u8], last: bool, reply: &mut Vec<u8>) -> usize {
     let mut done = 0;
     while done < bytes.len() {
         let (valid, error) = match str::from_utf8(&bytes[done..]) {

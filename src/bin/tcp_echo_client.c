@@ -1,0 +1,75 @@
+/*
+ * tcp_echo_client - sends a word to an echo server and prints what comes back.
+ *
+ * Usage: tcp_echo_client SERVER WORD [PORT]
+ * Follows: the Princeton deck, "Example - Echo using stream socket", the client's column.
+ * Rust twin: tcp_echo_client.rs. Its server: tcp_echo_server.c.
+ */
+#include "common.h"
+
+#define ECHO_PORT 7 /* the well-known port of the echo service */
+
+#define ARGUMENTS "SERVER WORD [PORT]"
+static const char *echoServIP;
+static const char *echoString;
+static in_port_t echoServPort = ECHO_PORT;
+
+static void parse(int argc, char *argv[])
+{
+    static const struct option options[] = {
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {0},
+    };
+    for (int c; (c = getopt_long(argc, argv, "hV", options, NULL)) != -1;)
+        usage(c, argv[0], ARGUMENTS);
+    if (argc - optind < 2 || argc - optind > 3)
+        usage('?', argv[0], ARGUMENTS);
+    echoServIP = dotted(argv[optind]);
+    echoString = argv[optind + 1];
+    if (argc - optind == 3)
+        echoServPort = number(argv[optind + 2], 0, 65535);
+}
+
+int main(int argc, char *argv[])
+{
+    start(argv);
+    parse(argc, argv);
+
+    /* 1. Create a TCP socket. */
+    int clntSock;
+    if ((clntSock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)) < 0)
+        DieWithError("socket() failed");
+
+    /* 2. Establish the connection. */
+    struct sockaddr_in echoServAddr;
+    memset(&echoServAddr, 0, sizeof(echoServAddr));
+    echoServAddr.sin_family = AF_INET;
+    echoServAddr.sin_addr.s_addr = inet_addr(echoServIP);
+    echoServAddr.sin_port = htons(echoServPort);
+    if (connect(clntSock, (struct sockaddr *)&echoServAddr, sizeof(echoServAddr)) < 0)
+        DieWithError("connect() failed");
+
+    /* 3. Communicate. */
+    size_t echoStringLen = strlen(echoString);
+    const char *failed;
+    if ((failed = sendAll(clntSock, echoString, echoStringLen)) != NULL)
+        DieWithError(failed);
+
+    /* One recv is not one message: as many bytes come back as went, in whatever pieces. */
+    char *echoBuffer = allocate(echoStringLen);
+    for (size_t received = 0; received < echoStringLen;) {
+        ssize_t n = recv(clntSock, echoBuffer + received, echoStringLen - received, 0);
+        if (n < 0)
+            DieWithError("recv() failed");
+        if (n == 0)
+            die("recv() failed: connection closed prematurely");
+        received += n;
+    }
+    show("Received: ", echoBuffer, echoStringLen);
+
+    /* 4. Close the connection. */
+    if (close(clntSock) < 0)
+        DieWithError("close() failed");
+    return 0;
+}

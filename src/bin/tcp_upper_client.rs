@@ -1,0 +1,126 @@
+//! tcp_upper_client - sends each line that is typed to a server and prints what it answers.
+//!
+//! Usage: `tcp_upper_client [-i SERVER] [-p PORT]`
+//! Follows: Kurose & Ross 2.7.2, `TCPClient.py`; the loop and the arguments are its interactive variant's.
+//! C twin: `tcp_upper_client.c`. Its server: `tcp_upper_server.rs`.
+
+mod common;
+
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, OwnedFd};
+
+use clap::Parser;
+use common::{die, dotted, input_ended, parse, print, read_line, show};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sockstep::{
+    AF_INET, Errno, Error, IPPROTO_TCP, MSG_DONTWAIT, PF_INET, Result, SOCK_STREAM, close, connect,
+    htons, inet_addr, recv, send, sockaddr_in, socket,
+};
+
+const SERVER_PORT: u16 = 12000; // the book's
+const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
+
+/// Sends each line that is typed to a server and prints what it answers
+#[derive(Parser)]
+#[command(
+    version,
+    infer_long_args = true,
+    after_help = "Example: tcp_upper_client -i 127.0.0.1 -p 12000"
+)]
+struct Args {
+    /// The server's address in dotted form (also: -ip)
+    #[arg(short, long, value_name = "SERVER", default_value = "127.0.0.1", value_parser = dotted)]
+    ipaddress: String,
+    /// The server's port
+    #[arg(short, long, default_value_t = SERVER_PORT)]
+    port: u16,
+}
+
+fn main() {
+    if let Err(error) = converse(&parse()) {
+        die(error);
+    }
+}
+
+fn converse(args: &Args) -> Result<()> {
+    let typing = io::stdin().is_terminal();
+
+    // Not in the book: input that is no person's ends without one more connection.
+    while typing || !input_ended() {
+        // 1. Create a TCP socket.
+        let client_socket = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
+
+        // 2. Connect it to the server.
+        let mut server_addr = sockaddr_in::zeroed();
+        server_addr.sin_family = AF_INET;
+        server_addr.sin_addr.s_addr = inet_addr(&args.ipaddress)?;
+        server_addr.sin_port = htons(args.port);
+        connect(&client_socket, &server_addr)?;
+
+        // 3. Send a sentence, receive it in upper case.
+        if typing {
+            print(b"Input lowercase sentence: ");
+        }
+        let Some(mut sentence) = read_line() else {
+            print(b"\n"); // after the prompt
+            return close(client_socket);
+        };
+        sentence.push(b'\n'); // TCP keeps no message boundaries: this is ours
+        let modified_sentence = exchange(&client_socket, &sentence)?;
+        show("From Server: ", &modified_sentence);
+
+        // 4. Close the connection.
+        close(client_socket)?;
+    }
+    Ok(())
+}
+
+/// Sends a line, and receives to the end of the reply's line, or of the stream.
+fn exchange(client_socket: &OwnedFd, sentence: &[u8]) -> Result<Vec<u8>> {
+    // A line that no buffer holds comes back before all of it has gone: who only sends then waits for ever.
+    let flags = if sentence.len() > RCVBUFSIZE {
+        MSG_DONTWAIT
+    } else {
+        0
+    };
+    let (mut sent, mut reply, mut chunk) = (0, Vec::new(), [0; RCVBUFSIZE]);
+    loop {
+        if sent < sentence.len() {
+            match send(client_socket, &sentence[sent..], flags) {
+                Ok(n) => {
+                    sent += n;
+                    continue;
+                }
+                Err(error) if error == Errno::EAGAIN => {
+                    if !has_received(client_socket)? {
+                        continue;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match recv(client_socket, &mut chunk, 0)? {
+            0 if reply.is_empty() => die("recv() failed: connection closed prematurely"),
+            0 => return Ok(reply),
+            n => match chunk[..n].iter().position(|&byte| byte == b'\n') {
+                Some(end) => {
+                    reply.extend_from_slice(&chunk[..end]);
+                    return Ok(reply);
+                }
+                None => reply.extend_from_slice(&chunk[..n]),
+            },
+        }
+    }
+}
+
+/// Waits until the socket can send or has received something, and says whether it has.
+fn has_received(socket: &OwnedFd) -> Result<bool> {
+    let mut fds = [PollFd::new(
+        socket.as_fd(),
+        PollFlags::POLLIN | PollFlags::POLLOUT,
+    )];
+    poll(&mut fds, PollTimeout::NONE).map_err(|errno| Error::new("poll", errno))?;
+    Ok(fds[0]
+        .revents()
+        .is_some_and(|events| events.contains(PollFlags::POLLIN)))
+}

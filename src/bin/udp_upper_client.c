@@ -1,0 +1,97 @@
+/*
+ * udp_upper_client - sends each line that is typed to a server in one datagram and prints the one that comes back.
+ *
+ * Usage: udp_upper_client [-i SERVER] [-p PORT] [--timeout SECONDS [--tries N]]
+ * Follows: Kurose & Ross 2.7.1, UDPClient.py; the loop and the arguments are its interactive variant's.
+ * Rust twin: udp_upper_client.rs. Its server: udp_upper_server.c.
+ */
+#include "common.h"
+
+#define SERVER_PORT 12000 /* the book's */
+
+#define ARGUMENTS "[-i SERVER] [-p PORT] [--timeout SECONDS [--tries N]]"
+static const char *serverIP = "127.0.0.1";
+static in_port_t serverPort = SERVER_PORT;
+static unsigned timeout = 0; /* wait for ever */
+static unsigned tries = 0;   /* not given: 1 */
+
+static void parse(int argc, char *argv[])
+{
+    static const struct option options[] = {
+        {"ipaddress", required_argument, NULL, 'i'}, {"port", required_argument, NULL, 'p'},
+        {"timeout", required_argument, NULL, 't'},   {"tries", required_argument, NULL, 'n'},
+        {"help", no_argument, NULL, 'h'},            {"version", no_argument, NULL, 'V'},
+        {0},
+    };
+    for (int c; (c = getopt_long(argc, argv, "i:p:hV", options, NULL)) != -1;)
+        switch (c) {
+        case 'i': serverIP = dotted(optarg); break;
+        case 'p': serverPort = number(optarg, 0, 65535); break;
+        case 't': timeout = number(optarg, 1, UINT_MAX); break;
+        case 'n': tries = number(optarg, 1, UINT_MAX); break;
+        default: usage(c, argv[0], ARGUMENTS);
+        }
+    if (argc != optind || (tries > 0 && timeout == 0))
+        usage('?', argv[0], ARGUMENTS);
+}
+
+static size_t unpadded(const char *reply, size_t replyLen, size_t messageLen);
+
+int main(int argc, char *argv[])
+{
+    start(argv);
+    parse(argc, argv);
+    static char modifiedMessage[DATAGRAM]; /* none is longer, so none is cut */
+    char *message = NULL;
+    size_t size = 0;
+    int typing = isatty(STDIN_FILENO);
+
+    while (typing || !inputEnded()) {
+        /* 1. Create a UDP socket. */
+        int clientSocket;
+        if ((clientSocket = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)) < 0)
+            DieWithError("socket() failed");
+
+        /* 2. Send a message to the server's address. */
+        if (typing)
+            printLine("Input lowercase sentence: ");
+        ssize_t messageLen = readLine(&message, &size);
+        if (messageLen < 0) {
+            printLine("\n"); /* after the prompt */
+            if (close(clientSocket) < 0)
+                DieWithError("close() failed");
+            return 0;
+        }
+        struct sockaddr_in serverAddr;
+        memset(&serverAddr, 0, sizeof(serverAddr));
+        serverAddr.sin_family = AF_INET;
+        serverAddr.sin_addr.s_addr = inet_addr(serverIP);
+        serverAddr.sin_port = htons(serverPort);
+
+        ssize_t len;
+        unsigned triesLeft = tries;
+        do {
+            if (sendto(clientSocket, message, messageLen, 0, (struct sockaddr *)&serverAddr, sizeof(serverAddr)) < 0)
+                DieWithError("sendto() failed");
+
+            /* 3. Receive it in upper case. */
+            len = answerFrom(&serverAddr, clientSocket, modifiedMessage, DATAGRAM, timeout);
+        } while (len < 0 && errno == EAGAIN && triesLeft-- > 1); /* lost: send it again */
+        if (len < 0)
+            DieWithError("recvfrom() failed");
+        show("From Server: ", modifiedMessage, unpadded(modifiedMessage, len, messageLen));
+
+        /* 4. Close the socket. */
+        if (close(clientSocket) < 0)
+            DieWithError("close() failed");
+    }
+    return 0;
+}
+
+/* A reply's length without the zero bytes beyond the message's length: Java's server sends back its whole buffer. */
+static size_t unpadded(const char *reply, size_t replyLen, size_t messageLen)
+{
+    while (replyLen > messageLen && reply[replyLen - 1] == '\0')
+        replyLen--;
+    return replyLen;
+}
