@@ -15,6 +15,8 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(abi_probe)");
     println!("cargo::rustc-link-arg-bins=-Wl,-z,separate-code"); // or `strace -k` cannot walk the stack
 
+    println!("cargo::rustc-env=SOCKSTEP_CFLAGS={}", CFLAGS.join(" ")); // `sockstep` compiles twins too
+
     if variable("TARGET") != variable("HOST") {
         println!(
             "cargo::warning=cross-compiling: the ABI probe is skipped, and the C twins are not built"

@@ -112,8 +112,9 @@ static inline void start(char **argv)
 }
 
 /* Ends the program over its arguments: 'h' and 'V' as asked, anything else with a usage line and status 2. */
-static inline void usage(int option, const char *program, const char *arguments)
+static inline void usage(int option, const char *path, const char *arguments)
 {
+    const char *slash = strrchr(path, '/'), *program = slash ? slash + 1 : path;
     if (option == 'V')
         printLine("%s " VERSION "\n", program);
     else if (option == 'h')

@@ -23,6 +23,7 @@ const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
 /// Sends each line that is typed to a server and prints what it answers
 #[derive(Parser)]
 #[command(
+    name = env!("CARGO_BIN_NAME"),
     version,
     infer_long_args = true,
     after_help = "Example: tcp_upper_client -i 127.0.0.1 -p 12000"

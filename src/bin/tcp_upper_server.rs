@@ -26,6 +26,7 @@ const GOODBYE: u8 = 1; // seconds that a client of --once may go on sending
 /// Answers each client in upper case, one client at a time
 #[derive(Parser)]
 #[command(
+    name = env!("CARGO_BIN_NAME"),
     version,
     infer_long_args = true,
     after_help = "Example: tcp_upper_server --announce"

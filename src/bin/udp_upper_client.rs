@@ -20,6 +20,7 @@ const SERVER_PORT: u16 = 12000; // the book's
 /// Sends each line that is typed to a server in one datagram and prints the one that comes back
 #[derive(Parser)]
 #[command(
+    name = env!("CARGO_BIN_NAME"),
     version,
     infer_long_args = true,
     after_help = "Example: udp_upper_client -i 127.0.0.1 -p 12000 --timeout 1 --tries 3"

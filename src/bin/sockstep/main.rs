@@ -1,2 +1,36 @@
-//! stub
-fn main() {}
+//! sockstep - the lab bench: puts a client and a server of the lectures beside each other, in Rust and in C.
+//!
+//! Usage: `sockstep run PAIR [--impl rust|c] [-- client arguments]`
+//!
+//! `pairs.rs` is the table of the pairs, `programs.rs` finds a program or compiles its twin, `lanes.rs` draws, and `run.rs`
+//! starts a pair and watches it.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod lanes;
+mod pairs;
+mod programs;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The Berkeley socket API, step by step: a client and a server beside each other
+#[derive(Parser)]
+#[command(version, after_help = "Example: sockstep run tcp_upper")]
+struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Run(run::Args),
+}
+
+fn main() -> ExitCode {
+    match common::parse::<Args>().verb {
+        Verb::Run(args) => run::run(&args),
+    }
+}

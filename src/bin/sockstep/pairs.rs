@@ -1,0 +1,65 @@
+//! The pairs of the lectures, and how each client is told where its server is.
+
+use std::ffi::OsString;
+
+use clap::ValueEnum;
+
+/// A client and its server.
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Pair {
+    /// A word there and back over TCP (client arguments: `[WORD]`)
+    TcpEcho,
+    /// A word there and back over UDP (client arguments: `[WORD] [OPTIONS]`)
+    UdpEcho,
+    /// Lines of standard input, back in capitals, over TCP
+    TcpUpper,
+    /// Lines of standard input, back in capitals, over UDP (client arguments: `[OPTIONS]`)
+    UdpUpper,
+}
+
+impl Pair {
+    pub fn server(self) -> &'static str {
+        match self {
+            Pair::TcpEcho => "tcp_echo_server",
+            Pair::UdpEcho => "udp_echo_server",
+            Pair::TcpUpper => "tcp_upper_server",
+            Pair::UdpUpper => "udp_upper_server",
+        }
+    }
+
+    pub fn client(self) -> &'static str {
+        match self {
+            Pair::TcpEcho => "tcp_echo_client",
+            Pair::UdpEcho => "udp_echo_client",
+            Pair::TcpUpper => "tcp_upper_client",
+            Pair::UdpUpper => "udp_upper_client",
+        }
+    }
+
+    /// The client's arguments: where the server is, and what the user gave.
+    pub fn client_arguments(self, address: &str, port: &str, given: &[OsString]) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        match self {
+            // The word stands between the address and the port; without one, it is "hello".
+            Pair::TcpEcho | Pair::UdpEcho => {
+                let words = match given {
+                    [first, ..] if first == "--" => 2,
+                    [first, ..] if !first.as_encoded_bytes().starts_with(b"-") => 1,
+                    _ => 0,
+                };
+                let (word, options) = given.split_at(words.min(given.len()));
+                arguments.extend_from_slice(options);
+                arguments.push("--".into());
+                arguments.push(address.into());
+                arguments.push(word.last().cloned().unwrap_or("hello".into()));
+                arguments.push(port.into());
+            }
+            Pair::TcpUpper | Pair::UdpUpper => {
+                arguments.extend(["-i", address, "-p", port].map(OsString::from));
+                arguments.extend_from_slice(given);
+            }
+        }
+        arguments
+    }
+}

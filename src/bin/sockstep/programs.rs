@@ -1,0 +1,129 @@
+//! Where the programs are: the Rust ones beside this one, the C twins compiled from the sources that it carries.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use clap::ValueEnum;
+use nix::unistd::mkdtemp;
+
+/// Which of the two a program is.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Implementation {
+    /// The Rust program
+    Rust,
+    /// Its C twin, compiled when needed
+    C,
+}
+
+/// Each twin's name and source.
+const TWINS: [(&str, &str); 8] = [
+    ("tcp_echo_client", include_str!("../tcp_echo_client.c")),
+    ("tcp_echo_server", include_str!("../tcp_echo_server.c")),
+    ("tcp_upper_client", include_str!("../tcp_upper_client.c")),
+    ("tcp_upper_server", include_str!("../tcp_upper_server.c")),
+    ("udp_echo_client", include_str!("../udp_echo_client.c")),
+    ("udp_echo_server", include_str!("../udp_echo_server.c")),
+    ("udp_upper_client", include_str!("../udp_upper_client.c")),
+    ("udp_upper_server", include_str!("../udp_upper_server.c")),
+];
+
+/// Programs that can be started. Twins live in a directory that goes when this does.
+pub struct Programs {
+    pub paths: Vec<PathBuf>,
+    directory: Option<PathBuf>,
+}
+
+impl Programs {
+    /// Finds or compiles each of `wanted`, in order.
+    pub fn find(wanted: &[(&str, Implementation)]) -> Result<Programs, String> {
+        let mut programs = Programs {
+            paths: Vec::new(),
+            directory: None,
+        };
+        let mut compilers = Vec::new();
+        for &(name, implementation) in wanted {
+            let path = match implementation {
+                Implementation::Rust => beside_this_one(name)?,
+                Implementation::C => {
+                    let directory = programs.directory()?;
+                    compilers.push((name, compile(name, &directory)?));
+                    directory.join(name)
+                }
+            };
+            programs.paths.push(path);
+        }
+        for (name, compiler) in compilers {
+            let outcome = compiler
+                .wait_with_output()
+                .map_err(|error| error.to_string())?;
+            if !outcome.status.success() {
+                let words = String::from_utf8_lossy(&outcome.stderr).into_owned();
+                return Err(format!("{name}.c does not compile:\n{words}"));
+            }
+        }
+        Ok(programs)
+    }
+
+    /// The directory for the twins, made when first asked for.
+    fn directory(&mut self) -> Result<PathBuf, String> {
+        if let Some(directory) = &self.directory {
+            return Ok(directory.clone());
+        }
+        let template = std::env::temp_dir().join("sockstep-XXXXXX");
+        let made =
+            mkdtemp(&template).map_err(|errno| format!("{}: {errno}", template.display()))?;
+        Ok(self.directory.insert(made).clone())
+    }
+}
+
+impl Drop for Programs {
+    fn drop(&mut self) {
+        if let Some(directory) = &self.directory {
+            let _ = fs::remove_dir_all(directory); // it is in the system's own place for such
+        }
+    }
+}
+
+fn beside_this_one(name: &str) -> Result<PathBuf, String> {
+    let this = std::env::current_exe().map_err(|error| format!("where am I? {error}"))?;
+    let path = this.with_file_name(name);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(format!(
+            "{} is not there. Build all programs with: cargo build --release",
+            path.display()
+        ))
+    }
+}
+
+/// Starts the C compiler on one twin.
+fn compile(name: &str, directory: &Path) -> Result<Child, String> {
+    let source = directory.join(name).with_extension("c");
+    let (_, text) = TWINS
+        .iter()
+        .find(|twin| twin.0 == name)
+        .ok_or(format!("{name} has no C twin"))?;
+    let write = |path: &Path, text| {
+        fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    write(&directory.join("common.h"), include_str!("../common.h"))?;
+    write(&source, text)?;
+    let cc = std::env::var("CC").unwrap_or("cc".to_owned());
+    Command::new(&cc)
+        .args(env!("SOCKSTEP_CFLAGS").split(' '))
+        .arg("-o")
+        .arg(directory.join(name))
+        .arg(&source)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                format!("{cc} is not there. Install a C compiler: apt-get install gcc libc6-dev")
+            }
+            _ => format!("{cc}: {error}"),
+        })
+}

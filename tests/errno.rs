@@ -1,0 +1,1000 @@
+//! What Linux answers to a call that asks for something wrong, for every wrong thing that a safe caller can still ask for.
+//!
+//! The rows were measured in C, on Linux 6.18. [`rows`] has those that our types let through, [`IMPOSSIBLE`] the others.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{env, io};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sockstep::Errno::{
+    EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EBADF, ECONNREFUSED, ECONNRESET,
+    EDESTADDRREQ, EDOM, EINPROGRESS, EINVAL, EISCONN, EISDIR, EMFILE, EMSGSIZE, ENETUNREACH,
+    ENOPROTOOPT, ENOSPC, ENOTCONN, ENOTSOCK, EOPNOTSUPP, EPERM, EPIPE, EPROTONOSUPPORT,
+    ESOCKTNOSUPPORT,
+};
+use sockstep::{
+    AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, AddressFamily, Errno, INADDR_ANY, INADDR_LOOPBACK,
+    IP_TTL, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, MSG_DONTWAIT, MSG_ERRQUEUE,
+    MSG_OOB, MSG_TRUNC, Result, SHUT_RD, SHUT_WR, SO_ERROR, SO_LINGER, SO_MARK, SO_PRIORITY,
+    SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDTIMEO, SO_TYPE,
+    SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, SockOpt,
+    SockType, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_MAXSEG, TCP_NODELAY, TCP_SYNCNT, TCP_USER_TIMEOUT,
+    accept, bind, close, connect, getpeername, getsockname, getsockopt, htonl, htons, linger,
+    listen, ntohs, read, recv, recvfrom, send, sendto, setsockopt, shutdown, sockaddr_in, socket,
+    timeval, write,
+};
+
+// ---- The tables ----
+
+/// One call, and what Linux answers to it.
+struct Row {
+    call: &'static str,
+    what: &'static str,
+    answer: Answer,
+    run: fn() -> Result<usize>,
+}
+
+type Answer = std::result::Result<usize, Errno>;
+
+/// `CALL -> RETURNS { "what is wrong" => answer, the call; .. }`: a row's last step is the call that it is about.
+macro_rules! rows {
+    ($($call:ident -> $returns:ident { $($what:literal => $answer:expr, $run:expr;)* })*) => {
+        vec![$($(Row {
+            call: stringify!($call),
+            what: $what,
+            answer: $answer,
+            run: || $run.map($returns),
+        },)*)*]
+    };
+}
+
+/// What a call returns that returns no count.
+fn zero<T>(_: T) -> usize {
+    0
+}
+
+fn count(n: usize) -> usize {
+    n
+}
+
+fn count_of((n, _): (usize, sockaddr_in)) -> usize {
+    n
+}
+
+/// The rows that anyone may try.
+#[allow(clippy::too_many_lines, reason = "it is a table")]
+fn rows() -> Vec<Row> {
+    rows! {
+        socket -> zero {
+            "domain 0 (AF_UNSPEC)" => Err(EAFNOSUPPORT), socket(AF_UNSPEC, SOCK_STREAM, 0);
+            "STREAM + UDP" => Err(EPROTONOSUPPORT), socket(AF_INET, SOCK_STREAM, IPPROTO_UDP);
+            "DGRAM + TCP" => Err(EPROTONOSUPPORT), socket(AF_INET, SOCK_DGRAM, IPPROTO_TCP);
+            "STREAM + ICMP" => Err(EPROTONOSUPPORT), socket(AF_INET, SOCK_STREAM, IPPROTO_ICMP);
+            "protocol -1" => Err(EINVAL), socket(AF_INET, SOCK_STREAM, -1);
+            "protocol 999" => Err(EINVAL), socket(AF_INET, SOCK_STREAM, 999);
+            "INET SEQPACKET" => Err(ESOCKTNOSUPPORT), socket(AF_INET, SOCK_SEQPACKET, 0);
+            "UNIX + proto 6" => Err(EPROTONOSUPPORT), socket(AF_UNIX, SOCK_STREAM, IPPROTO_TCP);
+            "RAW proto 0" => Err(EPROTONOSUPPORT), socket(AF_INET, SOCK_RAW, 0);
+        }
+        bind -> zero {
+            "O_PATH fd" => Err(EBADF), bind(path_only(), &any_port());
+            "not a socket" => Err(ENOTSOCK), bind(directory(), &any_port());
+            "AF_UNIX address on INET socket" => Err(EAFNOSUPPORT), bind(tcp(), &of_family(AF_UNIX));
+            "AF_INET6 address on INET socket" => Err(EAFNOSUPPORT), bind(tcp(), &of_family(AF_INET6));
+            "AF_UNSPEC addr 0.0.0.0 on INET socket" => Ok(0), bind(tcp(), &of_family(AF_UNSPEC));
+            "non-local address" => Err(EADDRNOTAVAIL), bind(tcp(), &address(ELSEWHERE, 0));
+            "port 0 (ephemeral)" => Ok(0), bind(tcp(), &any_port());
+            "already bound" => Err(EINVAL), bind(bound(tcp()), &any_port());
+            "port in use (other bound, not listening)" => Err(EADDRINUSE), {
+                let other = bound(tcp());
+                bind(tcp(), &name(&other))
+            };
+            "port in use + SO_REUSEADDR only on the 2nd" => Err(EADDRINUSE), {
+                let other = bound(tcp());
+                bind(reusing(tcp()), &name(&other))
+            };
+            "port bound not listening, SO_REUSEADDR on both" => Ok(0), {
+                let other = bound(reusing(tcp()));
+                bind(reusing(tcp()), &name(&other))
+            };
+            "port listened on + SO_REUSEADDR" => Err(EADDRINUSE), {
+                let other = listening(bound(reusing(tcp())));
+                bind(reusing(tcp()), &name(&other))
+            };
+            "AF_INET address on INET6 socket" => Err(EINVAL), bind(make(AF_INET6, SOCK_STREAM), &any_port());
+        }
+        listen -> zero {
+            "not a socket" => Err(ENOTSOCK), listen(directory(), 5);
+            "UDP" => Err(EOPNOTSUPP), listen(bound(udp()), 5);
+            "unbound TCP (autobinds ephemeral)" => Ok(0), listen(tcp(), 5);
+            "twice (changes backlog)" => Ok(0), listen(listener(), 1);
+            "backlog -1" => Ok(0), listen(bound(tcp()), -1);
+            "backlog INT_MAX (silently capped at somaxconn)" => Ok(0), listen(bound(tcp()), i32::MAX);
+            "connected TCP" => Err(EINVAL), listen(pair().0, 5);
+            "unbound UNIX stream" => Err(EINVAL), listen(make(AF_UNIX, SOCK_STREAM), 5);
+            "UNIX dgram" => Err(EOPNOTSUPP), listen(make(AF_UNIX, SOCK_DGRAM), 5);
+            "2nd socket bound to same port (SO_REUSEADDR), 1st listening" => Err(EADDRINUSE), {
+                let first = bound(reusing(tcp()));
+                let second = reusing(tcp());
+                bind(&second, &name(&first)).unwrap();
+                let _first = listening(first);
+                listen(second, 5)
+            };
+        }
+        accept -> zero {
+            "O_PATH fd" => Err(EBADF), accept::<sockaddr_in>(path_only());
+            "not a socket" => Err(ENOTSOCK), accept::<sockaddr_in>(directory());
+            "UDP" => Err(EOPNOTSUPP), accept::<sockaddr_in>(bound(udp()));
+            "not listening" => Err(EINVAL), accept::<sockaddr_in>(bound(tcp()));
+            "connected socket" => Err(EINVAL), accept::<sockaddr_in>(pair().0);
+            "nothing queued, O_NONBLOCK" => Err(EAGAIN), {
+                accept::<sockaddr_in>(listening(bound(make(AF_INET, SOCK_STREAM | SOCK_NONBLOCK))))
+            };
+            "nothing queued, SO_RCVTIMEO expires" => Err(EAGAIN), {
+                accept::<sockaddr_in>(impatient(SO_RCVTIMEO, listener()))
+            };
+            "client sent RST before accept (Linux: accept succeeds)" => Ok(0), {
+                let (listener, client) = (listener(), tcp());
+                connect(&client, &name(&listener)).unwrap();
+                reset(client);
+                accept::<sockaddr_in>(listener)
+            };
+            "listener after shutdown(SHUT_RD)" => Err(EINVAL), {
+                let listener = listener();
+                shutdown(&listener, SHUT_RD).unwrap();
+                accept::<sockaddr_in>(listener)
+            };
+        }
+        connect -> zero {
+            "UDP broadcast without SO_BROADCAST" => Err(EACCES), connect(udp(), &address(BROADCAST, 9));
+            "not a socket" => Err(ENOTSOCK), connect(directory(), &address(LOOPBACK, 9));
+            "INET6 address on INET socket" => Err(EAFNOSUPPORT), connect(tcp(), &of_family(AF_INET6));
+            "ok" => Ok(0), connect(tcp(), &name(&listener()));
+            "already connected" => Err(EISCONN), {
+                let (client, _server) = pair();
+                connect(&client, &getpeername::<sockaddr_in>(&client).unwrap())
+            };
+            "on a listening socket" => Err(EISCONN), connect(listener(), &name(&listener()));
+            "nobody listens" => Err(ECONNREFUSED), connect(tcp(), &name(&bound(tcp())));
+            "nobody listens, retry on the same socket" => Err(ECONNREFUSED), {
+                let (client, nobody) = (tcp(), bound(tcp()));
+                connect(&client, &name(&nobody)).unwrap_err();
+                connect(&client, &name(&nobody))
+            };
+            "O_NONBLOCK nobody listens" => Err(EINPROGRESS), {
+                connect(make(AF_INET, SOCK_STREAM | SOCK_NONBLOCK), &name(&bound(tcp())))
+            };
+            "O_NONBLOCK nobody listens, 2nd connect reports the outcome" => Err(ECONNREFUSED), {
+                let nobody = bound(tcp());
+                connect(started(&nobody), &name(&nobody))
+            };
+            "O_NONBLOCK nobody listens, 3rd connect" => Err(EINPROGRESS), {
+                let nobody = bound(tcp());
+                let client = started(&nobody);
+                connect(&client, &name(&nobody)).unwrap_err();
+                connect(&client, &name(&nobody))
+            };
+            "O_NONBLOCK to a listener" => Err(EINPROGRESS), {
+                connect(make(AF_INET, SOCK_STREAM | SOCK_NONBLOCK), &name(&listener()))
+            };
+            "O_NONBLOCK to a listener, 2nd connect" => Ok(0), {
+                let listener = listener();
+                connect(started(&listener), &name(&listener))
+            };
+            "O_NONBLOCK to a listener, 3rd connect" => Err(EISCONN), {
+                let listener = listener();
+                let client = started(&listener);
+                connect(&client, &name(&listener)).unwrap();
+                connect(&client, &name(&listener))
+            };
+            "TCP port 0" => Err(ECONNREFUSED), connect(tcp(), &address(LOOPBACK, 0));
+            "TCP 0.0.0.0 (means loopback)" => Ok(0), {
+                let listener = listener();
+                connect(tcp(), &address(INADDR_ANY, ntohs(name(&listener).sin_port)))
+            };
+            "TCP to broadcast" => Err(ENETUNREACH), connect(tcp(), &address(BROADCAST, 9));
+            "TCP to multicast" => Err(ENETUNREACH), connect(tcp(), &address(MULTICAST, 9));
+            "TCP AF_UNSPEC on fresh socket (disconnect)" => Ok(0), connect(tcp(), &of_family(AF_UNSPEC));
+            "UDP port 0 (accepted!)" => Ok(0), connect(udp(), &address(LOOPBACK, 0));
+            "UDP AF_UNSPEC: dissolves association" => Ok(0), {
+                let sock = udp_to(&bound(udp()));
+                connect(&sock, &of_family(AF_UNSPEC)).inspect(|()| {
+                    assert_eq!(getpeername::<sockaddr_in>(&sock).unwrap_err(), ENOTCONN);
+                })
+            };
+            "TCP self-connect to own bound port (succeeds!)" => Ok(0), {
+                let sock = bound(tcp());
+                connect(&sock, &name(&sock))
+            };
+        }
+        send -> count {
+            "client sent RST before accept: send on it" => Err(EPIPE), {
+                let server = reset_before_accept();
+                recv(&server, &mut [0], 0).unwrap_err();
+                send(server, b"x", 0)
+            };
+            "not a socket" => Err(ENOTSOCK), send(directory(), b"x", 0);
+            "0 bytes TCP" => Ok(0), send(pair().0, b"", 0);
+            "unconnected TCP" => Err(EPIPE), send(tcp(), b"x", 0);
+            "unconnected UDP" => Err(EDESTADDRREQ), send(udp(), b"x", 0);
+            "UDP 128 KiB" => Err(EMSGSIZE), send(udp_to(&bound(udp())), &[0; 128 << 10], 0);
+            "UDP 65507 (max)" => Ok(65507), send(udp_to(&bound(udp())), &[0; 65507], 0);
+            "UDP 65508" => Err(EMSGSIZE), send(udp_to(&bound(udp())), &[0; 65508], 0);
+            "UDP 0 bytes (a datagram)" => Ok(0), {
+                let receiver = bound(udp());
+                send(udp_to(&receiver), b"", 0).inspect(|_| wait(&receiver, PollFlags::POLLIN))
+            };
+            "UDP MSG_OOB" => Err(EOPNOTSUPP), send(udp_to(&bound(udp())), b"x", MSG_OOB);
+            "after shutdown(SHUT_WR)" => Err(EPIPE), {
+                let (client, _server) = pair();
+                shutdown(&client, SHUT_WR).unwrap();
+                send(client, b"x", 0)
+            };
+            "peer closed: first send" => Ok(1), {
+                let (client, server) = pair();
+                close(server).unwrap();
+                send(client, b"x", 0)
+            };
+            "peer closed: second send" => Err(EPIPE), {
+                let (client, server) = pair();
+                close(server).unwrap();
+                send(&client, b"x", 0).unwrap();
+                wait(&client, PollFlags::POLLERR);
+                send(client, b"x", 0)
+            };
+            "peer closed with unread data (RST came): send" => Err(ECONNRESET), {
+                send(closed_with_unread_data(b""), b"x", 0)
+            };
+            "peer closed with unread data (RST came): send again" => Err(EPIPE), {
+                let client = closed_with_unread_data(b"");
+                send(&client, b"x", 0).unwrap_err();
+                send(client, b"x", 0)
+            };
+            "O_NONBLOCK, buffer full" => Err(EAGAIN), {
+                let listener = listener();
+                fill(&started(&listener), 0)
+            };
+            "SO_SNDTIMEO expires" => Err(EAGAIN), {
+                let (client, _server) = pair();
+                fill(&impatient(SO_SNDTIMEO, client), 0)
+            };
+            "listening socket" => Err(EPIPE), send(listener(), b"x", 0);
+            "connected UDP, port closed: first send" => Ok(1), send(udp_to(&deaf()), b"x", 0);
+            "connected UDP, port closed: second send (ICMP came)" => Err(ECONNREFUSED), {
+                let deaf = deaf();
+                send(refused(&deaf), b"x", 0)
+            };
+            "connected UDP, port closed: third send" => Ok(1), {
+                let deaf = deaf();
+                let sock = refused(&deaf);
+                send(&sock, b"x", 0).unwrap_err();
+                send(sock, b"x", 0)
+            };
+            "unknown flag bit 0x10000000" => Err(EAGAIN), {
+                let listener = listener();
+                fill(&started(&listener), 0x1000_0000) // ignored: it fails as without
+            };
+        }
+        recv -> count {
+            "client sent RST before accept: recv on it" => Err(ECONNRESET), {
+                recv(reset_before_accept(), &mut [0], 0)
+            };
+            "client sent RST before accept: recv on it again" => Ok(0), {
+                let server = reset_before_accept();
+                recv(&server, &mut [0], 0).unwrap_err();
+                recv(server, &mut [0], 0)
+            };
+            "connected UDP, port closed: recv on it (pending ICMP error)" => Err(ECONNREFUSED), {
+                let deaf = deaf();
+                recv(refused(&deaf), &mut [0], 0)
+            };
+            "not a socket" => Err(ENOTSOCK), recv(directory(), &mut [0], 0);
+            "unconnected TCP" => Err(ENOTCONN), recv(tcp(), &mut [0], 0);
+            "listening TCP" => Err(ENOTCONN), recv(listener(), &mut [0], 0);
+            "nothing there, MSG_DONTWAIT" => Err(EAGAIN), {
+                let (client, _server) = pair();
+                recv(client, &mut [0], MSG_DONTWAIT)
+            };
+            "MSG_OOB, no urgent data" => Err(EINVAL), {
+                let (client, _server) = pair();
+                recv(client, &mut [0], MSG_OOB)
+            };
+            "MSG_ERRQUEUE, empty" => Err(EAGAIN), {
+                let (client, _server) = pair();
+                recv(client, &mut [0], MSG_ERRQUEUE)
+            };
+            "SO_RCVTIMEO expires" => Err(EAGAIN), {
+                let (client, _server) = pair();
+                recv(impatient(SO_RCVTIMEO, client), &mut [0], 0)
+            };
+            "0-byte buffer with data queued" => Ok(0), {
+                let (_client, server) = pair_with(b"hi");
+                recv(server, &mut [], 0)
+            };
+            "data" => Ok(2), {
+                let (_client, server) = pair_with(b"hi");
+                recv(server, &mut [0; 16], 0)
+            };
+            "peer shutdown(SHUT_WR): EOF" => Ok(0), {
+                let (client, server) = pair();
+                shutdown(&client, SHUT_WR).unwrap();
+                recv(server, &mut [0], 0)
+            };
+            "peer shutdown(SHUT_WR): EOF again" => Ok(0), {
+                let (client, server) = pair();
+                shutdown(&client, SHUT_WR).unwrap();
+                assert_eq!(recv(&server, &mut [0], 0), Ok(0));
+                recv(server, &mut [0], 0)
+            };
+            "peer shutdown(SHUT_WR): send still works (half-close)" => Ok(1), {
+                let (client, server) = pair();
+                shutdown(&client, SHUT_WR).unwrap();
+                assert_eq!(recv(&server, &mut [0], 0), Ok(0));
+                send(server, b"x", 0)
+            };
+            "peer sent reply then close() with unread data" => Ok(5), {
+                recv(closed_with_unread_data(b"reply"), &mut [0; 16], 0)
+            };
+            "peer sent reply then close() with unread data, again" => Err(ECONNRESET), {
+                let client = closed_with_unread_data(b"reply");
+                assert_eq!(recv(&client, &mut [0; 16], 0), Ok(5));
+                recv(client, &mut [0; 16], 0)
+            };
+            "after own shutdown(SHUT_RD)" => Ok(0), {
+                let (client, _server) = pair();
+                shutdown(&client, SHUT_RD).unwrap();
+                recv(client, &mut [0], 0)
+            };
+            "data arriving after shutdown(SHUT_RD) still readable" => Ok(1), {
+                let (client, server) = pair();
+                shutdown(&server, SHUT_RD).unwrap();
+                send(&client, b"x", 0).unwrap();
+                until(|| recv(&server, &mut [0; 16], 0), Ok(1))
+            };
+            "UDP nothing" => Err(EAGAIN), recv(bound(udp()), &mut [0], MSG_DONTWAIT);
+            "UDP zero-length datagram" => Ok(0), recv(udp_with(b""), &mut [0; 16], 0);
+            "UDP 10-byte datagram into 4 bytes (rest lost)" => Ok(4), {
+                recv(udp_with(b"0123456789"), &mut [0; 4], 0)
+            };
+            "UDP 10-byte datagram into 4 bytes: rest?" => Err(EAGAIN), {
+                let receiver = udp_with(b"0123456789");
+                assert_eq!(recv(&receiver, &mut [0; 4], 0), Ok(4));
+                recv(receiver, &mut [0; 4], MSG_DONTWAIT)
+            };
+            "UDP 10-byte datagram into 4 bytes with MSG_TRUNC: real length" => Ok(10), {
+                recv(udp_with(b"0123456789"), &mut [0; 4], MSG_TRUNC)
+            };
+        }
+        sendto -> count {
+            "UDP broadcast without SO_BROADCAST" => Err(EACCES), sendto(udp(), b"x", 0, &address(BROADCAST, 9));
+            "128 KiB" => Err(EMSGSIZE), sendto(udp(), &[0; 128 << 10], 0, &name(&bound(udp())));
+            "port 0" => Err(EINVAL), sendto(udp(), b"x", 0, &address(LOOPBACK, 0));
+            "INET6 address on INET socket" => Err(EAFNOSUPPORT), sendto(udp(), b"x", 0, &of_family(AF_INET6));
+            "AF_UNSPEC family with address (treated as AF_INET)" => Ok(1), {
+                let receiver = bound(udp());
+                sendto(udp(), b"x", 0, &sockaddr_in { sin_family: AF_UNSPEC, ..name(&receiver) })
+                    .inspect(|_| wait(&receiver, PollFlags::POLLIN))
+            };
+            "connected TCP with address (ignored)" => Ok(1), {
+                let (client, _server) = pair();
+                sendto(client, b"x", 0, &address(ELSEWHERE, 9))
+            };
+            "unconnected TCP with address" => Err(EPIPE), sendto(tcp(), b"x", 0, &address(LOOPBACK, 9));
+            "INET address on INET6 socket" => Ok(1), {
+                sendto(make(AF_INET6, SOCK_DGRAM), b"x", 0, &name(&bound(udp())))
+            };
+            "MSG_OOB on UDP" => Err(EOPNOTSUPP), sendto(udp(), b"x", MSG_OOB, &name(&bound(udp())));
+            "UNIX stream connected with address" => Err(EISCONN), {
+                let (client, _server) = UnixStream::pair().unwrap();
+                sendto(client, b"x", 0, &of_family(AF_UNIX))
+            };
+        }
+        recvfrom -> count_of {
+            "TCP with address buffer" => Ok(1), {
+                let (_client, server) = pair_with(b"x");
+                recvfrom(server, &mut [0; 16], 0)
+            };
+        }
+        read -> count {
+            "a directory" => Err(EISDIR), read(directory(), &mut [0]);
+            "open for writing only" => Err(EBADF), read(open("/dev/null", libc::O_WRONLY), &mut [0]);
+            "at the end" => Ok(0), read(open("/dev/null", libc::O_RDONLY), &mut [0]);
+        }
+        write -> count {
+            "open for reading only" => Err(EBADF), write(open("/dev/null", libc::O_RDONLY), b"x");
+            "a full disk" => Err(ENOSPC), write(open("/dev/full", libc::O_WRONLY), b"x");
+            "a pipe that no one reads" => Err(EPIPE), {
+                let (reader, writer) = nix::unistd::pipe().unwrap();
+                drop(reader);
+                write(writer, b"x")
+            };
+        }
+        shutdown -> zero {
+            "not a socket" => Err(ENOTSOCK), shutdown(directory(), SHUT_WR);
+            "unconnected TCP" => Err(ENOTCONN), shutdown(tcp(), SHUT_WR);
+            "unconnected UDP" => Err(ENOTCONN), shutdown(udp(), SHUT_WR);
+            "ok" => Ok(0), {
+                let (client, _server) = pair();
+                shutdown(client, SHUT_WR)
+            };
+            "twice" => Ok(0), {
+                let (client, _server) = pair();
+                shutdown(&client, SHUT_WR).unwrap();
+                shutdown(client, SHUT_WR)
+            };
+            "listener SHUT_WR" => Ok(0), shutdown(listener(), SHUT_WR);
+            "listener SHUT_RD (stops listening)" => Ok(0), shutdown(listener(), SHUT_RD);
+            "after RST received" => Err(ENOTCONN), shutdown(closed_with_unread_data(b""), SHUT_WR);
+        }
+        close -> zero {
+            "ok" => Ok(0), close(tcp());
+        }
+        getsockname -> zero {
+            "not a socket" => Err(ENOTSOCK), getsockname::<sockaddr_in>(directory());
+            "unbound: 0.0.0.0:0" => Ok(0), getsockname(tcp()).inspect(|name: &sockaddr_in| {
+                assert_eq!(*name, of_family(AF_INET));
+            });
+        }
+        getpeername -> zero {
+            "client sent RST before accept: getpeername on it" => Err(ENOTCONN), {
+                getpeername::<sockaddr_in>(reset_before_accept())
+            };
+            "not a socket" => Err(ENOTSOCK), getpeername::<sockaddr_in>(directory());
+            "unconnected UDP" => Err(ENOTCONN), getpeername::<sockaddr_in>(udp());
+            "unconnected TCP" => Err(ENOTCONN), getpeername::<sockaddr_in>(tcp());
+            "listener" => Err(ENOTCONN), getpeername::<sockaddr_in>(listener());
+            "peer closed (FIN)" => Ok(0), {
+                let (client, server) = pair();
+                close(server).unwrap();
+                wait(&client, PollFlags::POLLIN);
+                getpeername::<sockaddr_in>(client)
+            };
+            "fully closed both ways" => Err(ENOTCONN), {
+                let (client, server) = pair();
+                close(server).unwrap();
+                wait(&client, PollFlags::POLLIN);
+                shutdown(&client, SHUT_WR).unwrap();
+                until(|| getpeername::<sockaddr_in>(&client).map(zero), Err(ENOTCONN))
+            };
+        }
+        setsockopt -> zero {
+            "not a socket" => Err(ENOTSOCK), setsockopt(directory(), SOL_SOCKET, SO_REUSEADDR, &1);
+            "level 500" => Err(ENOPROTOOPT), setsockopt(tcp(), 500, SO_REUSEADDR, &1);
+            "UDP level on TCP" => Err(ENOPROTOOPT), setsockopt(tcp(), IPPROTO_UDP, SO_REUSEADDR, &1);
+            "read-only SO_TYPE" => Err(ENOPROTOOPT), setsockopt(tcp(), SOL_SOCKET, SO_TYPE, &1);
+            "read-only SO_ERROR" => Err(ENOPROTOOPT), setsockopt(tcp(), SOL_SOCKET, SO_ERROR, &1);
+            "SO_RCVTIMEO usec=1000000" => Err(EDOM), setsockopt(tcp(), SOL_SOCKET, SO_RCVTIMEO, &time(0, 1_000_000));
+            "SO_RCVTIMEO usec=-1" => Err(EDOM), setsockopt(tcp(), SOL_SOCKET, SO_RCVTIMEO, &time(0, -1));
+            "SO_RCVTIMEO sec=-1 (accepted)" => Ok(0), setsockopt(tcp(), SOL_SOCKET, SO_RCVTIMEO, &time(-1, 0));
+            "TCP_KEEPIDLE 0" => Err(EINVAL), setsockopt(tcp(), IPPROTO_TCP, TCP_KEEPIDLE, &0);
+            "TCP_KEEPIDLE 40000 (>32767)" => Err(EINVAL), setsockopt(tcp(), IPPROTO_TCP, TCP_KEEPIDLE, &40000);
+            "TCP_KEEPCNT 0" => Err(EINVAL), setsockopt(tcp(), IPPROTO_TCP, TCP_KEEPCNT, &0);
+            "TCP_SYNCNT 0" => Err(EINVAL), setsockopt(tcp(), IPPROTO_TCP, TCP_SYNCNT, &0);
+            "TCP_USER_TIMEOUT -1" => Err(EINVAL), setsockopt(tcp(), IPPROTO_TCP, TCP_USER_TIMEOUT, &-1);
+            "TCP_MAXSEG 40000" => Err(EINVAL), setsockopt(tcp(), IPPROTO_TCP, TCP_MAXSEG, &40000);
+            "IP_TTL 0" => Err(EINVAL), setsockopt(tcp(), IPPROTO_IP, IP_TTL, &0);
+            "IP_TTL 256" => Err(EINVAL), setsockopt(tcp(), IPPROTO_IP, IP_TTL, &256);
+            "SO_RCVBUF -1 (accepted, clamped)" => Ok(0), setsockopt(tcp(), SOL_SOCKET, SO_RCVBUF, &-1);
+            "TCP_NODELAY on UNIX" => Err(EOPNOTSUPP), setsockopt(make(AF_UNIX, SOCK_STREAM), IPPROTO_TCP, TCP_NODELAY, &1);
+            "TCP_NODELAY on UDP" => Err(ENOPROTOOPT), setsockopt(udp(), IPPROTO_TCP, TCP_NODELAY, &1);
+            "SO_REUSEPORT on UNIX" => Err(EOPNOTSUPP), setsockopt(make(AF_UNIX, SOCK_STREAM), SOL_SOCKET, SO_REUSEPORT, &1);
+        }
+        getsockopt -> zero {
+            "not a socket" => Err(ENOTSOCK), getsockopt(directory(), SOL_SOCKET, SO_TYPE);
+            "level 500" => Err(EOPNOTSUPP), getsockopt(tcp(), 500, SO_TYPE);
+            "UDP level on TCP" => Err(EOPNOTSUPP), getsockopt(tcp(), IPPROTO_UDP, SO_TYPE);
+        }
+    }
+}
+
+/// The rows about what the superuser alone may do.
+fn rows_of_an_ordinary_user() -> Vec<Row> {
+    // Containers often let everyone have the low ports.
+    let first_free_port = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    let first_free_port: u16 = first_free_port.unwrap().trim().parse().unwrap();
+    let port_80 = if first_free_port > 80 {
+        Err(EACCES)
+    } else {
+        Ok(0)
+    };
+    rows! {
+        socket -> zero {
+            "RAW as non-root" => Err(EPERM), socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+        }
+        bind -> zero {
+            "port 80 as non-root" => port_80, bind(reusing(tcp()), &address(LOOPBACK, 80));
+        }
+        setsockopt -> zero {
+            "SO_MARK as non-root" => Err(EPERM), setsockopt(tcp(), SOL_SOCKET, SO_MARK, &1);
+            "SO_RCVBUFFORCE as non-root" => Err(EPERM), setsockopt(tcp(), SOL_SOCKET, SO_RCVBUFFORCE, &4096);
+            "SO_PRIORITY 7 as non-root" => Err(EPERM), setsockopt(tcp(), SOL_SOCKET, SO_PRIORITY, &7);
+        }
+    }
+}
+
+/// The rows about a process that has all the descriptors it may have.
+fn rows_without_descriptors() -> Vec<Row> {
+    rows! {
+        socket -> zero {
+            "RLIMIT_NOFILE reached" => Err(EMFILE), {
+                let _all = all_descriptors();
+                socket(AF_INET, SOCK_STREAM, 0)
+            };
+        }
+        accept -> zero {
+            "RLIMIT_NOFILE reached, connection pending" => Err(EMFILE), {
+                let (listener, _client) = pending();
+                let _all = all_descriptors();
+                accept::<sockaddr_in>(listener)
+            };
+            "RLIMIT_NOFILE reached, again (the connection stays queued)" => Err(EMFILE), {
+                let (listener, _client) = pending();
+                let all = all_descriptors();
+                accept::<sockaddr_in>(&listener).unwrap_err();
+                let again = accept::<sockaddr_in>(&listener);
+                drop(all);
+                accept::<sockaddr_in>(&listener).unwrap(); // it did
+                again
+            };
+        }
+    }
+}
+
+const OWNED: &str = "a descriptor is owned, or borrowed from its owner: it is open";
+const LENGTH: &str = "the length comes from the type, or from the slice";
+const POINTER: &str = "the pointer comes from a reference";
+const VALUE: &str = "the constants of the type have other values";
+const ADDRESS: &str = "the library has no such address type";
+const OPTION: &str = "the library has no such option";
+const CALL: &str = "the library has no such call";
+
+/// The measured rows that safe code cannot even ask for: the call, what was wrong, and what stands in the way.
+const IMPOSSIBLE: &[(&str, &str, &str)] = &[
+    ("socket", "domain -1", VALUE),
+    ("socket", "domain 9999", VALUE),
+    ("socket", "type 75", VALUE),
+    ("socket", "type -1", VALUE),
+    ("socket", "type 0", VALUE),
+    ("bind", "closed fd", OWNED),
+    ("bind", "addrlen 3", LENGTH),
+    ("bind", "addrlen -1", LENGTH),
+    ("bind", "addrlen 1000", LENGTH),
+    ("bind", "bad pointer", POINTER),
+    ("bind", "link-local without scope id", ADDRESS),
+    ("bind", "INET6 addrlen 24 (RFC2133 short)", LENGTH),
+    ("bind", "UNIX ENOENT dir", ADDRESS),
+    ("bind", "UNIX non-directory prefix", ADDRESS),
+    ("bind", "UNIX on proc", ADDRESS),
+    ("bind", "UNIX fresh path", ADDRESS),
+    ("bind", "UNIX already bound", ADDRESS),
+    ("bind", "UNIX existing path", ADDRESS),
+    ("bind", "UNIX stale path (owner closed)", ADDRESS),
+    ("listen", "closed fd", OWNED),
+    ("accept", "closed fd", OWNED),
+    ("accept", "accept4 bad flags", CALL),
+    (
+        "accept",
+        "addrlen -1 (connection consumed and lost)",
+        LENGTH,
+    ),
+    ("accept", "addrlen 4: truncated", LENGTH),
+    ("connect", "closed fd", OWNED),
+    ("connect", "addrlen 3", LENGTH),
+    ("connect", "bad pointer", POINTER),
+    ("connect", "family 47", VALUE),
+    ("connect", "UNIX missing path", ADDRESS),
+    ("connect", "UNIX path is not a socket", ADDRESS),
+    ("connect", "UNIX stream to dgram socket", ADDRESS),
+    ("send", "closed fd", OWNED),
+    ("send", "bad pointer", POINTER),
+    ("recv", "closed fd", OWNED),
+    ("recv", "bad pointer with data queued", POINTER),
+    ("recv", "UDP 10-byte datagram into 4 bytes: recvmsg", CALL),
+    ("sendto", "addrlen -1", LENGTH),
+    ("sendto", "addrlen 3", LENGTH),
+    ("sendto", "bad address pointer", POINTER),
+    ("sendto", "bad buffer pointer", POINTER),
+    ("recvfrom", "addrlen -1 (datagram consumed)", LENGTH),
+    ("recvfrom", "addrlen -1: datagram still there?", LENGTH),
+    ("recvfrom", "addrlen 0", LENGTH),
+    ("shutdown", "closed fd", OWNED),
+    ("shutdown", "how=3", VALUE),
+    ("shutdown", "how=-1", VALUE),
+    ("close", "-1", OWNED),
+    ("close", "not open", OWNED),
+    ("close", "twice", OWNED),
+    ("getsockname", "closed fd", OWNED),
+    ("getsockname", "bad pointer", POINTER),
+    ("getsockname", "addrlen -1", LENGTH),
+    ("getsockname", "addrlen 4 (truncated)", LENGTH),
+    ("getpeername", "closed fd", OWNED),
+    ("getpeername", "addrlen -1", LENGTH),
+    ("getpeername", "bad pointer", POINTER),
+    ("setsockopt", "SO_BINDTODEVICE lo as non-root", OPTION),
+    ("setsockopt", "closed fd", OWNED),
+    ("setsockopt", "NULL value", POINTER),
+    ("setsockopt", "optlen 0", LENGTH),
+    ("setsockopt", "optlen -1", LENGTH),
+    ("setsockopt", "IP option -1", VALUE),
+    ("setsockopt", "TCP option -1", VALUE),
+    ("setsockopt", "SOL_SOCKET option 9999", VALUE),
+    ("setsockopt", "SO_RCVTIMEO optlen 4", LENGTH),
+    ("setsockopt", "TCP_CONGESTION nosuch", OPTION),
+    ("setsockopt", "IPV6_V6ONLY on INET socket", OPTION),
+    ("setsockopt", "IPV6_V6ONLY after bind", OPTION),
+    ("setsockopt", "SO_BINDTODEVICE unknown", OPTION),
+    ("setsockopt", "SO_LINGER optlen 4", LENGTH),
+    ("setsockopt", "join non-multicast group", OPTION),
+    ("setsockopt", "leave group never joined", OPTION),
+    ("getsockopt", "closed fd", OWNED),
+    ("getsockopt", "IP option -1", VALUE),
+    ("getsockopt", "TCP option -1", VALUE),
+    ("getsockopt", "SOL_SOCKET option 9999", VALUE),
+    ("getsockopt", "optlen -1", LENGTH),
+    ("getsockopt", "optlen 1 (truncated)", LENGTH),
+    ("getsockopt", "NULL value", POINTER),
+];
+
+/// How many rows were measured of each call.
+const MEASURED: &[(&str, usize)] = &[
+    ("accept", 15),
+    ("bind", 28),
+    ("close", 4),
+    ("connect", 29),
+    ("getpeername", 10),
+    ("getsockname", 6),
+    ("getsockopt", 10),
+    ("listen", 11),
+    ("read", 3),
+    ("recv", 27),
+    ("recvfrom", 4),
+    ("send", 24),
+    ("sendto", 14),
+    ("setsockopt", 39),
+    ("shutdown", 11),
+    ("socket", 16),
+    ("write", 3),
+];
+
+// ---- The tests ----
+
+#[test]
+fn every_call_answers_as_linux_does() {
+    check(&rows());
+}
+
+#[test]
+fn an_ordinary_user_may_not_do_all() {
+    let superuser = capabilities() != 0;
+    let prefix: &[&str] = match superuser {
+        true => &["setpriv", "--bounding-set=-all", "--inh-caps=-all"],
+        false => &[],
+    };
+    in_a_child("an_ordinary_user_may_not_do_all", prefix, || {
+        assert_eq!(capabilities(), 0, "this process is still a superuser's");
+        check(&rows_of_an_ordinary_user());
+    });
+}
+
+#[test]
+fn without_descriptors_nothing_is_made_and_nothing_lost() {
+    let prefix = ["prlimit", "--nofile=32"];
+    in_a_child(
+        "without_descriptors_nothing_is_made_and_nothing_lost",
+        &prefix,
+        || check(&rows_without_descriptors()),
+    );
+}
+
+#[test]
+fn every_measured_row_is_tested_or_impossible() {
+    let tables = [
+        rows(),
+        rows_of_an_ordinary_user(),
+        rows_without_descriptors(),
+    ];
+    let tested = tables.iter().flatten().map(|row| (row.call, row.what));
+    let impossible = IMPOSSIBLE.iter().map(|&(call, what, _)| (call, what));
+
+    let mut rows: Vec<_> = tested.chain(impossible).collect();
+    rows.sort_unstable();
+    assert!(
+        rows.windows(2).all(|w| w[0] != w[1]),
+        "a row is there twice"
+    );
+
+    let mut counts = BTreeMap::new();
+    for (call, _) in rows {
+        *counts.entry(call).or_default() += 1;
+    }
+    assert_eq!(counts.into_iter().collect::<Vec<_>>(), MEASURED);
+}
+
+/// Runs each row, and names all those that answered otherwise.
+fn check(rows: &[Row]) {
+    let mut wrong = String::new();
+    for row in rows {
+        let answer = (row.run)();
+        let as_expected = match (&answer, row.answer) {
+            (Ok(n), Ok(expected)) => *n == expected,
+            (Err(error), Err(expected)) => error.errno() == expected && error.call() == row.call,
+            _ => false,
+        };
+        if !as_expected {
+            let Row {
+                call,
+                what,
+                answer: expected,
+                ..
+            } = row;
+            wrong += &format!("\n{call}, {what}: {answer:?} instead of {expected:?}");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Runs `test`, which is the body of the test called `name`, in a process of its own that `prefix` starts.
+fn in_a_child(name: &str, prefix: &[&str], test: fn()) {
+    const CHILD: &str = "SOCKSTEP_TEST_CHILD";
+    if env::var_os(CHILD).is_some() {
+        return test();
+    }
+    let this = env::current_exe().unwrap();
+    let mut command = match prefix {
+        [tool, arguments @ ..] => {
+            let mut command = Command::new(tool);
+            command.args(arguments).arg(this);
+            command
+        }
+        [] => Command::new(this),
+    };
+    let output = command.args(["--exact", name]).env(CHILD, "1").output();
+    let output = output.unwrap_or_else(|error| panic!("{prefix:?}: {error}: install util-linux"));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{prefix:?}: {err}\n{out}");
+    assert!(out.contains("1 passed"), "it did not run: {out}");
+}
+
+/// What the superuser's rights of this process are, as a mask.
+fn capabilities() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    u64::from_str_radix(mask.unwrap().trim(), 16).unwrap()
+}
+
+// ---- Addresses: none of them leaves this machine ----
+
+const LOOPBACK: u32 = INADDR_LOOPBACK;
+const BROADCAST: u32 = 0x7fff_ffff; // 127.255.255.255
+const MULTICAST: u32 = 0xe000_0001; // 224.0.0.1
+const ELSEWHERE: u32 = 0xc633_6401; // 198.51.100.1, which the documents have and no machine
+
+fn address(host: u32, port: u16) -> sockaddr_in {
+    let mut addr = of_family(AF_INET);
+    addr.sin_addr.s_addr = htonl(host);
+    addr.sin_port = htons(port);
+    addr
+}
+
+/// Nothing but a family.
+fn of_family(family: AddressFamily) -> sockaddr_in {
+    let mut addr = sockaddr_in::zeroed();
+    addr.sin_family = family;
+    addr
+}
+
+fn any_port() -> sockaddr_in {
+    address(LOOPBACK, 0)
+}
+
+fn name(sock: &OwnedFd) -> sockaddr_in {
+    getsockname(sock).unwrap()
+}
+
+// ---- Sockets ----
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A socket on which no call waits for ever.
+fn make(domain: AddressFamily, ty: SockType) -> OwnedFd {
+    let sock = socket(domain, ty, 0).unwrap();
+    for side in [SO_RCVTIMEO, SO_SNDTIMEO] {
+        setsockopt(&sock, SOL_SOCKET, side, &time(10, 0)).unwrap();
+    }
+    sock
+}
+
+fn tcp() -> OwnedFd {
+    make(AF_INET, SOCK_STREAM)
+}
+
+fn udp() -> OwnedFd {
+    make(AF_INET, SOCK_DGRAM)
+}
+
+fn time(tv_sec: i64, tv_usec: i64) -> timeval {
+    timeval {
+        tv_sec: tv_sec.try_into().unwrap(),
+        tv_usec: tv_usec.try_into().unwrap(),
+    }
+}
+
+/// One whose calls wait for a hundredth of a second only.
+fn impatient(side: SockOpt<timeval>, sock: OwnedFd) -> OwnedFd {
+    setsockopt(&sock, SOL_SOCKET, side, &time(0, 10_000)).unwrap();
+    sock
+}
+
+fn reusing(sock: OwnedFd) -> OwnedFd {
+    setsockopt(&sock, SOL_SOCKET, SO_REUSEADDR, &1).unwrap();
+    sock
+}
+
+fn bound(sock: OwnedFd) -> OwnedFd {
+    bind(&sock, &any_port()).unwrap();
+    sock
+}
+
+fn listening(sock: OwnedFd) -> OwnedFd {
+    listen(&sock, 5).unwrap();
+    sock
+}
+
+fn listener() -> OwnedFd {
+    listening(bound(tcp()))
+}
+
+/// A listener and a client that it has still to accept.
+fn pending() -> (OwnedFd, OwnedFd) {
+    let (listener, client) = (listener(), tcp());
+    connect(&client, &name(&listener)).unwrap();
+    (listener, client)
+}
+
+/// The two ends of a connection, the client's and the server's.
+fn pair() -> (OwnedFd, OwnedFd) {
+    let (listener, client) = pending();
+    let (server, _) = accept::<sockaddr_in>(&listener).unwrap();
+    for side in [SO_RCVTIMEO, SO_SNDTIMEO] {
+        setsockopt(&server, SOL_SOCKET, side, &time(10, 0)).unwrap();
+    }
+    (client, server)
+}
+
+/// The same, where the client has sent something and the server has it.
+fn pair_with(data: &[u8]) -> (OwnedFd, OwnedFd) {
+    let (client, server) = pair();
+    send(&client, data, 0).unwrap();
+    wait(&server, PollFlags::POLLIN);
+    (client, server)
+}
+
+/// A non-blocking socket whose `connect` to `server` has come to an end, for good or ill.
+fn started(server: &OwnedFd) -> OwnedFd {
+    let client = make(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+    assert_eq!(connect(&client, &name(server)).unwrap_err(), EINPROGRESS);
+    wait(&client, PollFlags::POLLOUT);
+    client
+}
+
+/// Closes a connection by RST.
+fn reset(sock: OwnedFd) {
+    let at_once = linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    setsockopt(&sock, SOL_SOCKET, SO_LINGER, &at_once).unwrap();
+    close(sock).unwrap();
+}
+
+/// The server's end of a connection whose client had gone before it was accepted.
+fn reset_before_accept() -> OwnedFd {
+    let (listener, client) = pending();
+    reset(client);
+    let (server, _) = accept::<sockaddr_in>(&listener).unwrap();
+    wait(&server, PollFlags::POLLERR);
+    server
+}
+
+/// The client's end of a connection whose server sent `reply` and closed with data unread.
+fn closed_with_unread_data(reply: &[u8]) -> OwnedFd {
+    let (client, server) = pair_with(b"unread");
+    send(&server, reply, 0).unwrap();
+    close(server).unwrap();
+    wait(&client, PollFlags::POLLERR);
+    client
+}
+
+/// Sends until the call fails.
+fn fill(sock: &OwnedFd, flags: i32) -> Result<usize> {
+    loop {
+        send(sock, &[0; 1 << 16], flags)?;
+    }
+}
+
+/// A UDP socket connected to another.
+fn udp_to(peer: &OwnedFd) -> OwnedFd {
+    let sock = udp();
+    connect(&sock, &name(peer)).unwrap();
+    sock
+}
+
+/// A UDP socket to which a datagram has come.
+fn udp_with(data: &[u8]) -> OwnedFd {
+    let receiver = bound(udp());
+    sendto(udp(), data, 0, &name(&receiver)).unwrap();
+    wait(&receiver, PollFlags::POLLIN);
+    receiver
+}
+
+/// A UDP socket that takes datagrams from itself alone. To all others its port is closed, and stays so.
+fn deaf() -> OwnedFd {
+    let sock = bound(udp());
+    connect(&sock, &name(&sock)).unwrap();
+    sock
+}
+
+/// A UDP socket whose first datagram was refused.
+fn refused(deaf: &OwnedFd) -> OwnedFd {
+    let sock = udp_to(deaf);
+    send(&sock, b"x", 0).unwrap();
+    wait(&sock, PollFlags::POLLERR);
+    sock
+}
+
+fn open(path: &str, flags: i32) -> OwnedFd {
+    let mode = flags & libc::O_ACCMODE;
+    let mut options = OpenOptions::new();
+    options.read(mode != libc::O_WRONLY);
+    options.write(mode != libc::O_RDONLY);
+    options.custom_flags(flags).open(path).unwrap().into()
+}
+
+fn directory() -> OwnedFd {
+    open("/", libc::O_RDONLY)
+}
+
+fn path_only() -> OwnedFd {
+    open("/", libc::O_PATH)
+}
+
+/// All the descriptors that this process has left.
+fn all_descriptors() -> Vec<File> {
+    let open = || File::open("/dev/null");
+    let all: Vec<File> = std::iter::from_fn(|| open().ok()).collect();
+    assert_eq!(open().unwrap_err().raw_os_error(), Some(libc::EMFILE));
+    all
+}
+
+// ---- Waiting ----
+
+/// Waits for one of `events`.
+fn wait(sock: &OwnedFd, events: PollFlags) {
+    let mut fds = [PollFd::new(sock.as_fd(), events)];
+    let deadline = PollTimeout::try_from(DEADLINE).unwrap();
+    assert_eq!(poll(&mut fds, deadline), Ok(1), "waiting for {events:?}");
+    let came = fds[0].revents().unwrap();
+    assert!(came.intersects(events), "{came:?} instead of {events:?}");
+}
+
+/// Calls again until the answer is `expected`, and returns the last.
+fn until(mut call: impl FnMut() -> Result<usize>, expected: Answer) -> Result<usize> {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let answer = call();
+        if answer.map_err(|error| error.errno()) == expected || Instant::now() > deadline {
+            return answer;
+        }
+        let a_moment = PollTimeout::try_from(1_u8).unwrap();
+        poll(&mut [], a_moment).map_err(io::Error::from).unwrap();
+    }
+}

@@ -1,0 +1,557 @@
+//! What the black-box tests share: the programs in both languages, started, talked to and ended, each wait with a deadline.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::fmt::{self, Display};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+use sockstep::{SO_LINGER, SOL_SOCKET, linger, setsockopt};
+
+/// How long anything may take before its test fails; many times what a loaded machine needs.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+/// The most that one UDP datagram over IPv4 carries.
+pub const DATAGRAM: usize = 65507;
+
+// ---- The programs ----
+
+/// The four servers, each with its client.
+pub const PAIRS: [(&str, &str); 4] = [
+    ("tcp_echo_server", "tcp_echo_client"),
+    ("udp_echo_server", "udp_echo_client"),
+    ("tcp_upper_server", "tcp_upper_client"),
+    ("udp_upper_server", "udp_upper_client"),
+];
+pub const TCP_SERVERS: [&str; 2] = ["tcp_echo_server", "tcp_upper_server"];
+pub const UDP_SERVERS: [&str; 2] = ["udp_echo_server", "udp_upper_server"];
+pub const UPPER_SERVERS: [&str; 2] = ["tcp_upper_server", "udp_upper_server"];
+pub const SERVERS: [&str; 4] = [
+    "tcp_echo_server",
+    "udp_echo_server",
+    "tcp_upper_server",
+    "udp_upper_server",
+];
+pub const ECHO_CLIENTS: [&str; 2] = ["tcp_echo_client", "udp_echo_client"];
+pub const UPPER_CLIENTS: [&str; 2] = ["tcp_upper_client", "udp_upper_client"];
+pub const TCP_CLIENTS: [&str; 2] = ["tcp_echo_client", "tcp_upper_client"];
+pub const UDP_CLIENTS: [&str; 2] = ["udp_echo_client", "udp_upper_client"];
+pub const CLIENTS: [&str; 4] = [
+    "tcp_echo_client",
+    "udp_echo_client",
+    "tcp_upper_client",
+    "udp_upper_client",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lang {
+    Rust,
+    C,
+}
+
+/// One of the programs in one of its two languages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    pub name: &'static str,
+    pub lang: Lang,
+}
+
+/// Runs a test on each of the programs in both languages, side by side. A failure's thread bears the program's name.
+pub fn for_each(names: &[&'static str], test: impl Fn(Program) + Sync) {
+    let test = &test;
+    let failed = thread::scope(|scope| {
+        let runs: Vec<_> = names
+            .iter()
+            .flat_map(|name| Program::both(name))
+            .map(|program| {
+                thread::Builder::new()
+                    .name(program.to_string())
+                    .spawn_scoped(scope, move || test(program))
+                    .expect("a thread starts")
+            })
+            .collect();
+        runs.into_iter().map(|run| run.join().is_err()).filter(|&failed| failed).count()
+    });
+    assert_eq!(failed, 0, "programs that fail this test");
+}
+
+impl Program {
+    pub fn rust(name: &'static str) -> Program {
+        Program { name, lang: Lang::Rust }
+    }
+
+    pub fn c(name: &'static str) -> Program {
+        Program { name, lang: Lang::C }
+    }
+
+    pub fn both(name: &'static str) -> [Program; 2] {
+        [Program::rust(name), Program::c(name)]
+    }
+
+    pub fn path(self) -> PathBuf {
+        match self.lang {
+            Lang::Rust => Path::new(env!("CARGO_BIN_EXE_tcp_echo_server")).with_file_name(self.name),
+            Lang::C => Path::new(env!("SOCKSTEP_TWINS")).join(self.name),
+        }
+    }
+
+    pub fn is_tcp(self) -> bool {
+        self.name.starts_with("tcp")
+    }
+
+    pub fn is_upper(self) -> bool {
+        self.name.contains("upper")
+    }
+
+    pub fn is_server(self) -> bool {
+        self.name.ends_with("server")
+    }
+
+    /// What the server answers to these bytes.
+    pub fn reply_to(self, bytes: &[u8]) -> Vec<u8> {
+        if self.is_upper() {
+            bytes.to_ascii_uppercase()
+        } else {
+            bytes.to_vec()
+        }
+    }
+
+    /// The command that runs the program.
+    pub fn command(self) -> Command {
+        self.under(&[])
+    }
+
+    /// The command that runs the program by way of another, as in `strace -f PROGRAM`.
+    pub fn under(self, wrapper: &[&str]) -> Command {
+        let Some((first, rest)) = wrapper.split_first() else {
+            return Command::new(self.path());
+        };
+        let mut command = Command::new(first);
+        command.args(rest).arg(self.path());
+        command
+    }
+
+    /// The command that runs the program with a shell's redirections, as in `>&-`.
+    pub fn redirected(self, redirections: &str) -> Command {
+        self.under(&["sh", "-c", &format!("exec \"$@\" {redirections}"), "sh"])
+    }
+
+    /// The command that runs the program with faults put into its system calls, as in `accept:error=EINTR:when=1`.
+    pub fn with_faults(self, faults: &[&str]) -> Command {
+        require("strace", "the fault injection of these tests");
+        let faults: Vec<_> = faults.iter().map(|fault| format!("--inject={fault}")).collect();
+        let mut wrapper = vec!["strace", "-D", "-f", "-qq", "-o", "/dev/null"]; // -D: the child is the program itself
+        wrapper.extend(faults.iter().map(String::as_str));
+        self.under(&wrapper)
+    }
+}
+
+impl Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {:?}", self.name, self.lang)
+    }
+}
+
+/// A client's arguments, and its standard input, to say these bytes to a server on 127.0.0.1.
+pub fn saying(client: Program, port: u16, word: &str) -> (Vec<String>, Vec<u8>) {
+    if client.is_upper() {
+        (vec!["-p".to_owned(), port.to_string()], format!("{word}\n").into_bytes())
+    } else {
+        (
+            vec!["127.0.0.1".to_owned(), word.to_owned(), port.to_string()],
+            Vec::new(),
+        )
+    }
+}
+
+/// Fails the test with a word of advice when this machine lacks a tool.
+pub fn require(tool: &str, purpose: &str) {
+    let found = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(tool).is_file()));
+    assert!(found, "install {tool}: {purpose} need it");
+}
+
+// ---- Running them ----
+
+/// How a program ended, and what it said.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub status: ExitStatus,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+}
+
+impl Outcome {
+    pub fn new(status: i32, stdout: impl AsRef<[u8]>, stderr: &str) -> Outcome {
+        Outcome {
+            status: ExitStatus::from_raw(status << 8),
+            stdout: stdout.as_ref().to_vec(),
+            stderr: stderr.to_owned(),
+        }
+    }
+
+    /// Done: status 0, these bytes on standard output, and no complaint.
+    pub fn done(stdout: impl AsRef<[u8]>) -> Outcome {
+        Outcome::new(0, stdout, "")
+    }
+
+    /// A call failed: status 1, and one line that says which and why.
+    pub fn failed(message: &str) -> Outcome {
+        Outcome::new(1, "", &format!("{message}\n"))
+    }
+
+    pub fn stdout(&self) -> &str {
+        std::str::from_utf8(&self.stdout).expect("standard output is UTF-8")
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (stdout, stderr) = (abridged(&self.stdout), abridged(self.stderr.as_bytes()));
+        write!(f, "{}, stdout {stdout}, stderr {stderr}", self.status)
+    }
+}
+
+/// Bytes for a message: not all of a megabyte.
+pub fn abridged(bytes: &[u8]) -> String {
+    let shown = &bytes[..bytes.len().min(400)];
+    format!("{} bytes \"{}\"", bytes.len(), shown.escape_ascii())
+}
+
+/// Asserts that bytes are as expected, and shows few of them when not.
+#[track_caller]
+pub fn assert_bytes(got: &[u8], expected: &[u8]) {
+    if got != expected {
+        let same = got.iter().zip(expected).take_while(|(a, b)| a == b).count();
+        panic!(
+            "from byte {same} on: got {}, expected {}",
+            abridged(&got[same..]),
+            abridged(&expected[same..])
+        );
+    }
+}
+
+/// Runs a command to its end with these bytes on standard input.
+pub fn run(command: &mut Command, stdin: &[u8]) -> Outcome {
+    let mut process = Process::start(command);
+    let mut input = process.stdin.take().expect("standard input is a pipe");
+    let stdin = stdin.to_vec();
+    let writer = thread::spawn(move || input.write_all(&stdin)); // it may leave before it has read all: no matter
+    let outcome = process.end();
+    let _ = writer.join();
+    outcome
+}
+
+/// A running program, whose words are collected as they come. It is ended and reaped when dropped.
+pub struct Process {
+    child: Child,
+    pub stdin: Option<ChildStdin>,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+impl Process {
+    pub fn start(command: &mut Command) -> Process {
+        let mut process = Process::start_into(Stdio::piped(), command);
+        process.stdout = Lines::of(process.child.stdout.take().expect("it is a pipe"));
+        process
+    }
+
+    /// Starts it with its standard output in other hands.
+    pub fn start_into(stdout: impl Into<Stdio>, command: &mut Command) -> Process {
+        command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
+        Process {
+            stdin: child.stdin.take(),
+            stdout: Lines::of(io::empty()),
+            stderr: Lines::of(child.stderr.take().expect("it is a pipe")),
+            child,
+        }
+    }
+
+    /// Its next line on standard output, without the newline.
+    pub fn line(&mut self) -> String {
+        self.stdout.next()
+    }
+
+    /// Its next line on standard error, without the newline.
+    pub fn complaint(&mut self) -> String {
+        self.stderr.next()
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().expect("a process id is a pid_t"))
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("the process is there");
+    }
+
+    /// Waits until it has stopped, continued or ended, and leaves it to be waited for again.
+    pub fn wait_until(&self, event: WaitPidFlag) {
+        let pid = self.pid();
+        within(move || waitid(Id::Pid(pid), event | WaitPidFlag::WNOWAIT)).expect("it is our child");
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it is our child").is_none()
+    }
+
+    /// Waits for its end. Its words are those that nobody has taken as lines before.
+    pub fn end(&mut self) -> Outcome {
+        drop(self.stdin.take());
+        self.wait_until(WaitPidFlag::WEXITED);
+        Outcome {
+            status: self.child.wait().expect("it is our child"),
+            stdout: self.stdout.rest(),
+            stderr: String::from_utf8(self.stderr.rest()).expect("standard error is UTF-8"),
+        }
+    }
+
+    /// How many descriptors it has open.
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the process is there").count()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // gone already, if all went well
+        let _ = self.child.wait();
+    }
+}
+
+/// A stream's lines, collected on a thread so that the writer never waits.
+struct Lines(Receiver<Vec<u8>>);
+
+impl Lines {
+    fn of(stream: impl Read + Send + 'static) -> Lines {
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            let mut stream = BufReader::new(stream);
+            let mut line = Vec::new();
+            while stream.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+                if sender.send(std::mem::take(&mut line)).is_err() {
+                    break; // nobody listens any more: the pipe closes, as after `| head -1`
+                }
+            }
+        });
+        Lines(receiver)
+    }
+
+    fn next(&mut self) -> String {
+        let line = self.0.recv_timeout(DEADLINE).expect("another line");
+        let line = String::from_utf8(line).expect("a line of UTF-8");
+        line.strip_suffix('\n').expect("a whole line").to_owned()
+    }
+
+    fn rest(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Ok(line) = self.0.recv_timeout(DEADLINE) {
+            all.extend(line);
+        }
+        all
+    }
+}
+
+/// Does it on another thread, and fails when the deadline passes.
+pub fn within<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = channel();
+    thread::spawn(move || sender.send(work()));
+    receiver.recv_timeout(DEADLINE).expect("it ends in time")
+}
+
+// ---- Servers ----
+
+/// A server that is ready on 127.0.0.1.
+pub struct Server {
+    pub process: Process,
+    pub port: u16,
+}
+
+impl Server {
+    /// Starts one of the programs on a free port.
+    pub fn start(program: Program, args: &[&str]) -> Server {
+        Server::spawn(program.command().args(["--bind", "127.0.0.1", "0"]).args(args))
+    }
+
+    /// Starts any command that prints `listening on ADDRESS:PORT` when it is ready.
+    pub fn spawn(command: &mut Command) -> Server {
+        let mut process = Process::start(command);
+        let ready = process.line();
+        let port = ready
+            .strip_prefix("listening on ")
+            .and_then(|address| address.rsplit_once(':'))
+            .and_then(|(_, port)| port.parse().ok())
+            .unwrap_or_else(|| panic!("not where it listens: {ready}"));
+        Server { process, port }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        local(self.port)
+    }
+
+    /// A TCP connection to it.
+    pub fn connect(&self) -> TcpStream {
+        connect(self.port)
+    }
+
+    /// A UDP socket that sends to it, and receives from it only.
+    pub fn udp(&self) -> UdpSocket {
+        let socket = udp();
+        socket.connect(self.address()).expect("a UDP socket connects at once");
+        socket
+    }
+
+    /// Sends it a signal and waits for its end.
+    pub fn end_by(mut self, signal: Signal) -> Outcome {
+        self.process.signal(signal);
+        self.process.end()
+    }
+
+    /// Ends it by SIGTERM, which is how it should end, and returns what it said.
+    pub fn stop(self) -> Outcome {
+        let outcome = self.end_by(Signal::SIGTERM);
+        assert_eq!(outcome.status.signal(), Some(Signal::SIGTERM as i32), "{outcome:?}");
+        outcome
+    }
+}
+
+pub fn local(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+// ---- Raw clients and servers ----
+
+/// A TCP connection to a port of 127.0.0.1, with deadlines and without Nagle's delays.
+pub fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(local(port)).expect("somebody listens");
+    patient(stream)
+}
+
+/// Somebody else's server: a socket that listens on a free port.
+pub fn listener() -> (TcpListener, u16) {
+    let listener = TcpListener::bind(local(0)).expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port();
+    (listener, port)
+}
+
+/// The next connection to it.
+pub fn accept(listener: &TcpListener) -> TcpStream {
+    let listener = listener.try_clone().expect("a descriptor is free");
+    let (stream, _) = within(move || listener.accept()).expect("a client comes");
+    patient(stream)
+}
+
+fn patient(stream: TcpStream) -> TcpStream {
+    stream.set_nodelay(true).expect("TCP can");
+    stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    stream.set_write_timeout(Some(DEADLINE)).expect("not zero");
+    stream
+}
+
+/// A UDP socket on a free port, with a deadline.
+pub fn udp() -> UdpSocket {
+    let socket = UdpSocket::bind(local(0)).expect("a port is free");
+    socket.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    socket
+}
+
+/// What is said and heard over a socket, TCP or UDP alike.
+pub trait Talk {
+    /// Sends these bytes and receives as many as the answer has.
+    fn ask(&mut self, bytes: &[u8], answer_len: usize) -> Vec<u8>;
+}
+
+impl Talk for TcpStream {
+    fn ask(&mut self, bytes: &[u8], answer_len: usize) -> Vec<u8> {
+        let mut answer = vec![0; answer_len];
+        self.write_all(bytes).expect("the server takes it");
+        self.read_exact(&mut answer).expect("the server answers");
+        answer
+    }
+}
+
+impl Talk for UdpSocket {
+    fn ask(&mut self, bytes: &[u8], _: usize) -> Vec<u8> {
+        self.send(bytes).expect("it leaves");
+        let mut answer = vec![0; DATAGRAM];
+        let len = self.recv(&mut answer).expect("the server answers");
+        answer.truncate(len);
+        answer
+    }
+}
+
+/// Sends all, as `nc` does its input, says that this was all, and receives to the end.
+pub fn converse(stream: &TcpStream, bytes: &[u8]) -> Vec<u8> {
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut sending = stream;
+            sending.write_all(bytes).expect("the server takes it");
+            sending.shutdown(Shutdown::Write).expect("it is connected");
+        });
+        let (mut receiving, mut answer) = (stream, Vec::new());
+        receiving.read_to_end(&mut answer).expect("the server closes");
+        answer
+    })
+}
+
+/// Leaves at once: with a reset, whatever is still on its way.
+pub fn reset(stream: TcpStream) {
+    let now = linger { l_onoff: 1, l_linger: 0 };
+    setsockopt(&stream, SOL_SOCKET, SO_LINGER, &now).expect("a socket can");
+    drop(stream);
+}
+
+/// A client that is served well: says something, has its answer, and leaves.
+pub fn is_served(server: &Server, program: Program) {
+    let word = b"next, please";
+    let answer = if program.is_tcp() {
+        converse(&server.connect(), word)
+    } else {
+        server.udp().ask(word, word.len())
+    };
+    assert_bytes(&answer, &program.reply_to(word));
+}
+
+// ---- Data ----
+
+/// The same bytes in every run, without any pattern.
+pub fn random_bytes(seed: u64, len: usize) -> Vec<u8> {
+    let mut random = Random(seed);
+    (0..len).map(|_| random.next().to_le_bytes()[0]).collect()
+}
+
+/// Marsaglia's xorshift, mixed as in xorshift64*.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
+    }
+
+    pub fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next()).expect("32 bits") % limit
+    }
+}
+
+/// Runs one of the Python programs in `tests/peers`.
+pub fn python(script: &str, args: &[&str]) -> Command {
+    require("python3", "the programs in tests/peers");
+    let mut command = Command::new("python3");
+    command.arg("-u").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script)).args(args);
+    command
+}
