@@ -47,5 +47,9 @@ pub use netinet::*;
 pub use socket::*;
 
 #[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(doctest)]
 #[doc = include_str!("../ffi-notes.md")]
 struct FfiNotes;

@@ -106,7 +106,7 @@ static inline void start(char **argv)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
             abort();
     signal(SIGPIPE, SIG_IGN);
-    for (; *argv != NULL; argv++)
+    for (; *argv != NULL && strcmp(*argv, "--") != 0; argv++)
         if (strcmp(*argv, "-ip") == 0) /* the lectures write it so: one dash and two letters */
             *argv = "--ipaddress";
 }

@@ -27,8 +27,10 @@ pub const DATAGRAM: usize = 65507; // bytes that a UDP datagram over IPv4 can ca
 /// The program's arguments; bad ones end it with status 2.
 pub fn parse<Args: Parser>() -> Args {
     // The lectures write `-ip ADDRESS`, one dash and two letters.
+    let mut options = true;
     let lectures = |arg: OsString| {
-        if arg == "-ip" {
+        options &= arg != "--";
+        if options && arg == "-ip" {
             "--ipaddress".into()
         } else {
             arg

@@ -1,0 +1,185 @@
+//! README.md shows what its commands print. This runs them and compares; `UPDATE=1 cargo test --release --test readme` writes
+//! what they print now into the page.
+//!
+//! A `console` block is a session: after `$ ` a command for `sh`, then its output. A command that ends in `&` is a server,
+//! which runs until the block ends. Port 7000 stands for a free one, and what differs from run to run (ports, and which of
+//! two processes prints first) is not compared.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+const PORT: &str = "7000";
+
+#[test]
+fn every_output_in_the_readme_is_what_its_command_prints() {
+    let page = fs::read_to_string(README).expect("README.md is readable");
+    let mut now = String::new();
+    let mut sessions = 0;
+    let mut lines = page.lines().peekable();
+    while let Some(line) = lines.next() {
+        now += &format!("{line}\n");
+        if line == "```console" {
+            let mut block = Vec::new();
+            while let Some(line) = lines.next_if(|line| *line != "```") {
+                block.push(line);
+            }
+            now += &session(&block);
+            sessions += 1;
+        }
+    }
+    assert!(sessions >= 3, "README.md shows only {sessions} sessions");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(README, now).expect("README.md is writable");
+    } else {
+        assert_eq!(
+            comparable(&page),
+            comparable(&now),
+            "README.md is stale: UPDATE=1 cargo test --release --test readme"
+        );
+    }
+}
+
+#[test]
+fn the_pair_that_the_readme_compares_says_what_its_table_says() {
+    let source = |name| {
+        fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("src/bin")
+                .join(name),
+        )
+    };
+    let c = source("tcp_echo_server.c").expect("the twin is readable");
+    let rust = source("tcp_echo_server.rs").expect("the program is readable");
+    let page = fs::read_to_string(README).expect("README.md is readable");
+    let mut rows = 0;
+    let table = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| the slide |"))
+        .skip(2);
+    for row in table.take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row
+            .split('|')
+            .map(|cell| cell.trim().trim_matches('`'))
+            .collect();
+        assert!(c.contains(cells[2]), "tcp_echo_server.c lacks {}", cells[2]);
+        assert!(
+            rust.contains(cells[3]),
+            "tcp_echo_server.rs lacks {}",
+            cells[3]
+        );
+        rows += 1;
+    }
+    assert!(rows >= 7, "the table has {rows} rows");
+}
+
+/// A block's commands with what they print now.
+fn session(block: &[&str]) -> String {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .expect("a free port")
+        .local_addr()
+        .expect("it has one")
+        .port();
+    let free = free.to_string();
+    let mut servers = Vec::new();
+    let mut text = String::new();
+    for command in block.iter().filter_map(|line| line.strip_prefix("$ ")) {
+        text += &format!("$ {command}\n");
+        let command = command.replace(PORT, &free);
+        let output = match command.strip_suffix(" &") {
+            Some(server) => {
+                let (child, line) = Server::start(server);
+                servers.push(child);
+                line
+            }
+            None => output_of(&command),
+        };
+        text += &output.replace(&free, PORT);
+    }
+    text
+}
+
+fn shell(command: &str) -> Command {
+    // The page says where `cargo build --release` puts the programs; here they are where this test was built.
+    let programs = Path::new(env!("CARGO_BIN_EXE_sockstep"))
+        .parent()
+        .expect("a file is in a directory");
+    let mut shell = Command::new("sh");
+    shell
+        .args([
+            "-c",
+            &command.replace("target/release", &programs.to_string_lossy()),
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null());
+    shell
+}
+
+fn output_of(command: &str) -> String {
+    let output = shell(&format!("{{ {command}; }} 2>&1"))
+        .output()
+        .expect("sh runs");
+    String::from_utf8(output.stdout).expect("the page shows text")
+}
+
+/// A server that a session starts, ended with it.
+struct Server(Child);
+
+impl Server {
+    fn start(command: &str) -> (Server, String) {
+        let mut child = shell(&format!("exec {command}"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh runs");
+        let mut line = String::new();
+        let out = child.stdout.as_mut().expect("it is piped");
+        BufReader::new(out.by_ref())
+            .read_line(&mut line)
+            .expect("the server says where it listens");
+        (Server(child), line)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The page without what may differ: ports, and the order in which two lanes came.
+fn comparable(page: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut lanes: Vec<String> = Vec::new();
+    for line in page.lines().map(without_ports) {
+        if line.starts_with("client |") || line.starts_with("server |") {
+            lanes.push(line);
+            continue;
+        }
+        lanes.sort_by_key(|line| line.starts_with("client"));
+        lines.append(&mut lanes);
+        lines.push(line);
+    }
+    lines
+}
+
+/// A line with the digits after `:`, `#` and `htons(` replaced where they are a port that the kernel chose.
+fn without_ports(line: &str) -> String {
+    let mut text = String::new();
+    let mut rest = line;
+    while let Some(start) = rest.find([':', '#', '(']) {
+        let (before, after) = rest.split_at(start + 1);
+        text += before;
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        text += if digits == 5 {
+            "PORT"
+        } else {
+            &after[..digits]
+        };
+        rest = &after[digits..];
+    }
+    text + rest
+}
