@@ -21,7 +21,8 @@ fn every_output_in_the_readme_is_what_its_command_prints() {
     let mut sessions = 0;
     let mut lines = page.lines().peekable();
     while let Some(line) = lines.next() {
-        now += &format!("{line}\n");
+        now += line;
+        now += "\n";
         if line == "```console" {
             let mut block = Vec::new();
             while let Some(line) = lines.next_if(|line| *line != "```") {
@@ -87,7 +88,9 @@ fn session(block: &[&str]) -> String {
     let mut servers = Vec::new();
     let mut text = String::new();
     for command in block.iter().filter_map(|line| line.strip_prefix("$ ")) {
-        text += &format!("$ {command}\n");
+        text += "$ ";
+        text += command;
+        text += "\n";
         let command = command.replace(PORT, &free);
         let output = match command.strip_suffix(" &") {
             Some(server) => {
@@ -153,14 +156,14 @@ impl Drop for Server {
 /// The page without what may differ: ports, and the order in which two lanes came.
 fn comparable(page: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    let mut lanes: Vec<String> = Vec::new();
+    let mut both_lanes: Vec<String> = Vec::new();
     for line in page.lines().map(without_ports) {
         if line.starts_with("client |") || line.starts_with("server |") {
-            lanes.push(line);
+            both_lanes.push(line);
             continue;
         }
-        lanes.sort_by_key(|line| line.starts_with("client"));
-        lines.append(&mut lanes);
+        both_lanes.sort_by_key(|line| line.starts_with("client"));
+        lines.append(&mut both_lanes);
         lines.push(line);
     }
     lines

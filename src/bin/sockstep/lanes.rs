@@ -53,7 +53,7 @@ impl Lanes {
             }
             let content = line.strip_suffix(b"\n");
             if self.terminal {
-                escape(content.unwrap_or(line), &mut text);
+                harmless(content.unwrap_or(line), &mut text);
             } else {
                 text.extend_from_slice(content.unwrap_or(line));
             }
@@ -90,6 +90,19 @@ impl Lanes {
             (true, true) => format!("{colour}{name} \x1b[31m{bar}\x1b[0m "),
         };
         text.extend_from_slice(mark.as_bytes());
+    }
+}
+
+/// Appends text for a terminal: escaped, but for tabs, and for the backslashes of a program that has escaped it already.
+fn harmless(line: &[u8], text: &mut Vec<u8>) {
+    for piece in line.split_inclusive(|byte| matches!(byte, b'\\' | b'\t')) {
+        match piece {
+            [before @ .., kept @ (b'\\' | b'\t')] => {
+                escape(before, text);
+                text.push(*kept);
+            }
+            _ => escape(piece, text),
+        }
     }
 }
 

@@ -1,0 +1,351 @@
+//! `sockstep run`: a pair on a free port, each side in its own lane, and nothing left when it is over.
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::pty::openpty;
+use nix::sys::signal::Signal;
+use support::{DEADLINE, Outcome, Process, Random, run, within};
+
+const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
+
+fn sockstep(arguments: &[&str]) -> Command {
+    let mut command = Command::new(SOCKSTEP);
+    command.args(arguments);
+    command
+}
+
+/// A new empty directory for one test.
+fn scratch(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).expect("the target directory is writable");
+    path
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory)
+        .expect("it is readable")
+        .next()
+        .is_none()
+}
+
+/// The two lanes apart, ports replaced: their lines may come in either order.
+fn lanes(outcome: &Outcome) -> (Vec<String>, Vec<String>) {
+    let without_port = |line: &str| {
+        let mut words = line.split_inclusive([':', '#']);
+        let mut text = words.next().unwrap_or_default().to_owned();
+        for word in words {
+            let rest = word.trim_start_matches(|c: char| c.is_ascii_digit());
+            text += if rest.len() < word.len() { "PORT" } else { "" };
+            text += rest;
+        }
+        text
+    };
+    let lines = outcome.stdout().lines().map(without_port);
+    lines.partition(|line| line.starts_with("server"))
+}
+
+#[test]
+fn each_pair_runs_in_every_mix_of_languages() {
+    for server in ["rust", "c"] {
+        for client in ["rust", "c"] {
+            let implementations = ["--server-impl", server, "--client-impl", client];
+            let run = |pair: &[&str], stdin: &[u8]| {
+                let outcome = run(sockstep(&["run"]).args(implementations).args(pair), stdin);
+                assert!(
+                    outcome.status.success() && outcome.stderr.is_empty(),
+                    "{outcome:?}"
+                );
+                lanes(&outcome)
+            };
+            let ready = "server | listening on 127.0.0.1:PORT";
+            for echo in ["tcp_echo", "udp_echo"] {
+                let hello = run(&[echo], b"");
+                assert_eq!(
+                    hello,
+                    (vec![ready.into()], vec!["client | Received: hello".into()])
+                );
+                let word = run(&[echo, "--", "two words"], b"");
+                assert_eq!(word.1, ["client | Received: two words"]);
+                let dash = run(&[echo, "--", "--", "--help"], b"");
+                assert_eq!(dash.1, ["client | Received: --help"]);
+            }
+            let timed = run(
+                &["udp_echo", "--", "x", "--timeout", "9", "--tries", "2"],
+                b"",
+            );
+            assert_eq!(timed.1, ["client | Received: x"]);
+            for upper in ["tcp_upper", "udp_upper"] {
+                let (server, client) = run(&[upper], b"one\n\nthree");
+                let received = "server | Received from 127.0.0.1#PORT:";
+                let log = ["one", "", "three"].map(|text| format!("{received} {text}"));
+                assert_eq!(server[0], ready);
+                assert_eq!(server[1..], log);
+                let answers =
+                    ["ONE", "", "THREE"].map(|text| format!("client | From Server: {text}"));
+                assert_eq!(client, answers);
+            }
+        }
+    }
+}
+
+#[test]
+fn both_programs_are_of_the_language_that_impl_names() {
+    for (implementation, words) in [
+        ("rust", "Usage: udp_echo_client"),
+        ("c", "usage: udp_echo_client"),
+    ] {
+        let outcome = run(
+            &mut sockstep(&[
+                "run",
+                "udp_echo",
+                "--impl",
+                implementation,
+                "--",
+                "w",
+                "--nope",
+            ]),
+            b"",
+        );
+        assert!(
+            outcome.stdout().contains(&format!("client ! {words}")),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn the_clients_exit_status_is_returned() {
+    let bad_argument = run(&mut sockstep(&["run", "udp_upper", "--", "--nope"]), b"");
+    assert_eq!(bad_argument.status.code(), Some(2));
+    let long = vec![b'x'; 70_000];
+    let failed_call = run(&mut sockstep(&["run", "udp_upper"]), &long);
+    assert_eq!(failed_call.status.code(), Some(1));
+    assert_eq!(
+        lanes(&failed_call).1,
+        ["client ! sendto() failed: Message too long"]
+    );
+}
+
+#[test]
+fn an_unknown_pair_is_a_bad_argument() {
+    let outcome = run(&mut sockstep(&["run", "tcp_ehco"]), b"");
+    assert_eq!(outcome.status.code(), Some(2));
+    assert!(outcome.stderr.contains("tcp_echo"), "{outcome:?}");
+}
+
+#[test]
+fn an_installed_copy_needs_no_checkout() {
+    let (installed, temporary) = (scratch("installed"), scratch("installed-tmp"));
+    let built = Path::new(SOCKSTEP)
+        .parent()
+        .expect("a file is in a directory");
+    for name in ["sockstep", "tcp_upper_server", "tcp_upper_client"] {
+        fs::copy(built.join(name), installed.join(name)).expect("programs can be copied");
+    }
+    for implementation in ["rust", "c"] {
+        let mut command = Command::new(installed.join("sockstep"));
+        command
+            .args(["run", "tcp_upper", "--impl", implementation])
+            .current_dir("/")
+            .env("TMPDIR", &temporary);
+        let outcome = run(&mut command, b"abc\n");
+        assert!(
+            outcome.stdout().ends_with("client | From Server: ABC\n"),
+            "{outcome:?}"
+        );
+        assert!(is_empty(&temporary), "the twins are still there");
+    }
+
+    let mut elsewhere = Command::new(installed.join("sockstep"));
+    let outcome = run(elsewhere.args(["run", "tcp_echo"]), b"");
+    assert_eq!(outcome.status.code(), Some(1));
+    assert!(
+        outcome.stderr.contains("tcp_echo_server is not there"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_missing_compiler_is_named_with_its_package() {
+    let outcome = run(
+        sockstep(&["run", "tcp_echo", "--impl", "c"]).env("CC", "no-such-compiler"),
+        b"",
+    );
+    assert_eq!(outcome.status.code(), Some(1));
+    assert_eq!(
+        outcome.stderr,
+        "sockstep: no-such-compiler is not there. Install a C compiler: apt-get install gcc libc6-dev\n"
+    );
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_a_reader_that_left_is_none() {
+    let full = File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux has /dev/full");
+    let outcome = Process::start_into(full, &mut sockstep(&["run", "tcp_echo"])).end();
+    assert_eq!(outcome.status.code(), Some(1));
+    assert_eq!(
+        outcome.stderr,
+        "sockstep: write() failed: No space left on device\n"
+    );
+
+    let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+    drop(reader);
+    let outcome = Process::start_into(writer, &mut sockstep(&["run", "tcp_echo"])).end();
+    assert!(
+        outcome.status.success() && outcome.stderr.is_empty(),
+        "{outcome:?}"
+    );
+}
+
+/// Every process that was started with this mark in its environment.
+fn marked(mark: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").expect("/proc is mounted").flatten();
+    let marked = entries.filter(|entry| {
+        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+        environment
+            .split(|&byte| byte == 0)
+            .any(|variable| variable == mark.as_bytes())
+    });
+    let command = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("cmdline")).ok();
+    marked
+        .filter_map(command)
+        .filter(|command| !command.is_empty())
+        .collect()
+}
+
+#[test]
+fn killed_at_any_moment_it_leaves_nothing() {
+    let mut random = Random(11);
+    for round in 0..30 {
+        let temporary = scratch("killed-tmp");
+        let mark = format!("{}-{round}", std::process::id());
+        let signal = [
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGKILL,
+        ][round % 4];
+        // Compiling takes a while, and what SIGKILL interrupts there cannot clean up.
+        let implementation = if signal == Signal::SIGKILL {
+            "rust"
+        } else {
+            ["rust", "c"][round / 4 % 2]
+        };
+        let mut command = sockstep(&["run", "tcp_upper", "--impl", implementation]);
+        let mut process = Process::start(
+            command
+                .env("SOCKSTEP_TEST", &mark)
+                .env("TMPDIR", &temporary),
+        );
+        thread::sleep(Duration::from_millis(random.below(300) as u64)); // a random moment, not a wait for anything
+        process.signal(signal);
+        let stdin = process.stdin.take();
+        let outcome = process.end();
+        drop(stdin);
+        assert!(!outcome.status.success(), "{signal}: {outcome:?}");
+
+        let (mark, start) = (format!("SOCKSTEP_TEST={mark}"), Instant::now());
+        while !marked(&mark).is_empty() {
+            assert!(
+                start.elapsed() < DEADLINE,
+                "{signal} left {:?}",
+                marked(&mark)
+            );
+            thread::yield_now();
+        }
+        assert!(is_empty(&temporary), "{signal} left files");
+    }
+}
+
+/// What a person sees who types these lines at a terminal, each when the prompt has come.
+fn seen_by_typing(arguments: &[&str], colour: Option<&str>, typed: &[&[u8]]) -> String {
+    let terminal = openpty(None, None).expect("a terminal");
+    let handle = |fd: &OwnedFd| Stdio::from(fd.try_clone().expect("a descriptor"));
+    let mut command = sockstep(arguments);
+    command
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .envs(colour.map(|value| ("NO_COLOR", value)));
+    command
+        .stdin(handle(&terminal.slave))
+        .stdout(handle(&terminal.slave))
+        .stderr(Stdio::null());
+    let mut child = command.spawn().expect("sockstep starts");
+    drop(command);
+    drop(terminal.slave);
+
+    let mut master = File::from(terminal.master);
+    let typed: Vec<Vec<u8>> = typed.iter().map(|line| line.to_vec()).collect();
+    let seen = within(move || {
+        let (mut seen, mut chunk, mut prompts) = (Vec::new(), [0; 1024], 0);
+        // The terminal's end comes as an error.
+        while let Ok(n @ 1..) = master.read(&mut chunk) {
+            seen.extend_from_slice(&chunk[..n]);
+            let so_far = String::from_utf8_lossy(&seen).matches("sentence: ").count();
+            while prompts < so_far.min(typed.len()) {
+                master
+                    .write_all(&typed[prompts])
+                    .expect("the terminal takes what is typed");
+                prompts += 1;
+            }
+        }
+        String::from_utf8(seen).expect("the terminal shows text")
+    });
+    assert!(child.wait().expect("it is our child").success());
+    seen.replace("\r\n", "\n")
+}
+
+#[test]
+fn a_person_who_types_sees_the_prompt_and_the_capitals() {
+    for pair in ["tcp_upper", "udp_upper"] {
+        let seen = seen_by_typing(
+            &["run", pair],
+            Some("1"),
+            &[b"hello\n", b"a\x1bb\n", b"\x04"],
+        );
+        let lines: Vec<&str> = seen.lines().skip(1).collect();
+        assert_eq!(lines[0], "client | Input lowercase sentence: hello");
+        assert!(
+            lines[1].starts_with("server | Received from 127.0.0.1#")
+                && lines[1].ends_with(": hello")
+        );
+        assert_eq!(lines[2], "client | From Server: HELLO");
+        assert_eq!(lines[3], "client | Input lowercase sentence: a^[b"); // as the terminal echoes the key
+        assert!(lines[4].ends_with(r": a\x1bb"));
+        assert_eq!(lines[5], r"client | From Server: A\x1bB");
+        assert!(lines[6].starts_with("client | Input lowercase sentence: "));
+        assert_eq!(lines.len(), 7, "{seen}");
+    }
+}
+
+#[test]
+fn a_terminal_gets_colour_unless_no_color_is_set() {
+    let coloured = seen_by_typing(&["run", "tcp_echo"], None, &[]);
+    assert!(
+        coloured.starts_with("\x1b[33mserver |\x1b[0m listening on"),
+        "{coloured:?}"
+    );
+    assert!(
+        coloured.contains("\x1b[36mclient |\x1b[0m Received: hello"),
+        "{coloured:?}"
+    );
+    assert_eq!(
+        seen_by_typing(&["run", "tcp_echo"], Some(""), &[])
+            .matches('\x1b')
+            .count(),
+        4
+    );
+    assert!(!seen_by_typing(&["run", "tcp_echo"], Some("1"), &[]).contains('\x1b'));
+}
