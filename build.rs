@@ -54,7 +54,9 @@ fn main() {
 /// Compiles one C program, or ends the build with the compiler's own words.
 fn compile(source: &Path, program: &Path) {
     let cc = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    let status = Command::new(&cc)
+    let mut words = cc.split_whitespace(); // CC="ccache gcc"
+    let status = Command::new(words.next().unwrap_or("cc"))
+        .args(words)
         .args(CFLAGS)
         .arg("-o")
         .arg(program)

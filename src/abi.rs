@@ -2,6 +2,7 @@
 //!
 //! [`header`] is what `abi.c` printed. A build for another machine cannot run `abi.c`; it goes without this page.
 #![cfg(abi_probe)]
+#![allow(dead_code, reason = "rustc 1.85 sees no use in an unnamed constant")]
 
 use std::mem::offset_of;
 

@@ -21,7 +21,7 @@ pub use nix::errno::Errno;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     call: &'static str,
-    errno: Errno,
+    code: i32, // an errno of which nix has no name stays what it is
 }
 
 /// What every wrapper returns.
@@ -31,13 +31,19 @@ impl Error {
     /// The failure of `call` with `errno`.
     #[must_use]
     pub const fn new(call: &'static str, errno: Errno) -> Error {
-        Error { call, errno }
+        Error {
+            call,
+            code: errno as i32,
+        }
     }
 
     /// The failure of `call` just now: what `errno` says on this thread.
     #[must_use]
     pub fn last(call: &'static str) -> Error {
-        Error::new(call, Errno::last())
+        Error {
+            call,
+            code: Errno::last_raw(),
+        }
     }
 
     /// The C name of the call that failed, as in `bind`.
@@ -49,14 +55,14 @@ impl Error {
     /// Why it failed.
     #[must_use]
     pub const fn errno(&self) -> Errno {
-        self.errno
+        Errno::from_raw(self.code)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The standard library asks strerror_r(3), as C does, and then adds the number; nix has texts of its own.
-        let code = self.errno as i32;
+        let code = self.code;
         let text = io::Error::from_raw_os_error(code).to_string();
         let text = text
             .strip_suffix(&format!(" (os error {code})"))
@@ -69,6 +75,6 @@ impl std::error::Error for Error {}
 
 impl PartialEq<Errno> for Error {
     fn eq(&self, errno: &Errno) -> bool {
-        self.errno == *errno
+        self.errno() == *errno
     }
 }

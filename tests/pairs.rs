@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
-use support::{Outcome, PAIRS, Program, Server, run};
+use support::{DATAGRAM, Outcome, PAIRS, Program, Server, run};
 
 /// What the clients of an echo pair send, a word each.
 const WORDS: [&[u8]; 6] = [
@@ -17,8 +17,14 @@ const WORDS: [&[u8]; 6] = [
     b"not UTF-8: \xff\xc3",
     &[b'w'; 100_000],
 ];
-const WORDS_OF_A_DATAGRAM: [&[u8]; 6] =
-    [WORDS[0], WORDS[1], WORDS[2], WORDS[3], WORDS[4], &[b'w'; support::DATAGRAM]];
+const WORDS_OF_A_DATAGRAM: [&[u8]; 6] = [
+    WORDS[0],
+    WORDS[1],
+    WORDS[2],
+    WORDS[3],
+    WORDS[4],
+    &[b'w'; DATAGRAM],
+];
 
 /// What the client of an uppercase pair reads, a line each, and what it is to print.
 const LINES: &[u8] = b"tcp is friendly, udp is lazy\n\nMixed CASE, 123 {}\nd\xc3\xa9j\xc3\xa0 vu\n\xff\x00\x1b[0m\nthe last one, without an end";
@@ -49,13 +55,15 @@ fn the_same_happens_in_every_combination() {
 
 /// Runs a server and all clients of a pair: how the clients ended, and how the server did.
 fn dialogue(server: Program, client: Program) -> (Vec<Outcome>, Outcome) {
-    let limit = if server.is_tcp() { "--max-clients" } else { "--max-messages" };
-    let mut server = Server::start(server, &[limit, "6"]);
+    let mut server = Server::start(server, &[server.limit(), "6"]);
     let port = server.port.to_string();
     let clients = if client.is_upper() {
         vec![run(client.command().args(["-p", &port]), LINES)]
     } else {
-        words(client).iter().map(|word| run(&mut echo(client, word, &port), b"")).collect()
+        words(client)
+            .iter()
+            .map(|word| run(&mut echo(client, word, &port), b""))
+            .collect()
     };
     let mut outcome = server.process.end(); // by itself, after six
     outcome.stdout = without_ports(outcome.stdout());
@@ -64,12 +72,19 @@ fn dialogue(server: Program, client: Program) -> (Vec<Outcome>, Outcome) {
 
 fn echo(client: Program, word: &[u8], port: &str) -> Command {
     let mut command = client.command();
-    command.arg("127.0.0.1").arg(OsStr::from_bytes(word)).arg(port);
+    command
+        .arg("127.0.0.1")
+        .arg(OsStr::from_bytes(word))
+        .arg(port);
     command
 }
 
 fn words(client: Program) -> [&'static [u8]; 6] {
-    if client.is_tcp() { WORDS } else { WORDS_OF_A_DATAGRAM }
+    if client.is_tcp() {
+        WORDS
+    } else {
+        WORDS_OF_A_DATAGRAM
+    }
 }
 
 fn expected_of_clients(client: &str) -> Vec<Outcome> {

@@ -7,8 +7,8 @@ use std::net::TcpListener;
 use std::thread;
 
 use support::{
-    Outcome, Program, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UPPER_SERVERS, accept,
-    assert_bytes, converse, for_each, listener, python, run, saying, udp,
+    Outcome, Process, Program, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UPPER_SERVERS,
+    accept, assert_bytes, converse, for_each, hear_from, listener, local, play, python, run, udp,
 };
 
 const LINES: &str = "tcp is friendly\nudp is lazy\nd\u{e9}j\u{e0} vu, 123\n";
@@ -48,7 +48,11 @@ fn a_client_that_sends_datagrams_is_served() {
 fn python_and_our_server_agree_with_unicode() {
     for_each(&UPPER_SERVERS, |program| {
         let server = Server::start(program, &["--unicode"]);
-        let client = if program.is_tcp() { "tcp_client.py" } else { "udp_client.py" };
+        let client = if program.is_tcp() {
+            "tcp_client.py"
+        } else {
+            "udp_client.py"
+        };
         assert_replies(client, &server, &LINES.to_uppercase());
     });
 }
@@ -57,7 +61,11 @@ fn python_and_our_server_agree_with_unicode() {
 fn the_echo_servers_serve_python_as_well() {
     for_each(&["tcp_echo_server", "udp_echo_server"], |program| {
         let server = Server::start(program, &[]);
-        let client = if program.is_tcp() { "tcp_client.py" } else { "udp_client.py" };
+        let client = if program.is_tcp() {
+            "tcp_client.py"
+        } else {
+            "udp_client.py"
+        };
         assert_replies(client, &server, LINES);
     });
 }
@@ -66,7 +74,10 @@ fn the_echo_servers_serve_python_as_well() {
 fn a_client_that_sends_a_file_and_half_closes_gets_all_of_it_back() {
     for_each(&TCP_SERVERS, |program| {
         let server = Server::start(program, &[]);
-        assert_bytes(&converse(&server.connect(), LINES.as_bytes()), &program.reply_to(LINES.as_bytes()));
+        assert_bytes(
+            &converse(&server.connect(), LINES.as_bytes()),
+            &program.reply_to(LINES.as_bytes()),
+        );
     });
 }
 
@@ -74,11 +85,7 @@ fn a_client_that_sends_a_file_and_half_closes_gets_all_of_it_back() {
 fn a_client_that_types_line_by_line_gets_each_answer_at_once() {
     for_each(&SERVERS, |program| {
         let server = Server::start(program, &[]);
-        let mut client: Box<dyn Talk> = if program.is_tcp() {
-            Box::new(server.connect())
-        } else {
-            Box::new(server.udp())
-        };
+        let mut client = server.client();
         for line in LINES.split_inclusive('\n') {
             let answer = client.ask(line.as_bytes(), line.len());
             assert_bytes(&answer, &program.reply_to(line.as_bytes()));
@@ -88,9 +95,20 @@ fn a_client_that_types_line_by_line_gets_each_answer_at_once() {
 
 /// Runs a Python client, which prints what came back.
 fn assert_replies(client: &str, server: &Server, replies: &str) {
-    let outcome = run(&mut python(client, &[&server.port.to_string()]), LINES.as_bytes());
-    let printed: String = replies.lines().map(|reply| format!("Reply: {reply}\n")).collect();
+    let outcome = run(
+        &mut python(client, &[&server.port.to_string()]),
+        LINES.as_bytes(),
+    );
+    let printed = each_line_after("Reply: ", replies);
     assert_eq!(outcome, Outcome::done(printed));
+}
+
+/// Puts a caption before each line.
+fn each_line_after(caption: &str, lines: &str) -> String {
+    lines
+        .split_inclusive('\n')
+        .flat_map(|line| [caption, line])
+        .collect()
 }
 
 // ---- Our clients, their servers ----
@@ -119,32 +137,37 @@ fn the_udp_client_talks_to_a_server_that_answers_datagrams() {
 #[test]
 fn the_udp_client_prints_no_padding_of_a_server_that_answers_with_its_whole_buffer() {
     for_each(&["udp_upper_client"], |client| {
-        assert_prints(client, "udp_whole_buffer_server.py", LINES_IN_ASCII_UPPER_CASE);
+        assert_prints(
+            client,
+            "udp_whole_buffer_server.py",
+            LINES_IN_ASCII_UPPER_CASE,
+        );
     });
 }
 
 /// Runs our client against a Python server.
 fn assert_prints(client: Program, server: &str, replies: &str) {
-    let server = Server::spawn(&mut python(server, &[]));
-    let outcome = run(client.command().args(["-ip", "127.0.0.1", "-p", &server.port.to_string()]), LINES.as_bytes());
-    let printed: String = replies.lines().map(|reply| format!("From Server: {reply}\n")).collect();
+    let mut server = Process::start(&mut python(server, &[]));
+    let outcome = run(
+        client
+            .command()
+            .args(["-ip", "127.0.0.1", "-p", &server.port().to_string()]),
+        LINES.as_bytes(),
+    );
+    let printed = each_line_after("From Server: ", replies);
     assert_eq!(outcome, Outcome::done(printed));
 }
 
 #[test]
 fn the_tcp_clients_take_an_answer_in_pieces() {
     for_each(&TCP_CLIENTS, |client| {
-        let (listener, port) = listener();
-        let server = thread::spawn(move || {
-            let mut stream = accept(&listener);
-            let newline = usize::from(client.is_upper());
-            for byte in stream.ask(b"", "pieces".len() + newline) {
-                stream.write_all(&[byte]).expect("the client takes it");
+        let (server, port) = play(move |mut stream| {
+            for byte in stream.hear(client.request("pieces").len()) {
+                stream.say(&[byte]);
             }
         });
-        let outcome = say(client, port, "pieces");
-        let caption = if client.is_upper() { "From Server" } else { "Received" };
-        assert_eq!(outcome, Outcome::done(format!("{caption}: pieces\n")));
+        let outcome = client.say("pieces", port);
+        assert_eq!(outcome, Outcome::done(client.prints("pieces")));
         server.join().expect("the server is content");
     });
 }
@@ -153,9 +176,20 @@ fn the_tcp_clients_take_an_answer_in_pieces() {
 fn the_tcp_client_asks_each_line_on_a_connection_of_its_own() {
     for_each(&["tcp_upper_client"], |client| {
         let (listener, port) = listener();
-        let server = thread::spawn(move || LINES.lines().map(|_| request(&listener)).collect::<String>());
-        let outcome = run(client.command().args(["-p", &port.to_string()]), LINES.as_bytes());
-        assert_eq!(outcome, Outcome::done("From Server: yes\n".repeat(LINES.lines().count())));
+        let server = thread::spawn(move || {
+            LINES
+                .lines()
+                .map(|_| request(&listener))
+                .collect::<String>()
+        });
+        let outcome = run(
+            client.command().args(["-p", &port.to_string()]),
+            LINES.as_bytes(),
+        );
+        assert_eq!(
+            outcome,
+            Outcome::done("From Server: yes\n".repeat(LINES.lines().count()))
+        );
         assert_eq!(server.join().expect("the server is content"), LINES);
     });
 }
@@ -164,8 +198,12 @@ fn the_tcp_client_asks_each_line_on_a_connection_of_its_own() {
 fn request(listener: &TcpListener) -> String {
     let mut stream = accept(listener);
     let mut line = String::new();
-    BufReader::new(&stream).read_line(&mut line).expect("a line comes");
-    stream.write_all(b"yes\nand no").expect("the client takes it");
+    BufReader::new(&stream)
+        .read_line(&mut line)
+        .expect("a line comes");
+    stream
+        .write_all(b"yes\nand no")
+        .expect("the client takes it");
     line
 }
 
@@ -173,19 +211,18 @@ fn request(listener: &TcpListener) -> String {
 fn the_udp_echo_client_sends_just_the_word() {
     for_each(&["udp_echo_client"], |client| {
         let server = udp();
-        let port = server.local_addr().expect("it is bound").port();
+        let port = server.address().port();
         let answering = thread::spawn(move || {
-            let mut datagram = [0; 100];
-            let (len, from) = server.recv_from(&mut datagram).expect("a client comes");
-            server.send_to(b"another word", from).expect("it leaves");
-            datagram[..len].to_vec()
+            let (datagram, port) = hear_from(&server);
+            server
+                .send_to(b"another word", local(port))
+                .expect("it leaves");
+            datagram
         });
-        assert_eq!(say(client, port, "a word"), Outcome::done("Received: another word\n"));
+        assert_eq!(
+            client.say("a word", port),
+            Outcome::done("Received: another word\n")
+        );
         assert_bytes(&answering.join().expect("the server is content"), b"a word");
     });
-}
-
-fn say(client: Program, port: u16, word: &str) -> Outcome {
-    let (args, stdin) = saying(client, port, word);
-    run(client.command().args(args), &stdin)
 }

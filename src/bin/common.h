@@ -1,6 +1,7 @@
 /*
  * common.h - what the C twins share, so that each shows little but its steps. The Rust programs have the same in common/.
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -94,7 +95,7 @@ static inline void printLine(const char *format, ...)
     va_start(args, format);
     int len = vsnprintf(line, sizeof(line), format, args);
     va_end(args);
-    print(line, len);
+    print(line, len < (int)sizeof(line) ? len : (int)sizeof(line) - 1);
 }
 
 /* ---- Start and arguments ---- */
@@ -167,9 +168,11 @@ static inline int inputEnded(void)
 /* Reads the next line of standard input into *line, which grows as getline(3) has it. Returns its length, or -1 at the end. */
 static inline ssize_t readLine(char **line, size_t *size)
 {
-    ssize_t len;
-    if (inputEnded() || (len = getline(line, size, stdin)) < 0)
+    if (inputEnded())
         return -1;
+    ssize_t len = getline(line, size, stdin);
+    if (len < 0 || ferror(stdin))
+        DieWithError("read() failed");
     return (*line)[len - 1] == '\n' ? len - 1 : len;
 }
 
@@ -408,7 +411,7 @@ static inline size_t upper(const char *bytes, size_t len, int unicode, int last,
         if (n < 0 && !last)
             break;
         if (special != NULL)
-            out = stpcpy(out, special);
+            out = mempcpy(out, special, strlen(special));
         else if (n > 1)
             out += wctomb(out, towupper(c));
         else

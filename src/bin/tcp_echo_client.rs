@@ -20,12 +20,7 @@ const ECHO_PORT: u16 = 7; // the well-known port of the echo service
 
 /// Sends a word to an echo server and prints what comes back
 #[derive(Parser)]
-#[command(
-    name = env!("CARGO_BIN_NAME"),
-    version,
-    infer_long_args = true,
-    after_help = "Example: tcp_echo_client 127.0.0.1 hello 7000"
-)]
+#[command(version, after_help = "Example: tcp_echo_client 127.0.0.1 hello 7000")]
 struct Args {
     /// The server's address in dotted form
     #[arg(value_parser = dotted)]

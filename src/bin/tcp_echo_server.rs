@@ -21,12 +21,7 @@ const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
 
 /// Sends each client its own bytes back, one client at a time
 #[derive(Parser)]
-#[command(
-    name = env!("CARGO_BIN_NAME"),
-    version,
-    infer_long_args = true,
-    after_help = "Example: tcp_echo_server 7000"
-)]
+#[command(version, after_help = "Example: tcp_echo_server 7000")]
 struct Args {
     /// Port to listen on; 0 takes a free one
     port: u16,

@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 
 use clap::Parser;
-use common::{die, dotted, input_ended, parse, print, read_line, show};
+use common::{Input, die, dotted, parse, print, show};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sockstep::{
     AF_INET, Errno, Error, IPPROTO_TCP, MSG_DONTWAIT, PF_INET, Result, SOCK_STREAM, close, connect,
@@ -23,9 +23,7 @@ const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
 /// Sends each line that is typed to a server and prints what it answers
 #[derive(Parser)]
 #[command(
-    name = env!("CARGO_BIN_NAME"),
     version,
-    infer_long_args = true,
     after_help = "Example: tcp_upper_client -i 127.0.0.1 -p 12000"
 )]
 struct Args {
@@ -45,9 +43,10 @@ fn main() {
 
 fn converse(args: &Args) -> Result<()> {
     let typing = io::stdin().is_terminal();
+    let mut input = Input::new();
 
     // Not in the book: input that is no person's ends without one more connection.
-    while typing || !input_ended() {
+    while typing || !input.has_ended() {
         // 1. Create a TCP socket.
         let client_socket = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
 
@@ -62,7 +61,7 @@ fn converse(args: &Args) -> Result<()> {
         if typing {
             print(b"Input lowercase sentence: ");
         }
-        let Some(mut sentence) = read_line() else {
+        let Some(mut sentence) = input.line() else {
             print(b"\n"); // after the prompt
             return close(client_socket);
         };

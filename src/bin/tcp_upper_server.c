@@ -140,7 +140,7 @@ static const char *seeOff(int connectionSocket, char *sentence)
         return "shutdown() failed";
     if (setsockopt(connectionSocket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
         return "setsockopt() failed";
-    while (recv(connectionSocket, sentence, RCVBUFSIZE, 0) > 0) {
+    for (ssize_t n; (n = recv(connectionSocket, sentence, RCVBUFSIZE, 0)) > 0 || (n < 0 && errno == EINTR);) {
         clock_gettime(CLOCK_MONOTONIC, &now);
         if ((now.tv_sec - start.tv_sec) * 1000000000LL + now.tv_nsec - start.tv_nsec >= GOODBYE * 1000000000LL)
             break;

@@ -13,7 +13,7 @@ use clap::Parser;
 use common::text::{log_request, upper};
 use common::{announce, die, dotted, go_on_after, parse, print, report, send_all};
 use sockstep::{
-    AF_INET, INADDR_ANY, IPPROTO_TCP, PF_INET, Result, SHUT_WR, SO_RCVTIMEO, SO_REUSEADDR,
+    AF_INET, Errno, INADDR_ANY, IPPROTO_TCP, PF_INET, Result, SHUT_WR, SO_RCVTIMEO, SO_REUSEADDR,
     SOCK_STREAM, SOL_SOCKET, accept, bind, close, getsockname, htonl, htons, inet_addr, listen,
     recv, setsockopt, shutdown, sockaddr_in, socket, timeval,
 };
@@ -25,12 +25,7 @@ const GOODBYE: u8 = 1; // seconds that a client of --once may go on sending
 
 /// Answers each client in upper case, one client at a time
 #[derive(Parser)]
-#[command(
-    name = env!("CARGO_BIN_NAME"),
-    version,
-    infer_long_args = true,
-    after_help = "Example: tcp_upper_server --announce"
-)]
+#[command(version, after_help = "Example: tcp_upper_server --announce")]
 struct Args {
     /// Port to listen on; 0 takes a free one
     #[arg(default_value_t = SERVER_PORT)]
@@ -170,8 +165,10 @@ fn see_off(connection_socket: &OwnedFd, sentence: &mut [u8]) -> Result<()> {
     let start = Instant::now();
     shutdown(connection_socket, SHUT_WR)?;
     setsockopt(connection_socket, SOL_SOCKET, SO_RCVTIMEO, &patience)?;
-    while recv(connection_socket, sentence, 0).is_ok_and(|n| n > 0)
-        && start.elapsed() < Duration::from_secs(GOODBYE.into())
+    while match recv(connection_socket, sentence, 0) {
+        Ok(received) => received > 0,
+        Err(error) => error == Errno::EINTR, // stopped and continued, with a time-out set
+    } && start.elapsed() < Duration::from_secs(GOODBYE.into())
     {}
     Ok(())
 }

@@ -21,9 +21,7 @@ const ECHO_PORT: u16 = 7; // the well-known port of the echo service
 /// Sends a word to an echo server in one datagram and prints the one that comes back
 #[derive(Parser)]
 #[command(
-    name = env!("CARGO_BIN_NAME"),
     version,
-    infer_long_args = true,
     after_help = "Example: udp_echo_client --timeout 1 --tries 3 127.0.0.1 hello 7000"
 )]
 struct Args {

@@ -15,12 +15,7 @@ use sockstep::{
 
 /// Sends each datagram back to where it came from
 #[derive(Parser)]
-#[command(
-    name = env!("CARGO_BIN_NAME"),
-    version,
-    infer_long_args = true,
-    after_help = "Example: udp_echo_server 7000"
-)]
+#[command(version, after_help = "Example: udp_echo_server 7000")]
 struct Args {
     /// Port to receive on; 0 takes a free one
     port: u16,

@@ -9,7 +9,7 @@ mod common;
 use std::io::{self, IsTerminal};
 
 use clap::Parser;
-use common::{DATAGRAM, answer_from, die, dotted, input_ended, parse, print, read_line, show};
+use common::{DATAGRAM, Input, answer_from, die, dotted, parse, print, show};
 use sockstep::{
     AF_INET, Errno, IPPROTO_UDP, PF_INET, Result, SOCK_DGRAM, close, htons, inet_addr, sendto,
     sockaddr_in, socket,
@@ -20,9 +20,7 @@ const SERVER_PORT: u16 = 12000; // the book's
 /// Sends each line that is typed to a server in one datagram and prints the one that comes back
 #[derive(Parser)]
 #[command(
-    name = env!("CARGO_BIN_NAME"),
     version,
-    infer_long_args = true,
     after_help = "Example: udp_upper_client -i 127.0.0.1 -p 12000 --timeout 1 --tries 3"
 )]
 struct Args {
@@ -49,8 +47,9 @@ fn main() {
 fn converse(args: &Args) -> Result<()> {
     let mut modified_message = vec![0; DATAGRAM]; // none is longer, so none is cut
     let typing = io::stdin().is_terminal();
+    let mut input = Input::new();
 
-    while typing || !input_ended() {
+    while typing || !input.has_ended() {
         // 1. Create a UDP socket.
         let client_socket = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?;
 
@@ -58,7 +57,7 @@ fn converse(args: &Args) -> Result<()> {
         if typing {
             print(b"Input lowercase sentence: ");
         }
-        let Some(message) = read_line() else {
+        let Some(message) = input.line() else {
             print(b"\n"); // after the prompt
             return close(client_socket);
         };

@@ -18,12 +18,7 @@ const SERVER_PORT: u16 = 12000; // the book's
 
 /// Answers each datagram with the same in upper case
 #[derive(Parser)]
-#[command(
-    name = env!("CARGO_BIN_NAME"),
-    version,
-    infer_long_args = true,
-    after_help = "Example: udp_upper_server --announce"
-)]
+#[command(version, after_help = "Example: udp_upper_server --announce")]
 struct Args {
     /// Port to receive on; 0 takes a free one
     #[arg(default_value_t = SERVER_PORT)]

@@ -4,13 +4,13 @@
 
 use std::fmt::{self, Display};
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -22,6 +22,9 @@ use sockstep::{SO_LINGER, SOL_SOCKET, linger, setsockopt};
 pub const DEADLINE: Duration = Duration::from_secs(60);
 /// The most that one UDP datagram over IPv4 carries.
 pub const DATAGRAM: usize = 65507;
+
+/// A server's arguments, if it needs no others.
+pub const ON_A_FREE_PORT: [&str; 3] = ["--bind", "127.0.0.1", "0"];
 
 // ---- The programs ----
 
@@ -52,6 +55,11 @@ pub const CLIENTS: [&str; 4] = [
     "udp_upper_client",
 ];
 
+pub const PROGRAMS: [&str; 8] = {
+    let ([a, b, c, d], [e, f, g, h]) = (SERVERS, CLIENTS);
+    [a, b, c, d, e, f, g, h]
+};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lang {
     Rust,
@@ -79,18 +87,27 @@ pub fn for_each(names: &[&'static str], test: impl Fn(Program) + Sync) {
                     .expect("a thread starts")
             })
             .collect();
-        runs.into_iter().map(|run| run.join().is_err()).filter(|&failed| failed).count()
+        runs.into_iter()
+            .map(|run| run.join().is_err())
+            .filter(|&failed| failed)
+            .count()
     });
     assert_eq!(failed, 0, "programs that fail this test");
 }
 
 impl Program {
     pub fn rust(name: &'static str) -> Program {
-        Program { name, lang: Lang::Rust }
+        Program {
+            name,
+            lang: Lang::Rust,
+        }
     }
 
     pub fn c(name: &'static str) -> Program {
-        Program { name, lang: Lang::C }
+        Program {
+            name,
+            lang: Lang::C,
+        }
     }
 
     pub fn both(name: &'static str) -> [Program; 2] {
@@ -99,7 +116,9 @@ impl Program {
 
     pub fn path(self) -> PathBuf {
         match self.lang {
-            Lang::Rust => Path::new(env!("CARGO_BIN_EXE_tcp_echo_server")).with_file_name(self.name),
+            Lang::Rust => {
+                Path::new(env!("CARGO_BIN_EXE_tcp_echo_server")).with_file_name(self.name)
+            }
             Lang::C => Path::new(env!("SOCKSTEP_TWINS")).join(self.name),
         }
     }
@@ -114,6 +133,73 @@ impl Program {
 
     pub fn is_server(self) -> bool {
         self.name.ends_with("server")
+    }
+
+    /// The server of this client.
+    pub fn server(self) -> &'static str {
+        let pair = PAIRS.iter().find(|(_, client)| *client == self.name);
+        pair.expect("a client").0
+    }
+
+    /// The client's arguments, and its standard input, to say this to a server on 127.0.0.1.
+    pub fn saying(self, word: &str, port: u16) -> (Vec<String>, Vec<u8>) {
+        let port = port.to_string();
+        if self.is_upper() {
+            (
+                vec!["-p".to_owned(), port],
+                format!("{word}\n").into_bytes(),
+            )
+        } else {
+            (
+                vec!["127.0.0.1".to_owned(), word.to_owned(), port],
+                Vec::new(),
+            )
+        }
+    }
+
+    /// What a server receives of that.
+    pub fn request(self, word: &str) -> String {
+        let end = if self.is_upper() && self.is_tcp() {
+            "\n"
+        } else {
+            ""
+        };
+        format!("{word}{end}")
+    }
+
+    /// Runs the client that it may say this to a server on 127.0.0.1.
+    pub fn say(self, word: &str, port: u16) -> Outcome {
+        self.say_by(&mut self.command(), word, port)
+    }
+
+    /// The same by a command of one's own that runs the client.
+    pub fn say_by(self, command: &mut Command, word: &str, port: u16) -> Outcome {
+        let (args, stdin) = self.saying(word, port);
+        run(command.args(args), &stdin)
+    }
+
+    /// What the client prints of an answer.
+    pub fn prints(self, answer: &str) -> String {
+        let caption = if self.is_upper() {
+            "From Server"
+        } else {
+            "Received"
+        };
+        format!("{caption}: {answer}\n")
+    }
+
+    /// The server's arguments for no log.
+    pub fn quiet(self) -> &'static [&'static str] {
+        if self.is_upper() { &["--quiet"] } else { &[] }
+    }
+
+    /// The option that ends the server after so many.
+    pub fn limit(self) -> &'static str {
+        if self.is_tcp() {
+            "--max-clients"
+        } else {
+            "--max-messages"
+        }
     }
 
     /// What the server answers to these bytes.
@@ -148,7 +234,10 @@ impl Program {
     /// The command that runs the program with faults put into its system calls, as in `accept:error=EINTR:when=1`.
     pub fn with_faults(self, faults: &[&str]) -> Command {
         require("strace", "the fault injection of these tests");
-        let faults: Vec<_> = faults.iter().map(|fault| format!("--inject={fault}")).collect();
+        let faults: Vec<_> = faults
+            .iter()
+            .map(|fault| format!("--inject={fault}"))
+            .collect();
         let mut wrapper = vec!["strace", "-D", "-f", "-qq", "-o", "/dev/null"]; // -D: the child is the program itself
         wrapper.extend(faults.iter().map(String::as_str));
         self.under(&wrapper)
@@ -158,18 +247,6 @@ impl Program {
 impl Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in {:?}", self.name, self.lang)
-    }
-}
-
-/// A client's arguments, and its standard input, to say these bytes to a server on 127.0.0.1.
-pub fn saying(client: Program, port: u16, word: &str) -> (Vec<String>, Vec<u8>) {
-    if client.is_upper() {
-        (vec!["-p".to_owned(), port.to_string()], format!("{word}\n").into_bytes())
-    } else {
-        (
-            vec!["127.0.0.1".to_owned(), word.to_owned(), port.to_string()],
-            Vec::new(),
-        )
     }
 }
 
@@ -243,12 +320,8 @@ pub fn assert_bytes(got: &[u8], expected: &[u8]) {
 /// Runs a command to its end with these bytes on standard input.
 pub fn run(command: &mut Command, stdin: &[u8]) -> Outcome {
     let mut process = Process::start(command);
-    let mut input = process.stdin.take().expect("standard input is a pipe");
-    let stdin = stdin.to_vec();
-    let writer = thread::spawn(move || input.write_all(&stdin)); // it may leave before it has read all: no matter
-    let outcome = process.end();
-    let _ = writer.join();
-    outcome
+    process.feed(stdin.to_vec());
+    process.end()
 }
 
 /// A running program, whose words are collected as they come. It is ended and reaped when dropped.
@@ -268,15 +341,35 @@ impl Process {
 
     /// Starts it with its standard output in other hands.
     pub fn start_into(stdout: impl Into<Stdio>, command: &mut Command) -> Process {
-        command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
-        let mut child =
-            command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
+        command
+            .stdin(Stdio::piped())
+            .stdout(stdout)
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
         Process {
             stdin: child.stdin.take(),
             stdout: Lines::of(io::empty()),
             stderr: Lines::of(child.stderr.take().expect("it is a pipe")),
             child,
         }
+    }
+
+    /// Puts these bytes on its standard input, and ends that.
+    pub fn feed(&mut self, bytes: Vec<u8>) {
+        let mut stdin = self.stdin.take().expect("it has not ended yet");
+        thread::spawn(move || stdin.write_all(&bytes)); // it may leave before it has read all: no matter
+    }
+
+    /// Waits for the line `listening on ADDRESS:PORT`, and returns the port.
+    pub fn port(&mut self) -> u16 {
+        let ready = self.line();
+        ready
+            .strip_prefix("listening on ")
+            .and_then(|address| address.rsplit_once(':'))
+            .and_then(|(_, port)| port.parse().ok())
+            .unwrap_or_else(|| panic!("not where it listens: {ready}"))
     }
 
     /// Its next line on standard output, without the newline.
@@ -300,7 +393,8 @@ impl Process {
     /// Waits until it has stopped, continued or ended, and leaves it to be waited for again.
     pub fn wait_until(&self, event: WaitPidFlag) {
         let pid = self.pid();
-        within(move || waitid(Id::Pid(pid), event | WaitPidFlag::WNOWAIT)).expect("it is our child");
+        within(move || waitid(Id::Pid(pid), event | WaitPidFlag::WNOWAIT))
+            .expect("it is our child");
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -320,7 +414,9 @@ impl Process {
 
     /// How many descriptors it has open.
     pub fn open_files(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the process is there").count()
+        fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .expect("the process is there")
+            .count()
     }
 }
 
@@ -373,44 +469,61 @@ pub fn within<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T
 
 // ---- Servers ----
 
-/// A server that is ready on 127.0.0.1.
+/// One of our servers, ready on 127.0.0.1.
 pub struct Server {
+    pub program: Program,
     pub process: Process,
     pub port: u16,
 }
 
 impl Server {
-    /// Starts one of the programs on a free port.
+    /// Starts it on a free port.
     pub fn start(program: Program, args: &[&str]) -> Server {
-        Server::spawn(program.command().args(["--bind", "127.0.0.1", "0"]).args(args))
+        Server::start_by(program, program.command().args(ON_A_FREE_PORT).args(args))
     }
 
-    /// Starts any command that prints `listening on ADDRESS:PORT` when it is ready.
-    pub fn spawn(command: &mut Command) -> Server {
+    /// Starts it by a command of one's own.
+    pub fn start_by(program: Program, command: &mut Command) -> Server {
         let mut process = Process::start(command);
-        let ready = process.line();
-        let port = ready
-            .strip_prefix("listening on ")
-            .and_then(|address| address.rsplit_once(':'))
-            .and_then(|(_, port)| port.parse().ok())
-            .unwrap_or_else(|| panic!("not where it listens: {ready}"));
-        Server { process, port }
+        Server {
+            program,
+            port: process.port(),
+            process,
+        }
     }
 
-    pub fn address(&self) -> SocketAddr {
-        local(self.port)
-    }
-
-    /// A TCP connection to it.
+    /// A TCP connection to it, with deadlines and without Nagle's delays.
     pub fn connect(&self) -> TcpStream {
-        connect(self.port)
+        patient(TcpStream::connect(local(self.port)).expect("it listens"))
     }
 
     /// A UDP socket that sends to it, and receives from it only.
     pub fn udp(&self) -> UdpSocket {
         let socket = udp();
-        socket.connect(self.address()).expect("a UDP socket connects at once");
         socket
+            .connect(local(self.port))
+            .expect("a UDP socket connects at once");
+        socket
+    }
+
+    /// A client of the right kind.
+    pub fn client(&self) -> Box<dyn Talk> {
+        if self.program.is_tcp() {
+            Box::new(self.connect())
+        } else {
+            Box::new(self.udp())
+        }
+    }
+
+    /// Serves one more client well: that says something, has its answer, and leaves.
+    pub fn serves(&self) {
+        let word = b"next, please";
+        let answer = if self.program.is_tcp() {
+            converse(&self.connect(), word)
+        } else {
+            self.udp().ask(word, word.len())
+        };
+        assert_bytes(&answer, &self.program.reply_to(word));
     }
 
     /// Sends it a signal and waits for its end.
@@ -422,7 +535,11 @@ impl Server {
     /// Ends it by SIGTERM, which is how it should end, and returns what it said.
     pub fn stop(self) -> Outcome {
         let outcome = self.end_by(Signal::SIGTERM);
-        assert_eq!(outcome.status.signal(), Some(Signal::SIGTERM as i32), "{outcome:?}");
+        assert_eq!(
+            outcome.status.signal(),
+            Some(Signal::SIGTERM as i32),
+            "{outcome:?}"
+        );
         outcome
     }
 }
@@ -433,17 +550,19 @@ pub fn local(port: u16) -> SocketAddr {
 
 // ---- Raw clients and servers ----
 
-/// A TCP connection to a port of 127.0.0.1, with deadlines and without Nagle's delays.
-pub fn connect(port: u16) -> TcpStream {
-    let stream = TcpStream::connect(local(port)).expect("somebody listens");
-    patient(stream)
-}
-
 /// Somebody else's server: a socket that listens on a free port.
 pub fn listener() -> (TcpListener, u16) {
     let listener = TcpListener::bind(local(0)).expect("a port is free");
     let port = listener.local_addr().expect("it is bound").port();
     (listener, port)
+}
+
+/// Plays a TCP server for one client, on a thread of its own.
+pub fn play<T: Send + 'static>(
+    role: impl FnOnce(TcpStream) -> T + Send + 'static,
+) -> (JoinHandle<T>, u16) {
+    let (listener, port) = listener();
+    (thread::spawn(move || role(accept(&listener))), port)
 }
 
 /// The next connection to it.
@@ -469,27 +588,60 @@ pub fn udp() -> UdpSocket {
 
 /// What is said and heard over a socket, TCP or UDP alike.
 pub trait Talk {
-    /// Sends these bytes and receives as many as the answer has.
-    fn ask(&mut self, bytes: &[u8], answer_len: usize) -> Vec<u8>;
+    fn say(&mut self, bytes: &[u8]);
+
+    /// Receives so many bytes; from a UDP socket one datagram, whatever its length.
+    fn hear(&mut self, len: usize) -> Vec<u8>;
+
+    fn address(&self) -> SocketAddr;
+
+    fn ask(&mut self, bytes: &[u8], answer_len: usize) -> Vec<u8> {
+        self.say(bytes);
+        self.hear(answer_len)
+    }
 }
 
 impl Talk for TcpStream {
-    fn ask(&mut self, bytes: &[u8], answer_len: usize) -> Vec<u8> {
-        let mut answer = vec![0; answer_len];
-        self.write_all(bytes).expect("the server takes it");
-        self.read_exact(&mut answer).expect("the server answers");
-        answer
+    fn say(&mut self, bytes: &[u8]) {
+        self.write_all(bytes).expect("the peer takes it");
+    }
+
+    fn hear(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.read_exact(&mut bytes).expect("the peer says so much");
+        bytes
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.local_addr().expect("it is connected")
     }
 }
 
 impl Talk for UdpSocket {
-    fn ask(&mut self, bytes: &[u8], _: usize) -> Vec<u8> {
+    fn say(&mut self, bytes: &[u8]) {
         self.send(bytes).expect("it leaves");
-        let mut answer = vec![0; DATAGRAM];
-        let len = self.recv(&mut answer).expect("the server answers");
-        answer.truncate(len);
-        answer
     }
+
+    fn hear(&mut self, _: usize) -> Vec<u8> {
+        hear_from(self).0
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.local_addr().expect("it is bound")
+    }
+}
+
+/// Receives one datagram, and the port it came from.
+pub fn hear_from(socket: &UdpSocket) -> (Vec<u8>, u16) {
+    let mut bytes = vec![0; DATAGRAM];
+    let (len, from) = loop {
+        match socket.recv_from(&mut bytes) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {} // as it may be with a deadline
+            datagram => break datagram.expect("somebody says something"),
+        }
+    };
+    bytes.truncate(len);
+    (bytes, from.port())
 }
 
 /// Sends all, as `nc` does its input, says that this was all, and receives to the end.
@@ -501,27 +653,21 @@ pub fn converse(stream: &TcpStream, bytes: &[u8]) -> Vec<u8> {
             sending.shutdown(Shutdown::Write).expect("it is connected");
         });
         let (mut receiving, mut answer) = (stream, Vec::new());
-        receiving.read_to_end(&mut answer).expect("the server closes");
+        receiving
+            .read_to_end(&mut answer)
+            .expect("the server closes");
         answer
     })
 }
 
 /// Leaves at once: with a reset, whatever is still on its way.
 pub fn reset(stream: TcpStream) {
-    let now = linger { l_onoff: 1, l_linger: 0 };
+    let now = linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
     setsockopt(&stream, SOL_SOCKET, SO_LINGER, &now).expect("a socket can");
     drop(stream);
-}
-
-/// A client that is served well: says something, has its answer, and leaves.
-pub fn is_served(server: &Server, program: Program) {
-    let word = b"next, please";
-    let answer = if program.is_tcp() {
-        converse(&server.connect(), word)
-    } else {
-        server.udp().ask(word, word.len())
-    };
-    assert_bytes(&answer, &program.reply_to(word));
 }
 
 // ---- Data ----
@@ -552,6 +698,13 @@ impl Random {
 pub fn python(script: &str, args: &[&str]) -> Command {
     require("python3", "the programs in tests/peers");
     let mut command = Command::new("python3");
-    command.arg("-u").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script)).args(args);
+    command
+        .arg("-u")
+        .arg(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tests/peers")
+                .join(script),
+        )
+        .args(args);
     command
 }

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::os::fd::AsFd;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use sockstep::{
     AF_INET, Errno, Error, IPPROTO_UDP, PF_INET, Result, SO_RCVTIMEO, SOCK_DGRAM, SOL_SOCKET,
-    connect, getsockname, htons, inet_addr, inet_pton, ntohs, recvfrom, send, setsockopt,
+    connect, getsockname, htons, inet_addr, inet_pton, ntohs, read, recvfrom, send, setsockopt,
     sockaddr_in, socket, timeval, write,
 };
 
@@ -36,15 +36,23 @@ pub fn parse<Args: Parser>() -> Args {
             arg
         }
     };
-    Args::try_parse_from(std::env::args_os().map(lectures)).unwrap_or_else(|answer| {
-        // Help and version come this way too, and standard output may be full.
-        if answer.use_stderr() {
-            let _ = answer.print();
-        } else {
-            print(answer.render().to_string().as_bytes());
-        }
-        exit(answer.exit_code());
-    })
+    // As getopt_long(3) has it: `--max` is enough for `--max-clients`, and of two the last one holds.
+    let command = Args::command()
+        .name(env!("CARGO_BIN_NAME"))
+        .infer_long_args(true)
+        .args_override_self(true);
+    let matches = command.try_get_matches_from(std::env::args_os().map(lectures));
+    matches
+        .and_then(|matches| Args::from_arg_matches(&matches))
+        .unwrap_or_else(|answer| {
+            // Help and version come this way too, and standard output may be full.
+            if answer.use_stderr() {
+                let _ = answer.print();
+            } else {
+                print(answer.render().to_string().as_bytes());
+            }
+            exit(answer.exit_code());
+        })
 }
 
 /// A value parser: an IPv4 address in the dotted form, which `inet_addr` then reads.
@@ -57,28 +65,45 @@ pub fn dotted(text: &str) -> std::result::Result<String, &'static str> {
 
 // ---- Standard input ----
 
-/// Whether standard input has ended. Waits for a byte of it if need be.
-pub fn input_ended() -> bool {
-    io::stdin()
-        .lock()
-        .fill_buf()
-        .unwrap_or_else(|error| die_reading(&error))
-        .is_empty()
+/// Standard input, with the calls that C's `stdin` makes. The standard library's own takes a failing one for the end.
+pub struct Input(BufReader<Keyboard>);
+
+struct Keyboard;
+
+impl Read for Keyboard {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        read(io::stdin(), buffer)
+            .map_err(|error| io::Error::from_raw_os_error(error.errno() as i32))
+    }
 }
 
-/// The next line of standard input without its newline, or `None` at the end.
-pub fn read_line() -> Option<Vec<u8>> {
-    let mut line = Vec::new();
-    let mut stdin = io::stdin().lock();
-    match stdin
-        .read_until(b'\n', &mut line)
-        .unwrap_or_else(|error| die_reading(&error))
-    {
-        0 => return None,
-        _ if line.ends_with(b"\n") => line.truncate(line.len() - 1),
-        _ => {}
+impl Input {
+    pub fn new() -> Input {
+        Input(BufReader::with_capacity(8192, Keyboard))
     }
-    Some(line)
+
+    /// Whether standard input has ended. Waits for a byte of it if need be.
+    pub fn has_ended(&mut self) -> bool {
+        self.0
+            .fill_buf()
+            .unwrap_or_else(|error| die_reading(&error))
+            .is_empty()
+    }
+
+    /// The next line of standard input without its newline, or `None` at the end.
+    pub fn line(&mut self) -> Option<Vec<u8>> {
+        let mut line = Vec::new();
+        match self
+            .0
+            .read_until(b'\n', &mut line)
+            .unwrap_or_else(|error| die_reading(&error))
+        {
+            0 => return None,
+            _ if line.ends_with(b"\n") => line.truncate(line.len() - 1),
+            _ => {}
+        }
+        Some(line)
+    }
 }
 
 fn die_reading(error: &io::Error) -> ! {

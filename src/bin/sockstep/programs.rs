@@ -112,7 +112,9 @@ fn compile(name: &str, directory: &Path) -> Result<Child, String> {
     write(&directory.join("common.h"), include_str!("../common.h"))?;
     write(&source, text)?;
     let cc = std::env::var("CC").unwrap_or("cc".to_owned());
-    Command::new(&cc)
+    let mut words = cc.split_whitespace(); // CC="ccache gcc"
+    Command::new(words.next().unwrap_or("cc"))
+        .args(words)
         .args(env!("SOCKSTEP_CFLAGS").split(' '))
         .arg("-o")
         .arg(directory.join(name))

@@ -1,0 +1,288 @@
+//! The build compares the library's types and constants with this machine's headers, all of them, and stops at a difference.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::{env, fs, io};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// One mistake in the library, and what the build says to it.
+struct Mistake {
+    file: &'static str,
+    /// What the library has, and what it has by mistake.
+    changes: &'static [(&'static str, &'static str)],
+    message: &'static str,
+}
+
+const MISTAKES: &[Mistake] = &[
+    Mistake {
+        file: "src/netinet.rs",
+        changes: &[
+            ("pub sin_port: Net16", "pub sin_port: Net32"),
+            ("sin_port: Net16(0)", "sin_port: Net32(0)"),
+            ("ntohs(self.sin_port)", "ntohl(self.sin_port)"),
+        ],
+        message: "sockaddr_in.sin_port: the header has another offset", // 4 bytes begin at 4, not at 2
+    },
+    Mistake {
+        file: "src/socket.rs",
+        changes: &[
+            (
+                "AddressFamily(pub(crate) u16)",
+                "AddressFamily(pub(crate) i16)",
+            ),
+            ("(domain: c_int) -> u16", "(domain: c_int) -> i16"),
+            ("domain as u16", "domain as i16"),
+        ],
+        message: "sockaddr_in.sin_family: the header has another sign",
+    },
+    Mistake {
+        file: "src/netinet.rs",
+        changes: &[
+            ("    pub sin_addr: in_addr,\n", ""),
+            (
+                "pub sin_port: Net16,",
+                "pub sin_addr: in_addr,\n    /// After it.\n    pub sin_port: Net16,",
+            ),
+        ],
+        message: "sockaddr_in.sin_port: the header has another offset",
+    },
+    Mistake {
+        file: "src/netinet.rs",
+        changes: &[
+            ("pub sin_zero: [u8; 8]", "pub sin_zero: [u8; 4]"),
+            ("sin_zero: [0; 8]", "sin_zero: [0; 4]"),
+        ],
+        message: "sockaddr_in: the header has another size",
+    },
+    Mistake {
+        file: "src/socket.rs",
+        changes: &[("pub tv_usec: c_long", "pub tv_usec: i32")],
+        message: "timeval.tv_usec: the header has another size",
+    },
+    Mistake {
+        file: "src/socket.rs",
+        changes: &[("pub l_linger: c_int", "pub l_linger: u32")],
+        message: "linger.l_linger: the header has another sign",
+    },
+    Mistake {
+        file: "src/socket.rs",
+        changes: &[("new(libc::SO_REUSEADDR)", "new(libc::SO_KEEPALIVE)")],
+        message: "SO_REUSEADDR: the header has another value",
+    },
+];
+
+#[test]
+fn a_type_or_a_constant_that_is_not_the_headers_stops_the_build_by_name() {
+    let copy = copy_of_the_library("abi");
+    let output = check(&copy);
+    assert!(
+        output.status.success(),
+        "without a mistake: {}",
+        errors(&output)
+    );
+
+    for Mistake {
+        file,
+        changes,
+        message,
+    } in MISTAKES
+    {
+        let path = copy.join(file);
+        let right = fs::read_to_string(&path).unwrap();
+        let wrong = changes.iter().fold(right.clone(), |text, (from, to)| {
+            assert!(text.contains(from), "{file} has no {from:?}");
+            text.replace(from, to)
+        });
+        fs::write(&path, wrong).unwrap();
+        let output = check(&copy);
+        fs::write(&path, right).unwrap();
+        let errors = errors(&output);
+        assert!(!output.status.success(), "it was built without {message:?}");
+        assert!(errors.contains(message), "not {message:?}, but {errors}");
+    }
+}
+
+#[test]
+fn every_public_constant_and_every_c_type_is_compared() {
+    let [probe, asserts] = ["src/abi.c", "src/abi.rs"].map(source);
+    let (mut constants, mut types) = (0, 0);
+    for file in ["src/socket.rs", "src/netinet.rs"] {
+        let text = source(file);
+        let mut lines = text.lines().map(str::trim);
+        while let Some(line) = lines.next() {
+            if let Some(constant) = line
+                .strip_prefix("pub const ")
+                .filter(|it| !it.starts_with("fn "))
+            {
+                let name = constant.split(':').next().unwrap();
+                assert!(
+                    has(&probe, &format!("CONSTANT({name})")),
+                    "src/abi.c lacks {name}"
+                );
+                assert!(has(&asserts, name), "src/abi.rs lacks {name}");
+                constants += 1;
+            }
+            if line == "#[repr(transparent)]" {
+                let ours = struct_name(&mut lines);
+                let theirs = asserts
+                    .lines()
+                    .find(|line| has(line, &format!("is crate::{ours}")));
+                let theirs = theirs.unwrap_or_else(|| panic!("src/abi.rs lacks {ours}"));
+                let (theirs, _) = theirs
+                    .trim_start_matches("scalar!(")
+                    .split_once(' ')
+                    .unwrap();
+                assert!(
+                    has(&probe, &format!("SCALAR({theirs})")),
+                    "src/abi.c lacks {theirs}"
+                );
+                types += 1;
+            }
+            if line == "#[repr(C)]" {
+                let name = struct_name(&mut lines);
+                assert!(
+                    has(&probe, &format!("STRUCT({name})")),
+                    "src/abi.c lacks {name}"
+                );
+                assert!(
+                    has(&asserts, &format!("structure!({name} {{")),
+                    "src/abi.rs lacks {name}"
+                );
+                let fields = lines.by_ref().take_while(|line| *line != "}");
+                for field in fields.filter_map(|line| line.strip_prefix("pub ")) {
+                    let field = field.split(':').next().unwrap();
+                    let both = format!("({name}, {field}");
+                    assert!(has(&probe, &both), "src/abi.c lacks {name}.{field}");
+                    assert!(
+                        has(&asserts, &format!("{field} =")),
+                        "src/abi.rs lacks {name}.{field}"
+                    );
+                }
+                types += 1;
+            }
+        }
+    }
+    assert!(
+        constants > 50 && types > 5,
+        "only {constants} constants and {types} types were found"
+    );
+}
+
+/// The name of the structure that these lines go on to define.
+fn struct_name<'a>(lines: &mut impl Iterator<Item = &'a str>) -> &'a str {
+    let name = lines.find_map(|line| line.strip_prefix("pub struct "));
+    name.unwrap().split([' ', '(']).next().unwrap()
+}
+
+/// Whether a text has these words as they are, not as a part of longer ones.
+fn has(text: &str, words: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(words).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + words.len()..]);
+        let cut_before = before.ends_with(word) && words.starts_with(word);
+        let cut_after = after.starts_with(word) && words.ends_with(word);
+        !cut_before && !cut_after
+    })
+}
+
+#[test]
+fn a_build_for_another_machine_goes_without_the_headers_and_says_so() {
+    let dir = scratch("cross");
+    let script = dir.join("build-script");
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut compile = Command::new(rustc);
+    compile
+        .args(["--edition=2024", "-o"])
+        .arg(&script)
+        .arg("build.rs");
+    let output = compile.current_dir(ROOT).output().unwrap();
+    assert!(output.status.success(), "{}", errors(&output));
+
+    for (target, crossed) in [
+        ("i686-unknown-linux-gnu", true),
+        ("x86_64-unknown-linux-gnu", false),
+    ] {
+        let out = scratch("cross/out");
+        let output = Command::new(&script)
+            .env("HOST", "x86_64-unknown-linux-gnu")
+            .env("TARGET", target)
+            .env("OUT_DIR", &out)
+            .current_dir(ROOT)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", errors(&output));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            said.contains("cargo::warning=cross-compiling: the ABI probe is skipped"),
+            crossed
+        );
+        assert_eq!(said.contains("cargo::rustc-cfg=abi_probe"), !crossed);
+        assert_eq!(out.join("abi.rs").exists(), !crossed);
+    }
+}
+
+/// The package without its programs and its tests, in a directory of its own.
+fn copy_of_the_library(name: &str) -> PathBuf {
+    let copy = scratch(name);
+    fs::create_dir_all(copy.join("src/bin")).unwrap();
+    fs::write(
+        copy.join("Cargo.toml"),
+        source("Cargo.toml") + "[workspace]\n",
+    )
+    .unwrap();
+    fs::write(copy.join("src/bin/sockstep.rs"), "fn main() {}\n").unwrap(); // what the manifest asks for
+
+    let sources = fs::read_dir(Path::new(ROOT).join("src"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let sources = sources
+        .filter(|path| path.is_file())
+        .map(|path| path.strip_prefix(ROOT).unwrap().to_owned());
+    for file in sources.chain([
+        "Cargo.lock".into(),
+        "build.rs".into(),
+        "src/bin/common.h".into(),
+    ]) {
+        fs::copy(Path::new(ROOT).join(&file), copy.join(&file)).unwrap();
+    }
+    copy
+}
+
+/// `cargo check --lib`, with warnings out of the way.
+fn check(package: &Path) -> Output {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = Command::new(cargo);
+    cargo.args([
+        "check",
+        "--lib",
+        "--offline",
+        "--color=never",
+        "--target-dir",
+    ]);
+    cargo.arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("target"));
+    cargo
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("RUSTFLAGS", "-Awarnings");
+    cargo.current_dir(package).output().unwrap()
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn source(file: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(file)).unwrap()
+}
+
+/// An empty directory.
+fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    match fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            panic!("{}: {error}", dir.display())
+        }
+        _ => fs::create_dir_all(&dir).unwrap(),
+    }
+    dir
+}

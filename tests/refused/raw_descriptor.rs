@@ -1,0 +1,10 @@
+//! 3 may be anybody's, or nobody's: a descriptor is owned, or borrowed from its owner.
+
+use sockstep::{AF_INET, SOCK_STREAM, listen, socket};
+
+fn main() {
+    let sock = socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    drop(listen(3, 5)); //~ E0277
+    //~ instead: drop(listen(&sock, 5));
+    drop(sock);
+}

@@ -1,0 +1,712 @@
+//! What the wrappers make of the calls: results, one system call for one function, texts and addresses as C has them.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use std::{env, io};
+
+use sockstep::Errno::{EAFNOSUPPORT, ECONNREFUSED, ECONNRESET, EINTR, EINVAL, ENOTCONN, EOVERFLOW};
+use sockstep::{
+    AF_INET, AF_INET6, AF_UNSPEC, Errno, Error, INADDR_LOOPBACK, IPPROTO_IP, IPPROTO_TCP,
+    MSG_DONTWAIT, MSG_TRUNC, SHUT_RDWR, SHUT_WR, SO_ACCEPTCONN, SO_ERROR, SO_KEEPALIVE, SO_LINGER,
+    SO_RCVTIMEO, SO_REUSEADDR, SO_SNDTIMEO, SO_TYPE, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET,
+    TCP_NODELAY, accept, bind, close, connect, getpeername, getsockname, getsockopt, htonl, htons,
+    in_addr, inet_addr, inet_ntop, inet_pton, linger, listen, ntohl, ntohs, read, recv, recvfrom,
+    send, sendto, setsockopt, shutdown, sockaddr_in, socket, timeval, write,
+};
+
+/// `::ffff:127.0.0.1`: an address of IPv6 that machines without IPv6 routes have too.
+const LOOPBACK_IN_IPV6: Ipv6Addr = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
+
+// ---- Results ----
+
+#[test]
+fn accept_reports_the_clients_address() {
+    let listener = listener();
+    let client = tcp();
+    connect(&client, &name(&listener)).unwrap();
+    let (server, address) = accept::<sockaddr_in>(&listener).unwrap();
+    assert_eq!(address, name(&client));
+    assert_eq!(address, getpeername(&server).unwrap());
+    assert_eq!(name(&server), name(&listener));
+}
+
+#[test]
+fn recvfrom_reports_the_senders_address() {
+    let (sender, receiver) = (bound_udp(), bound_udp());
+    sendto(&sender, b"hello", 0, &name(&receiver)).unwrap();
+    let mut buf = [0; 16];
+    let (n, address) = recvfrom::<sockaddr_in>(&receiver, &mut buf, 0).unwrap();
+    assert_eq!((&buf[..n], address), (&b"hello"[..], name(&sender)));
+}
+
+#[test]
+fn a_cut_datagram_can_be_known_by_msg_trunc() {
+    let (sender, receiver) = (bound_udp(), bound_udp());
+    let mut buf = [0; 4];
+    for (flags, expected) in [(0, 4), (MSG_TRUNC, 10)] {
+        sendto(&sender, b"0123456789", 0, &name(&receiver)).unwrap();
+        let (n, address) = recvfrom::<sockaddr_in>(&receiver, &mut buf, flags).unwrap();
+        assert_eq!((n, &buf, address), (expected, b"0123", name(&sender)));
+    }
+}
+
+#[test]
+fn an_empty_datagram_arrives_and_says_from_whom() {
+    let (sender, receiver) = (bound_udp(), bound_udp());
+    sendto(&sender, b"", 0, &name(&receiver)).unwrap();
+    let from = recvfrom::<sockaddr_in>(&receiver, &mut [0; 16], 0);
+    assert_eq!(from, Ok((0, name(&sender))));
+}
+
+#[test]
+fn recvfrom_on_a_stream_gives_a_zeroed_address() {
+    let (client, server) = pair();
+    send(&client, b"hi", 0).unwrap();
+    let from = recvfrom::<sockaddr_in>(&server, &mut [0; 16], 0);
+    assert_eq!(from, Ok((2, sockaddr_in::zeroed())));
+}
+
+#[test]
+fn accept_refuses_an_address_of_another_family_and_closes_that_connection() {
+    let listener = TcpListener::bind((LOOPBACK_IN_IPV6, 0)).unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let error = accept::<sockaddr_in>(&listener).unwrap_err();
+    assert_eq!((error.call(), error.errno()), ("accept", EAFNOSUPPORT));
+
+    client
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "it is still open");
+}
+
+#[test]
+fn an_address_of_another_family_is_never_returned() {
+    let sock = UdpSocket::bind((LOOPBACK_IN_IPV6, 0)).unwrap();
+    sock.connect(sock.local_addr().unwrap()).unwrap();
+    sock.send(b"to itself").unwrap();
+    let answers = [
+        ("getsockname", getsockname(&sock)),
+        ("getpeername", getpeername(&sock)),
+        (
+            "recvfrom",
+            recvfrom(&sock, &mut [0], 0).map(|(_, from)| from),
+        ),
+    ];
+    for (call, answer) in answers {
+        assert_eq!(
+            answer,
+            Err::<sockaddr_in, _>(Error::new(call, EAFNOSUPPORT))
+        );
+    }
+}
+
+#[test]
+fn options_come_back_as_they_were_set() {
+    let sock = tcp();
+    setsockopt(&sock, SOL_SOCKET, SO_KEEPALIVE, &1).unwrap();
+    assert_eq!(getsockopt(&sock, SOL_SOCKET, SO_KEEPALIVE), Ok(1));
+    setsockopt(&sock, IPPROTO_TCP, TCP_NODELAY, &1).unwrap();
+    assert_eq!(getsockopt(&sock, IPPROTO_TCP, TCP_NODELAY), Ok(1));
+
+    let half = timeval {
+        tv_sec: 1,
+        tv_usec: 500_000,
+    };
+    setsockopt(&sock, SOL_SOCKET, SO_SNDTIMEO, &half).unwrap();
+    assert_eq!(getsockopt(&sock, SOL_SOCKET, SO_SNDTIMEO), Ok(half));
+
+    let five = linger {
+        l_onoff: 1,
+        l_linger: 5,
+    };
+    setsockopt(&sock, SOL_SOCKET, SO_LINGER, &five).unwrap();
+    assert_eq!(getsockopt(&sock, SOL_SOCKET, SO_LINGER), Ok(five));
+
+    assert_eq!(
+        getsockopt(&sock, SOL_SOCKET, SO_TYPE),
+        Ok(libc::SOCK_STREAM)
+    );
+    assert_eq!(getsockopt(&sock, SOL_SOCKET, SO_ACCEPTCONN), Ok(0));
+    assert_eq!(getsockopt(listener(), SOL_SOCKET, SO_ACCEPTCONN), Ok(1));
+}
+
+#[test]
+fn an_option_of_another_size_is_an_overflow() {
+    // 13 is SO_LINGER, 8 bytes, at the socket's level; at IP's it is IP_RECVTOS, 4 bytes.
+    let error = getsockopt(bound_udp(), IPPROTO_IP, SO_LINGER).unwrap_err();
+    assert_eq!((error.call(), error.errno()), ("getsockopt", EOVERFLOW));
+}
+
+#[test]
+fn so_error_tells_the_error_that_waits_and_clears_it() {
+    let (sock, deaf) = (bound_udp(), bound_udp());
+    connect(&deaf, &name(&deaf)).unwrap(); // takes datagrams from itself alone
+    connect(&sock, &name(&deaf)).unwrap();
+    send(&sock, b"x", 0).unwrap();
+    wait_for_error(&sock);
+    assert_eq!(
+        getsockopt(&sock, SOL_SOCKET, SO_ERROR),
+        Ok(ECONNREFUSED as i32)
+    );
+    assert_eq!(getsockopt(&sock, SOL_SOCKET, SO_ERROR), Ok(0));
+}
+
+#[test]
+fn a_linger_of_zero_seconds_resets_the_connection() {
+    let (client, server) = pair();
+    setsockopt(
+        &client,
+        SOL_SOCKET,
+        SO_LINGER,
+        &linger {
+            l_onoff: 1,
+            l_linger: 0,
+        },
+    )
+    .unwrap();
+    close(client).unwrap();
+    assert_eq!(recv(&server, &mut [0], 0).unwrap_err(), ECONNRESET);
+}
+
+#[test]
+fn shutdown_ends_one_half_and_the_other_goes_on() {
+    let (client, server) = pair();
+    send(&client, b"question", 0).unwrap();
+    shutdown(&client, SHUT_WR).unwrap();
+    let mut buf = [0; 16];
+    assert_eq!(recv(&server, &mut buf, 0), Ok(8));
+    assert_eq!(recv(&server, &mut buf, 0), Ok(0));
+    send(&server, b"answer", 0).unwrap();
+    assert_eq!(recv(&client, &mut buf, 0), Ok(6));
+    assert_eq!(&buf[..6], b"answer");
+}
+
+// ---- System calls, as strace sees them ----
+
+#[test]
+fn each_function_is_one_system_call_with_the_arguments_given() {
+    const NAME: &str = "each_function_is_one_system_call_with_the_arguments_given";
+    if let Some(dir) = traced() {
+        return fs::write(dir.join("expected"), call_everything()).unwrap();
+    }
+    let dir = scratch("calls");
+    let trace = dir.join("trace");
+    under_strace(NAME, &dir, &["-ff", "-a1", "-o", trace.to_str().unwrap()]);
+
+    // -ff makes a file for each thread; ours is the one that has the marks.
+    let traces = fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()));
+    let trace = traces
+        .map(Result::unwrap)
+        .find(|trace| trace.contains("\"begin\""));
+    let trace = trace.expect("strace saw the marks");
+    let calls = trace
+        .lines()
+        .skip_while(|line| !line.contains("\"begin\""))
+        .skip(1);
+    let calls: Vec<_> = calls.take_while(|line| !line.contains("\"end\"")).collect();
+    let expected = fs::read_to_string(dir.join("expected")).unwrap();
+    assert_eq!(calls, expected.lines().collect::<Vec<_>>());
+}
+
+/// Calls each function once between two marks, and returns what strace has to show for it.
+fn call_everything() -> String {
+    let mark = OpenOptions::new().write(true).open("/dev/null").unwrap();
+    let (one, reset) = (
+        1,
+        linger {
+            l_onoff: 1,
+            l_linger: 0,
+        },
+    );
+    let (mut by_recv, mut by_read, mut by_recvfrom) = ([0; 16], [0; 16], [0; 16]);
+
+    write(&mark, b"begin").unwrap();
+    let serv_sock = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).unwrap();
+    setsockopt(&serv_sock, SOL_SOCKET, SO_REUSEADDR, &one).unwrap();
+    setsockopt(&serv_sock, SOL_SOCKET, SO_LINGER, &reset).unwrap();
+    getsockopt(&serv_sock, SOL_SOCKET, SO_REUSEADDR).unwrap();
+    bind(&serv_sock, &any_port()).unwrap();
+    let serv_addr: sockaddr_in = getsockname(&serv_sock).unwrap();
+    listen(&serv_sock, 5).unwrap();
+    let sock = socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    connect(&sock, &serv_addr).unwrap();
+    let (clnt_sock, clnt_addr) = accept::<sockaddr_in>(&serv_sock).unwrap();
+    getpeername::<sockaddr_in>(&clnt_sock).unwrap();
+    send(&sock, b"hi", MSG_DONTWAIT).unwrap();
+    recv(&clnt_sock, &mut by_recv, 0).unwrap();
+    write(&clnt_sock, b"ok").unwrap();
+    read(&sock, &mut by_read).unwrap();
+    shutdown(&sock, SHUT_WR).unwrap();
+    let udp_sock = socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+    bind(&udp_sock, &any_port()).unwrap();
+    let udp_addr: sockaddr_in = getsockname(&udp_sock).unwrap();
+    sendto(&udp_sock, b"datagram", 0, &udp_addr).unwrap();
+    recvfrom::<sockaddr_in>(&udp_sock, &mut by_recvfrom[..4], MSG_TRUNC).unwrap();
+    let refused = shutdown(&udp_sock, SHUT_RDWR).unwrap_err();
+    let (serv, clnt, tcp, udp) = (
+        serv_sock.as_raw_fd(),
+        clnt_sock.as_raw_fd(),
+        sock.as_raw_fd(),
+        udp_sock.as_raw_fd(),
+    );
+    close(udp_sock).unwrap();
+    close(clnt_sock).unwrap();
+    write(&mark, b"end").unwrap();
+
+    assert_eq!(refused, ENOTCONN);
+    let any_port = any_port();
+    format!(
+        r#"socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = {serv}
+setsockopt({serv}, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0
+setsockopt({serv}, SOL_SOCKET, SO_LINGER, {{l_onoff=1, l_linger=0}}, 8) = 0
+getsockopt({serv}, SOL_SOCKET, SO_REUSEADDR, [1], [4]) = 0
+bind({serv}, {any_port:?}, 16) = 0
+getsockname({serv}, {serv_addr:?}, [16]) = 0
+listen({serv}, 5) = 0
+socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = {tcp}
+connect({tcp}, {serv_addr:?}, 16) = 0
+accept({serv}, {clnt_addr:?}, [16]) = {clnt}
+getpeername({clnt}, {clnt_addr:?}, [16]) = 0
+sendto({tcp}, "hi", 2, MSG_DONTWAIT, NULL, 0) = 2
+recvfrom({clnt}, "hi", 16, 0, NULL, NULL) = 2
+write({clnt}, "ok", 2) = 2
+read({tcp}, "ok", 16) = 2
+shutdown({tcp}, SHUT_WR) = 0
+socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = {udp}
+bind({udp}, {any_port:?}, 16) = 0
+getsockname({udp}, {udp_addr:?}, [16]) = 0
+sendto({udp}, "datagram", 8, 0, {udp_addr:?}, 16) = 8
+recvfrom({udp}, "data", 4, MSG_TRUNC, {udp_addr:?}, [16]) = 8
+shutdown({udp}, SHUT_RDWR) = -1 ENOTCONN (Transport endpoint is not connected)
+close({udp}) = 0
+close({clnt}) = 0
+"#
+    )
+}
+
+#[test]
+fn a_count_that_the_buffer_cannot_hold_is_an_overflow() {
+    const NAME: &str = "a_count_that_the_buffer_cannot_hold_is_an_overflow";
+    let Some(dir) = traced() else {
+        let dir = scratch("counts");
+        let file = dir.join("file");
+        File::create(&file).unwrap();
+        let (log, file) = (dir.join("trace"), file.to_str().unwrap());
+        let log = ["-f", "-o", log.to_str().unwrap()];
+        // A kernel that lies, first about sockets and then about one file.
+        let sockets = "inject=sendto,recvfrom:retval=100000";
+        under_strace(
+            NAME,
+            &dir.join("sockets"),
+            &[&log[..], &["-e", sockets]].concat(),
+        );
+        let files = "inject=read,write:retval=100000";
+        under_strace(
+            NAME,
+            &dir.join("file"),
+            &[&log[..], &["-P", file, "-e", files]].concat(),
+        );
+        return;
+    };
+    let mut buf = [0; 16];
+    let answers = if dir.is_file() {
+        let file = OpenOptions::new().read(true).write(true).open(dir).unwrap();
+        vec![
+            ("read", read(&file, &mut buf)),
+            ("write", write(&file, &buf)),
+        ]
+    } else {
+        let sock = bound_udp();
+        assert_eq!(recv(&sock, &mut buf, MSG_TRUNC), Ok(100_000)); // here it may be
+        let from = recvfrom::<sockaddr_in>(&sock, &mut buf, 0).map(|(n, _)| n);
+        vec![
+            ("send", send(&sock, &buf, 0)),
+            ("sendto", sendto(&sock, &buf, 0, &name(&sock))),
+            ("recv", recv(&sock, &mut buf, 0)),
+            ("recvfrom", from),
+        ]
+    };
+    for (call, answer) in answers {
+        assert_eq!(answer, Err(Error::new(call, EOVERFLOW)));
+    }
+}
+
+#[test]
+fn an_interrupted_call_is_not_made_again() {
+    const NAME: &str = "an_interrupted_call_is_not_made_again";
+    if traced().is_none() {
+        let dir = scratch("interrupted");
+        let log = dir.join("trace");
+        // Each of them would be done, or would fail otherwise, the second time.
+        let once = "inject=socket,connect,accept,sendto,recvfrom:error=EINTR:when=1";
+        under_strace(NAME, &dir, &["-f", "-o", log.to_str().unwrap(), "-e", once]);
+        return;
+    }
+    let interrupted = |call| Some(Error::new(call, EINTR));
+    let first = socket(AF_INET, SOCK_DGRAM, 0);
+    assert_eq!(first.err(), interrupted("socket"));
+    let sock = bound_udp();
+    assert_eq!(connect(&sock, &name(&sock)).err(), interrupted("connect"));
+    let accepted = accept::<sockaddr_in>(&sock);
+    assert_eq!(accepted.err(), interrupted("accept"));
+    let sent = sendto(&sock, b"x", 0, &name(&sock));
+    assert_eq!(sent.err(), interrupted("sendto"));
+    let received = recv(&sock, &mut [0], MSG_DONTWAIT);
+    assert_eq!(received.err(), interrupted("recv"));
+}
+
+const TRACED: &str = "SOCKSTEP_TEST_TRACED";
+
+/// In a process that [`under_strace`] made: the path that it was given.
+fn traced() -> Option<PathBuf> {
+    env::var_os(TRACED).map(PathBuf::from)
+}
+
+/// Runs the test called `name` again, in a traced process.
+fn under_strace(name: &str, path: &Path, options: &[&str]) {
+    let mut strace = Command::new("strace");
+    strace.args(options).arg(env::current_exe().unwrap());
+    let output = strace.args(["--exact", name]).env(TRACED, path).output();
+    let output = output.unwrap_or_else(|error| panic!("strace: {error}: install strace"));
+    let (out, err) = texts(&output);
+    let hint = if err.to_lowercase().contains("ptrace") {
+        "this machine does not let strace trace: see kernel.yama.ptrace_scope, or the container's seccomp"
+    } else {
+        ""
+    };
+    assert!(output.status.success(), "{hint}\n{err}\n{out}");
+    assert!(out.contains("1 passed"), "it did not run: {out}");
+}
+
+// ---- What the C library says ----
+
+#[test]
+fn an_error_prints_in_the_c_librarys_words() {
+    const NAMELESS: [i32; 2] = [41, 58]; // the numbers that Linux left out
+    let texts = c_says(
+        "strerror",
+        "#include <stdio.h>
+         #include <string.h>
+         int main(void) { for (int n = 1; n <= 133; n++) puts(strerror(n)); return 0; }",
+        b"",
+    );
+    assert_eq!(texts.lines().count(), 133);
+    for (number, text) in (1..).zip(texts.lines()) {
+        if !NAMELESS.contains(&number) {
+            let error = Error::new("x", Errno::from_raw(number));
+            assert_eq!(error.to_string(), format!("x() failed: {text}"));
+        }
+    }
+}
+
+#[test]
+fn texts_are_the_addresses_that_they_are_in_c() {
+    let texts = [ODD_TEXTS.map(str::to_owned).to_vec(), random_texts(5000)].concat();
+    let c = c_says(
+        "inet",
+        r#"#include <arpa/inet.h>
+           #include <stdio.h>
+           int main(void) {
+               char *text = NULL;
+               size_t room = 0;
+               while (getdelim(&text, &room, '\0', stdin) > 0) {
+                   struct in_addr addr;
+                   char dotted[INET_ADDRSTRLEN];
+                   if (inet_aton(text, &addr)) /* inet_addr's -1 is also an address */
+                       printf("%u %s, ", ntohl(inet_addr(text)), inet_ntop(AF_INET, &addr, dotted, sizeof dotted));
+                   else
+                       printf("none, ");
+                   if (inet_pton(AF_INET, text, &addr) == 1)
+                       printf("%u\n", ntohl(addr.s_addr));
+                   else
+                       printf("none\n");
+               }
+               return 0;
+           }"#,
+        &texts
+            .iter()
+            .flat_map(|text| [text.as_bytes(), b"\0"].concat())
+            .collect::<Vec<_>>(),
+    );
+    let mut addresses = 0;
+    assert_eq!(c.lines().count(), texts.len());
+    for (text, c) in texts.iter().zip(c.lines()) {
+        let mut ours = String::new();
+        match inet_addr(text) {
+            Ok(s_addr) => {
+                let dotted = inet_ntop(AF_INET, &in_addr { s_addr }).unwrap();
+                write!(ours, "{} {dotted}, ", ntohl(s_addr)).unwrap();
+                addresses += 1;
+            }
+            Err(error) => {
+                assert_eq!((error.call(), error.errno()), ("inet_addr", EINVAL));
+                ours += "none, ";
+            }
+        }
+        match inet_pton(AF_INET, text) {
+            Ok(addr) => ours += &ntohl(addr.s_addr).to_string(),
+            Err(error) => {
+                assert_eq!((error.call(), error.errno()), ("inet_pton", EINVAL));
+                ours += "none";
+            }
+        }
+        assert_eq!(ours, c, "for the text {text:?}");
+    }
+    let half = texts.len() / 4..texts.len() * 3 / 4;
+    assert!(
+        half.contains(&addresses),
+        "{addresses} of {} are addresses",
+        texts.len()
+    );
+}
+
+#[test]
+fn an_address_of_another_family_has_no_text() {
+    let addr = in_addr {
+        s_addr: htonl(INADDR_LOOPBACK),
+    };
+    for family in [AF_INET6, AF_UNSPEC] {
+        assert_eq!(inet_pton(family, "127.0.0.1").unwrap_err(), EAFNOSUPPORT);
+        assert_eq!(inet_ntop(family, &addr).unwrap_err(), EAFNOSUPPORT);
+    }
+}
+
+/// The kernel stores what the wrapper gave it, and the standard library reads that with byte orders of its own.
+#[test]
+fn htons_and_htonl_put_the_high_byte_first() {
+    let sock = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let hosts = [0x7f00_0001, 0x7f01_0203, 0x7f80_ff7e];
+    for (port, &host) in (1..=u16::MAX).zip(hosts.iter().cycle()) {
+        let mut addr = any_port();
+        addr.sin_addr.s_addr = htonl(host);
+        addr.sin_port = htons(port);
+        connect(&sock, &addr).unwrap();
+        let expected = SocketAddrV4::new(Ipv4Addr::from_bits(host), port);
+        assert_eq!(sock.peer_addr().unwrap(), expected.into());
+        assert_eq!(
+            (ntohl(addr.sin_addr.s_addr), ntohs(addr.sin_port)),
+            (host, port)
+        );
+    }
+}
+
+const ODD_TEXTS: [&str; 52] = [
+    "127.0.0.1",
+    "0.0.0.0",
+    "255.255.255.255",
+    "256.0.0.1",
+    "1.2.3.256",
+    "1.2.3",
+    "1.2.65535",
+    "1.2.65536",
+    "1.2",
+    "1.16777215",
+    "1.16777216",
+    "1",
+    "0",
+    "4294967295",
+    "4294967296",
+    "99999999999999999999",
+    "0x7f.1",
+    "0X7F.0.0.1",
+    "0x7f000001",
+    "0xffffffff",
+    "0x100000000",
+    "0x",
+    "0x.1",
+    "0xg",
+    "010.1",
+    "0177.0.0.01",
+    "08",
+    "09.1",
+    "1.2.3.08",
+    "00",
+    "00000000000000000000000000000001",
+    "01.02.03.04",
+    "1.2.3.4.",
+    "1.2.3.4.5",
+    ".1",
+    "1.",
+    "1..2",
+    ".",
+    "",
+    " ",
+    " 1.2.3.4",
+    "1.2.3.4 ",
+    "1.2.3.4 x",
+    "1.2.3.4\tx",
+    "1.2.3.4\n",
+    "1.2.3.4x",
+    "1.2 .3.4",
+    "+1.2.3.4",
+    "-1",
+    "1.+2.3.4",
+    "localhost",
+    "１.2.3.4",
+];
+
+/// The same texts each time: one to five numbers, mostly with dots between.
+fn random_texts(n: usize) -> Vec<String> {
+    const NUMBERS: [&str; 24] = [
+        "0",
+        "1",
+        "2",
+        "7",
+        "8",
+        "9",
+        "10",
+        "99",
+        "127",
+        "192",
+        "255",
+        "256",
+        "00",
+        "01",
+        "08",
+        "0377",
+        "0400",
+        "0x7f",
+        "0XFF",
+        "0x",
+        "65535",
+        "16777216",
+        "4294967295",
+        "",
+    ];
+    const BETWEEN: [&str; 16] = [
+        ".", ".", ".", ".", ".", ".", ".", ".", ".", ".", ".", ".", ".", " ", "\x0b", "+",
+    ];
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15; // xorshift
+    let mut below = move |limit: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap() % limit
+    };
+    let mut text = || {
+        let mut text = NUMBERS[below(NUMBERS.len())].to_owned();
+        for _ in 0..below(5) {
+            text += BETWEEN[below(BETWEEN.len())];
+            text += NUMBERS[below(NUMBERS.len())];
+        }
+        text
+    };
+    std::iter::repeat_with(&mut text).take(n).collect()
+}
+
+/// What a C program prints that reads `input`.
+fn c_says(name: &str, program: &str, input: &[u8]) -> String {
+    let exe = scratch(name).join(name);
+    let cc = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let mut cc = Command::new(cc);
+    cc.args(["-D_GNU_SOURCE", "-x", "c", "-o"])
+        .arg(&exe)
+        .arg("-");
+    run(&mut cc, program.as_bytes());
+    run(&mut Command::new(exe), input)
+}
+
+/// Runs a program to its end, and returns what it printed.
+fn run(command: &mut Command, input: &[u8]) -> String {
+    let command = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut stdin = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(input));
+        child.wait_with_output().unwrap()
+    });
+    let (out, err) = texts(&output);
+    assert!(output.status.success(), "{command:?}: {err}");
+    out
+}
+
+fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// An empty directory.
+fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("wrappers")
+        .join(name);
+    match fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            panic!("{}: {error}", dir.display())
+        }
+        _ => fs::create_dir_all(&dir).unwrap(),
+    }
+    dir
+}
+
+// ---- Sockets, on which no call waits for ever ----
+
+const DEADLINE: timeval = timeval {
+    tv_sec: 10,
+    tv_usec: 0,
+};
+
+fn with_deadlines(sock: OwnedFd) -> OwnedFd {
+    for side in [SO_RCVTIMEO, SO_SNDTIMEO] {
+        setsockopt(&sock, SOL_SOCKET, side, &DEADLINE).unwrap();
+    }
+    sock
+}
+
+fn tcp() -> OwnedFd {
+    with_deadlines(socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).unwrap())
+}
+
+fn listener() -> OwnedFd {
+    let sock = tcp();
+    bind(&sock, &any_port()).unwrap();
+    listen(&sock, 5).unwrap();
+    sock
+}
+
+/// The two ends of a connection, the client's and the server's.
+fn pair() -> (OwnedFd, OwnedFd) {
+    let (listener, client) = (listener(), tcp());
+    connect(&client, &name(&listener)).unwrap();
+    let (server, _) = accept::<sockaddr_in>(&listener).unwrap();
+    (client, with_deadlines(server))
+}
+
+fn bound_udp() -> OwnedFd {
+    let sock = with_deadlines(socket(AF_INET, SOCK_DGRAM, 0).unwrap());
+    bind(&sock, &any_port()).unwrap();
+    sock
+}
+
+/// Loopback, and a port that the kernel is to choose.
+fn any_port() -> sockaddr_in {
+    let mut addr = sockaddr_in::zeroed();
+    addr.sin_family = AF_INET;
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    addr
+}
+
+fn name(sock: &OwnedFd) -> sockaddr_in {
+    getsockname(sock).unwrap()
+}
+
+fn wait_for_error(sock: &OwnedFd) {
+    use nix::poll::{PollFd, PollFlags, poll};
+    use std::os::fd::AsFd;
+
+    let mut fds = [PollFd::new(sock.as_fd(), PollFlags::empty())]; // POLLERR comes unasked
+    assert_eq!(poll(&mut fds, 10_000_u16), Ok(1));
+}
