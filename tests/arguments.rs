@@ -6,10 +6,7 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 
 use nix::sys::signal::Signal;
-use support::{
-    CLIENTS, ECHO_CLIENTS, ON_A_FREE_PORT, Outcome, PROGRAMS, Program, SERVERS, Server,
-    TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, assert_bytes, for_each, require, run,
-};
+use support::{CLIENTS, ECHO_CLIENTS, ECHO_SERVERS, ON_A_FREE_PORT, Outcome, PROGRAMS, Program, SERVERS, Server, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, assert_bytes, for_each, require, run};
 
 // ---- Help and version ----
 
@@ -121,6 +118,7 @@ fn the_uppercase_clients_take_their_server_in_every_spelling() {
             &["-i127.0.0.1", &format!("-p{port}")],
             &["--ip", "127.0.0.1", "--po", &port],
             &["-p", &port],
+            &["-p", "9", "-p", &port], // of two the last one holds
         ] {
             let outcome = run(client.command().args(args), b"hello\n");
             assert_eq!(outcome, Outcome::done("From Server: HELLO\n"), "{args:?}");
@@ -316,7 +314,7 @@ fn missing_surplus_and_unknown_arguments_are_refused() {
         assert_refused(program, &["1", "2"]);
         assert_refused(program, &["0", "--bind"]);
     });
-    for_each(&["tcp_echo_server", "udp_echo_server"], |program| {
+    for_each(&ECHO_SERVERS, |program| {
         assert_refused(program, &[]);
     });
     for_each(&ECHO_CLIENTS, |client| {

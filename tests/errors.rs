@@ -14,11 +14,7 @@ use sockstep::{
     AF_INET, INADDR_LOOPBACK, IPPROTO_TCP, PF_INET, SOCK_STREAM, bind, getsockname, htonl, ntohs,
     sockaddr_in, socket,
 };
-use support::{
-    CLIENTS, DATAGRAM, DEADLINE, ECHO_CLIENTS, ON_A_FREE_PORT, Outcome, PROGRAMS, Process, Program,
-    SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, UPPER_SERVERS,
-    assert_bytes, converse, for_each, listener, play, require, reset, run, udp,
-};
+use support::{CLIENTS, DATAGRAM, DEADLINE, ECHO_CLIENTS, ON_A_FREE_PORT, Outcome, PROGRAMS, Process, Program, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, UPPER_SERVERS, assert_bytes, converse, for_each, listener, play, require, reset, run, udp};
 
 // ---- The network ----
 
@@ -218,11 +214,31 @@ fn standard_input_is_closed() {
 }
 
 #[test]
-fn standard_input_is_a_directory() {
+fn standard_input_cannot_be_read() {
     for_each(&UPPER_CLIENTS, |client| {
+        for (redirection, message) in [
+            ("</", "read() failed: Is a directory"),
+            ("0>/dev/null", "read() failed: Bad file descriptor"),
+        ] {
+            let outcome = run(client.redirected(redirection).args(["-p", "9"]), b"");
+            assert_eq!(outcome, Outcome::failed(message));
+        }
+    });
+}
+
+#[test]
+fn standard_input_breaks_off_amid_a_line() {
+    for_each(&UPPER_CLIENTS, |client| {
+        let server = Server::start(Program::rust(client.server()), &[]);
+        let second = client.calls_of_the_start("read") + 2;
+        let mut faulty = client.with_faults(&[&format!("read:error=EIO:when={second}")]);
+        let outcome = run(
+            faulty.args(["-p", &server.port.to_string()]),
+            b"half a line",
+        );
         assert_eq!(
-            run(client.redirected("</").args(["-p", "9"]), b""),
-            Outcome::failed("read() failed: Is a directory")
+            outcome,
+            Outcome::failed("read() failed: Input/output error")
         );
     });
 }
@@ -231,12 +247,7 @@ fn standard_input_is_a_directory() {
 fn standard_output_is_closed_and_nothing_of_it_lands_in_a_socket() {
     for_each(&SERVERS, |program| {
         let process = Process::start(program.redirected(">&-").args(ON_A_FREE_PORT));
-        let port = listening_port_of(&process);
-        let mut server = Server {
-            program,
-            process,
-            port,
-        };
+        let mut server = mute(program, process);
         server.serves();
         server.serves();
         assert!(server.process.is_running());
@@ -307,12 +318,7 @@ fn the_reader_of_standard_output_has_gone() {
     for_each(&UPPER_SERVERS, |program| {
         let (reader, writer) = stdout();
         let process = Process::start_into(writer, program.command().args(ON_A_FREE_PORT));
-        let port = listening_port_of(&process);
-        let mut server = Server {
-            program,
-            process,
-            port,
-        };
+        let mut server = mute(program, process);
         server.serves();
         go(&reader);
         let mut client = server.client();
@@ -339,6 +345,15 @@ fn go(reader: &UnixStream) {
 }
 
 // ---- Helpers ----
+
+/// A server whose standard output cannot be read.
+fn mute(program: Program, process: Process) -> Server {
+    Server {
+        program,
+        port: listening_port_of(&process),
+        process,
+    }
+}
 
 /// The port that a server listens on, for one that cannot say so: the kernel lists its sockets.
 fn listening_port_of(process: &Process) -> u16 {

@@ -10,11 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitPidFlag;
-use support::{
-    ON_A_FREE_PORT, Outcome, Process, Program, Random, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS,
-    Talk, UDP_CLIENTS, UDP_SERVERS, assert_bytes, converse, for_each, hear_from, local, play,
-    random_bytes, reset, run, udp,
-};
+use support::{ON_A_FREE_PORT, Outcome, Process, Program, Random, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UDP_CLIENTS, UDP_SERVERS, assert_bytes, converse, for_each, hear_from, local, play, random_bytes, reset, udp};
 
 // ---- Clients of the TCP servers ----
 
@@ -525,7 +521,7 @@ fn a_recv_that_claims_more_than_the_buffer_holds_is_an_error() {
 #[test]
 fn a_close_that_fails_is_reported_and_no_more() {
     for_each(&TCP_SERVERS, |program| {
-        let first = closes_of_the_loader(program) + 1;
+        let first = program.calls_of_the_start("close") + 1;
         let mut server = faulty(program, &[&format!("close:error=EIO:when={first}+")]);
         for _ in 0..2 {
             let mut client = server.connect();
@@ -545,17 +541,6 @@ fn an_interrupted_wait_for_the_answer_is_resumed() {
         let outcome = client.say_by(faulty.args(["--timeout", "50"]), "hello", server.port);
         assert_eq!(outcome, Outcome::done(client.prints("HELLO")));
     });
-}
-
-/// How often the dynamic loader closes a file before the program begins.
-fn closes_of_the_loader(program: Program) -> usize {
-    let mut command = program.under(&["strace", "-qq", "--trace=close"]);
-    let outcome = run(command.arg("--version"), b"");
-    outcome
-        .stderr
-        .lines()
-        .filter(|line| line.starts_with("close("))
-        .count()
 }
 
 /// Starts a server with faults in its system calls.

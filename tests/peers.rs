@@ -6,10 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use support::{
-    Outcome, Process, Program, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UPPER_SERVERS,
-    accept, assert_bytes, converse, for_each, hear_from, listener, local, play, python, run, udp,
-};
+use support::{ECHO_SERVERS, Outcome, Process, Program, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UPPER_SERVERS, accept, assert_bytes, converse, for_each, hear_from, listener, local, play, python, run, udp};
 
 const LINES: &str = "tcp is friendly\nudp is lazy\nd\u{e9}j\u{e0} vu, 123\n";
 const LINES_IN_ASCII_UPPER_CASE: &str = "TCP IS FRIENDLY\nUDP IS LAZY\nD\u{e9}J\u{e0} VU, 123\n";
@@ -48,25 +45,15 @@ fn a_client_that_sends_datagrams_is_served() {
 fn python_and_our_server_agree_with_unicode() {
     for_each(&UPPER_SERVERS, |program| {
         let server = Server::start(program, &["--unicode"]);
-        let client = if program.is_tcp() {
-            "tcp_client.py"
-        } else {
-            "udp_client.py"
-        };
-        assert_replies(client, &server, &LINES.to_uppercase());
+        assert_replies(python_client(program), &server, &LINES.to_uppercase());
     });
 }
 
 #[test]
 fn the_echo_servers_serve_python_as_well() {
-    for_each(&["tcp_echo_server", "udp_echo_server"], |program| {
+    for_each(&ECHO_SERVERS, |program| {
         let server = Server::start(program, &[]);
-        let client = if program.is_tcp() {
-            "tcp_client.py"
-        } else {
-            "udp_client.py"
-        };
-        assert_replies(client, &server, LINES);
+        assert_replies(python_client(program), &server, LINES);
     });
 }
 
@@ -91,6 +78,14 @@ fn a_client_that_types_line_by_line_gets_each_answer_at_once() {
             assert_bytes(&answer, &program.reply_to(line.as_bytes()));
         }
     });
+}
+
+fn python_client(server: Program) -> &'static str {
+    if server.is_tcp() {
+        "tcp_client.py"
+    } else {
+        "udp_client.py"
+    }
 }
 
 /// Runs a Python client, which prints what came back.

@@ -37,6 +37,7 @@ pub const PAIRS: [(&str, &str); 4] = [
 ];
 pub const TCP_SERVERS: [&str; 2] = ["tcp_echo_server", "tcp_upper_server"];
 pub const UDP_SERVERS: [&str; 2] = ["udp_echo_server", "udp_upper_server"];
+pub const ECHO_SERVERS: [&str; 2] = ["tcp_echo_server", "udp_echo_server"];
 pub const UPPER_SERVERS: [&str; 2] = ["tcp_upper_server", "udp_upper_server"];
 pub const SERVERS: [&str; 4] = [
     "tcp_echo_server",
@@ -241,6 +242,16 @@ impl Program {
         let mut wrapper = vec!["strace", "-D", "-f", "-qq", "-o", "/dev/null"]; // -D: the child is the program itself
         wrapper.extend(faults.iter().map(String::as_str));
         self.under(&wrapper)
+    }
+
+    /// How often such a call is made before the program does anything, by the dynamic loader for one.
+    pub fn calls_of_the_start(self, call: &str) -> usize {
+        let trace = format!("--trace={call}");
+        let outcome = run(self.under(&["strace", "-qq", &trace]).arg("--version"), b"");
+        let calls = outcome.stderr.lines();
+        calls
+            .filter(|line| line.starts_with(&format!("{call}(")))
+            .count()
     }
 }
 
