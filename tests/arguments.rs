@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 
 use nix::sys::signal::Signal;
-use support::{CLIENTS, ECHO_CLIENTS, ECHO_SERVERS, ON_A_FREE_PORT, Outcome, PROGRAMS, Program, SERVERS, Server, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, assert_bytes, for_each, require, run};
+use support::{
+    CLIENTS, ECHO_CLIENTS, ECHO_SERVERS, ON_A_FREE_PORT, Outcome, PROGRAMS, Program, SERVERS,
+    Server, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, assert_bytes, for_each, require, run,
+};
 
 // ---- Help and version ----
 

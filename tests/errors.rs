@@ -14,7 +14,11 @@ use sockstep::{
     AF_INET, INADDR_LOOPBACK, IPPROTO_TCP, PF_INET, SOCK_STREAM, bind, getsockname, htonl, ntohs,
     sockaddr_in, socket,
 };
-use support::{CLIENTS, DATAGRAM, DEADLINE, ECHO_CLIENTS, ON_A_FREE_PORT, Outcome, PROGRAMS, Process, Program, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, UPPER_SERVERS, assert_bytes, converse, for_each, listener, play, require, reset, run, udp};
+use support::{
+    CLIENTS, DATAGRAM, DEADLINE, ECHO_CLIENTS, ON_A_FREE_PORT, Outcome, PROGRAMS, Process, Program,
+    SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, UPPER_SERVERS,
+    assert_bytes, converse, for_each, listener, play, require, reset, run, udp,
+};
 
 // ---- The network ----
 

@@ -10,7 +10,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitPidFlag;
-use support::{ON_A_FREE_PORT, Outcome, Process, Program, Random, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UDP_CLIENTS, UDP_SERVERS, assert_bytes, converse, for_each, hear_from, local, play, random_bytes, reset, udp};
+use support::{
+    ON_A_FREE_PORT, Outcome, Process, Program, Random, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS,
+    Talk, UDP_CLIENTS, UDP_SERVERS, assert_bytes, converse, for_each, hear_from, local, play,
+    random_bytes, reset, udp,
+};
 
 // ---- Clients of the TCP servers ----
 

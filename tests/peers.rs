@@ -6,7 +6,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use support::{ECHO_SERVERS, Outcome, Process, Program, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UPPER_SERVERS, accept, assert_bytes, converse, for_each, hear_from, listener, local, play, python, run, udp};
+use support::{
+    ECHO_SERVERS, Outcome, Process, Program, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk,
+    UPPER_SERVERS, accept, assert_bytes, converse, for_each, hear_from, listener, local, play,
+    python, run, udp,
+};
 
 const LINES: &str = "tcp is friendly\nudp is lazy\nd\u{e9}j\u{e0} vu, 123\n";
 const LINES_IN_ASCII_UPPER_CASE: &str = "TCP IS FRIENDLY\nUDP IS LAZY\nD\u{e9}J\u{e0} VU, 123\n";
