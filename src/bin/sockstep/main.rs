@@ -7,10 +7,15 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod ladder;
 mod lanes;
 mod pairs;
+mod process;
 mod programs;
+mod read;
 mod run;
+mod steps;
+mod trace;
 
 use std::process::ExitCode;
 

@@ -35,6 +35,12 @@ pub struct Call {
     pub took: Option<u64>,
 }
 
+impl Call {
+    pub fn failed(&self) -> bool {
+        self.result == "-1" || self.result == "?"
+    }
+}
+
 /// Reads a recording from its first line on; it remembers the calls that are still under way.
 #[derive(Default)]
 pub struct Reader {

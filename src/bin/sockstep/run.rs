@@ -1,22 +1,19 @@
 //! `sockstep run`: a server on a free port of this machine, and its client against it.
 
 use std::ffi::OsString;
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus, Stdio};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigSet, Signal, kill, raise};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{Pid, getpid, getppid};
-use sockstep::{Errno, Error, read};
+use nix::sys::signal::{SigSet, Signal, raise};
+use sockstep::{Errno, Error};
 
 use crate::common::note;
-use crate::lanes::{Lanes, Side};
+use crate::ladder::{Calls, Ladder, Payload};
+use crate::lanes::{Lanes, Side, Style};
 use crate::pairs::Pair;
+use crate::process::{Interrupted, Process, Signals, Source, listen};
 use crate::programs::{Implementation, Programs};
+use crate::trace::{self, Trace};
 
 /// Run a pair: its server on a free port, its client against it
 ///
@@ -35,6 +32,15 @@ pub struct Args {
     /// The client in this language
     #[arg(long, value_name = "LANGUAGE")]
     client_impl: Option<Implementation>,
+    /// Only what the two print, without the ladder of their calls
+    #[arg(long)]
+    plain: bool,
+    /// Which calls the ladder shows
+    #[arg(long, value_name = "WHICH", default_value = "network")]
+    calls: Calls,
+    /// How the ladder shows the bytes that a call carries
+    #[arg(long, value_name = "HOW", default_value = "text")]
+    payload: Payload,
     /// More arguments for the client
     #[arg(last = true, value_name = "CLIENT ARGUMENTS")]
     client_arguments: Vec<OsString>,
@@ -48,6 +54,15 @@ enum Trouble {
     Signal(Signal),
     /// Standard output is full, or nobody reads it.
     Output(Error),
+}
+
+impl From<Interrupted> for Trouble {
+    fn from(interrupted: Interrupted) -> Trouble {
+        match interrupted {
+            Interrupted::Signal(signal) => Trouble::Signal(signal),
+            Interrupted::Failed(words) => Trouble::Said(words),
+        }
+    }
 }
 
 impl From<Error> for Trouble {
@@ -88,70 +103,119 @@ fn fail(words: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs the pair to the client's end, and shows what both print meanwhile.
+/// Runs the pair to the client's end, and shows what both do and print meanwhile.
 fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
     let pair = args.pair;
     let signals = Signals::collect()?;
+    let mut view = View::new(args);
     let programs = Programs::find(&[
-        (
-            pair.server(),
-            args.server_impl.unwrap_or(args.implementation),
-        ),
-        (
-            pair.client(),
-            args.client_impl.unwrap_or(args.implementation),
-        ),
+        (pair.server(), args.server_impl.unwrap_or(args.implementation)),
+        (pair.client(), args.client_impl.unwrap_or(args.implementation)),
     ])?;
-    let mut lanes = Lanes::new();
 
-    let mut server_command = Command::new(&programs.paths[0]);
-    server_command
-        .args(["--bind", "127.0.0.1", "0"])
-        .stdin(Stdio::null());
-    let mut server = Process::start(Side::Server, server_command)?;
+    let on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from);
+    let (server, client) = (&programs.paths[0], &programs.paths[1]);
+    let mut server = Process::start(Side::Server, server, &on_a_free_port, view.traces(), Stdio::null())?;
 
-    // The server says where it is. What comes before and with that is shown as the rest is.
-    let mut said = Vec::new();
     let (address, port) = loop {
-        if let Some(place) = listening_on(&said) {
+        if let Some(place) = listening_on(&view.server_said) {
             break place;
         }
-        if !server.prints() {
+        if !server.is_heard() {
+            view.end()?;
             let status = server.child.wait().map_err(|error| error.to_string())?;
-            return Err(Trouble::Said(format!(
-                "{} did not start: {status}",
-                pair.server()
-            )));
+            return Err(Trouble::Said(format!("{} did not start: {status}", pair.server())));
         }
-        next(&signals, [&mut server], |side, wrong, bytes| {
-            said.extend_from_slice(bytes);
-            lanes.show(side, wrong, bytes)
-        })?;
+        view.watch(&signals, [&mut server])?;
     };
 
-    let mut client_command = Command::new(&programs.paths[1]);
-    client_command.args(pair.client_arguments(&address, &port, &args.client_arguments));
-    let mut client = Process::start(Side::Client, client_command)?;
-    drop(programs);
-
-    while client.prints() {
+    let arguments = pair.client_arguments(&address, &port, &args.client_arguments);
+    let mut client = Process::start(Side::Client, client, &arguments, view.traces(), Stdio::inherit())?;
+    while client.is_heard() {
         // The server first: it prints what it received before the client has the answer.
-        next(
-            &signals,
-            [&mut server, &mut client],
-            |side, wrong, bytes| lanes.show(side, wrong, bytes),
-        )?;
+        view.watch(&signals, [&mut server, &mut client])?;
     }
     let status = client.child.wait().map_err(|error| error.to_string())?;
 
     server.end();
-    while server.prints() {
-        next(&signals, [&mut server], |side, wrong, bytes| {
-            lanes.show(side, wrong, bytes)
-        })?;
+    while server.is_heard() {
+        view.watch(&signals, [&mut server])?;
     }
-    lanes.end()?;
+    view.end()?;
     Ok(status)
+}
+
+/// What the person sees of the two processes.
+struct View {
+    picture: Picture,
+    traces: [Trace; 2],
+    /// What the server has printed, for the line that says where it listens.
+    server_said: Vec<u8>,
+}
+
+enum Picture {
+    Lanes(Lanes),
+    Ladder(Ladder),
+}
+
+impl View {
+    fn new(args: &Args) -> View {
+        let style = Style::of_standard_output();
+        let lanes = |_| Picture::Lanes(Lanes::new(style));
+        let ladder = |()| Picture::Ladder(Ladder::new(style, args.calls, args.payload));
+        let picture = if args.plain {
+            lanes(())
+        } else {
+            let available = trace::available();
+            available.inspect_err(|why| note(format_args!("sockstep: no ladder: {why}"))).map_or_else(|_| lanes(()), ladder)
+        };
+        View { picture, traces: Default::default(), server_said: Vec::new() }
+    }
+
+    /// Whether the processes are to run under strace.
+    fn traces(&self) -> bool {
+        matches!(self.picture, Picture::Ladder(_))
+    }
+
+    /// Waits for what comes next, and shows it.
+    fn watch<const N: usize>(&mut self, signals: &Signals, mut processes: [&mut Process; N]) -> Result<(), Trouble> {
+        let patience = match &self.picture {
+            Picture::Ladder(ladder) if ladder.has_more() => Some(10),
+            _ => None,
+        };
+        let mut shown = Ok(());
+        listen(signals, &mut processes, patience, |side, source, bytes| {
+            if (side, source) == (Side::Server, Source::StandardOutput) {
+                self.server_said.extend_from_slice(bytes);
+            }
+            match (&mut self.picture, source) {
+                (Picture::Ladder(ladder), Source::Strace) => {
+                    for entry in self.traces[side as usize].take(bytes) {
+                        ladder.traced(side, entry);
+                    }
+                }
+                (Picture::Ladder(ladder), Source::StandardError) => ladder.complained(side, bytes),
+                (Picture::Ladder(_), Source::StandardOutput) => {} // its calls say so
+                (Picture::Lanes(lanes), _) if shown.is_ok() => {
+                    shown = lanes.show(side, source == Source::StandardError, bytes);
+                }
+                (Picture::Lanes(_), _) => {}
+            }
+        })?;
+        shown?;
+        if let Picture::Ladder(ladder) = &mut self.picture {
+            ladder.draw(false)?;
+        }
+        Ok(())
+    }
+
+    /// Shows what is still held back.
+    fn end(&mut self) -> sockstep::Result<()> {
+        match &mut self.picture {
+            Picture::Ladder(ladder) => ladder.draw(true),
+            Picture::Lanes(lanes) => lanes.end(),
+        }
+    }
 }
 
 /// The address and the port that a server's `listening on` line names, once that line is whole.
@@ -165,136 +229,3 @@ fn listening_on(said: &[u8]) -> Option<(String, String)> {
     Some((address.to_owned(), port.to_owned()))
 }
 
-/// Waits for what the processes print next, and hands it on.
-fn next<const N: usize>(
-    signals: &Signals,
-    mut processes: [&mut Process; N],
-    mut show: impl FnMut(Side, bool, &[u8]) -> sockstep::Result<()>,
-) -> Result<(), Trouble> {
-    let mut fds = vec![PollFd::new(signals.0.as_fd(), PollFlags::POLLIN)];
-    let streams = processes.iter().flat_map(|process| &process.streams);
-    fds.extend(streams.map(|stream| PollFd::new(stream.pipe.as_fd(), PollFlags::POLLIN)));
-    poll(&mut fds, PollTimeout::NONE).map_err(|errno| format!("poll: {errno}"))?;
-    let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
-    let mut ready = ready.into_iter();
-
-    if ready.next() == Some(true) {
-        signals.take()?;
-    }
-    let mut buffer = [0; 16384];
-    for process in &mut processes {
-        let mut outcome = Ok(());
-        process.streams.retain(|stream| {
-            if outcome.is_err() || ready.next() != Some(true) {
-                return true;
-            }
-            let n = read(&stream.pipe, &mut buffer).unwrap_or(0);
-            outcome = show(process.side, stream.wrong, &buffer[..n]);
-            n > 0
-        });
-        outcome?;
-    }
-    Ok(())
-}
-
-/// A running program and the pipes that it prints into. It does not outlive this.
-struct Process {
-    side: Side,
-    child: Child,
-    streams: Vec<Stream>,
-}
-
-struct Stream {
-    pipe: OwnedFd,
-    wrong: bool,
-}
-
-impl Process {
-    fn start(side: Side, mut command: Command) -> Result<Process, String> {
-        let parent = getpid();
-        let die_with_parent = move || {
-            SigSet::empty().thread_set_mask()?; // ours holds back what is to end it
-            set_pdeathsig(Signal::SIGKILL)?;
-            if getppid() == parent {
-                Ok(())
-            } else {
-                Err(io::Error::from(Errno::ESRCH))
-            }
-        };
-        #[allow(unsafe_code, reason = "around fork")]
-        // SAFETY: between fork and exec the closure makes three system calls, and no allocation.
-        unsafe {
-            command.pre_exec(die_with_parent)
-        };
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
-        let out = child.stdout.take().map(|pipe| Stream {
-            pipe: pipe.into(),
-            wrong: false,
-        });
-        let err = child.stderr.take().map(|pipe| Stream {
-            pipe: pipe.into(),
-            wrong: true,
-        });
-        Ok(Process {
-            side,
-            child,
-            streams: out.into_iter().chain(err).collect(),
-        })
-    }
-
-    /// Whether it may still print.
-    fn prints(&self) -> bool {
-        !self.streams.is_empty()
-    }
-
-    /// Asks it to end, as Ctrl-C would.
-    fn end(&self) {
-        if let Ok(id) = self.child.id().try_into() {
-            let _ = kill(Pid::from_raw(id), Signal::SIGTERM); // it may have ended already
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The signals that end us, held back until they are asked for, so that what we started and made goes first.
-struct Signals(SignalFd);
-
-impl Signals {
-    fn collect() -> Result<Signals, String> {
-        let set: SigSet = [
-            Signal::SIGINT,
-            Signal::SIGTERM,
-            Signal::SIGHUP,
-            Signal::SIGQUIT,
-        ]
-        .into_iter()
-        .collect();
-        set.thread_block()
-            .and_then(|()| {
-                SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-            })
-            .map(Signals)
-            .map_err(|errno| format!("signalfd: {errno}"))
-    }
-
-    /// Fails with the signal that came, if one did.
-    fn take(&self) -> Result<(), Trouble> {
-        match self.0.read_signal() {
-            Ok(Some(info)) => {
-                let number = i32::try_from(info.ssi_signo).unwrap_or_default();
-                Err(Signal::try_from(number)
-                    .map_or(Trouble::Said(format!("signal {number}")), Trouble::Signal))
-            }
-            _ => Ok(()),
-        }
-    }
-}
