@@ -75,7 +75,16 @@ struct Held {
 impl Ladder {
     pub fn new(style: Style, calls: Calls, payload: Payload) -> Ladder {
         let (client, server) = (Lane::default(), Lane::default());
-        Ladder { style, calls, payload, client, server, held: Vec::new(), text: String::new(), open: false }
+        Ladder {
+            style,
+            calls,
+            payload,
+            client,
+            server,
+            held: Vec::new(),
+            text: String::new(),
+            open: false,
+        }
     }
 
     /// Takes what a side has written to standard error. It is drawn only if strace shows nothing of that side, since then
@@ -103,16 +112,26 @@ impl Ladder {
 
     /// Draws what has settled, or, at the `end`, all.
     pub fn draw(&mut self, end: bool) -> Result<()> {
-        let settled = if end { u64::MAX } else { now().saturating_sub(SETTLE) };
+        let settled = if end {
+            u64::MAX
+        } else {
+            now().saturating_sub(SETTLE)
+        };
         self.held.sort_by_key(|held| held.at);
-        let rest = self.held.split_off(self.held.partition_point(|held| held.at <= settled));
+        let rest = self
+            .held
+            .split_off(self.held.partition_point(|held| held.at <= settled));
         for held in std::mem::replace(&mut self.held, rest) {
             self.entry(held.side, &held.entry);
         }
         if end {
             for side in [Side::Client, Side::Server] {
                 let lane = self.lane(side);
-                let complaints = if lane.seen { Vec::new() } else { std::mem::take(&mut lane.complaints) };
+                let complaints = if lane.seen {
+                    Vec::new()
+                } else {
+                    std::mem::take(&mut lane.complaints)
+                };
                 self.print(side, true, &complaints);
             }
             if self.open {
@@ -142,8 +161,15 @@ impl Ladder {
                 continue;
             }
             let characters: Vec<char> = text.chars().collect();
-            let mut pieces = characters.chunks(SIDE - mark.len()).map(|piece| piece.iter().collect::<String>());
-            self.row(side, "", &format!("{mark}{}", pieces.next().unwrap_or_default()), Look::Words);
+            let mut pieces = characters
+                .chunks(SIDE - mark.len())
+                .map(|piece| piece.iter().collect::<String>());
+            self.row(
+                side,
+                "",
+                &format!("{mark}{}", pieces.next().unwrap_or_default()),
+                Look::Words,
+            );
             for piece in pieces {
                 self.row(side, "", &format!("{mark}{piece}"), Look::Words);
             }
@@ -163,19 +189,19 @@ impl Ladder {
                 let name = signal.split(' ').next().unwrap_or(signal);
                 self.row(side, "", &format!("  --- {name} ---"), Look::Aside);
             }
-            What::End(end) if self.lane(side).started => self.row(side, "", &format!("  +++ {end} +++"), Look::Aside),
+            What::End(end) if self.lane(side).started => {
+                self.row(side, "", &format!("  +++ {end} +++"), Look::Aside);
+            }
             What::Unknown(line) => self.row(side, "", &format!("  ? {line}"), Look::Aside),
             What::Signal(_) | What::End(_) => {}
         }
     }
 
     fn call(&mut self, side: Side, pid: Option<u32>, call: &Call) {
-        if let ("write", [fd @ ("1" | "2"), text, ..]) = (call.name.as_str(), &call.args.iter().map(String::as_str).collect::<Vec<_>>()[..]) {
-            if let Some((words, _)) = bytes(text).filter(|_| !call.failed()) {
-                self.print(side, *fd == "2", &words);
-                if self.calls == Calls::Network {
-                    return;
-                }
+        if let Some((wrong, words)) = said(call) {
+            self.print(side, wrong, &words);
+            if self.calls == Calls::Network {
+                return;
             }
         }
         let (every, payload) = (self.calls == Calls::All, self.payload);
@@ -187,17 +213,23 @@ impl Ladder {
         };
         let key = (pid, descriptor.clone());
         if call.name == "socket" && !call.failed() {
-            lane.sockets.insert(key.clone(), call.args.get(1).is_some_and(|ty| ty.contains("SOCK_STREAM")));
+            lane.sockets.insert(
+                key.clone(),
+                call.args
+                    .get(1)
+                    .is_some_and(|ty| ty.contains("SOCK_STREAM")),
+            );
         }
         if call.name.starts_with("accept") && !call.failed() {
             lane.sockets.insert((pid, call.result.clone()), true);
         }
-        let waits_on_some = ["poll", "ppoll", "select", "pselect6", "epoll_wait"].contains(&call.name.as_str());
-        let stream = match lane.sockets.get(&key) {
-            Some(&stream) => Some(stream),
-            None if call.name == "socket" || waits_on_some => Some(true),
-            None => None,
-        };
+        let several =
+            ["poll", "ppoll", "select", "pselect6", "epoll_wait"].contains(&call.name.as_str());
+        let stream = lane
+            .sockets
+            .get(&key)
+            .copied()
+            .or((call.name == "socket" || several).then_some(true));
         if call.name == "close" {
             lane.sockets.remove(&key);
         }
@@ -210,20 +242,38 @@ impl Ladder {
             self.row(side, "", step.unwrap_or_default(), Look::Step);
         }
         let moved = call.result.parse().is_ok_and(|n: i64| n > 0) && stream.is_some();
-        let arrow = match (call.name.as_str(), side) {
-            ("sendto" | "write" | "sendmsg", Side::Client) | ("recvfrom" | "read" | "recvmsg", Side::Server) if moved => "-->",
-            ("sendto" | "write" | "sendmsg", Side::Server) | ("recvfrom" | "read" | "recvmsg", Side::Client) if moved => "<--",
-            _ => "",
+        let sends = ["sendto", "sendmsg", "write"].contains(&call.name.as_str());
+        let receives = ["recvfrom", "recvmsg", "read"].contains(&call.name.as_str());
+        let arrow = match (
+            moved && (sends || receives),
+            sends == (side == Side::Client),
+        ) {
+            (false, _) => "",
+            (true, true) => "-->",
+            (true, false) => "<--",
         };
-        let look = if call.failed() { Look::Failed } else { Look::Call };
+        let look = if call.failed() {
+            Look::Failed
+        } else {
+            Look::Call
+        };
         let mut rows = brief(call, payload, SIDE - 2).into_iter();
-        self.row(side, arrow, &format!("  {}", rows.next().unwrap_or_default()), look);
+        self.row(
+            side,
+            arrow,
+            &format!("  {}", rows.next().unwrap_or_default()),
+            look,
+        );
         for row in rows {
             self.row(side, "", &format!("  {row}"), look);
         }
         if let Some(took) = call.took.filter(|&took| took >= WAITED && waits(call)) {
             let milliseconds = took / 1_000_000;
-            let time = if milliseconds < 10_000 { format!("{milliseconds} ms") } else { format!("{} s", milliseconds / 1000) };
+            let time = if milliseconds < 10_000 {
+                format!("{milliseconds} ms")
+            } else {
+                format!("{} s", milliseconds / 1000)
+            };
             self.row(side, "", &format!("    (waited {time})"), Look::Aside);
         }
     }
@@ -278,28 +328,82 @@ impl Look {
     }
 }
 
+/// What a call has written to standard output, or (then `true`) to standard error.
+fn said(call: &Call) -> Option<(bool, Vec<u8>)> {
+    let wrong = match (call.name.as_str(), call.args.first()?.as_str()) {
+        ("write", "1") => false,
+        ("write", "2") => true,
+        _ => return None,
+    };
+    bytes(call.args.get(1)?)
+        .filter(|_| !call.failed())
+        .map(|(words, _)| (wrong, words))
+}
+
 /// Whether a call may wait for the other side.
 fn waits(call: &Call) -> bool {
     matches!(
         call.name.as_str(),
-        "accept" | "accept4" | "connect" | "recvfrom" | "recvmsg" | "read" | "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait"
+        "accept"
+            | "accept4"
+            | "connect"
+            | "recvfrom"
+            | "recvmsg"
+            | "read"
+            | "poll"
+            | "ppoll"
+            | "select"
+            | "pselect6"
+            | "epoll_wait"
     )
 }
 
 /// A call in rows of so many columns: addresses as `127.0.0.1:80`, no lengths of addresses, long payloads cut.
 fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
-    let mut args: Vec<String> = call.args.iter().map(|arg| argument(arg, payload, columns)).collect();
+    let mut args: Vec<String> = call
+        .args
+        .iter()
+        .map(|arg| argument(arg, payload, columns))
+        .collect();
     // The length of an address says nothing here, nor does a place in memory, or what a stream has no use for.
     let name = call.name.as_str();
-    if ["bind", "connect", "accept", "getsockname", "getpeername", "sendto", "recvfrom"].contains(&name) {
+    if [
+        "bind",
+        "connect",
+        "accept",
+        "getsockname",
+        "getpeername",
+        "sendto",
+        "recvfrom",
+    ]
+    .contains(&name)
+    {
         args.pop();
-        let nothing = |arg: &String| arg == "NULL" || arg.starts_with("0x");
-        let _ = args.pop_if(|last| nothing(last));
+        if args
+            .last()
+            .is_some_and(|last| last == "NULL" || last == "...")
+        {
+            args.pop();
+        }
     }
     let error = call.note.split(' ').next().unwrap_or_default();
-    let result = if call.failed() && !error.is_empty() { error } else { &call.result };
+    let result = if call.failed() && !error.is_empty() {
+        error
+    } else {
+        &call.result
+    };
     let last = args.len().saturating_sub(1);
-    let mut words: Vec<String> = args.iter().enumerate().map(|(at, arg)| if at < last { format!("{arg}, ") } else { arg.clone() }).collect();
+    let mut words: Vec<String> = args
+        .iter()
+        .enumerate()
+        .map(|(at, arg)| {
+            if at < last {
+                format!("{arg}, ")
+            } else {
+                arg.clone()
+            }
+        })
+        .collect();
     let end = format!(") = {result}");
     match words.last_mut() {
         Some(word) => *word += &end,
@@ -309,25 +413,39 @@ fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
     let mut rows = vec![format!("{name}(")];
     for word in words {
         let row = rows.last_mut().expect("there is one");
-        if row.trim_end().chars().count() + word.trim_end().chars().count() > columns && row.trim() != format!("{name}(") {
+        if row.trim_end().chars().count() + word.trim_end().chars().count() > columns
+            && row.trim() != format!("{name}(")
+        {
             rows.push(format!("{:4}{word}", ""));
         } else {
             *row += &word;
         }
     }
-    rows.into_iter().map(|row| row.trim_end().to_owned()).collect()
+    rows.into_iter()
+        .map(|row| row.trim_end().to_owned())
+        .collect()
 }
 
 /// An argument as the ladder shows it.
 fn argument(arg: &str, payload: Payload, columns: usize) -> String {
     let Some((bytes, cut)) = bytes(arg) else {
-        return address(arg).unwrap_or_else(|| arg.to_owned());
+        let place = arg.starts_with("0x");
+        return if place {
+            "...".to_owned()
+        } else {
+            address(arg).unwrap_or_else(|| arg.to_owned())
+        };
     };
     let room = columns - 14;
     let mut text = Vec::new();
     match payload {
         Payload::None => return "...".to_owned(),
-        Payload::Hex => text.extend(bytes.iter().flat_map(|byte| format!("{byte:02x}").into_bytes())),
+        Payload::Hex => text.extend(
+            bytes
+                .iter()
+                .take(room)
+                .flat_map(|byte| format!("{byte:02x}").into_bytes()),
+        ),
         Payload::Text => escape(&bytes, &mut text),
     }
     let text: Vec<char> = String::from_utf8_lossy(&text).chars().collect();
@@ -347,6 +465,8 @@ fn address(arg: &str) -> Option<String> {
 
 /// The time of strace's own clock.
 fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

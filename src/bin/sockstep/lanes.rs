@@ -28,7 +28,11 @@ impl Style {
         let terminal = io::stdout().is_terminal();
         let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && env::var_os("TERM").is_none_or(|value| value != "dumb");
-        Style { terminal, coloured: terminal && wanted, typing: terminal && io::stdin().is_terminal() }
+        Style {
+            terminal,
+            coloured: terminal && wanted,
+            typing: terminal && io::stdin().is_terminal(),
+        }
     }
 
     /// Text in a colour (`31` red, `1` bold), where colour is wanted.
@@ -100,7 +104,11 @@ impl Lanes {
             Side::Server => ("server", "33"),
         };
         let mark = if wrong {
-            format!("{} {} ", self.style.paint(colour, name), self.style.paint("31", "!"))
+            format!(
+                "{} {} ",
+                self.style.paint(colour, name),
+                self.style.paint("31", "!")
+            )
         } else {
             self.style.paint(colour, &format!("{name} |")) + " "
         };

@@ -53,18 +53,30 @@ impl Process {
             let Pipe { from, into } = Pipe::new()?;
             let mut command = crate::trace::strace(&into);
             command.arg(program);
-            streams.push(Stream { source: Source::Strace, pipe: from, other_end: Some(into) });
+            streams.push(Stream {
+                source: Source::Strace,
+                pipe: from,
+                other_end: Some(into),
+            });
             command
         } else {
             Command::new(program)
         };
-        command.args(arguments).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(arguments)
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
 
         let parent = getpid();
         let die_with_parent = move || {
             SigSet::empty().thread_set_mask()?; // ours holds back what is to end it
             set_pdeathsig(Signal::SIGKILL)?;
-            if getppid() == parent { Ok(()) } else { Err(io::Error::from(Errno::ESRCH)) }
+            if getppid() == parent {
+                Ok(())
+            } else {
+                Err(io::Error::from(Errno::ESRCH))
+            }
         };
         #[allow(unsafe_code, reason = "around fork")]
         // SAFETY: between fork and exec the closure makes three system calls, and no allocation.
@@ -74,11 +86,28 @@ impl Process {
         let mut child = command
             .spawn()
             .map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
-        let out = child.stdout.take().map(|pipe| (Source::StandardOutput, pipe.into()));
-        let err = child.stderr.take().map(|pipe| (Source::StandardError, pipe.into()));
+        let out = child
+            .stdout
+            .take()
+            .map(|pipe| (Source::StandardOutput, pipe.into()));
+        let err = child
+            .stderr
+            .take()
+            .map(|pipe| (Source::StandardError, pipe.into()));
         let own = out.into_iter().chain(err);
-        streams.splice(0..0, own.map(|(source, pipe)| Stream { source, pipe, other_end: None }));
-        Ok(Process { side, child, streams })
+        streams.splice(
+            0..0,
+            own.map(|(source, pipe)| Stream {
+                source,
+                pipe,
+                other_end: None,
+            }),
+        );
+        Ok(Process {
+            side,
+            child,
+            streams,
+        })
     }
 
     /// Whether something may still come.
@@ -138,7 +167,11 @@ pub fn listen<const N: usize>(
             n > 0
         });
         // A program that could not be started has no strace that would write.
-        if process.streams.iter().all(|stream| stream.other_end.is_some()) {
+        if process
+            .streams
+            .iter()
+            .all(|stream| stream.other_end.is_some())
+        {
             process.streams.clear();
         }
     }
@@ -150,10 +183,17 @@ pub struct Signals(SignalFd);
 
 impl Signals {
     pub fn collect() -> Result<Signals, String> {
-        let ends_us = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+        let ends_us = [
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGQUIT,
+        ];
         let set: SigSet = ends_us.into_iter().collect();
         set.thread_block()
-            .and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK))
+            .and_then(|()| {
+                SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            })
             .map(Signals)
             .map_err(|errno| format!("signalfd: {errno}"))
     }

@@ -58,10 +58,11 @@ impl Reader {
         if let Some(end) = between(body, "+++ ", " +++") {
             return entry(start, What::End(end.to_owned()));
         }
-        let (start, text) = match resumed(body).and_then(|rest| Some((rest, self.begun.remove(&pid)?))) {
-            Some((rest, (began, beginning))) => (began, beginning + rest),
-            None => (start, body.to_owned()),
-        };
+        let (start, text) =
+            match resumed(body).and_then(|rest| Some((rest, self.begun.remove(&pid)?))) {
+                Some((rest, (began, beginning))) => (began, beginning + rest),
+                None => (start, body.to_owned()),
+            };
         match parse(&text) {
             Parsed::Call(call) => entry(start, What::Call(call)),
             Parsed::Begun(beginning) => {
@@ -77,7 +78,10 @@ impl Reader {
 fn prefix(line: &str) -> (Option<u32>, Option<u64>, &str) {
     let mut rest = line.trim_start();
     let mut pid = None;
-    if let Some((number, after)) = rest.strip_prefix("[pid ").and_then(|text| text.split_once(']')) {
+    if let Some((number, after)) = rest
+        .strip_prefix("[pid ")
+        .and_then(|text| text.split_once(']'))
+    {
         if let Ok(number) = number.trim().parse() {
             (pid, rest) = (Some(number), after.trim_start());
         }
@@ -86,7 +90,10 @@ fn prefix(line: &str) -> (Option<u32>, Option<u64>, &str) {
             (pid, rest) = (Some(number), after.trim_start());
         }
     }
-    match rest.split_once(' ').map(|(word, after)| (nanoseconds(word), after)) {
+    match rest
+        .split_once(' ')
+        .map(|(word, after)| (nanoseconds(word), after))
+    {
         Some((Some(start), after)) => (pid, Some(start), after.trim_start()),
         _ => (pid, None, rest),
     }
@@ -95,11 +102,18 @@ fn prefix(line: &str) -> (Option<u32>, Option<u64>, &str) {
 /// `1795267737.947646469`, or `13:39:12.947646` as seconds of the day.
 fn nanoseconds(word: &str) -> Option<u64> {
     let (whole, fraction) = word.split_once('.').unwrap_or((word, ""));
-    if !word.contains(['.', ':']) || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+    if !word.contains(['.', ':'])
+        || fraction.len() > 9
+        || !fraction.bytes().all(|b| b.is_ascii_digit())
+    {
         return None;
     }
-    let seconds = whole.split(':').try_fold(0u64, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?))?;
-    seconds.checked_mul(1_000_000_000)?.checked_add(format!("{fraction:0<9}").parse().ok()?)
+    let seconds = whole.split(':').try_fold(0u64, |sum, part| {
+        sum.checked_mul(60)?.checked_add(part.parse().ok()?)
+    })?;
+    seconds
+        .checked_mul(1_000_000_000)?
+        .checked_add(format!("{fraction:0<9}").parse().ok()?)
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
@@ -114,7 +128,9 @@ fn resumed(body: &str) -> Option<&str> {
 
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 enum Parsed<'a> {
@@ -171,7 +187,13 @@ fn parse(text: &str) -> Parsed<'_> {
         args.push(inside[from..at].trim().to_owned());
     }
     match returned(&inside[at + 1..]) {
-        Some((result, note, took)) => Parsed::Call(Call { name: name.to_owned(), args, result, note, took }),
+        Some((result, note, took)) => Parsed::Call(Call {
+            name: name.to_owned(),
+            args,
+            result,
+            note,
+            took,
+        }),
         None => Parsed::Neither,
     }
 }
@@ -214,7 +236,10 @@ fn annotation_end(text: &str) -> Option<usize> {
 fn returned(text: &str) -> Option<(String, String, Option<u64>)> {
     let mut rest = text.trim_start().strip_prefix("= ")?.trim_end();
     let mut took = None;
-    if let Some((before, time)) = rest.strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
+    if let Some((before, time)) = rest
+        .strip_suffix('>')
+        .and_then(|text| text.rsplit_once('<'))
+    {
         if let Some(time) = nanoseconds(time).filter(|_| before.ends_with(' ')) {
             (rest, took) = (before.trim_end(), Some(time));
         }
@@ -223,7 +248,11 @@ fn returned(text: &str) -> Option<(String, String, Option<u64>)> {
     if rest[end..].starts_with('<') {
         end += annotation_end(&rest[end..])?;
     }
-    Some((rest[..end].to_owned(), rest[end..].trim_start().to_owned(), took))
+    Some((
+        rest[..end].to_owned(),
+        rest[end..].trim_start().to_owned(),
+        took,
+    ))
 }
 
 /// The bytes that a quoted argument stands for, and whether strace left some out (`...`).
@@ -256,7 +285,9 @@ pub fn bytes(arg: &str) -> Option<(Vec<u8>, bool)> {
             first @ b'0'..=b'7' => {
                 let mut value = u32::from(first - b'0');
                 for _ in 0..2 {
-                    let Some(next) = rest.peek().and_then(|byte| digit(byte, 8)) else { break };
+                    let Some(next) = rest.peek().and_then(|byte| digit(byte, 8)) else {
+                        break;
+                    };
                     value = value * 8 + next;
                     rest.next();
                 }

@@ -109,13 +109,25 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
     let signals = Signals::collect()?;
     let mut view = View::new(args);
     let programs = Programs::find(&[
-        (pair.server(), args.server_impl.unwrap_or(args.implementation)),
-        (pair.client(), args.client_impl.unwrap_or(args.implementation)),
+        (
+            pair.server(),
+            args.server_impl.unwrap_or(args.implementation),
+        ),
+        (
+            pair.client(),
+            args.client_impl.unwrap_or(args.implementation),
+        ),
     ])?;
 
     let on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from);
     let (server, client) = (&programs.paths[0], &programs.paths[1]);
-    let mut server = Process::start(Side::Server, server, &on_a_free_port, view.traces(), Stdio::null())?;
+    let mut server = Process::start(
+        Side::Server,
+        server,
+        &on_a_free_port,
+        view.traces(),
+        Stdio::null(),
+    )?;
 
     let (address, port) = loop {
         if let Some(place) = listening_on(&view.server_said) {
@@ -124,13 +136,22 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
         if !server.is_heard() {
             view.end()?;
             let status = server.child.wait().map_err(|error| error.to_string())?;
-            return Err(Trouble::Said(format!("{} did not start: {status}", pair.server())));
+            return Err(Trouble::Said(format!(
+                "{} did not start: {status}",
+                pair.server()
+            )));
         }
         view.watch(&signals, [&mut server])?;
     };
 
     let arguments = pair.client_arguments(&address, &port, &args.client_arguments);
-    let mut client = Process::start(Side::Client, client, &arguments, view.traces(), Stdio::inherit())?;
+    let mut client = Process::start(
+        Side::Client,
+        client,
+        &arguments,
+        view.traces(),
+        Stdio::inherit(),
+    )?;
     while client.is_heard() {
         // The server first: it prints what it received before the client has the answer.
         view.watch(&signals, [&mut server, &mut client])?;
@@ -155,21 +176,29 @@ struct View {
 
 enum Picture {
     Lanes(Lanes),
-    Ladder(Ladder),
+    Ladder(Box<Ladder>),
 }
 
 impl View {
     fn new(args: &Args) -> View {
         let style = Style::of_standard_output();
-        let lanes = |_| Picture::Lanes(Lanes::new(style));
-        let ladder = |()| Picture::Ladder(Ladder::new(style, args.calls, args.payload));
-        let picture = if args.plain {
-            lanes(())
+        let available = if args.plain {
+            Err(None)
         } else {
-            let available = trace::available();
-            available.inspect_err(|why| note(format_args!("sockstep: no ladder: {why}"))).map_or_else(|_| lanes(()), ladder)
+            trace::available().map_err(Some)
         };
-        View { picture, traces: Default::default(), server_said: Vec::new() }
+        if let Err(Some(why)) = &available {
+            note(format_args!("sockstep: no ladder: {why}"));
+        }
+        let picture = match available {
+            Ok(()) => Picture::Ladder(Box::new(Ladder::new(style, args.calls, args.payload))),
+            Err(_) => Picture::Lanes(Lanes::new(style)),
+        };
+        View {
+            picture,
+            traces: Default::default(),
+            server_said: Vec::new(),
+        }
     }
 
     /// Whether the processes are to run under strace.
@@ -178,7 +207,11 @@ impl View {
     }
 
     /// Waits for what comes next, and shows it.
-    fn watch<const N: usize>(&mut self, signals: &Signals, mut processes: [&mut Process; N]) -> Result<(), Trouble> {
+    fn watch<const N: usize>(
+        &mut self,
+        signals: &Signals,
+        mut processes: [&mut Process; N],
+    ) -> Result<(), Trouble> {
         let patience = match &self.picture {
             Picture::Ladder(ladder) if ladder.has_more() => Some(10),
             _ => None,
@@ -195,11 +228,10 @@ impl View {
                     }
                 }
                 (Picture::Ladder(ladder), Source::StandardError) => ladder.complained(side, bytes),
-                (Picture::Ladder(_), Source::StandardOutput) => {} // its calls say so
                 (Picture::Lanes(lanes), _) if shown.is_ok() => {
                     shown = lanes.show(side, source == Source::StandardError, bytes);
                 }
-                (Picture::Lanes(_), _) => {}
+                _ => {} // in a ladder, what a program prints stands among its calls
             }
         })?;
         shown?;
@@ -228,4 +260,3 @@ fn listening_on(said: &[u8]) -> Option<(String, String)> {
     let (address, port) = place.rsplit_once(':')?;
     Some((address.to_owned(), port.to_owned()))
 }
-

@@ -11,7 +11,10 @@ use crate::read::{Entry, Reader};
 
 /// Whether strace can be used here; if not, the reason, and what to do.
 pub fn available() -> Result<(), String> {
-    let probe = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).stdin(Stdio::null()).output();
+    let probe = Command::new("strace")
+        .args(["-qq", "-o", "/dev/null", "true"])
+        .stdin(Stdio::null())
+        .output();
     match probe {
         Ok(output) if output.status.success() => Ok(()),
         Ok(_) => Err("strace may not trace here: ptrace is forbidden (kernel.yama.ptrace_scope, or a container)".to_owned()),
@@ -40,8 +43,12 @@ impl Pipe {
 pub fn strace(into: &OwnedFd) -> Command {
     let mut command = Command::new("strace");
     command.args(["-D", "-f", "--string-limit=65536", "--syscall-times=ns"]);
-    command.arg("--absolute-timestamps=format:unix,precision:ns").arg("-o");
-    command.arg(format!("/proc/{}/fd/{}", getpid(), into.as_raw_fd())).arg("--");
+    command
+        .arg("--absolute-timestamps=format:unix,precision:ns")
+        .arg("-o");
+    command
+        .arg(format!("/proc/{}/fd/{}", getpid(), into.as_raw_fd()))
+        .arg("--");
     command
 }
 
@@ -58,7 +65,11 @@ impl Trace {
     pub fn take(&mut self, bytes: &[u8]) -> Vec<Entry> {
         self.rest.extend_from_slice(bytes);
         let mut entries = Vec::new();
-        let whole = self.rest.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        let whole = self
+            .rest
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |end| end + 1);
         for line in self.rest[..whole].split(|&byte| byte == b'\n') {
             if !line.is_empty() {
                 entries.extend(self.reader.read(&String::from_utf8_lossy(line)));
