@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "the tool uses the rest")]
 mod read;
 
+mod support;
+
 use read::{Call, Entry, Reader, What, bytes};
 
 fn call(line: &str) -> Call {
@@ -216,5 +218,53 @@ fn quoted_bytes_come_back() {
     }
     for not_bytes in ["NULL", "0x7ffd", "[16]", "", "\"", "\"a\"b"] {
         assert_eq!(bytes(not_bytes), None, "{not_bytes}");
+    }
+}
+
+/// Bytes that look like strace's own marks, and others at random, written by a program under a real strace.
+#[test]
+fn what_a_program_writes_comes_back_from_a_real_strace() {
+    let mut random = support::Random(7);
+    let marks: [&[u8]; 12] = [
+        b")", b"---", b"+++", b" <unfinished ...>", b"\"", b"\\", b"->", b"...", b"\x00\x017", b"\xff", b" = 0", b"<0.1>",
+    ];
+    let messages: Vec<Vec<u8>> = (0..200)
+        .map(|_| {
+            let pieces = random.below(12);
+            (0..pieces)
+                .flat_map(|_| match random.below(2) {
+                    0 => marks[random.below(marks.len())].to_vec(),
+                    _ => support::random_bytes(random.next(), random.below(20)),
+                })
+                .collect()
+        })
+        .collect();
+    support::require("strace", "the reader's tests");
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("echoed.strace");
+    let server = support::Program::c("udp_echo_server");
+    let mut command = server.under(&["strace", "-f", "-s", "65536", "-ttt", "-T", "-o", file.to_str().expect("text")]);
+    let mut server = support::Server::spawn(command.args(["--bind", "127.0.0.1", "--max-messages", "200", "0"]));
+    let socket = server.udp();
+    for message in &messages {
+        socket.send(message).expect("it is sent");
+        let mut answer = vec![0; 65507];
+        let n = socket.recv(&mut answer).expect("it comes back");
+        assert_eq!(answer[..n], message[..]);
+    }
+    assert!(server.process.end().status.success());
+
+    let text = String::from_utf8_lossy(&std::fs::read(&file).expect("strace has written it")).into_owned();
+    let mut reader = Reader::default();
+    let entries: Vec<Entry> = text.lines().filter_map(|line| reader.read(line)).collect();
+    assert!(!entries.iter().any(|entry| matches!(entry.what, What::Unknown(_))), "a line is not known");
+    for name in ["recvfrom", "sendto"] {
+        let seen: Vec<Vec<u8>> = entries
+            .iter()
+            .filter_map(|entry| match &entry.what {
+                What::Call(call) if call.name == name => bytes(&call.args[1]).map(|(bytes, _)| bytes),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(seen, messages, "{name}");
     }
 }

@@ -61,6 +61,8 @@ struct Lane {
     /// Its sockets, by process and descriptor, and whether they carry a stream.
     sockets: HashMap<(Option<u32>, String), bool>,
     started: bool,
+    /// The process that was started; others may follow from it.
+    first: Option<Option<u32>>,
     seen: bool,
     complaints: Vec<u8>,
 }
@@ -198,7 +200,10 @@ impl Ladder {
     }
 
     fn call(&mut self, side: Side, pid: Option<u32>, call: &Call) {
-        if let Some((wrong, words)) = said(call) {
+        let lane = self.lane(side);
+        // Before that, a wrapper's other processes (a shell's, say) have words of their own.
+        let heard = lane.started || *lane.first.get_or_insert(pid) == pid;
+        if let Some((wrong, words)) = said(call).filter(|_| heard) {
             self.print(side, wrong, &words);
             if self.calls == Calls::Network {
                 return;

@@ -14,6 +14,7 @@ mod process;
 mod programs;
 mod read;
 mod run;
+mod show;
 mod steps;
 mod trace;
 
@@ -31,11 +32,13 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
-    Run(run::Args),
+    Run(Box<run::Args>),
+    Show(show::Args),
 }
 
 fn main() -> ExitCode {
     match common::parse::<Args>().verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Show(args) => show::show(&args),
     }
 }

@@ -15,7 +15,7 @@ use nix::unistd::{Pid, getpid, getppid};
 use sockstep::{Errno, read};
 
 use crate::lanes::Side;
-use crate::trace::Pipe;
+use crate::trace::{Pipe, strace};
 
 /// A running program and what comes from it.
 pub struct Process {
@@ -50,9 +50,10 @@ impl Process {
     ) -> Result<Process, String> {
         let mut streams = Vec::new();
         let mut command = if traced {
-            let Pipe { from, into } = Pipe::new()?;
-            let mut command = crate::trace::strace(&into);
+            let pipe = Pipe::new()?;
+            let mut command = strace(&pipe.path());
             command.arg(program);
+            let Pipe { from, into } = pipe;
             streams.push(Stream {
                 source: Source::Strace,
                 pipe: from,

@@ -1,18 +1,22 @@
 //! `sockstep run`: a server on a free port of this machine, and its client against it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 
 use nix::sys::signal::{SigSet, Signal, raise};
 use sockstep::{Errno, Error};
 
-use crate::common::note;
+use crate::common::{note, print};
 use crate::ladder::{Calls, Ladder, Payload};
 use crate::lanes::{Lanes, Side, Style};
 use crate::pairs::Pair;
 use crate::process::{Interrupted, Process, Signals, Source, listen};
 use crate::programs::{Implementation, Programs};
+use crate::read::{Entry, What};
 use crate::trace::{self, Trace};
 
 /// Run a pair: its server on a free port, its client against it
@@ -22,7 +26,14 @@ use crate::trace::{self, Trace};
 #[command(after_help = "Example: sockstep run tcp_echo --impl c -- hello")]
 pub struct Args {
     /// Which pair
-    pair: Pair,
+    #[arg(required_unless_present_all = ["server", "client"], conflicts_with_all = ["server", "client"])]
+    pair: Option<Pair>,
+    /// Any server instead, as a shell has it: './my_server 12000'
+    #[arg(long, value_name = "COMMAND", requires = "client")]
+    server: Option<OsString>,
+    /// Any client instead, as a shell has it: './my_client 127.0.0.1 12000'
+    #[arg(long, value_name = "COMMAND", requires = "server")]
+    client: Option<OsString>,
     /// Both programs in this language
     #[arg(long = "impl", value_name = "LANGUAGE", default_value = "rust")]
     implementation: Implementation,
@@ -41,6 +52,12 @@ pub struct Args {
     /// How the ladder shows the bytes that a call carries
     #[arg(long, value_name = "HOW", default_value = "text")]
     payload: Payload,
+    /// Leave strace's own recordings in this directory, as client.strace and server.strace
+    #[arg(long, value_name = "DIR", conflicts_with = "plain")]
+    keep: Option<PathBuf>,
+    /// Print the strace commands, and run nothing
+    #[arg(long)]
+    print_command: bool,
     /// More arguments for the client
     #[arg(last = true, value_name = "CLIENT ARGUMENTS")]
     client_arguments: Vec<OsString>,
@@ -103,52 +120,128 @@ fn fail(words: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// What is to be run.
+struct Plan {
+    /// One of our pairs, or else any two programs.
+    pair: Option<Pair>,
+    server: Command,
+    client: Command,
+    /// Keeps the twins until the end.
+    _programs: Option<Programs>,
+}
+
+/// A program and its arguments.
+type Command = (PathBuf, Vec<OsString>);
+
+impl Plan {
+    fn of(args: &Args) -> Result<Plan, String> {
+        if let (Some(server), Some(client)) = (&args.server, &args.client) {
+            let shell = |command: &OsString| {
+                let mut exec = OsString::from("exec ");
+                exec.push(command);
+                (PathBuf::from("/bin/sh"), vec!["-c".into(), exec])
+            };
+            return Ok(Plan {
+                pair: None,
+                server: shell(server),
+                client: shell(client),
+                _programs: None,
+            });
+        }
+        let pair = args.pair.ok_or("no pair is named")?;
+        let programs = Programs::find(&[
+            (
+                pair.server(),
+                args.server_impl.unwrap_or(args.implementation),
+            ),
+            (
+                pair.client(),
+                args.client_impl.unwrap_or(args.implementation),
+            ),
+        ])?;
+        let on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from).to_vec();
+        let server = (programs.paths[0].clone(), on_a_free_port);
+        let client = (programs.paths[1].clone(), Vec::new());
+        Ok(Plan {
+            pair: Some(pair),
+            server,
+            client,
+            _programs: Some(programs),
+        })
+    }
+
+    /// Tells the client of a pair where its server is.
+    fn point_client_to(&mut self, address: &str, port: &str, given: &[OsString]) {
+        if let Some(pair) = self.pair {
+            self.client.1 = pair.client_arguments(address, port, given);
+        }
+    }
+
+    /// The strace commands, to be typed elsewhere.
+    fn print(mut self, given: &[OsString]) {
+        self.point_client_to("127.0.0.1", "PORT", given);
+        for ((program, arguments), file) in [
+            (self.server, "server.strace"),
+            (self.client, "client.strace"),
+        ] {
+            let mut strace = trace::strace(file.as_ref());
+            strace.arg(program).args(arguments);
+            let words = [strace.get_program()].into_iter().chain(strace.get_args());
+            let words: Vec<String> = words.map(quoted).collect();
+            print(format!("{}\n", words.join(" ")).as_bytes());
+        }
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 /// Runs the pair to the client's end, and shows what both do and print meanwhile.
 fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
-    let pair = args.pair;
     let signals = Signals::collect()?;
-    let mut view = View::new(args);
-    let programs = Programs::find(&[
-        (
-            pair.server(),
-            args.server_impl.unwrap_or(args.implementation),
-        ),
-        (
-            pair.client(),
-            args.client_impl.unwrap_or(args.implementation),
-        ),
-    ])?;
+    let mut plan = Plan::of(args)?;
+    if args.print_command {
+        plan.print(&args.client_arguments);
+        return Ok(ExitStatus::default());
+    }
+    let mut view = View::new(args)?;
 
-    let on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from);
-    let (server, client) = (&programs.paths[0], &programs.paths[1]);
+    let (program, arguments) = &plan.server;
     let mut server = Process::start(
         Side::Server,
-        server,
-        &on_a_free_port,
+        program,
+        arguments,
         view.traces(),
         Stdio::null(),
     )?;
-
-    let (address, port) = loop {
-        if let Some(place) = listening_on(&view.server_said) {
-            break place;
-        }
+    while !view.server_is_ready {
         if !server.is_heard() {
             view.end()?;
             let status = server.child.wait().map_err(|error| error.to_string())?;
-            return Err(Trouble::Said(format!(
-                "{} did not start: {status}",
-                pair.server()
-            )));
+            return Err(Trouble::Said(format!("the server did not start: {status}")));
         }
         view.watch(&signals, [&mut server])?;
-    };
+        if let Some((address, port)) = listening_on(&view.server_said) {
+            plan.point_client_to(&address, &port, &args.client_arguments);
+            view.server_is_ready = true;
+        } else if plan.pair.is_none() {
+            view.server_is_ready = view.server_listens;
+        }
+    }
 
-    let arguments = pair.client_arguments(&address, &port, &args.client_arguments);
+    let (program, arguments) = &plan.client;
     let mut client = Process::start(
         Side::Client,
-        client,
-        &arguments,
+        program,
+        arguments,
         view.traces(),
         Stdio::inherit(),
     )?;
@@ -169,9 +262,38 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
 /// What the person sees of the two processes.
 struct View {
     picture: Picture,
-    traces: [Trace; 2],
+    lanes: [Recording; 2],
     /// What the server has printed, for the line that says where it listens.
     server_said: Vec<u8>,
+    /// Its `listen`, or its `bind` of a datagram socket, has succeeded.
+    server_listens: bool,
+    server_is_ready: bool,
+}
+
+/// What strace says of one side.
+#[derive(Default)]
+struct Recording {
+    trace: Trace,
+    kept: Option<File>,
+    datagrams: Vec<String>,
+}
+
+impl Recording {
+    /// Whether the entry makes the side reachable for others.
+    fn listens(&mut self, entry: &Entry) -> bool {
+        let What::Call(call) = &entry.what else {
+            return false;
+        };
+        if call.name == "socket" && call.args.iter().any(|arg| arg.contains("SOCK_DGRAM")) {
+            self.datagrams.push(call.result.clone());
+        }
+        let binds = call.name == "bind"
+            && call
+                .args
+                .first()
+                .is_some_and(|fd| self.datagrams.contains(fd));
+        (call.name == "listen" || binds) && call.result == "0"
+    }
 }
 
 enum Picture {
@@ -180,7 +302,7 @@ enum Picture {
 }
 
 impl View {
-    fn new(args: &Args) -> View {
+    fn new(args: &Args) -> Result<View, String> {
         let style = Style::of_standard_output();
         let available = if args.plain {
             Err(None)
@@ -194,11 +316,22 @@ impl View {
             Ok(()) => Picture::Ladder(Box::new(Ladder::new(style, args.calls, args.payload))),
             Err(_) => Picture::Lanes(Lanes::new(style)),
         };
-        View {
-            picture,
-            traces: Default::default(),
-            server_said: Vec::new(),
+        let mut lanes: [Recording; 2] = Default::default();
+        if let Some(directory) = &args.keep {
+            let failed = |error| format!("{}: {error}", directory.display());
+            fs::create_dir_all(directory).map_err(failed)?;
+            lanes[Side::Client as usize].kept =
+                Some(File::create(directory.join("client.strace")).map_err(failed)?);
+            lanes[Side::Server as usize].kept =
+                Some(File::create(directory.join("server.strace")).map_err(failed)?);
         }
+        Ok(View {
+            picture,
+            lanes,
+            server_said: Vec::new(),
+            server_listens: false,
+            server_is_ready: false,
+        })
     }
 
     /// Whether the processes are to run under strace.
@@ -216,14 +349,19 @@ impl View {
             Picture::Ladder(ladder) if ladder.has_more() => Some(10),
             _ => None,
         };
-        let mut shown = Ok(());
+        let (mut shown, mut kept) = (Ok(()), Ok(()));
         listen(signals, &mut processes, patience, |side, source, bytes| {
             if (side, source) == (Side::Server, Source::StandardOutput) {
                 self.server_said.extend_from_slice(bytes);
             }
             match (&mut self.picture, source) {
                 (Picture::Ladder(ladder), Source::Strace) => {
-                    for entry in self.traces[side as usize].take(bytes) {
+                    let lane = &mut self.lanes[side as usize];
+                    if let Some(file) = &mut lane.kept {
+                        kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
+                    }
+                    for entry in lane.trace.take(bytes) {
+                        self.server_listens |= side == Side::Server && lane.listens(&entry);
                         ladder.traced(side, entry);
                     }
                 }
@@ -235,6 +373,7 @@ impl View {
             }
         })?;
         shown?;
+        kept.map_err(|error| format!("--keep: {error}"))?;
         if let Picture::Ladder(ladder) = &mut self.picture {
             ladder.draw(false)?;
         }

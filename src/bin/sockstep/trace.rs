@@ -1,5 +1,6 @@
 //! A program under strace, which writes what it sees into a pipe that we read.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
@@ -34,20 +35,23 @@ impl Pipe {
         let (from, into) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| format!("pipe: {errno}"))?;
         Ok(Pipe { from, into })
     }
+
+    /// Where strace finds the end to write into. By its place in /proc: a descriptor that it inherits would go on to the program.
+    pub fn path(&self) -> OsString {
+        format!("/proc/{}/fd/{}", getpid(), self.into.as_raw_fd()).into()
+    }
 }
 
-/// The strace command to be put in front of a program and its arguments. It writes into the pipe's end `into`.
+/// The strace command to be put in front of a program and its arguments. It writes to `output`.
 ///
-/// `-D` keeps the program our own child, so that its end and its exit status are ours to see. strace opens the pipe by its
-/// place in /proc, since a descriptor that it inherits would go on to the program.
-pub fn strace(into: &OwnedFd) -> Command {
+/// `-D` keeps the program our own child, so that its end and its exit status are ours to see.
+pub fn strace(output: &OsStr) -> Command {
     let mut command = Command::new("strace");
     command.args(["-D", "-f", "--string-limit=65536", "--syscall-times=ns"]);
     command
         .arg("--absolute-timestamps=format:unix,precision:ns")
-        .arg("-o");
-    command
-        .arg(format!("/proc/{}/fd/{}", getpid(), into.as_raw_fd()))
+        .arg("-o")
+        .arg(output)
         .arg("--");
     command
 }
