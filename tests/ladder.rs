@@ -35,7 +35,11 @@ fn without_ports(text: &str) -> String {
     let mut out = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         let rest = piece.trim_start_matches(|c: char| c.is_ascii_digit());
-        out += if piece.len() - rest.len() > 1 { "PORT" } else { &piece[..piece.len() - rest.len()] };
+        out += if piece.len() - rest.len() > 1 {
+            "PORT"
+        } else {
+            &piece[..piece.len() - rest.len()]
+        };
         out += rest;
     }
     out
@@ -44,7 +48,10 @@ fn without_ports(text: &str) -> String {
 fn ladder(arguments: &[&str], stdin: &[u8]) -> [Vec<String>; 2] {
     require("strace", "the ladder");
     let outcome = run(Command::new(SOCKSTEP).args(arguments), stdin);
-    assert!(outcome.status.success() && outcome.stderr.is_empty(), "{outcome:?}");
+    assert!(
+        outcome.status.success() && outcome.stderr.is_empty(),
+        "{outcome:?}"
+    );
     sides(outcome.stdout())
 }
 
@@ -103,7 +110,10 @@ const UDP_CLIENT: &[&str] = &[
 fn each_call_stands_on_its_side_under_its_step_in_both_languages() {
     for implementation in ["rust", "c"] {
         let [client, server] = ladder(&["run", "tcp_echo", "--impl", implementation], b"");
-        let client: Vec<_> = client.into_iter().filter(|row| !row.contains("sigaltstack")).collect();
+        let client: Vec<_> = client
+            .into_iter()
+            .filter(|row| !row.contains("sigaltstack"))
+            .collect();
         assert_eq!(client, TCP_CLIENT, "{implementation}");
         assert_eq!(server[..TCP_SERVER.len()], *TCP_SERVER, "{implementation}");
         let [client, _] = ladder(&["run", "udp_echo", "--impl", implementation], b"");
@@ -117,7 +127,10 @@ fn arrows_point_the_way_that_bytes_cross() {
     let outcome = run(Command::new(SOCKSTEP).args(["run", "tcp_echo"]), b"");
     let gap = |row: &&str| row.chars().skip(38).take(4).collect::<String>();
     let row = |start: &str, call: &str| {
-        let found = outcome.stdout().lines().find(|row| row.trim_start().starts_with(start) && row.contains(call));
+        let found = outcome
+            .stdout()
+            .lines()
+            .find(|row| row.trim_start().starts_with(start) && row.contains(call));
         found.unwrap_or_else(|| panic!("no {call}: {}", outcome.stdout()))
     };
     assert_eq!(gap(&row("sendto(3", "hello")), " -->");
@@ -131,24 +144,42 @@ fn a_recording_shows_what_the_run_has_shown() {
     require("strace", "the ladder");
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kept");
     let kept = kept.to_str().expect("a path of text");
-    let live = ladder(&["run", "udp_upper", "--impl", "c", "--keep", kept], b"a long line of input\n");
+    let live = ladder(
+        &["run", "udp_upper", "--impl", "c", "--keep", kept],
+        b"a long line of input\n",
+    );
     assert_eq!(ladder(&["show", kept], b""), live);
     let client = format!("{kept}/client.strace");
-    assert_eq!(ladder(&["show", &client], b""), [live[0].clone(), Vec::new()]);
+    assert_eq!(
+        ladder(&["show", &client], b""),
+        [live[0].clone(), Vec::new()]
+    );
 }
 
 #[test]
 fn what_is_no_strace_is_shown_and_counted() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("odd.strace");
-    fs::write(&file, "what is this?\nsocket(AF_INET, SOCK_STREAM, 0) = 3\nclose(3 = 0").expect("it is writable");
+    fs::write(
+        &file,
+        "what is this?\nsocket(AF_INET, SOCK_STREAM, 0) = 3\nclose(3 = 0",
+    )
+    .expect("it is writable");
     let outcome = run(Command::new(SOCKSTEP).arg("show").arg(&file), b"");
     assert!(outcome.status.success());
-    assert_eq!(outcome.stderr, "sockstep: lines that are not strace's, shown as they are: 2\n");
-    assert!(outcome.stdout().contains("? what is this?") && outcome.stdout().contains("? close(3 = 0"));
+    assert_eq!(
+        outcome.stderr,
+        "sockstep: lines that are not strace's, shown as they are: 2\n"
+    );
+    assert!(
+        outcome.stdout().contains("? what is this?") && outcome.stdout().contains("? close(3 = 0")
+    );
 
     let outcome = run(Command::new(SOCKSTEP).args(["show", "/no/such/file"]), b"");
     assert_eq!(outcome.status.code(), Some(1));
-    assert_eq!(outcome.stderr, "sockstep: /no/such/file: No such file or directory (os error 2)\n");
+    assert_eq!(
+        outcome.stderr,
+        "sockstep: /no/such/file: No such file or directory (os error 2)\n"
+    );
 }
 
 #[test]
@@ -166,29 +197,64 @@ fn any_two_programs_can_be_run() {
 fn payload_and_calls_are_shown_as_asked() {
     let row = |arguments: &[&str], call: &str| {
         let [client, _] = ladder(&[&["run", "tcp_echo"], arguments].concat(), b"");
-        client.into_iter().find(|row| row.contains(call)).unwrap_or_default()
+        client
+            .into_iter()
+            .find(|row| row.contains(call))
+            .unwrap_or_default()
     };
-    assert_eq!(row(&["--payload", "hex"], "sendto"), "  sendto(3, \"68656c6c6f\", 5, 0) = 5");
-    assert_eq!(row(&["--payload", "none"], "sendto"), "  sendto(3, ..., 5, 0) = 5");
+    assert_eq!(
+        row(&["--payload", "hex"], "sendto"),
+        "  sendto(3, \"68656c6c6f\", 5, 0) = 5"
+    );
+    assert_eq!(
+        row(&["--payload", "none"], "sendto"),
+        "  sendto(3, ..., 5, 0) = 5"
+    );
     assert_eq!(row(&[], "ioctl"), "");
-    assert_eq!(row(&["--calls", "all"], "ioctl"), "  ioctl(1, TCGETS, ...) = ENOTTY");
+    assert_eq!(
+        row(&["--calls", "all"], "ioctl"),
+        "  ioctl(1, TCGETS, ...) = ENOTTY"
+    );
 }
 
 #[test]
 fn without_strace_it_says_so_and_runs_the_pair() {
     let nowhere: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nowhere");
-    let outcome = run(Command::new(SOCKSTEP).args(["run", "tcp_echo"]).env("PATH", nowhere), b"");
+    let outcome = run(
+        Command::new(SOCKSTEP)
+            .args(["run", "tcp_echo"])
+            .env("PATH", nowhere),
+        b"",
+    );
     assert!(outcome.status.success());
-    assert_eq!(outcome.stderr, "sockstep: no ladder: strace is not installed: apt-get install strace\n");
-    assert!(outcome.stdout().ends_with("client | Received: hello\n"), "{outcome:?}");
+    assert_eq!(
+        outcome.stderr,
+        "sockstep: no ladder: strace is not installed: apt-get install strace\n"
+    );
+    assert!(
+        outcome.stdout().ends_with("client | Received: hello\n"),
+        "{outcome:?}"
+    );
 }
 
 #[test]
 fn the_command_that_is_printed_records_the_same() {
     require("strace", "the ladder");
-    let outcome = run(Command::new(SOCKSTEP).args(["run", "--print-command", "tcp_echo", "--", "two words"]), b"");
+    let outcome = run(
+        Command::new(SOCKSTEP).args(["run", "--print-command", "tcp_echo", "--", "two words"]),
+        b"",
+    );
     let commands: Vec<&str> = outcome.stdout().lines().collect();
-    assert!(commands.len() == 2 && commands.iter().all(|command| command.starts_with("strace -D -f ")), "{outcome:?}");
+    assert!(
+        commands.len() == 2
+            && commands
+                .iter()
+                .all(|command| command.starts_with("strace -D -f ")),
+        "{outcome:?}"
+    );
     assert!(commands[0].contains(" -o server.strace -- "), "{outcome:?}");
-    assert!(commands[1].ends_with("tcp_echo_client -- 127.0.0.1 'two words' PORT"), "{outcome:?}");
+    assert!(
+        commands[1].ends_with("tcp_echo_client -- 127.0.0.1 'two words' PORT"),
+        "{outcome:?}"
+    );
 }

@@ -34,11 +34,11 @@ fn parts(line: &str) -> String {
 fn a_call_comes_apart_whatever_its_strings_hold() {
     for (line, expected) in [
         (
-            r#"socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3"#,
+            r"socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3",
             "socket|AF_INET|SOCK_STREAM|IPPROTO_TCP|3|",
         ),
         (
-            r#"getpid()                                = 42"#,
+            r"getpid()                                = 42",
             "getpid||42|",
         ),
         (
@@ -58,33 +58,33 @@ fn a_call_comes_apart_whatever_its_strings_hold() {
             r#"accept|3|{sa_family=AF_INET, sin_port=htons(1), sin_addr=inet_addr("127.0.0.1")}|[128 => 16]|4|"#,
         ),
         (
-            r#"connect(3, 0x7ffd, 16) = -1 ECONNREFUSED (Connection refused)"#,
+            r"connect(3, 0x7ffd, 16) = -1 ECONNREFUSED (Connection refused)",
             "connect|3|0x7ffd|16|-1|ECONNREFUSED (Connection refused)",
         ),
         (
-            r#"poll([{fd=3, events=POLLIN}], 1, 100) = 0 (Timeout)"#,
+            r"poll([{fd=3, events=POLLIN}], 1, 100) = 0 (Timeout)",
             "poll|[{fd=3, events=POLLIN}]|1|100|0|(Timeout)",
         ),
         (
-            r#"poll([{fd=3, events=POLLIN}], 1, -1) = 1 ([{fd=3, revents=POLLIN}])"#,
+            r"poll([{fd=3, events=POLLIN}], 1, -1) = 1 ([{fd=3, revents=POLLIN}])",
             "poll|[{fd=3, events=POLLIN}]|1|-1|1|([{fd=3, revents=POLLIN}])",
         ),
         (
-            r#"accept(3, NULL, NULL) = -1 EMFILE (Too many open files) (INJECTED)"#,
+            r"accept(3, NULL, NULL) = -1 EMFILE (Too many open files) (INJECTED)",
             "accept|3|NULL|NULL|-1|EMFILE (Too many open files) (INJECTED)",
         ),
-        (r#"close(3) = 0 (DELAYED)"#, "close|3|0|(DELAYED)"),
-        (r#"exit_group(0) = ?"#, "exit_group|0|?|"),
+        (r"close(3) = 0 (DELAYED)", "close|3|0|(DELAYED)"),
+        (r"exit_group(0) = ?", "exit_group|0|?|"),
         (
-            r#"accept(3, 0x7ffc, [16]) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)"#,
+            r"accept(3, 0x7ffc, [16]) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)",
             "accept|3|0x7ffc|[16]|?|ERESTARTSYS (To be restarted if SA_RESTART is set)",
         ),
         (
-            r#"close(4<TCP:[127.0.0.1:7114->127.0.0.1:36766]>) = 0"#,
+            r"close(4<TCP:[127.0.0.1:7114->127.0.0.1:36766]>) = 0",
             "close|4<TCP:[127.0.0.1:7114->127.0.0.1:36766]>|0|",
         ),
         (
-            r#"close(4<TCPv6:[[::1]:7114->[::1]:36766]>) = 0"#,
+            r"close(4<TCPv6:[[::1]:7114->[::1]:36766]>) = 0",
             "close|4<TCPv6:[[::1]:7114->[::1]:36766]>|0|",
         ),
         (
@@ -96,15 +96,15 @@ fn a_call_comes_apart_whatever_its_strings_hold() {
             r#"write|1</dev/null<char 1:3>>|"x"|1|1|"#,
         ),
         (
-            r#"socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3<TCP:[540766]>"#,
+            r"socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3<TCP:[540766]>",
             "socket|AF_INET|SOCK_STREAM|IPPROTO_TCP|3<TCP:[540766]>|",
         ),
         (
-            r#"setsockopt(3, SOL_TCP, 0x20 /* TCP_??? ) */, [1], 4) = 0"#,
+            r"setsockopt(3, SOL_TCP, 0x20 /* TCP_??? ) */, [1], 4) = 0",
             "setsockopt|3|SOL_TCP|0x20 /* TCP_??? ) */|[1]|4|0|",
         ),
         (
-            r#"mmap(NULL, 1<<12, PROT_READ, 0, -1, 0) = 0x7f00"#,
+            r"mmap(NULL, 1<<12, PROT_READ, 0, -1, 0) = 0x7f00",
             "mmap|NULL|1<<12|PROT_READ|0|-1|0|0x7f00|",
         ),
     ] {
@@ -151,7 +151,7 @@ fn an_interrupted_call_is_put_together_again() {
         None
     );
     let Some(accept) =
-        reader.read(r#"7 2.5 <... accept resumed>{sa_family=AF_INET}, [16]) = 4 <1.000000000>"#)
+        reader.read(r"7 2.5 <... accept resumed>{sa_family=AF_INET}, [16]) = 4 <1.000000000>")
     else {
         panic!("the call is whole")
     };
@@ -226,7 +226,18 @@ fn quoted_bytes_come_back() {
 fn what_a_program_writes_comes_back_from_a_real_strace() {
     let mut random = support::Random(7);
     let marks: [&[u8]; 12] = [
-        b")", b"---", b"+++", b" <unfinished ...>", b"\"", b"\\", b"->", b"...", b"\x00\x017", b"\xff", b" = 0", b"<0.1>",
+        b")",
+        b"---",
+        b"+++",
+        b" <unfinished ...>",
+        b"\"",
+        b"\\",
+        b"->",
+        b"...",
+        b"\x00\x017",
+        b"\xff",
+        b" = 0",
+        b"<0.1>",
     ];
     let messages: Vec<Vec<u8>> = (0..200)
         .map(|_| {
@@ -242,8 +253,20 @@ fn what_a_program_writes_comes_back_from_a_real_strace() {
     support::require("strace", "the reader's tests");
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("echoed.strace");
     let server = support::Program::c("udp_echo_server");
-    let mut command = server.under(&["strace", "-f", "-s", "65536", "-ttt", "-T", "-o", file.to_str().expect("text")]);
-    let mut server = support::Server::spawn(command.args(["--bind", "127.0.0.1", "--max-messages", "200", "0"]));
+    let mut command = server.under(&[
+        "strace",
+        "-f",
+        "-s",
+        "65536",
+        "-ttt",
+        "-T",
+        "-o",
+        file.to_str().expect("text"),
+    ]);
+    let mut server = support::Server::start_by(
+        server,
+        command.args(["--bind", "127.0.0.1", "--max-messages", "200", "0"]),
+    );
     let socket = server.udp();
     for message in &messages {
         socket.send(message).expect("it is sent");
@@ -253,15 +276,23 @@ fn what_a_program_writes_comes_back_from_a_real_strace() {
     }
     assert!(server.process.end().status.success());
 
-    let text = String::from_utf8_lossy(&std::fs::read(&file).expect("strace has written it")).into_owned();
+    let text =
+        String::from_utf8_lossy(&std::fs::read(&file).expect("strace has written it")).into_owned();
     let mut reader = Reader::default();
     let entries: Vec<Entry> = text.lines().filter_map(|line| reader.read(line)).collect();
-    assert!(!entries.iter().any(|entry| matches!(entry.what, What::Unknown(_))), "a line is not known");
+    assert!(
+        !entries
+            .iter()
+            .any(|entry| matches!(entry.what, What::Unknown(_))),
+        "a line is not known"
+    );
     for name in ["recvfrom", "sendto"] {
         let seen: Vec<Vec<u8>> = entries
             .iter()
             .filter_map(|entry| match &entry.what {
-                What::Call(call) if call.name == name => bytes(&call.args[1]).map(|(bytes, _)| bytes),
+                What::Call(call) if call.name == name => {
+                    bytes(&call.args[1]).map(|(bytes, _)| bytes)
+                }
                 _ => None,
             })
             .collect();

@@ -112,14 +112,7 @@ fn both_programs_are_of_the_language_that_impl_names() {
         ("c", "usage: udp_echo_client"),
     ] {
         let outcome = run(
-            &mut plain(&[
-                "udp_echo",
-                "--impl",
-                implementation,
-                "--",
-                "w",
-                "--nope",
-            ]),
+            &mut plain(&["udp_echo", "--impl", implementation, "--", "w", "--nope"]),
             b"",
         );
         assert!(
@@ -244,13 +237,13 @@ fn killed_at_any_moment_it_leaves_nothing() {
             Signal::SIGHUP,
             Signal::SIGKILL,
         ][round % 4];
-        // Compiling takes a while, and what SIGKILL interrupts there cannot clean up.
-        let implementation = if signal == Signal::SIGKILL {
-            "rust"
-        } else {
-            ["rust", "c"][round / 4 % 2]
+        // What SIGKILL ends cannot clean up: neither what it compiles, nor a strace that has not attached yet.
+        let arguments: &[&str] = match (signal, round / 4 % 2) {
+            (Signal::SIGKILL, _) => &["run", "tcp_upper", "--plain"],
+            (_, 0) => &["run", "tcp_upper"],
+            _ => &["run", "tcp_upper", "--impl", "c"],
         };
-        let mut command = plain(&["tcp_upper", "--impl", implementation]);
+        let mut command = sockstep(arguments);
         let mut process = Process::start(
             command
                 .env("SOCKSTEP_TEST", &mark)

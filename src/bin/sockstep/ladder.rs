@@ -62,7 +62,7 @@ struct Lane {
     sockets: HashMap<(Option<u32>, String), bool>,
     started: bool,
     /// The process that was started; others may follow from it.
-    first: Option<Option<u32>>,
+    first: Option<u32>,
     seen: bool,
     complaints: Vec<u8>,
 }
@@ -103,7 +103,10 @@ impl Ladder {
             What::Call(call) if waits(call) => start + call.took.unwrap_or_default(),
             _ => start,
         };
-        self.lane(side).seen = true;
+        let lane = self.lane(side);
+        if !lane.seen {
+            (lane.seen, lane.first) = (true, entry.pid);
+        }
         self.held.push(Held { at, side, entry });
     }
 
@@ -202,7 +205,7 @@ impl Ladder {
     fn call(&mut self, side: Side, pid: Option<u32>, call: &Call) {
         let lane = self.lane(side);
         // Before that, a wrapper's other processes (a shell's, say) have words of their own.
-        let heard = lane.started || *lane.first.get_or_insert(pid) == pid;
+        let heard = lane.started || lane.first == pid;
         if let Some((wrong, words)) = said(call).filter(|_| heard) {
             self.print(side, wrong, &words);
             if self.calls == Calls::Network {
@@ -418,7 +421,7 @@ fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
     let mut rows = vec![format!("{name}(")];
     for word in words {
         let row = rows.last_mut().expect("there is one");
-        if row.trim_end().chars().count() + word.trim_end().chars().count() > columns
+        if row.chars().count() + word.trim_end().chars().count() > columns
             && row.trim() != format!("{name}(")
         {
             rows.push(format!("{:4}{word}", ""));

@@ -1,6 +1,7 @@
 //! The two processes of a run: started so that they do not outlive us, and what comes from them.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -8,9 +9,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl::set_pdeathsig;
+use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, getppid};
 use sockstep::{Errno, read};
 
@@ -128,6 +130,43 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Makes the children of our children ours when their parents end, so that [`end_strays`] finds them.
+pub fn adopt() -> Result<(), String> {
+    set_child_subreaper(true).map_err(|errno| format!("prctl: {errno}"))
+}
+
+/// Ends whatever is left of what we started. strace's `-D` waits for ever when its program is killed before it has attached.
+pub fn end_strays() {
+    loop {
+        let threads = fs::read_dir("/proc/self/task")
+            .into_iter()
+            .flatten()
+            .flatten();
+        let lists =
+            threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        let children: Vec<i32> = lists
+            .flat_map(|list| {
+                list.split_whitespace()
+                    .flat_map(str::parse)
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        for child in &children {
+            let _ = kill(Pid::from_raw(*child), Signal::SIGKILL);
+        }
+        let patience = if children.is_empty() {
+            Some(WaitPidFlag::WNOHANG)
+        } else {
+            None
+        };
+        match waitpid(None, patience) {
+            Err(Errno::EINTR) => {}
+            Err(_) | Ok(WaitStatus::StillAlive) => return, // no child is left
+            Ok(_) => {}
+        }
     }
 }
 

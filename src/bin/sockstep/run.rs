@@ -14,7 +14,7 @@ use crate::common::{note, print};
 use crate::ladder::{Calls, Ladder, Payload};
 use crate::lanes::{Lanes, Side, Style};
 use crate::pairs::Pair;
-use crate::process::{Interrupted, Process, Signals, Source, listen};
+use crate::process::{Interrupted, Process, Signals, Source, adopt, end_strays, listen};
 use crate::programs::{Implementation, Programs};
 use crate::read::{Entry, What};
 use crate::trace::{self, Trace};
@@ -95,7 +95,9 @@ impl From<String> for Trouble {
 }
 
 pub fn run(args: &Args) -> ExitCode {
-    match watch(args) {
+    let outcome = adopt().map_err(Trouble::Said).and_then(|()| watch(args));
+    end_strays();
+    match outcome {
         Ok(status) => {
             let code = status
                 .code()
