@@ -16,6 +16,14 @@ use support::{DEADLINE, Outcome, Process, Random, run, within};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
+/// `sockstep run`, without the ladder.
+fn plain(arguments: &[&str]) -> Command {
+    let mut command = Command::new(SOCKSTEP);
+    command.args(["run", "--plain"]).args(arguments);
+    command
+}
+
+/// `sockstep` with any verb.
 fn sockstep(arguments: &[&str]) -> Command {
     let mut command = Command::new(SOCKSTEP);
     command.args(arguments);
@@ -59,7 +67,7 @@ fn each_pair_runs_in_every_mix_of_languages() {
         for client in ["rust", "c"] {
             let implementations = ["--server-impl", server, "--client-impl", client];
             let run = |pair: &[&str], stdin: &[u8]| {
-                let outcome = run(sockstep(&["run"]).args(implementations).args(pair), stdin);
+                let outcome = run(plain(&[]).args(implementations).args(pair), stdin);
                 assert!(
                     outcome.status.success() && outcome.stderr.is_empty(),
                     "{outcome:?}"
@@ -104,15 +112,7 @@ fn both_programs_are_of_the_language_that_impl_names() {
         ("c", "usage: udp_echo_client"),
     ] {
         let outcome = run(
-            &mut sockstep(&[
-                "run",
-                "udp_echo",
-                "--impl",
-                implementation,
-                "--",
-                "w",
-                "--nope",
-            ]),
+            &mut plain(&["udp_echo", "--impl", implementation, "--", "w", "--nope"]),
             b"",
         );
         assert!(
@@ -124,10 +124,10 @@ fn both_programs_are_of_the_language_that_impl_names() {
 
 #[test]
 fn the_clients_exit_status_is_returned() {
-    let bad_argument = run(&mut sockstep(&["run", "udp_upper", "--", "--nope"]), b"");
+    let bad_argument = run(&mut plain(&["udp_upper", "--", "--nope"]), b"");
     assert_eq!(bad_argument.status.code(), Some(2));
     let long = vec![b'x'; 70_000];
-    let failed_call = run(&mut sockstep(&["run", "udp_upper"]), &long);
+    let failed_call = run(&mut plain(&["udp_upper"]), &long);
     assert_eq!(failed_call.status.code(), Some(1));
     assert_eq!(
         lanes(&failed_call).1,
@@ -137,7 +137,7 @@ fn the_clients_exit_status_is_returned() {
 
 #[test]
 fn an_unknown_pair_is_a_bad_argument() {
-    let outcome = run(&mut sockstep(&["run", "tcp_ehco"]), b"");
+    let outcome = run(&mut plain(&["tcp_ehco"]), b"");
     assert_eq!(outcome.status.code(), Some(2));
     assert!(outcome.stderr.contains("tcp_echo"), "{outcome:?}");
 }
@@ -154,7 +154,7 @@ fn an_installed_copy_needs_no_checkout() {
     for implementation in ["rust", "c"] {
         let mut command = Command::new(installed.join("sockstep"));
         command
-            .args(["run", "tcp_upper", "--impl", implementation])
+            .args(["run", "--plain", "tcp_upper", "--impl", implementation])
             .current_dir("/")
             .env("TMPDIR", &temporary);
         let outcome = run(&mut command, b"abc\n");
@@ -166,7 +166,7 @@ fn an_installed_copy_needs_no_checkout() {
     }
 
     let mut elsewhere = Command::new(installed.join("sockstep"));
-    let outcome = run(elsewhere.args(["run", "tcp_echo"]), b"");
+    let outcome = run(elsewhere.args(["run", "--plain", "tcp_echo"]), b"");
     assert_eq!(outcome.status.code(), Some(1));
     assert!(
         outcome.stderr.contains("tcp_echo_server is not there"),
@@ -177,7 +177,7 @@ fn an_installed_copy_needs_no_checkout() {
 #[test]
 fn a_missing_compiler_is_named_with_its_package() {
     let outcome = run(
-        sockstep(&["run", "tcp_echo", "--impl", "c"]).env("CC", "no-such-compiler"),
+        plain(&["tcp_echo", "--impl", "c"]).env("CC", "no-such-compiler"),
         b"",
     );
     assert_eq!(outcome.status.code(), Some(1));
@@ -193,7 +193,7 @@ fn a_full_disk_is_an_error_and_a_reader_that_left_is_none() {
         .write(true)
         .open("/dev/full")
         .expect("Linux has /dev/full");
-    let outcome = Process::start_into(full, &mut sockstep(&["run", "tcp_echo"])).end();
+    let outcome = Process::start_into(full, &mut plain(&["tcp_echo"])).end();
     assert_eq!(outcome.status.code(), Some(1));
     assert_eq!(
         outcome.stderr,
@@ -202,7 +202,7 @@ fn a_full_disk_is_an_error_and_a_reader_that_left_is_none() {
 
     let (reader, writer) = nix::unistd::pipe().expect("a pipe");
     drop(reader);
-    let outcome = Process::start_into(writer, &mut sockstep(&["run", "tcp_echo"])).end();
+    let outcome = Process::start_into(writer, &mut plain(&["tcp_echo"])).end();
     assert!(
         outcome.status.success() && outcome.stderr.is_empty(),
         "{outcome:?}"
@@ -237,13 +237,13 @@ fn killed_at_any_moment_it_leaves_nothing() {
             Signal::SIGHUP,
             Signal::SIGKILL,
         ][round % 4];
-        // Compiling takes a while, and what SIGKILL interrupts there cannot clean up.
-        let implementation = if signal == Signal::SIGKILL {
-            "rust"
-        } else {
-            ["rust", "c"][round / 4 % 2]
+        // What SIGKILL ends cannot clean up: neither what it compiles, nor a strace that has not attached yet.
+        let arguments: &[&str] = match (signal, round / 4 % 2) {
+            (Signal::SIGKILL, _) => &["run", "tcp_upper", "--plain"],
+            (_, 0) => &["run", "tcp_upper"],
+            _ => &["run", "tcp_upper", "--impl", "c"],
         };
-        let mut command = sockstep(&["run", "tcp_upper", "--impl", implementation]);
+        let mut command = sockstep(arguments);
         let mut process = Process::start(
             command
                 .env("SOCKSTEP_TEST", &mark)
@@ -311,7 +311,7 @@ fn seen_by_typing(arguments: &[&str], colour: Option<&str>, typed: &[&[u8]]) -> 
 fn a_person_who_types_sees_the_prompt_and_the_capitals() {
     for pair in ["tcp_upper", "udp_upper"] {
         let seen = seen_by_typing(
-            &["run", pair],
+            &["run", "--plain", pair],
             Some("1"),
             &[b"hello\n", b"a\x1bb\n", b"\x04"],
         );
@@ -332,7 +332,7 @@ fn a_person_who_types_sees_the_prompt_and_the_capitals() {
 
 #[test]
 fn a_terminal_gets_colour_unless_no_color_is_set() {
-    let coloured = seen_by_typing(&["run", "tcp_echo"], None, &[]);
+    let coloured = seen_by_typing(&["run", "--plain", "tcp_echo"], None, &[]);
     assert!(
         coloured.starts_with("\x1b[33mserver |\x1b[0m listening on"),
         "{coloured:?}"
@@ -342,10 +342,10 @@ fn a_terminal_gets_colour_unless_no_color_is_set() {
         "{coloured:?}"
     );
     assert_eq!(
-        seen_by_typing(&["run", "tcp_echo"], Some(""), &[])
+        seen_by_typing(&["run", "--plain", "tcp_echo"], Some(""), &[])
             .matches('\x1b')
             .count(),
         4
     );
-    assert!(!seen_by_typing(&["run", "tcp_echo"], Some("1"), &[]).contains('\x1b'));
+    assert!(!seen_by_typing(&["run", "--plain", "tcp_echo"], Some("1"), &[]).contains('\x1b'));
 }

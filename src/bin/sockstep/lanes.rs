@@ -14,33 +14,53 @@ pub enum Side {
     Server,
 }
 
-/// Standard output, shared by the two sides.
-pub struct Lanes {
-    /// Whose line has been begun and not ended.
-    open: Option<Side>,
-    terminal: bool,
+/// How standard output is to be written.
+#[derive(Clone, Copy)]
+pub struct Style {
+    pub terminal: bool,
     coloured: bool,
     /// A person types, and the terminal ends a prompt's line when Enter is pressed.
-    typing: bool,
+    pub typing: bool,
 }
 
-impl Lanes {
-    pub fn new() -> Lanes {
+impl Style {
+    pub fn of_standard_output() -> Style {
         let terminal = io::stdout().is_terminal();
         let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && env::var_os("TERM").is_none_or(|value| value != "dumb");
-        Lanes {
-            open: None,
+        Style {
             terminal,
             coloured: terminal && wanted,
             typing: terminal && io::stdin().is_terminal(),
         }
     }
 
+    /// Text in a colour (`31` red, `1` bold), where colour is wanted.
+    pub fn paint(self, colour: &str, text: &str) -> String {
+        if self.coloured && !colour.is_empty() && !text.is_empty() {
+            format!("\x1b[{colour}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Standard output, shared by the two sides.
+pub struct Lanes {
+    style: Style,
+    /// Whose line has been begun and not ended.
+    open: Option<Side>,
+}
+
+impl Lanes {
+    pub fn new(style: Style) -> Lanes {
+        Lanes { style, open: None }
+    }
+
     /// Shows what a side has printed, `wrong` if on standard error. A prompt stays open until the next output.
     pub fn show(&mut self, side: Side, wrong: bool, bytes: &[u8]) -> Result<()> {
         let mut text = Vec::new();
-        if self.open == Some(Side::Client) && self.typing && bytes != b"\n" {
+        if self.open == Some(Side::Client) && self.style.typing && bytes != b"\n" {
             self.open = None;
         }
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
@@ -52,7 +72,7 @@ impl Lanes {
                 self.mark(side, wrong, &mut text);
             }
             let content = line.strip_suffix(b"\n");
-            if self.terminal {
+            if self.style.terminal {
                 harmless(content.unwrap_or(line), &mut text);
             } else {
                 text.extend_from_slice(content.unwrap_or(line));
@@ -80,21 +100,24 @@ impl Lanes {
     /// `client | ` or `server | `, with `!` for standard error.
     fn mark(&self, side: Side, wrong: bool, text: &mut Vec<u8>) {
         let (name, colour) = match side {
-            Side::Client => ("client", "\x1b[36m"),
-            Side::Server => ("server", "\x1b[33m"),
+            Side::Client => ("client", "36"),
+            Side::Server => ("server", "33"),
         };
-        let bar = if wrong { "!" } else { "|" };
-        let mark = match (self.coloured, wrong) {
-            (false, _) => format!("{name} {bar} "),
-            (true, false) => format!("{colour}{name} {bar}\x1b[0m "),
-            (true, true) => format!("{colour}{name} \x1b[31m{bar}\x1b[0m "),
+        let mark = if wrong {
+            format!(
+                "{} {} ",
+                self.style.paint(colour, name),
+                self.style.paint("31", "!")
+            )
+        } else {
+            self.style.paint(colour, &format!("{name} |")) + " "
         };
         text.extend_from_slice(mark.as_bytes());
     }
 }
 
 /// Appends text for a terminal: escaped, but for tabs, and for the backslashes of a program that has escaped it already.
-fn harmless(line: &[u8], text: &mut Vec<u8>) {
+pub fn harmless(line: &[u8], text: &mut Vec<u8>) {
     for piece in line.split_inclusive(|byte| matches!(byte, b'\\' | b'\t')) {
         match piece {
             [before @ .., kept @ (b'\\' | b'\t')] => {
@@ -106,7 +129,7 @@ fn harmless(line: &[u8], text: &mut Vec<u8>) {
     }
 }
 
-fn put(text: &[u8]) -> Result<()> {
+pub fn put(text: &[u8]) -> Result<()> {
     let mut rest = text;
     while !rest.is_empty() {
         rest = &rest[write(io::stdout(), rest)?..];

@@ -7,10 +7,16 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod ladder;
 mod lanes;
 mod pairs;
+mod process;
 mod programs;
+mod read;
 mod run;
+mod show;
+mod steps;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -26,11 +32,13 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
-    Run(run::Args),
+    Run(Box<run::Args>),
+    Show(show::Args),
 }
 
 fn main() -> ExitCode {
     match common::parse::<Args>().verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Show(args) => show::show(&args),
     }
 }

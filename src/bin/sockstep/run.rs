@@ -1,22 +1,23 @@
 //! `sockstep run`: a server on a free port of this machine, and its client against it.
 
-use std::ffi::OsString;
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitCode, ExitStatus, Stdio};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigSet, Signal, kill, raise};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{Pid, getpid, getppid};
-use sockstep::{Errno, Error, read};
+use nix::sys::signal::{SigSet, Signal, raise};
+use sockstep::{Errno, Error};
 
-use crate::common::note;
-use crate::lanes::{Lanes, Side};
+use crate::common::{note, print};
+use crate::ladder::{Calls, Ladder, Payload};
+use crate::lanes::{Lanes, Side, Style};
 use crate::pairs::Pair;
+use crate::process::{Interrupted, Process, Signals, Source, adopt, end_strays, listen};
 use crate::programs::{Implementation, Programs};
+use crate::read::{Entry, What};
+use crate::trace::{self, Trace};
 
 /// Run a pair: its server on a free port, its client against it
 ///
@@ -25,7 +26,14 @@ use crate::programs::{Implementation, Programs};
 #[command(after_help = "Example: sockstep run tcp_echo --impl c -- hello")]
 pub struct Args {
     /// Which pair
-    pair: Pair,
+    #[arg(required_unless_present_all = ["server", "client"], conflicts_with_all = ["server", "client"])]
+    pair: Option<Pair>,
+    /// Any server instead, as a shell has it: './my_server 12000'
+    #[arg(long, value_name = "COMMAND", requires = "client")]
+    server: Option<OsString>,
+    /// Any client instead, as a shell has it: './my_client 127.0.0.1 12000'
+    #[arg(long, value_name = "COMMAND", requires = "server")]
+    client: Option<OsString>,
     /// Both programs in this language
     #[arg(long = "impl", value_name = "LANGUAGE", default_value = "rust")]
     implementation: Implementation,
@@ -35,6 +43,21 @@ pub struct Args {
     /// The client in this language
     #[arg(long, value_name = "LANGUAGE")]
     client_impl: Option<Implementation>,
+    /// Only what the two print, without the ladder of their calls
+    #[arg(long)]
+    plain: bool,
+    /// Which calls the ladder shows
+    #[arg(long, value_name = "WHICH", default_value = "network")]
+    calls: Calls,
+    /// How the ladder shows the bytes that a call carries
+    #[arg(long, value_name = "HOW", default_value = "text")]
+    payload: Payload,
+    /// Leave strace's own recordings in this directory, as client.strace and server.strace
+    #[arg(long, value_name = "DIR", conflicts_with = "plain")]
+    keep: Option<PathBuf>,
+    /// Print the strace commands, and run nothing
+    #[arg(long)]
+    print_command: bool,
     /// More arguments for the client
     #[arg(last = true, value_name = "CLIENT ARGUMENTS")]
     client_arguments: Vec<OsString>,
@@ -50,6 +73,15 @@ enum Trouble {
     Output(Error),
 }
 
+impl From<Interrupted> for Trouble {
+    fn from(interrupted: Interrupted) -> Trouble {
+        match interrupted {
+            Interrupted::Signal(signal) => Trouble::Signal(signal),
+            Interrupted::Failed(words) => Trouble::Said(words),
+        }
+    }
+}
+
 impl From<Error> for Trouble {
     fn from(error: Error) -> Trouble {
         Trouble::Output(error)
@@ -63,7 +95,9 @@ impl From<String> for Trouble {
 }
 
 pub fn run(args: &Args) -> ExitCode {
-    match watch(args) {
+    let outcome = adopt().map_err(Trouble::Said).and_then(|()| watch(args));
+    end_strays();
+    match outcome {
         Ok(status) => {
             let code = status
                 .code()
@@ -88,70 +122,273 @@ fn fail(words: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs the pair to the client's end, and shows what both print meanwhile.
+/// What is to be run.
+struct Plan {
+    /// One of our pairs, or else any two programs.
+    pair: Option<Pair>,
+    server: Command,
+    client: Command,
+    /// Keeps the twins until the end.
+    _programs: Option<Programs>,
+}
+
+/// A program and its arguments.
+type Command = (PathBuf, Vec<OsString>);
+
+impl Plan {
+    fn of(args: &Args) -> Result<Plan, String> {
+        if let (Some(server), Some(client)) = (&args.server, &args.client) {
+            let shell = |command: &OsString| {
+                let mut exec = OsString::from("exec ");
+                exec.push(command);
+                (PathBuf::from("/bin/sh"), vec!["-c".into(), exec])
+            };
+            return Ok(Plan {
+                pair: None,
+                server: shell(server),
+                client: shell(client),
+                _programs: None,
+            });
+        }
+        let pair = args.pair.ok_or("no pair is named")?;
+        let programs = Programs::find(&[
+            (
+                pair.server(),
+                args.server_impl.unwrap_or(args.implementation),
+            ),
+            (
+                pair.client(),
+                args.client_impl.unwrap_or(args.implementation),
+            ),
+        ])?;
+        let on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from).to_vec();
+        let server = (programs.paths[0].clone(), on_a_free_port);
+        let client = (programs.paths[1].clone(), Vec::new());
+        Ok(Plan {
+            pair: Some(pair),
+            server,
+            client,
+            _programs: Some(programs),
+        })
+    }
+
+    /// Tells the client of a pair where its server is.
+    fn point_client_to(&mut self, address: &str, port: &str, given: &[OsString]) {
+        if let Some(pair) = self.pair {
+            self.client.1 = pair.client_arguments(address, port, given);
+        }
+    }
+
+    /// The strace commands, to be typed elsewhere.
+    fn print(mut self, given: &[OsString]) {
+        self.point_client_to("127.0.0.1", "PORT", given);
+        for ((program, arguments), file) in [
+            (self.server, "server.strace"),
+            (self.client, "client.strace"),
+        ] {
+            let mut strace = trace::strace(file.as_ref());
+            strace.arg(program).args(arguments);
+            let words = [strace.get_program()].into_iter().chain(strace.get_args());
+            let words: Vec<String> = words.map(quoted).collect();
+            print(format!("{}\n", words.join(" ")).as_bytes());
+        }
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Runs the pair to the client's end, and shows what both do and print meanwhile.
 fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
-    let pair = args.pair;
     let signals = Signals::collect()?;
-    let programs = Programs::find(&[
-        (
-            pair.server(),
-            args.server_impl.unwrap_or(args.implementation),
-        ),
-        (
-            pair.client(),
-            args.client_impl.unwrap_or(args.implementation),
-        ),
-    ])?;
-    let mut lanes = Lanes::new();
+    let mut plan = Plan::of(args)?;
+    if args.print_command {
+        plan.print(&args.client_arguments);
+        return Ok(ExitStatus::default());
+    }
+    let mut view = View::new(args)?;
 
-    let mut server_command = Command::new(&programs.paths[0]);
-    server_command
-        .args(["--bind", "127.0.0.1", "0"])
-        .stdin(Stdio::null());
-    let mut server = Process::start(Side::Server, server_command)?;
-
-    // The server says where it is. What comes before and with that is shown as the rest is.
-    let mut said = Vec::new();
-    let (address, port) = loop {
-        if let Some(place) = listening_on(&said) {
-            break place;
-        }
-        if !server.prints() {
+    let (program, arguments) = &plan.server;
+    let mut server = Process::start(
+        Side::Server,
+        program,
+        arguments,
+        view.traces(),
+        Stdio::null(),
+    )?;
+    while !view.server_is_ready {
+        if !server.is_heard() {
+            view.end()?;
             let status = server.child.wait().map_err(|error| error.to_string())?;
-            return Err(Trouble::Said(format!(
-                "{} did not start: {status}",
-                pair.server()
-            )));
+            return Err(Trouble::Said(format!("the server did not start: {status}")));
         }
-        next(&signals, [&mut server], |side, wrong, bytes| {
-            said.extend_from_slice(bytes);
-            lanes.show(side, wrong, bytes)
-        })?;
-    };
+        view.watch(&signals, [&mut server])?;
+        if let Some((address, port)) = listening_on(&view.server_said) {
+            plan.point_client_to(&address, &port, &args.client_arguments);
+            view.server_is_ready = true;
+        } else if plan.pair.is_none() {
+            view.server_is_ready = view.server_listens;
+        }
+    }
 
-    let mut client_command = Command::new(&programs.paths[1]);
-    client_command.args(pair.client_arguments(&address, &port, &args.client_arguments));
-    let mut client = Process::start(Side::Client, client_command)?;
-    drop(programs);
-
-    while client.prints() {
+    let (program, arguments) = &plan.client;
+    let mut client = Process::start(
+        Side::Client,
+        program,
+        arguments,
+        view.traces(),
+        Stdio::inherit(),
+    )?;
+    while client.is_heard() {
         // The server first: it prints what it received before the client has the answer.
-        next(
-            &signals,
-            [&mut server, &mut client],
-            |side, wrong, bytes| lanes.show(side, wrong, bytes),
-        )?;
+        view.watch(&signals, [&mut server, &mut client])?;
     }
     let status = client.child.wait().map_err(|error| error.to_string())?;
 
     server.end();
-    while server.prints() {
-        next(&signals, [&mut server], |side, wrong, bytes| {
-            lanes.show(side, wrong, bytes)
-        })?;
+    while server.is_heard() {
+        view.watch(&signals, [&mut server])?;
     }
-    lanes.end()?;
+    view.end()?;
     Ok(status)
+}
+
+/// What the person sees of the two processes.
+struct View {
+    picture: Picture,
+    lanes: [Recording; 2],
+    /// What the server has printed, for the line that says where it listens.
+    server_said: Vec<u8>,
+    /// Its `listen`, or its `bind` of a datagram socket, has succeeded.
+    server_listens: bool,
+    server_is_ready: bool,
+}
+
+/// What strace says of one side.
+#[derive(Default)]
+struct Recording {
+    trace: Trace,
+    kept: Option<File>,
+    datagrams: Vec<String>,
+}
+
+impl Recording {
+    /// Whether the entry makes the side reachable for others.
+    fn listens(&mut self, entry: &Entry) -> bool {
+        let What::Call(call) = &entry.what else {
+            return false;
+        };
+        if call.name == "socket" && call.args.iter().any(|arg| arg.contains("SOCK_DGRAM")) {
+            self.datagrams.push(call.result.clone());
+        }
+        let binds = call.name == "bind"
+            && call
+                .args
+                .first()
+                .is_some_and(|fd| self.datagrams.contains(fd));
+        (call.name == "listen" || binds) && call.result == "0"
+    }
+}
+
+enum Picture {
+    Lanes(Lanes),
+    Ladder(Box<Ladder>),
+}
+
+impl View {
+    fn new(args: &Args) -> Result<View, String> {
+        let style = Style::of_standard_output();
+        let available = if args.plain {
+            Err(None)
+        } else {
+            trace::available().map_err(Some)
+        };
+        if let Err(Some(why)) = &available {
+            note(format_args!("sockstep: no ladder: {why}"));
+        }
+        let picture = match available {
+            Ok(()) => Picture::Ladder(Box::new(Ladder::new(style, args.calls, args.payload))),
+            Err(_) => Picture::Lanes(Lanes::new(style)),
+        };
+        let mut lanes: [Recording; 2] = Default::default();
+        if let Some(directory) = &args.keep {
+            let failed = |error| format!("{}: {error}", directory.display());
+            fs::create_dir_all(directory).map_err(failed)?;
+            lanes[Side::Client as usize].kept =
+                Some(File::create(directory.join("client.strace")).map_err(failed)?);
+            lanes[Side::Server as usize].kept =
+                Some(File::create(directory.join("server.strace")).map_err(failed)?);
+        }
+        Ok(View {
+            picture,
+            lanes,
+            server_said: Vec::new(),
+            server_listens: false,
+            server_is_ready: false,
+        })
+    }
+
+    /// Whether the processes are to run under strace.
+    fn traces(&self) -> bool {
+        matches!(self.picture, Picture::Ladder(_))
+    }
+
+    /// Waits for what comes next, and shows it.
+    fn watch<const N: usize>(
+        &mut self,
+        signals: &Signals,
+        mut processes: [&mut Process; N],
+    ) -> Result<(), Trouble> {
+        let patience = match &self.picture {
+            Picture::Ladder(ladder) if ladder.has_more() => Some(10),
+            _ => None,
+        };
+        let (mut shown, mut kept) = (Ok(()), Ok(()));
+        listen(signals, &mut processes, patience, |side, source, bytes| {
+            if (side, source) == (Side::Server, Source::StandardOutput) {
+                self.server_said.extend_from_slice(bytes);
+            }
+            match (&mut self.picture, source) {
+                (Picture::Ladder(ladder), Source::Strace) => {
+                    let lane = &mut self.lanes[side as usize];
+                    if let Some(file) = &mut lane.kept {
+                        kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
+                    }
+                    for entry in lane.trace.take(bytes) {
+                        self.server_listens |= side == Side::Server && lane.listens(&entry);
+                        ladder.traced(side, entry);
+                    }
+                }
+                (Picture::Ladder(ladder), Source::StandardError) => ladder.complained(side, bytes),
+                (Picture::Lanes(lanes), _) if shown.is_ok() => {
+                    shown = lanes.show(side, source == Source::StandardError, bytes);
+                }
+                _ => {} // in a ladder, what a program prints stands among its calls
+            }
+        })?;
+        shown?;
+        kept.map_err(|error| format!("--keep: {error}"))?;
+        if let Picture::Ladder(ladder) = &mut self.picture {
+            ladder.draw(false)?;
+        }
+        Ok(())
+    }
+
+    /// Shows what is still held back.
+    fn end(&mut self) -> sockstep::Result<()> {
+        match &mut self.picture {
+            Picture::Ladder(ladder) => ladder.draw(true),
+            Picture::Lanes(lanes) => lanes.end(),
+        }
+    }
 }
 
 /// The address and the port that a server's `listening on` line names, once that line is whole.
@@ -163,138 +400,4 @@ fn listening_on(said: &[u8]) -> Option<(String, String)> {
         .find_map(|line| line.strip_prefix("listening on "))?;
     let (address, port) = place.rsplit_once(':')?;
     Some((address.to_owned(), port.to_owned()))
-}
-
-/// Waits for what the processes print next, and hands it on.
-fn next<const N: usize>(
-    signals: &Signals,
-    mut processes: [&mut Process; N],
-    mut show: impl FnMut(Side, bool, &[u8]) -> sockstep::Result<()>,
-) -> Result<(), Trouble> {
-    let mut fds = vec![PollFd::new(signals.0.as_fd(), PollFlags::POLLIN)];
-    let streams = processes.iter().flat_map(|process| &process.streams);
-    fds.extend(streams.map(|stream| PollFd::new(stream.pipe.as_fd(), PollFlags::POLLIN)));
-    poll(&mut fds, PollTimeout::NONE).map_err(|errno| format!("poll: {errno}"))?;
-    let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
-    let mut ready = ready.into_iter();
-
-    if ready.next() == Some(true) {
-        signals.take()?;
-    }
-    let mut buffer = [0; 16384];
-    for process in &mut processes {
-        let mut outcome = Ok(());
-        process.streams.retain(|stream| {
-            if outcome.is_err() || ready.next() != Some(true) {
-                return true;
-            }
-            let n = read(&stream.pipe, &mut buffer).unwrap_or(0);
-            outcome = show(process.side, stream.wrong, &buffer[..n]);
-            n > 0
-        });
-        outcome?;
-    }
-    Ok(())
-}
-
-/// A running program and the pipes that it prints into. It does not outlive this.
-struct Process {
-    side: Side,
-    child: Child,
-    streams: Vec<Stream>,
-}
-
-struct Stream {
-    pipe: OwnedFd,
-    wrong: bool,
-}
-
-impl Process {
-    fn start(side: Side, mut command: Command) -> Result<Process, String> {
-        let parent = getpid();
-        let die_with_parent = move || {
-            SigSet::empty().thread_set_mask()?; // ours holds back what is to end it
-            set_pdeathsig(Signal::SIGKILL)?;
-            if getppid() == parent {
-                Ok(())
-            } else {
-                Err(io::Error::from(Errno::ESRCH))
-            }
-        };
-        #[allow(unsafe_code, reason = "around fork")]
-        // SAFETY: between fork and exec the closure makes three system calls, and no allocation.
-        unsafe {
-            command.pre_exec(die_with_parent)
-        };
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
-        let out = child.stdout.take().map(|pipe| Stream {
-            pipe: pipe.into(),
-            wrong: false,
-        });
-        let err = child.stderr.take().map(|pipe| Stream {
-            pipe: pipe.into(),
-            wrong: true,
-        });
-        Ok(Process {
-            side,
-            child,
-            streams: out.into_iter().chain(err).collect(),
-        })
-    }
-
-    /// Whether it may still print.
-    fn prints(&self) -> bool {
-        !self.streams.is_empty()
-    }
-
-    /// Asks it to end, as Ctrl-C would.
-    fn end(&self) {
-        if let Ok(id) = self.child.id().try_into() {
-            let _ = kill(Pid::from_raw(id), Signal::SIGTERM); // it may have ended already
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The signals that end us, held back until they are asked for, so that what we started and made goes first.
-struct Signals(SignalFd);
-
-impl Signals {
-    fn collect() -> Result<Signals, String> {
-        let set: SigSet = [
-            Signal::SIGINT,
-            Signal::SIGTERM,
-            Signal::SIGHUP,
-            Signal::SIGQUIT,
-        ]
-        .into_iter()
-        .collect();
-        set.thread_block()
-            .and_then(|()| {
-                SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-            })
-            .map(Signals)
-            .map_err(|errno| format!("signalfd: {errno}"))
-    }
-
-    /// Fails with the signal that came, if one did.
-    fn take(&self) -> Result<(), Trouble> {
-        match self.0.read_signal() {
-            Ok(Some(info)) => {
-                let number = i32::try_from(info.ssi_signo).unwrap_or_default();
-                Err(Signal::try_from(number)
-                    .map_or(Trouble::Said(format!("signal {number}")), Trouble::Signal))
-            }
-            _ => Ok(()),
-        }
-    }
 }

@@ -1,0 +1,252 @@
+//! The two processes of a run: started so that they do not outlive us, and what comes from them.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid, getppid};
+use sockstep::{Errno, read};
+
+use crate::lanes::Side;
+use crate::trace::{Pipe, strace};
+
+/// A running program and what comes from it.
+pub struct Process {
+    pub side: Side,
+    pub child: Child,
+    streams: Vec<Stream>,
+}
+
+struct Stream {
+    source: Source,
+    pipe: OwnedFd,
+    /// The end that strace is to open: ours until it has done so, for otherwise the pipe would seem to have ended.
+    other_end: Option<OwnedFd>,
+}
+
+/// Where bytes came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    StandardOutput,
+    StandardError,
+    Strace,
+}
+
+impl Process {
+    /// Starts a program, under strace if it is to be traced.
+    pub fn start(
+        side: Side,
+        program: &Path,
+        arguments: &[OsString],
+        traced: bool,
+        stdin: Stdio,
+    ) -> Result<Process, String> {
+        let mut streams = Vec::new();
+        let mut command = if traced {
+            let pipe = Pipe::new()?;
+            let mut command = strace(&pipe.path());
+            command.arg(program);
+            let Pipe { from, into } = pipe;
+            streams.push(Stream {
+                source: Source::Strace,
+                pipe: from,
+                other_end: Some(into),
+            });
+            command
+        } else {
+            Command::new(program)
+        };
+        command
+            .args(arguments)
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+
+        let parent = getpid();
+        let die_with_parent = move || {
+            SigSet::empty().thread_set_mask()?; // ours holds back what is to end it
+            set_pdeathsig(Signal::SIGKILL)?;
+            if getppid() == parent {
+                Ok(())
+            } else {
+                Err(io::Error::from(Errno::ESRCH))
+            }
+        };
+        #[allow(unsafe_code, reason = "around fork")]
+        // SAFETY: between fork and exec the closure makes three system calls, and no allocation.
+        unsafe {
+            command.pre_exec(die_with_parent)
+        };
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
+        let out = child
+            .stdout
+            .take()
+            .map(|pipe| (Source::StandardOutput, pipe.into()));
+        let err = child
+            .stderr
+            .take()
+            .map(|pipe| (Source::StandardError, pipe.into()));
+        let own = out.into_iter().chain(err);
+        streams.splice(
+            0..0,
+            own.map(|(source, pipe)| Stream {
+                source,
+                pipe,
+                other_end: None,
+            }),
+        );
+        Ok(Process {
+            side,
+            child,
+            streams,
+        })
+    }
+
+    /// Whether something may still come.
+    pub fn is_heard(&self) -> bool {
+        !self.streams.is_empty()
+    }
+
+    /// Asks it to end, as Ctrl-C would.
+    pub fn end(&self) {
+        if let Ok(id) = self.child.id().try_into() {
+            let _ = kill(Pid::from_raw(id), Signal::SIGTERM); // it may have ended already
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes the children of our children ours when their parents end, so that [`end_strays`] finds them.
+pub fn adopt() -> Result<(), String> {
+    set_child_subreaper(true).map_err(|errno| format!("prctl: {errno}"))
+}
+
+/// Ends whatever is left of what we started. strace's `-D` waits for ever when its program is killed before it has attached.
+pub fn end_strays() {
+    loop {
+        let threads = fs::read_dir("/proc/self/task")
+            .into_iter()
+            .flatten()
+            .flatten();
+        let lists =
+            threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        let children: Vec<i32> = lists
+            .flat_map(|list| {
+                list.split_whitespace()
+                    .flat_map(str::parse)
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        for child in &children {
+            let _ = kill(Pid::from_raw(*child), Signal::SIGKILL);
+        }
+        let patience = if children.is_empty() {
+            Some(WaitPidFlag::WNOHANG)
+        } else {
+            None
+        };
+        match waitpid(None, patience) {
+            Err(Errno::EINTR) => {}
+            Err(_) | Ok(WaitStatus::StillAlive) => return, // no child is left
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Why waiting ended without anything to hear.
+pub enum Interrupted {
+    Signal(Signal),
+    Failed(String),
+}
+
+/// Waits until something comes from the processes, or so many milliseconds have passed, and hands it on.
+pub fn listen<const N: usize>(
+    signals: &Signals,
+    processes: &mut [&mut Process; N],
+    patience: Option<u8>,
+    mut heard: impl FnMut(Side, Source, &[u8]),
+) -> Result<(), Interrupted> {
+    let mut fds = vec![PollFd::new(signals.0.as_fd(), PollFlags::POLLIN)];
+    let streams = processes.iter().flat_map(|process| &process.streams);
+    fds.extend(streams.map(|stream| PollFd::new(stream.pipe.as_fd(), PollFlags::POLLIN)));
+    let patience = patience.map_or(PollTimeout::NONE, PollTimeout::from);
+    poll(&mut fds, patience).map_err(|errno| Interrupted::Failed(format!("poll: {errno}")))?;
+    let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+    let mut ready = ready.into_iter();
+
+    if ready.next() == Some(true) {
+        signals.take()?;
+    }
+    let mut buffer = [0; 16384];
+    for process in processes {
+        let side = process.side;
+        process.streams.retain_mut(|stream| {
+            if ready.next() != Some(true) {
+                return true;
+            }
+            let n = read(&stream.pipe, &mut buffer).unwrap_or(0);
+            stream.other_end = None;
+            heard(side, stream.source, &buffer[..n]);
+            n > 0
+        });
+        // A program that could not be started has no strace that would write.
+        if process
+            .streams
+            .iter()
+            .all(|stream| stream.other_end.is_some())
+        {
+            process.streams.clear();
+        }
+    }
+    Ok(())
+}
+
+/// The signals that end us, held back until they are asked for, so that what we started and made goes first.
+pub struct Signals(SignalFd);
+
+impl Signals {
+    pub fn collect() -> Result<Signals, String> {
+        let ends_us = [
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGQUIT,
+        ];
+        let set: SigSet = ends_us.into_iter().collect();
+        set.thread_block()
+            .and_then(|()| {
+                SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            })
+            .map(Signals)
+            .map_err(|errno| format!("signalfd: {errno}"))
+    }
+
+    /// Fails with the signal that came, if one did.
+    fn take(&self) -> Result<(), Interrupted> {
+        match self.0.read_signal() {
+            Ok(Some(info)) => {
+                let number = i32::try_from(info.ssi_signo).unwrap_or_default();
+                let unknown = |_| Interrupted::Failed(format!("signal {number}"));
+                Err(Signal::try_from(number).map_or_else(unknown, Interrupted::Signal))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `sockstep show`: the ladder of a recording, from `--keep` or from a student's own strace.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use sockstep::Errno;
+
+use crate::common::note;
+use crate::ladder::{Calls, Ladder, Payload};
+use crate::lanes::{Side, Style};
+use crate::read::{Entry, What};
+use crate::trace::Trace;
+
+/// Show the ladder of a recording
+///
+/// A recording is what `strace -o FILE` wrote, best with `-ttt -T` (or, as `sockstep run --keep DIR` leaves them, a directory of
+/// such files). A side that listens, or receives before it sends, is the server.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: strace -f -ttt -T -o trace.txt ./my_server 12000, and then: sockstep show trace.txt"
+)]
+pub struct Args {
+    /// The recording: a file, or a directory of them
+    path: PathBuf,
+    /// Which calls to show
+    #[arg(long, value_name = "WHICH", default_value = "network")]
+    calls: Calls,
+    /// How to show the bytes that a call carries
+    #[arg(long, value_name = "HOW", default_value = "text")]
+    payload: Payload,
+}
+
+pub fn show(args: &Args) -> ExitCode {
+    match draw(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(words) if words.is_empty() => ExitCode::SUCCESS, // nobody reads any more
+        Err(words) => {
+            note(format_args!("sockstep: {words}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn draw(args: &Args) -> Result<(), String> {
+    let mut ladder = Ladder::new(Style::of_standard_output(), args.calls, args.payload);
+    let mut unknown = 0;
+    for file in files(&args.path)? {
+        let bytes = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let mut trace = Trace::default();
+        let mut entries = trace.take(&bytes);
+        entries.extend(trace.take(b"\n")); // a last line without a newline
+        let side = side(&entries);
+        for (order, mut entry) in entries.into_iter().enumerate() {
+            unknown += usize::from(matches!(entry.what, What::Unknown(_)));
+            entry.start = entry.start.or(u64::try_from(order).ok()); // without times, the order of the file
+            ladder.traced(side, entry);
+        }
+    }
+    if unknown > 0 {
+        note(format_args!(
+            "sockstep: lines that are not strace's, shown as they are: {unknown}"
+        ));
+    }
+    match ladder.draw(true) {
+        Err(error) if error == Errno::EPIPE => Err(String::new()),
+        drawn => drawn.map_err(|error| error.to_string()),
+    }
+}
+
+/// The recording's files, in the order of their names.
+fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let failed = |error| format!("{}: {error}", path.display());
+    let entries = fs::read_dir(path)
+        .map_err(failed)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(failed)?;
+    let mut files: Vec<PathBuf> = entries
+        .into_iter()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        Err(format!("{}: no recording in it", path.display()))
+    } else {
+        Ok(files)
+    }
+}
+
+/// Whose calls these are: a server listens, or receives before it sends.
+fn side(entries: &[Entry]) -> Side {
+    let made = |names: &'static [&str]| {
+        entries.iter().position(
+            move |entry| matches!(&entry.what, What::Call(call) if names.contains(&call.name.as_str())),
+        )
+    };
+    let first_sent = made(&["sendto", "sendmsg"]);
+    let first_received = made(&["recvfrom", "recvmsg"]);
+    let receives_first =
+        first_received.is_some_and(|received| first_sent.is_none_or(|sent| received < sent));
+    let connects = made(&["connect"]).is_some();
+    if made(&["listen"]).is_some() || (receives_first && !connects) {
+        Side::Server
+    } else {
+        Side::Client
+    }
+}
