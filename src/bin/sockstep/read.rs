@@ -74,6 +74,12 @@ impl Reader {
     }
 }
 
+/// The name of the call whose beginning alone stands in a line.
+pub fn under_way(line: &str) -> Option<String> {
+    let (name, _) = prefix(line).2.split_once('(')?;
+    is_name(name).then(|| name.to_owned())
+}
+
 /// The process, the time, and what follows them.
 fn prefix(line: &str) -> (Option<u32>, Option<u64>, &str) {
     let mut rest = line.trim_start();

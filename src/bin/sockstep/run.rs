@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal, raise};
 use sockstep::{Errno, Error};
@@ -253,6 +254,14 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
     }
     let status = client.child.wait().map_err(|error| error.to_string())?;
 
+    // The server may still have to notice that its client has gone.
+    view.client_is_done = true;
+    let mut last_heard = Instant::now();
+    while view.traces() && server.is_heard() && last_heard.elapsed() < view.patience_with_server() {
+        if view.watch(&signals, [&mut server])? {
+            last_heard = Instant::now();
+        }
+    }
     server.end();
     while server.is_heard() {
         view.watch(&signals, [&mut server])?;
@@ -270,6 +279,7 @@ struct View {
     /// Its `listen`, or its `bind` of a datagram socket, has succeeded.
     server_listens: bool,
     server_is_ready: bool,
+    client_is_done: bool,
 }
 
 /// What strace says of one side.
@@ -333,6 +343,7 @@ impl View {
             server_said: Vec::new(),
             server_listens: false,
             server_is_ready: false,
+            client_is_done: false,
         })
     }
 
@@ -341,18 +352,19 @@ impl View {
         matches!(self.picture, Picture::Ladder(_))
     }
 
-    /// Waits for what comes next, and shows it.
+    /// Waits for what comes next, and shows it. Says whether anything came.
     fn watch<const N: usize>(
         &mut self,
         signals: &Signals,
         mut processes: [&mut Process; N],
-    ) -> Result<(), Trouble> {
+    ) -> Result<bool, Trouble> {
         let patience = match &self.picture {
-            Picture::Ladder(ladder) if ladder.has_more() => Some(10),
+            Picture::Ladder(ladder) if ladder.has_more() || self.client_is_done => Some(10),
             _ => None,
         };
-        let (mut shown, mut kept) = (Ok(()), Ok(()));
+        let (mut shown, mut kept, mut heard) = (Ok(()), Ok(()), false);
         listen(signals, &mut processes, patience, |side, source, bytes| {
+            heard |= !bytes.is_empty();
             if (side, source) == (Side::Server, Source::StandardOutput) {
                 self.server_said.extend_from_slice(bytes);
             }
@@ -379,7 +391,20 @@ impl View {
         if let Picture::Ladder(ladder) = &mut self.picture {
             ladder.draw(false)?;
         }
-        Ok(())
+        Ok(heard)
+    }
+
+    /// How long the server may be silent before it has, as far as can be seen, nothing more to do.
+    fn patience_with_server(&self) -> Duration {
+        let server = &self.lanes[Side::Server as usize];
+        let idle = match server.trace.under_way().as_deref() {
+            Some(
+                "accept" | "accept4" | "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait",
+            ) => true,
+            Some("recvfrom" | "recvmsg") => !server.datagrams.is_empty(),
+            _ => false,
+        };
+        Duration::from_millis(if idle { 30 } else { 300 })
     }
 
     /// Shows what is still held back.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use nix::fcntl::OFlag;
 use nix::unistd::{getpid, pipe2};
 
-use crate::read::{Entry, Reader};
+use crate::read::{Entry, Reader, under_way};
 
 /// Whether strace can be used here; if not, the reason, and what to do.
 pub fn available() -> Result<(), String> {
@@ -81,5 +81,10 @@ impl Trace {
         }
         self.rest.drain(..whole);
         entries
+    }
+
+    /// The call that strace has written the beginning of: the program is in it now.
+    pub fn under_way(&self) -> Option<String> {
+        under_way(&String::from_utf8_lossy(&self.rest))
     }
 }
