@@ -1,10 +1,11 @@
-//! README.md shows what its commands print. This runs them and compares; `UPDATE=1 cargo test --release --test readme` writes
-//! what they print now into the page.
+//! README.md shows what its commands print, and ffi-notes.md how long the programs are. This looks whether they still do;
+//! `UPDATE=1 cargo test --release --test readme` writes both anew.
 //!
 //! A `console` block is a session: after `$ ` a command for `sh`, then its output. A command that ends in `&` is a server,
 //! which runs until the block ends. Port 7000 stands for a free one, and what differs from run to run (ports, times,
 //! and which of two processes comes first) is not compared.
 
+use std::fmt::Write;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -78,6 +79,50 @@ fn the_pair_that_the_readme_compares_says_what_its_table_says() {
         rows += 1;
     }
     assert!(rows >= 7, "the table has {rows} rows");
+}
+
+#[test]
+fn the_notes_say_how_many_lines_each_program_has() {
+    let bin = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
+    let lines = |file: &str| {
+        let text =
+            fs::read_to_string(bin.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        text.lines().count()
+    };
+    let mut table = "| program | Rust | C |\n| --- | --- | --- |\n".to_owned();
+    let files = fs::read_dir(&bin).expect("src/bin is readable").flatten();
+    let mut names: Vec<String> = files
+        .filter_map(|file| {
+            file.file_name()
+                .to_str()?
+                .strip_suffix(".c")
+                .map(str::to_owned)
+        })
+        .collect();
+    names.sort();
+    for name in names {
+        let (rust, c) = (lines(&format!("{name}.rs")), lines(&format!("{name}.c")));
+        let _ = writeln!(table, "| `{name}` | {rust} | {c} |");
+    }
+    let (rust, c) = (
+        lines("common/mod.rs") + lines("common/text.rs"),
+        lines("common.h"),
+    );
+    let _ = writeln!(table, "| shared: `common/`, `common.h` | {rust} | {c} |");
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ffi-notes.md");
+    let notes = fs::read_to_string(&path).expect("ffi-notes.md is readable");
+    let (before, _) = notes
+        .split_once("| program | Rust | C |")
+        .expect("the notes have the table");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, before.to_owned() + &table).expect("ffi-notes.md is writable");
+    } else {
+        assert!(
+            notes.ends_with(&table),
+            "ffi-notes.md is stale; its last table is to be:\n{table}"
+        );
+    }
 }
 
 /// A block's commands with what they print now.
