@@ -188,6 +188,52 @@ fn a_missing_compiler_is_named_with_its_package() {
 }
 
 #[test]
+fn the_doctor_finds_this_machine_well_and_says_what_another_one_lacks() {
+    let well = run(&mut sockstep(&["doctor"]), b"");
+    assert!(well.status.success() && well.stderr.is_empty(), "{well:?}");
+    assert!(
+        well.stdout().lines().all(|line| line.starts_with("ok  ")),
+        "{well:?}"
+    );
+
+    let ill = run(
+        sockstep(&["doctor"])
+            .env("PATH", "/nowhere")
+            .env_remove("CC"),
+        b"",
+    );
+    assert_eq!(ill.status.code(), Some(1));
+    assert!(
+        ill.stdout()
+            .starts_with("--  strace       strace is not installed: apt-get install strace\n")
+    );
+    assert!(
+        ill.stdout()
+            .contains("--  C compiler   cc is not installed: apt-get install gcc libc6-dev\n")
+    );
+}
+
+#[test]
+fn a_call_is_explained_from_the_notes() {
+    let calls = run(&mut sockstep(&["explain"]), b"");
+    for call in calls.stdout().lines() {
+        let page = run(&mut sockstep(&["explain", call]), b"");
+        assert!(
+            page.status.success() && page.stdout().contains(&format!("{call}(")),
+            "{page:?}"
+        );
+        assert!(!page.stdout().contains("```"), "{page:?}");
+    }
+    assert!(calls.stdout().lines().count() >= 24, "{calls:?}");
+    let unknown = run(&mut sockstep(&["explain", "acept"]), b"");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert_eq!(
+        unknown.stderr,
+        "sockstep: no section on acept. Those there are: sockstep explain\n"
+    );
+}
+
+#[test]
 fn a_full_disk_is_an_error_and_a_reader_that_left_is_none() {
     let full = File::options()
         .write(true)

@@ -7,6 +7,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod doctor;
+mod explain;
 mod ladder;
 mod lanes;
 mod pairs;
@@ -34,11 +36,15 @@ struct Args {
 enum Verb {
     Run(Box<run::Args>),
     Show(show::Args),
+    Explain(explain::Args),
+    Doctor(doctor::Args),
 }
 
 fn main() -> ExitCode {
     match common::parse::<Args>().verb {
         Verb::Run(args) => run::run(&args),
         Verb::Show(args) => show::show(&args),
+        Verb::Explain(args) => explain::explain(&args),
+        Verb::Doctor(args) => doctor::doctor(&args),
     }
 }

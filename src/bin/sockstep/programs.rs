@@ -74,7 +74,9 @@ impl Programs {
         let template = std::env::temp_dir().join("sockstep-XXXXXX");
         let made =
             mkdtemp(&template).map_err(|errno| format!("{}: {errno}", template.display()))?;
-        Ok(self.directory.insert(made).clone())
+        let directory = self.directory.insert(made).clone();
+        write(&directory.join("common.h"), include_str!("../common.h"))?; // once: compilers will be reading it
+        Ok(directory)
     }
 }
 
@@ -99,6 +101,10 @@ fn beside_this_one(name: &str) -> Result<PathBuf, String> {
     }
 }
 
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
 /// Starts the C compiler on one twin.
 fn compile(name: &str, directory: &Path) -> Result<Child, String> {
     let source = directory.join(name).with_extension("c");
@@ -106,10 +112,6 @@ fn compile(name: &str, directory: &Path) -> Result<Child, String> {
         .iter()
         .find(|twin| twin.0 == name)
         .ok_or(format!("{name} has no C twin"))?;
-    let write = |path: &Path, text| {
-        fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
-    };
-    write(&directory.join("common.h"), include_str!("../common.h"))?;
     write(&source, text)?;
     let cc = std::env::var("CC").unwrap_or("cc".to_owned());
     let mut words = cc.split_whitespace(); // CC="ccache gcc"
