@@ -258,3 +258,34 @@ fn the_command_that_is_printed_records_the_same() {
         "{outcome:?}"
     );
 }
+
+#[test]
+fn json_is_one_object_a_line_that_python_reads() {
+    require("strace", "the ladder");
+    require("python3", "reading JSON");
+    let read = "import json, sys
+lines = [json.loads(line) for line in sys.stdin]
+assert lines[0] == {'sockstep': 1}, lines[0]
+for e in lines[1:]:
+    if e['kind'] == 'call' and e['step'] and e['side'] == 'client':
+        print(e['step'], '|', e['name'], '|', e['args'][1] if e['name'] == 'sendto' else '', '|', e['result'])
+assert any(e['kind'] == 'end' and e['text'] == 'exited with 0' for e in lines[1:])
+";
+    let json = run(
+        Command::new(SOCKSTEP).args(["run", "tcp_echo", "--json", "--", "a\"\\\x1bb"]),
+        b"",
+    );
+    assert!(json.status.success() && json.stderr.is_empty(), "{json:?}");
+    let seen = run(
+        Command::new("python3").args(["-c", read]),
+        json.stdout().as_bytes(),
+    );
+    assert!(seen.status.success(), "{seen:?}");
+    let expected = r#"Client 1. Create a TCP socket | socket |  | 3
+Client 2. Establish the connection | connect |  | 0
+Client 3. Communicate | sendto | "a\"\\\33b" | 5
+Client 3. Communicate | recvfrom |  | 5
+Client 4. Close the connection | close |  | 0
+"#;
+    assert_eq!(seen.stdout(), expected);
+}

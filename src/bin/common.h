@@ -257,7 +257,7 @@ static inline ssize_t answerFrom(const struct sockaddr_in *server, int sock, cha
     }
 }
 
-/* Seed 000's greeting: where clients on other machines find this server. */
+/* The greeting of the book's interactive variant: where clients on other machines find this server. */
 static inline void announce(const struct sockaddr_in *servAddr)
 {
     struct sockaddr_in own, farAway = {.sin_family = AF_INET, .sin_port = htons(80)};
@@ -348,7 +348,7 @@ static inline void show(const char *caption, const char *bytes, size_t len)
     free(line);
 }
 
-/* Prints a request as seed 000's servers do, "Received from 192.168.67.1#56855: udp is lazy". */
+/* Prints a request as the book's interactive variant does, "Received from 192.168.67.1#56855: udp is lazy". */
 static inline void logRequest(const struct sockaddr_in *client, const char *request, size_t len)
 {
     static char line[64 + 4 * DATAGRAM];

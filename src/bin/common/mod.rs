@@ -157,7 +157,7 @@ pub fn show(caption: &str, bytes: &[u8]) {
     print(&line);
 }
 
-/// Seed 000's greeting: where clients on other machines find this server.
+/// The greeting of the book's interactive variant: where clients on other machines find this server.
 pub fn announce(serv_addr: &sockaddr_in) {
     let address = match own_address() {
         Ok(own) => own.sin_addr.to_string(),

@@ -7,7 +7,7 @@ use sockstep::{ntohs, sockaddr_in};
 
 use super::print;
 
-/// Prints a request as seed 000's servers do, `Received from 192.168.67.1#56855: udp is lazy`. `line` is room to use again.
+/// Prints a request as the book's interactive variant does, `Received from 192.168.67.1#56855: udp is lazy`. `line` is room to use again.
 pub fn log_request(client: &sockaddr_in, request: &[u8], line: &mut Vec<u8>) {
     let request = request.strip_suffix(b"\n").unwrap_or(request);
     line.clear();

@@ -1,6 +1,5 @@
 //! The ladder: the client's calls left, the server's right, each under the step of the slide that it belongs to.
 
-use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
@@ -9,7 +8,7 @@ use sockstep::Result;
 use crate::common::text::escape;
 use crate::lanes::{Side, Style, harmless, put};
 use crate::read::{Call, Entry, What, bytes};
-use crate::steps::step;
+use crate::steps::{Sockets, step};
 
 /// Columns of a side, and of the gap between the two where bytes cross: 80 in all.
 const SIDE: usize = 38;
@@ -58,9 +57,7 @@ pub struct Ladder {
 #[derive(Default)]
 struct Lane {
     step: Option<&'static str>,
-    /// Its sockets, by process and descriptor, and whether they carry a stream.
-    sockets: HashMap<(Option<u32>, String), bool>,
-    started: bool,
+    sockets: Sockets,
     /// The process that was started; others may follow from it.
     first: Option<u32>,
     seen: bool,
@@ -190,11 +187,11 @@ impl Ladder {
     fn entry(&mut self, side: Side, entry: &Entry) {
         match &entry.what {
             What::Call(call) => self.call(side, entry.pid, call),
-            What::Signal(signal) if self.lane(side).started => {
+            What::Signal(signal) if self.lane(side).sockets.begun => {
                 let name = signal.split(' ').next().unwrap_or(signal);
                 self.row(side, "", &format!("  --- {name} ---"), Look::Aside);
             }
-            What::End(end) if self.lane(side).started => {
+            What::End(end) if self.lane(side).sockets.begun => {
                 self.row(side, "", &format!("  +++ {end} +++"), Look::Aside);
             }
             What::Unknown(line) => self.row(side, "", &format!("  ? {line}"), Look::Aside),
@@ -205,7 +202,7 @@ impl Ladder {
     fn call(&mut self, side: Side, pid: Option<u32>, call: &Call) {
         let lane = self.lane(side);
         // Before that, a wrapper's other processes (a shell's, say) have words of their own.
-        let heard = lane.started || lane.first == pid;
+        let heard = lane.sockets.begun || lane.first == pid;
         if let Some((wrong, words)) = said(call).filter(|_| heard) {
             self.print(side, wrong, &words);
             if self.calls == Calls::Network {
@@ -214,34 +211,8 @@ impl Ladder {
         }
         let (every, payload) = (self.calls == Calls::All, self.payload);
         let lane = self.lane(side);
-        lane.started |= call.name == "socket";
-        let descriptor = match call.name.as_str() {
-            "socket" => &call.result,
-            _ => call.args.first().unwrap_or(&call.result),
-        };
-        let key = (pid, descriptor.clone());
-        if call.name == "socket" && !call.failed() {
-            lane.sockets.insert(
-                key.clone(),
-                call.args
-                    .get(1)
-                    .is_some_and(|ty| ty.contains("SOCK_STREAM")),
-            );
-        }
-        if call.name.starts_with("accept") && !call.failed() {
-            lane.sockets.insert((pid, call.result.clone()), true);
-        }
-        let several =
-            ["poll", "ppoll", "select", "pselect6", "epoll_wait"].contains(&call.name.as_str());
-        let stream = lane
-            .sockets
-            .get(&key)
-            .copied()
-            .or((call.name == "socket" || several).then_some(true));
-        if call.name == "close" {
-            lane.sockets.remove(&key);
-        }
-        if !lane.started || (stream.is_none() && !every) {
+        let stream = lane.sockets.follow(pid, call);
+        if !lane.sockets.begun || (stream.is_none() && !every) {
             return;
         }
 

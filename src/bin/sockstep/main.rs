@@ -9,6 +9,7 @@
 mod common;
 mod doctor;
 mod explain;
+mod json;
 mod ladder;
 mod lanes;
 mod pairs;

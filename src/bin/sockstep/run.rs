@@ -12,6 +12,7 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use sockstep::{Errno, Error};
 
 use crate::common::{note, print};
+use crate::json::Json;
 use crate::ladder::{Calls, Ladder, Payload};
 use crate::lanes::{Lanes, Side, Style};
 use crate::pairs::Pair;
@@ -56,6 +57,9 @@ pub struct Args {
     /// Leave strace's own recordings in this directory, as client.strace and server.strace
     #[arg(long, value_name = "DIR", conflicts_with = "plain")]
     keep: Option<PathBuf>,
+    /// Print the entries as JSON, one a line, instead of the ladder
+    #[arg(long, conflicts_with = "plain")]
+    json: bool,
     /// Print the strace commands, and run nothing
     #[arg(long)]
     print_command: bool,
@@ -311,22 +315,27 @@ impl Recording {
 enum Picture {
     Lanes(Lanes),
     Ladder(Box<Ladder>),
+    Json(Json),
 }
 
 impl View {
-    fn new(args: &Args) -> Result<View, String> {
+    fn new(args: &Args) -> Result<View, Trouble> {
         let style = Style::of_standard_output();
         let available = if args.plain {
             Err(None)
         } else {
             trace::available().map_err(Some)
         };
-        if let Err(Some(why)) = &available {
-            note(format_args!("sockstep: no ladder: {why}"));
-        }
         let picture = match available {
+            Ok(()) if args.json => Picture::Json(Json::begin()?),
             Ok(()) => Picture::Ladder(Box::new(Ladder::new(style, args.calls, args.payload))),
-            Err(_) => Picture::Lanes(Lanes::new(style)),
+            Err(Some(why)) if args.json => return Err(Trouble::Said(why)),
+            Err(why) => {
+                if let Some(why) = why {
+                    note(format_args!("sockstep: no ladder: {why}"));
+                }
+                Picture::Lanes(Lanes::new(style))
+            }
         };
         let mut lanes: [Recording; 2] = Default::default();
         if let Some(directory) = &args.keep {
@@ -349,7 +358,7 @@ impl View {
 
     /// Whether the processes are to run under strace.
     fn traces(&self) -> bool {
-        matches!(self.picture, Picture::Ladder(_))
+        !matches!(self.picture, Picture::Lanes(_))
     }
 
     /// Waits for what comes next, and shows it. Says whether anything came.
@@ -359,7 +368,8 @@ impl View {
         mut processes: [&mut Process; N],
     ) -> Result<bool, Trouble> {
         let patience = match &self.picture {
-            Picture::Ladder(ladder) if ladder.has_more() || self.client_is_done => Some(10),
+            Picture::Ladder(ladder) if ladder.has_more() => Some(10),
+            _ if self.client_is_done => Some(10),
             _ => None,
         };
         let (mut shown, mut kept, mut heard) = (Ok(()), Ok(()), false);
@@ -368,22 +378,26 @@ impl View {
             if (side, source) == (Side::Server, Source::StandardOutput) {
                 self.server_said.extend_from_slice(bytes);
             }
-            match (&mut self.picture, source) {
-                (Picture::Ladder(ladder), Source::Strace) => {
-                    let lane = &mut self.lanes[side as usize];
-                    if let Some(file) = &mut lane.kept {
-                        kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
-                    }
-                    for entry in lane.trace.take(bytes) {
-                        self.server_listens |= side == Side::Server && lane.listens(&entry);
-                        ladder.traced(side, entry);
+            if source == Source::Strace {
+                let lane = &mut self.lanes[side as usize];
+                if let Some(file) = &mut lane.kept {
+                    kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
+                }
+                for entry in lane.trace.take(bytes) {
+                    self.server_listens |= side == Side::Server && lane.listens(&entry);
+                    match &mut self.picture {
+                        Picture::Ladder(ladder) => ladder.traced(side, entry),
+                        Picture::Json(json) => shown = shown.and(json.entry(side, &entry)),
+                        Picture::Lanes(_) => {}
                     }
                 }
-                (Picture::Ladder(ladder), Source::StandardError) => ladder.complained(side, bytes),
-                (Picture::Lanes(lanes), _) if shown.is_ok() => {
-                    shown = lanes.show(side, source == Source::StandardError, bytes);
-                }
-                _ => {} // in a ladder, what a program prints stands among its calls
+                return;
+            }
+            let wrong = source == Source::StandardError;
+            match &mut self.picture {
+                Picture::Lanes(lanes) => shown = shown.and(lanes.show(side, wrong, bytes)),
+                Picture::Ladder(ladder) if wrong => ladder.complained(side, bytes),
+                _ => {} // what a program prints stands among its calls
             }
         })?;
         shown?;
@@ -412,6 +426,7 @@ impl View {
         match &mut self.picture {
             Picture::Ladder(ladder) => ladder.draw(true),
             Picture::Lanes(lanes) => lanes.end(),
+            Picture::Json(_) => Ok(()),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use sockstep::Errno;
 
 use crate::common::note;
+use crate::json::Json;
 use crate::ladder::{Calls, Ladder, Payload};
 use crate::lanes::{Side, Style};
 use crate::read::{Entry, What};
@@ -29,6 +30,9 @@ pub struct Args {
     /// How to show the bytes that a call carries
     #[arg(long, value_name = "HOW", default_value = "text")]
     payload: Payload,
+    /// Print the entries as JSON, one a line, instead of the ladder
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn show(args: &Args) -> ExitCode {
@@ -43,29 +47,49 @@ pub fn show(args: &Args) -> ExitCode {
 }
 
 fn draw(args: &Args) -> Result<(), String> {
-    let mut ladder = Ladder::new(Style::of_standard_output(), args.calls, args.payload);
-    let mut unknown = 0;
+    let mut entries = Vec::new();
     for file in files(&args.path)? {
         let bytes = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
         let mut trace = Trace::default();
-        let mut entries = trace.take(&bytes);
-        entries.extend(trace.take(b"\n")); // a last line without a newline
-        let side = side(&entries);
-        for (order, mut entry) in entries.into_iter().enumerate() {
-            unknown += usize::from(matches!(entry.what, What::Unknown(_)));
-            entry.start = entry.start.or(u64::try_from(order).ok()); // without times, the order of the file
-            ladder.traced(side, entry);
-        }
+        let mut lane = trace.take(&bytes);
+        lane.extend(trace.take(b"\n")); // a last line without a newline
+        let side = side(&lane);
+        entries.extend(lane.into_iter().map(|entry| (side, entry)));
     }
+    let unknown = entries
+        .iter()
+        .filter(|(_, entry)| matches!(entry.what, What::Unknown(_)))
+        .count();
     if unknown > 0 {
         note(format_args!(
             "sockstep: lines that are not strace's, shown as they are: {unknown}"
         ));
     }
-    match ladder.draw(true) {
+    let written = if args.json {
+        write_json(&entries)
+    } else {
+        draw_ladder(args, entries)
+    };
+    match written {
         Err(error) if error == Errno::EPIPE => Err(String::new()),
-        drawn => drawn.map_err(|error| error.to_string()),
+        written => written.map_err(|error| error.to_string()),
     }
+}
+
+fn write_json(entries: &[(Side, Entry)]) -> sockstep::Result<()> {
+    let mut json = Json::begin()?;
+    entries
+        .iter()
+        .try_for_each(|(side, entry)| json.entry(*side, entry))
+}
+
+fn draw_ladder(args: &Args, entries: Vec<(Side, Entry)>) -> sockstep::Result<()> {
+    let mut ladder = Ladder::new(Style::of_standard_output(), args.calls, args.payload);
+    for (order, (side, mut entry)) in entries.into_iter().enumerate() {
+        entry.start = entry.start.or(u64::try_from(order).ok()); // without times, the order of the file
+        ladder.traced(side, entry);
+    }
+    ladder.draw(true)
 }
 
 /// The recording's files, in the order of their names.

@@ -1,6 +1,9 @@
 //! Which step of the slides a call belongs to.
 
+use std::collections::HashMap;
+
 use crate::lanes::Side;
+use crate::read::Call;
 
 /// The Princeton deck's steps: for each call, in its words.
 type Steps = [(&'static [&'static str], &'static str)];
@@ -60,4 +63,45 @@ pub fn step(side: Side, stream: bool, call: &str) -> Option<&'static str> {
         .iter()
         .find(|(calls, _)| calls.contains(&call))
         .map(|&(_, step)| step)
+}
+
+/// The sockets that a side has open, found from its calls.
+#[derive(Default)]
+pub struct Sockets {
+    /// By process and descriptor: whether it carries a stream.
+    open: HashMap<(Option<u32>, String), bool>,
+    /// Whether there has been one.
+    pub begun: bool,
+}
+
+impl Sockets {
+    /// Takes the next call, and says whether it is on a socket; if so, whether that carries a stream.
+    pub fn follow(&mut self, pid: Option<u32>, call: &Call) -> Option<bool> {
+        let name = call.name.as_str();
+        match name {
+            "socket" => {
+                let stream = call
+                    .args
+                    .get(1)
+                    .is_some_and(|ty| ty.contains("SOCK_STREAM"));
+                self.begun = true;
+                if !call.failed() {
+                    self.open.insert((pid, call.result.clone()), stream);
+                }
+                Some(stream)
+            }
+            "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" if self.begun => Some(true),
+            _ => {
+                let key = (pid, call.args.first()?.clone());
+                let stream = self.open.get(&key).copied();
+                if name == "close" {
+                    self.open.remove(&key);
+                }
+                if name.starts_with("accept") && !call.failed() {
+                    self.open.insert((pid, call.result.clone()), true);
+                }
+                stream
+            }
+        }
+    }
 }

@@ -1,0 +1,85 @@
+//! `--json`: what the ladder draws, for programs. One JSON object a line.
+//!
+//! The first line is `{"sockstep":1}`, the version of this shape. Each further line is one entry of a side's trace, from the
+//! start of the program on, in the order in which they came:
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `side` | `"client"` or `"server"` |
+//! | `pid`, `start_ns` | numbers, or `null` where the recording has none; nanoseconds since 1970 (with `-t`, of the day) |
+//! | `kind` | `"call"`, `"signal"`, `"end"`, or `"unknown"` for a line that is not strace's |
+//! | `name`, `args`, `result`, `note`, `took_ns`, `step` | of a call: texts as strace has them, `args` an array; `note` is such as `"ECONNREFUSED (Connection refused)"` or empty; `step` the slide's, or `null` |
+//! | `text` | of anything else: what strace wrote |
+
+use std::fmt::Write;
+
+use sockstep::Result;
+
+use crate::lanes::{Side, put};
+use crate::read::{Entry, What};
+use crate::steps::{Sockets, step};
+
+/// Writes entries as they come.
+pub struct Json {
+    lanes: [Sockets; 2],
+}
+
+impl Json {
+    pub fn begin() -> Result<Json> {
+        put(b"{\"sockstep\":1}\n")?;
+        Ok(Json {
+            lanes: Default::default(),
+        })
+    }
+
+    pub fn entry(&mut self, side: Side, entry: &Entry) -> Result<()> {
+        let name = match side {
+            Side::Client => "client",
+            Side::Server => "server",
+        };
+        let (pid, start) = (number(entry.pid), number(entry.start));
+        let mut line = format!("{{\"side\":\"{name}\",\"pid\":{pid},\"start_ns\":{start},");
+        let _ = match &entry.what {
+            What::Call(call) => {
+                let stream = self.lanes[side as usize].follow(entry.pid, call);
+                let step = stream
+                    .and_then(|stream| step(side, stream, &call.name))
+                    .map_or("null".to_owned(), text);
+                let args: Vec<String> = call.args.iter().map(text).collect();
+                let (name, result, note) = (text(&call.name), text(&call.result), text(&call.note));
+                let (args, took) = (args.join(","), number(call.took));
+                write!(
+                    line,
+                    "\"kind\":\"call\",\"name\":{name},\"args\":[{args}],\"result\":{result},"
+                )
+                .and_then(|()| {
+                    writeln!(line, "\"note\":{note},\"took_ns\":{took},\"step\":{step}}}")
+                })
+            }
+            What::Signal(words) => writeln!(line, "\"kind\":\"signal\",\"text\":{}}}", text(words)),
+            What::End(words) => writeln!(line, "\"kind\":\"end\",\"text\":{}}}", text(words)),
+            What::Unknown(words) => {
+                writeln!(line, "\"kind\":\"unknown\",\"text\":{}}}", text(words))
+            }
+        };
+        put(line.as_bytes())
+    }
+}
+
+fn number<T: ToString>(number: Option<T>) -> String {
+    number.map_or("null".to_owned(), |number| number.to_string())
+}
+
+/// A text with JSON's quotes and escapes.
+fn text(words: impl AsRef<str>) -> String {
+    let mut quoted = String::from('"');
+    for c in words.as_ref().chars() {
+        let _ = match c {
+            '"' | '\\' => write!(quoted, "\\{c}"),
+            '\0'..='\x1f' | '\x7f' => write!(quoted, "\\u{:04x}", u32::from(c)),
+            _ => write!(quoted, "{c}"),
+        };
+    }
+    quoted.push('"');
+    quoted
+}
