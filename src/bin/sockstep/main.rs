@@ -5,19 +5,25 @@
 //! `pairs.rs` is the table of the pairs, `programs.rs` finds a program or compiles its twin, `lanes.rs` draws, and `run.rs`
 //! starts a pair and watches it.
 
+mod align;
 #[path = "../common/mod.rs"]
 mod common;
 mod doctor;
 mod explain;
 mod json;
+mod diff;
+mod expected;
 mod ladder;
 mod lanes;
 mod pairs;
+mod peers;
 mod process;
 mod programs;
 mod read;
+mod record;
 mod run;
 mod show;
+mod scenarios;
 mod steps;
 mod trace;
 
@@ -39,6 +45,7 @@ enum Verb {
     Show(show::Args),
     Explain(explain::Args),
     Doctor(doctor::Args),
+    Diff(diff::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,5 +54,6 @@ fn main() -> ExitCode {
         Verb::Show(args) => show::show(&args),
         Verb::Explain(args) => explain::explain(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
+        Verb::Diff(args) => diff::diff(&args),
     }
 }

@@ -176,6 +176,12 @@ pub enum Interrupted {
     Failed(String),
 }
 
+impl From<String> for Interrupted {
+    fn from(words: String) -> Interrupted {
+        Interrupted::Failed(words)
+    }
+}
+
 /// Waits until something comes from the processes, or so many milliseconds have passed, and hands it on.
 pub fn listen<const N: usize>(
     signals: &Signals,

@@ -66,6 +66,15 @@ impl Programs {
         Ok(programs)
     }
 
+    /// Takes each from a directory of programs.
+    pub fn in_directory<'a>(directory: &Path, wanted: impl Iterator<Item = &'a str>) -> Result<Programs, String> {
+        let find = |name| {
+            let path = directory.join(name);
+            if path.is_file() { Ok(path) } else { Err(format!("{} is not there", path.display())) }
+        };
+        Ok(Programs { paths: wanted.map(find).collect::<Result<_, _>>()?, directory: None })
+    }
+
     /// The directory for the twins, made when first asked for.
     fn directory(&mut self) -> Result<PathBuf, String> {
         if let Some(directory) = &self.directory {
@@ -75,7 +84,8 @@ impl Programs {
         let made =
             mkdtemp(&template).map_err(|errno| format!("{}: {errno}", template.display()))?;
         let directory = self.directory.insert(made).clone();
-        write(&directory.join("common.h"), include_str!("../common.h"))?; // once: compilers will be reading it
+        // Once, before the first compiler reads it: several work at the same time.
+        write(&directory.join("common.h"), include_str!("../common.h"))?;
         Ok(directory)
     }
 }

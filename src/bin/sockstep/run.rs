@@ -432,7 +432,7 @@ impl View {
 }
 
 /// The address and the port that a server's `listening on` line names, once that line is whole.
-fn listening_on(said: &[u8]) -> Option<(String, String)> {
+pub fn listening_on(said: &[u8]) -> Option<(String, String)> {
     let (whole, _) = said.split_at(said.iter().rposition(|&byte| byte == b'\n')?);
     let text = String::from_utf8_lossy(whole);
     let place = text

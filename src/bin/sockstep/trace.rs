@@ -47,7 +47,7 @@ impl Pipe {
 /// `-D` keeps the program our own child, so that its end and its exit status are ours to see.
 pub fn strace(output: &OsStr) -> Command {
     let mut command = Command::new("strace");
-    command.args(["-D", "-f", "--string-limit=65536", "--syscall-times=ns"]);
+    command.args(["-D", "-f", "--string-limit=262144", "--syscall-times=ns"]);
     command
         .arg("--absolute-timestamps=format:unix,precision:ns")
         .arg("-o")

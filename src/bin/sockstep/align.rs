@@ -1,0 +1,390 @@
+//! Compares what two programs did, call by call: name, arguments, return value, bytes.
+//!
+//! What is set aside, and what is put in another form first, has a name and is counted.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::expected::EXPECTED;
+use crate::read::{Call, Entry, What, bytes};
+
+/// Why a line is not compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Aside {
+    Memory,
+    Stdio,
+}
+
+impl Aside {
+    pub fn reason(self) -> &'static str {
+        match self {
+            Aside::Memory => "memory management: each language's own",
+            Aside::Stdio => "C's stdio puts back, at exit, the standard input that it has not used",
+        }
+    }
+
+    fn of(call: &Call) -> Option<Aside> {
+        let first = call.args.first().map_or("", String::as_str);
+        match call.name.as_str() {
+            "brk" | "mmap" | "munmap" | "mremap" | "madvise" | "mprotect" => Some(Aside::Memory),
+            "getrandom" if call.args.last().is_some_and(|flags| flags == "GRND_NONBLOCK") => Some(Aside::Memory), // malloc's
+            "lseek" if first == "0" => Some(Aside::Stdio),
+            _ => None,
+        }
+    }
+}
+
+/// What is put in another form before two lines are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    Port,
+    Pid,
+    Pointer,
+    Pieces,
+}
+
+impl Form {
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Port => "port",
+            Form::Pid => "pid",
+            Form::Pointer => "pointer",
+            Form::Pieces => "pieces",
+        }
+    }
+
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Form::Port => "the kernel picks it; each gets a letter, A the server's, the others as they appear",
+            Form::Pid => "the process that sent a signal",
+            Form::Pointer => "a place in memory",
+            Form::Pieces => "TCP cuts a stream anew in each run: consecutive pieces are compared joined",
+        }
+    }
+}
+
+pub type Forms = BTreeMap<Form, usize>;
+
+/// One program's lines, ready to be compared.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    pub lines: Vec<Line>,
+    pub aside: Vec<(Aside, String)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// As strace wrote it, but for the time.
+    pub raw: String,
+    /// As it is compared.
+    pub text: String,
+    forms: Forms,
+    /// A call that moved bytes of a stream.
+    piece: Option<Piece>,
+}
+
+#[derive(Clone, Debug)]
+struct Piece {
+    /// The call with neither bytes nor counts: what pieces of one run have in common.
+    kind: String,
+    /// How many bytes the first call of a run asked for.
+    asked: String,
+    bytes: Vec<u8>,
+}
+
+impl Script {
+    /// Takes a recording from its first `socket`. The server's port, if it is known, is the first that gets a letter.
+    pub fn new(entries: &[Entry], port: Option<u16>) -> Script {
+        let mut ports = Ports::default();
+        ports.learn(port);
+        for entry in entries {
+            if let What::Call(call) = &entry.what {
+                call.args.iter().for_each(|arg| ports.learn(sin_port(arg)));
+            }
+        }
+        let mut script = Script::default();
+        for entry in entries {
+            match &entry.what {
+                What::Call(call) => match Aside::of(call) {
+                    Some(aside) => script.aside.push((aside, raw(call))),
+                    None => script.lines.push(line_of(call, &ports)),
+                },
+                What::Signal(text) => script.lines.push(line(&format!("--- {text} ---"), &ports)),
+                What::End(text) => script.lines.push(line(&format!("+++ {text} +++"), &ports)),
+                What::Unknown(text) => script.lines.push(line(text, &ports)),
+            }
+        }
+        script
+    }
+
+    /// The same with consecutive pieces of a stream joined.
+    fn joined(&self) -> Script {
+        let mut script = Script { lines: Vec::new(), aside: self.aside.clone() };
+        for next in &self.lines {
+            if let (Some(Line { raw, text, forms, piece: Some(run) }), Some(piece)) = (script.lines.last_mut(), &next.piece) {
+                if run.kind == piece.kind {
+                    run.bytes.extend_from_slice(&piece.bytes);
+                    *text = format!("{}, asked {}, {} bytes: {}", run.kind, run.asked, run.bytes.len(), run.bytes.escape_ascii());
+                    let _ = write!(raw, "; {}", next.raw); // into memory
+                    *forms.entry(Form::Pieces).or_default() += 1;
+                    continue;
+                }
+            }
+            let mut line = next.clone();
+            if let Some(run) = &line.piece {
+                line.text = format!("{}, asked {}, {} bytes: {}", run.kind, run.asked, run.bytes.len(), run.bytes.escape_ascii());
+            }
+            script.lines.push(line);
+        }
+        script
+    }
+
+    fn forms(&self) -> Forms {
+        let mut forms = Forms::new();
+        for (form, count) in self.lines.iter().flat_map(|line| &line.forms) {
+            *forms.entry(*form).or_default() += count;
+        }
+        forms
+    }
+}
+
+/// How two programs' lines lie beside each other, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    Both(usize, usize),
+    /// Only the left one has it, as expected for the reason of this number.
+    Expected(usize, usize),
+    Left(usize),
+    Right(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// To the letter.
+    Identical,
+    /// After named forms, if there are any, and but for expected differences, if there are any.
+    Equal,
+    Divergent,
+}
+
+pub struct Comparison {
+    pub verdict: Verdict,
+    /// Which lines were put in another form, on the left side.
+    pub forms: Forms,
+    /// The lines compared: those recorded, or with pieces joined.
+    pub left: Script,
+    pub right: Script,
+    pub rows: Vec<Row>,
+}
+
+impl Comparison {
+    /// The numbers of the expected differences that were met.
+    pub fn expected(&self) -> impl Iterator<Item = usize> {
+        self.rows.iter().filter_map(|row| match row {
+            Row::Expected(_, reason) => Some(*reason),
+            _ => None,
+        })
+    }
+}
+
+/// Compares two lanes. With `twins`, left is Rust and right is C, and some differences are expected.
+pub fn compare(left: &Script, right: &Script, twins: bool) -> Comparison {
+    let plain = judge(left.clone(), right.clone(), twins);
+    if plain.verdict == Verdict::Divergent {
+        let joined = judge(left.joined(), right.joined(), twins);
+        if joined.verdict != Verdict::Divergent {
+            return joined;
+        }
+    }
+    plain
+}
+
+fn judge(left: Script, right: Script, twins: bool) -> Comparison {
+    let mut rows = align(&left.lines, &right.lines);
+    if twins {
+        for row in &mut rows {
+            let Row::Left(at) = *row else { continue };
+            let next = left.lines.get(at + 1).map_or("", |line| &line.text);
+            if let Some(reason) = EXPECTED.iter().position(|expected| expected.covers(&left.lines[at].text, next)) {
+                *row = Row::Expected(at, reason);
+            }
+        }
+    }
+    let forms = left.forms();
+    let letter = |row: &Row| matches!(*row, Row::Both(l, r) if left.lines[l].raw == right.lines[r].raw);
+    let verdict = if rows.iter().any(|row| matches!(row, Row::Left(_) | Row::Right(_))) {
+        Verdict::Divergent
+    } else if rows.iter().all(letter) {
+        Verdict::Identical
+    } else {
+        Verdict::Equal
+    };
+    Comparison { verdict, forms, left, right, rows }
+}
+
+/// The longest common subsequence, and what is between its lines.
+fn align(left: &[Line], right: &[Line]) -> Vec<Row> {
+    let mut common = vec![vec![0u32; right.len() + 1]; left.len() + 1];
+    for l in (0..left.len()).rev() {
+        for r in (0..right.len()).rev() {
+            common[l][r] = if left[l].text == right[r].text {
+                common[l + 1][r + 1] + 1
+            } else {
+                common[l + 1][r].max(common[l][r + 1])
+            };
+        }
+    }
+    let (mut l, mut r, mut rows) = (0, 0, Vec::new());
+    while l < left.len() || r < right.len() {
+        if l < left.len() && r < right.len() && left[l].text == right[r].text {
+            rows.push(Row::Both(l, r));
+            (l, r) = (l + 1, r + 1);
+        } else if r == right.len() || (l < left.len() && common[l + 1][r] >= common[l][r + 1]) {
+            rows.push(Row::Left(l));
+            l += 1;
+        } else {
+            rows.push(Row::Right(r));
+            r += 1;
+        }
+    }
+    rows
+}
+
+// ---- Lines ----
+
+fn raw(call: &Call) -> String {
+    let note = if call.note.is_empty() { String::new() } else { format!(" {}", call.note) };
+    format!("{}({}) = {}{note}", call.name, call.args.join(", "), call.result)
+}
+
+fn line(raw: &str, ports: &Ports) -> Line {
+    let mut forms = Forms::new();
+    let text = plain(raw, ports, &mut forms);
+    Line { raw: raw.to_owned(), text, forms, piece: None }
+}
+
+fn line_of(call: &Call, ports: &Ports) -> Line {
+    let mut forms = Forms::new();
+    // A port in what a program prints may have fewer digits in another run; the counts then follow.
+    let mut missing = 0;
+    let mut args = Vec::new();
+    for arg in &call.args {
+        args.push(if call.name == "write" && arg.starts_with('"') {
+            let (text, digits) = printed(arg, ports, &mut forms);
+            missing = digits;
+            text
+        } else if arg.starts_with('"') {
+            arg.clone()
+        } else {
+            plain(arg, ports, &mut forms)
+        });
+    }
+    let mut result = call.result.clone();
+    if missing > 0 {
+        for count in args.last_mut().into_iter().chain([&mut result]) {
+            if let Ok(number) = count.parse::<usize>() {
+                *count = (number + missing).to_string();
+            }
+        }
+    }
+    let same = Call { args, result, ..call.clone() };
+    Line { raw: raw(call), text: raw(&same), forms, piece: piece(call) }
+}
+
+/// A call's part in a stream: bytes that came or went without an address.
+fn piece(call: &Call) -> Option<Piece> {
+    let ("recvfrom" | "sendto", [fd, data, asked, flags, address, _]) = (call.name.as_str(), call.args.as_slice()) else {
+        return None;
+    };
+    let moved: usize = call.result.parse().ok().filter(|&moved| moved > 0)?;
+    let (bytes, cut) = bytes(data)?;
+    if address != "NULL" || cut {
+        return None;
+    }
+    let bytes = bytes.get(..moved)?.to_vec();
+    Some(Piece { kind: format!("{}({fd}, {flags})", call.name), asked: asked.clone(), bytes })
+}
+
+/// The ports of a recording, in the order in which they get their letters.
+#[derive(Default)]
+struct Ports(Vec<u16>);
+
+impl Ports {
+    fn learn(&mut self, port: Option<u16>) {
+        if let Some(port) = port.filter(|&port| port != 0 && !self.0.contains(&port)) {
+            self.0.push(port);
+        }
+    }
+
+    /// `A`, `B`, ... `Z`, `A1`, ...
+    fn letter(&self, port: u16) -> Option<String> {
+        let place = self.0.iter().position(|&known| known == port)?;
+        let letter = char::from(b'A' + u8::try_from(place % 26).unwrap_or_default());
+        Some(if place < 26 { letter.to_string() } else { format!("{letter}{}", place / 26) })
+    }
+}
+
+/// The port in a socket address, as strace writes it.
+fn sin_port(arg: &str) -> Option<u16> {
+    let (_, rest) = arg.split_once("sin_port=htons(").filter(|_| !arg.starts_with('"'))?;
+    rest.split_once(')')?.0.parse().ok()
+}
+
+fn digits(text: &str) -> usize {
+    text.bytes().take_while(u8::is_ascii_digit).count()
+}
+
+/// What stands outside of strings, with ports, pids and pointers by name.
+fn plain(arg: &str, ports: &Ports, forms: &mut Forms) -> String {
+    let mut text = String::new();
+    let mut rest = arg;
+    while let Some(first) = rest.chars().next() {
+        if let Some(after) = rest.strip_prefix("htons(") {
+            let end = digits(after);
+            if let Some(letter) = after[..end].parse().ok().and_then(|port| ports.letter(port)) {
+                *forms.entry(Form::Port).or_default() += 1;
+                text += &format!("htons({letter}");
+                rest = &after[end..];
+                continue;
+            }
+        } else if let Some(after) = rest.strip_prefix("si_pid=") {
+            *forms.entry(Form::Pid).or_default() += 1;
+            text += "si_pid=PID";
+            rest = &after[digits(after)..];
+            continue;
+        } else if let Some(after) = rest.strip_prefix("0x") {
+            let end = after.bytes().take_while(u8::is_ascii_hexdigit).count();
+            if end >= 8 {
+                *forms.entry(Form::Pointer).or_default() += 1;
+                text += "POINTER";
+                rest = &after[end..];
+                continue;
+            }
+        }
+        text.push(first);
+        rest = &rest[first.len_utf8()..];
+    }
+    text
+}
+
+/// What a program prints, with known ports by name where they follow an address, `127.0.0.1:PORT` or `127.0.0.1#PORT`, or
+/// end a line of their own, `serverPort:\tPORT`. Also how many digits they lack to five each.
+fn printed(arg: &str, ports: &Ports, forms: &mut Forms) -> (String, usize) {
+    let (mut text, mut missing, mut rest) = (String::new(), 0, arg);
+    while let Some(first) = rest.chars().next() {
+        let follows = text.ends_with([':', '#']) && text[..text.len() - 1].ends_with(|c: char| c.is_ascii_digit());
+        let len = digits(rest);
+        if len > 0 && (follows || text.ends_with("serverPort:\\t")) {
+            if let Some(letter) = rest[..len].parse().ok().and_then(|port| ports.letter(port)) {
+                *forms.entry(Form::Port).or_default() += 1;
+                text += &letter;
+                missing += 5 - len;
+                rest = &rest[len..];
+                continue;
+            }
+        }
+        text.push(first);
+        rest = &rest[first.len_utf8()..];
+    }
+    (text, missing)
+}

@@ -1,0 +1,236 @@
+//! The scripts of `scenarios.rs`: peers that do one thing, with a deadline on every wait.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use sockstep::{
+    AF_INET, IPPROTO_TCP, PF_INET, SO_LINGER, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, bind, getsockname, htonl, linger, ntohs,
+    setsockopt, sockaddr_in, socket, timeval,
+};
+
+/// How long a script waits for the program, at most.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A script in the place of a server: where the program is to find it, and what it then does.
+pub struct Stage {
+    pub address: SocketAddrV4,
+    pub script: Script,
+}
+
+/// Runs beside the program. What it returns stays open until the program has ended.
+pub type Script = Box<dyn FnOnce() -> io::Result<OwnedFd> + Send>;
+
+const THREE: [&[u8]; 3] = [b"one", b"two", b"three"];
+
+const ANY_PORT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+
+fn at(port: u16, script: impl FnOnce() -> io::Result<OwnedFd> + Send + 'static) -> Stage {
+    Stage { address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), script: Box::new(script) }
+}
+
+// ---- In the place of a TCP client ----
+
+fn connect(server: SocketAddrV4) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Says it and takes an answer of the same length.
+fn ask(stream: &mut TcpStream, words: &[u8]) -> io::Result<()> {
+    stream.write_all(words)?;
+    stream.read_exact(&mut vec![0; words.len()])
+}
+
+/// Waits for the other side's end before it closes: neither end can then surprise the other.
+fn take_leave(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    stream.read_to_end(&mut Vec::new()).map(drop)
+}
+
+/// Closes by a reset.
+fn reset(stream: TcpStream) -> io::Result<()> {
+    let at_once = linger { l_onoff: 1, l_linger: 0 };
+    setsockopt(&stream, SOL_SOCKET, SO_LINGER, &at_once).map_err(io_error)?;
+    drop(stream);
+    Ok(())
+}
+
+fn io_error(error: sockstep::Error) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+pub fn connects_and_leaves(server: SocketAddrV4) -> io::Result<()> {
+    connect(server).map(drop)
+}
+
+pub fn resets(server: SocketAddrV4) -> io::Result<()> {
+    let mut stream = connect(server)?;
+    ask(&mut stream, b"hello")?;
+    reset(stream)
+}
+
+pub fn half_closes(server: SocketAddrV4) -> io::Result<()> {
+    let mut stream = connect(server)?;
+    stream.write_all(b"hello")?;
+    take_leave(stream)
+}
+
+pub fn resets_leaves_stays(server: SocketAddrV4) -> io::Result<()> {
+    resets(server)?;
+    connects_and_leaves(server)?;
+    let mut stream = connect(server)?;
+    ask(&mut stream, b"hello")?;
+    take_leave(stream)
+}
+
+/// Three messages over one connection, each answered before the next goes.
+pub fn three(server: SocketAddrV4) -> io::Result<()> {
+    let mut stream = connect(server)?;
+    for words in THREE {
+        ask(&mut stream, words)?;
+    }
+    take_leave(stream)
+}
+
+// ---- In the place of a UDP client ----
+
+fn datagrams() -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(ANY_PORT)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    Ok(socket)
+}
+
+pub fn three_datagrams(server: SocketAddrV4) -> io::Result<()> {
+    let socket = datagrams()?;
+    for words in THREE {
+        socket.send_to(words, server)?;
+        socket.recv(&mut [0; 100])?;
+    }
+    Ok(())
+}
+
+pub fn sends_and_leaves(server: SocketAddrV4) -> io::Result<()> {
+    datagrams()?.send_to(b"hello", server).map(drop)
+}
+
+// ---- In the place of a TCP server ----
+
+/// A port that is taken and not listened to: to connect is refused, and nobody else can get it meanwhile.
+pub fn not_listening() -> io::Result<Stage> {
+    let make = || {
+        let sock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
+        let mut address = sockaddr_in::zeroed();
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(Ipv4Addr::LOCALHOST.to_bits());
+        bind(&sock, &address)?;
+        let address: sockaddr_in = getsockname(&sock)?;
+        Ok((sock, ntohs(address.sin_port)))
+    };
+    let (sock, port) = make().map_err(io_error)?;
+    Ok(at(port, || Ok(sock)))
+}
+
+pub fn listening() -> io::Result<Stage> {
+    let (listener, port) = listener()?;
+    Ok(at(port, || Ok(listener.into())))
+}
+
+fn listener() -> io::Result<(TcpListener, u16)> {
+    let listener = TcpListener::bind(ANY_PORT)?;
+    let patience = timeval { tv_sec: 15, tv_usec: 0 };
+    setsockopt(listener.as_fd(), SOL_SOCKET, SO_RCVTIMEO, &patience).map_err(io_error)?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
+}
+
+fn for_one_client(role: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static) -> io::Result<Stage> {
+    let (listener, port) = listener()?;
+    let script = move || {
+        let (stream, _) = listener.accept()?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        role(stream)?;
+        Ok(listener.into())
+    };
+    Ok(at(port, script))
+}
+
+pub fn leaves() -> io::Result<Stage> {
+    for_one_client(take_leave)
+}
+
+pub fn breaks_off() -> io::Result<Stage> {
+    for_one_client(|mut stream| {
+        stream.write_all(b"hel")?;
+        take_leave(stream)
+    })
+}
+
+pub fn resets_client() -> io::Result<Stage> {
+    for_one_client(|mut stream| {
+        stream.read_exact(&mut [0; 5])?;
+        reset(stream)
+    })
+}
+
+// ---- In the place of a UDP server ----
+
+/// A UDP socket with a port; it takes datagrams and never answers.
+pub fn silent() -> io::Result<Stage> {
+    let socket = datagrams()?;
+    Ok(at(socket.local_addr()?.port(), || Ok(socket.into())))
+}
+
+/// A port that refuses every datagram: its socket takes them from itself alone.
+pub fn closed() -> io::Result<Stage> {
+    let socket = datagrams()?;
+    let own = socket.local_addr()?;
+    socket.connect(own)?;
+    Ok(at(own.port(), || Ok(socket.into())))
+}
+
+fn with_datagrams(role: fn(&UdpSocket) -> io::Result<()>) -> io::Result<Stage> {
+    let socket = datagrams()?;
+    let port = socket.local_addr()?.port();
+    let script = move || {
+        role(&socket)?;
+        Ok(socket.into())
+    };
+    Ok(at(port, script))
+}
+
+pub fn answers_the_second() -> io::Result<Stage> {
+    with_datagrams(|socket| {
+        let mut buffer = [0; 100];
+        socket.recv_from(&mut buffer)?;
+        let (len, client) = socket.recv_from(&mut buffer)?;
+        socket.send_to(&buffer[..len], client).map(drop)
+    })
+}
+
+pub fn stranger_first() -> io::Result<Stage> {
+    with_datagrams(|socket| {
+        let mut buffer = [0; 100];
+        let (len, client) = socket.recv_from(&mut buffer)?;
+        datagrams()?.send_to(b"not your server", client)?;
+        socket.send_to(&buffer[..len], client).map(drop)
+    })
+}
+
+// ---- Nobody ----
+
+/// An address for documentation (RFC 5737): no machine has it.
+pub fn not_here() -> io::Result<Stage> {
+    let (listener, _) = listener()?;
+    let address = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 0);
+    Ok(Stage { address, script: Box::new(|| Ok(listener.into())) })
+}
+
+/// TCP connects to no broadcast address, and UDP sends to none unless it is asked to.
+pub fn broadcast() -> io::Result<Stage> {
+    let (listener, _) = listener()?;
+    let address = SocketAddrV4::new(Ipv4Addr::BROADCAST, 9);
+    Ok(Stage { address, script: Box::new(|| Ok(listener.into())) })
+}

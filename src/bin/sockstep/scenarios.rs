@@ -1,0 +1,168 @@
+//! What `sockstep diff` lets happen, the same for both implementations: the programs' arguments and input, and what the
+//! peer does where that is a script (`peers.rs`) and not the other program of the pair.
+
+use std::io;
+use std::net::SocketAddrV4;
+
+use crate::pairs::Pair;
+use crate::peers::{self, Stage};
+
+/// One thing that may happen to a pair.
+pub struct Scenario {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// For which pairs it makes sense.
+    pub pairs: &'static [Pair],
+    /// More arguments for the server.
+    pub server: &'static [&'static str],
+    pub play: Play,
+}
+
+/// Who is in it. Only programs are traced; scripts are not.
+pub enum Play {
+    /// The server, and these clients one after the other. The server ends by itself after so many messages.
+    Both(u32, &'static [Client]),
+    /// The server, and a script in the client's place. The server ends by itself after so many messages.
+    Server(u32, fn(SocketAddrV4) -> io::Result<()>),
+    /// The server alone, which is to fail, and what stands in its way.
+    Alone(fn() -> io::Result<Stage>),
+    /// The client, and a script in the server's place.
+    Client(fn() -> io::Result<Stage>, Client),
+}
+
+/// One run of a client.
+pub struct Client {
+    pub options: &'static [&'static str],
+    /// The word of an echo client, the lines of an uppercase client.
+    pub text: Text,
+}
+
+/// What a client sends.
+pub enum Text {
+    Words(&'static str),
+    /// So many letters.
+    Long(usize),
+}
+
+impl Text {
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Text::Words(words) => words.as_bytes().to_vec(),
+            // The alphabet again and again: a piece that is missing or in the wrong place shows.
+            Text::Long(len) => (b'a'..=b'z').cycle().take(*len).collect(),
+        }
+    }
+}
+
+const fn says(words: &'static str) -> Client {
+    Client { options: &[], text: Text::Words(words) }
+}
+
+const fn says_letters(count: usize) -> Client {
+    Client { options: &[], text: Text::Long(count) }
+}
+
+const fn says_hello_with(options: &'static [&'static str]) -> Client {
+    Client { options, text: Text::Words("hello") }
+}
+
+const TCP: &[Pair] = &[Pair::TcpEcho, Pair::TcpUpper];
+const UDP: &[Pair] = &[Pair::UdpEcho, Pair::UdpUpper];
+const UPPER: &[Pair] = &[Pair::TcpUpper, Pair::UdpUpper];
+const ALL: &[Pair] = &[Pair::TcpEcho, Pair::UdpEcho, Pair::TcpUpper, Pair::UdpUpper];
+
+const fn scenario(name: &'static str, pairs: &'static [Pair], play: Play, about: &'static str) -> Scenario {
+    Scenario { name, about, pairs, server: &[], play }
+}
+
+pub const SCENARIOS: &[Scenario] = &[
+    scenario("happy", ALL, Play::Both(1, &[says("hello")]), "a message there and back"),
+    // Some whole buffers and a part: one send, and as many recv as the smaller buffer makes of it.
+    scenario("long", TCP, Play::Both(1, &[says_letters(10_000)]), "a message longer than every buffer"),
+    scenario("long", UDP, Play::Both(1, &[says_letters(10_000)]), "a datagram longer than a network packet"),
+    scenario("largest", UDP, Play::Both(1, &[says_letters(65_507)]), "the largest datagram, 65507 bytes"),
+    scenario("too-long", UDP, Play::Client(peers::silent, says_letters(65_508)), "one byte more than a datagram holds"),
+    scenario("three", &[Pair::TcpEcho], Play::Server(1, peers::three), "three messages from one client"),
+    scenario("three", &[Pair::UdpEcho], Play::Server(3, peers::three_datagrams), "three messages from one client"),
+    scenario("three", UPPER, Play::Both(3, &[says("one\ntwo\nthree")]), "three lines"),
+    scenario("empty", TCP, Play::Both(1, &[says("")]), "an empty message"),
+    scenario("empty", UDP, Play::Both(1, &[says("")]), "an empty message: a datagram of 0 bytes"),
+    scenario("bytes", ALL, Play::Both(1, &[says("\u{e9}\u{7f}\\ \"+++\" <unfinished ...>) = 0")]), "odd characters"),
+    scenario("two-clients", ALL, Play::Both(2, &[says("hello"), says("again")]), "two clients one after the other"),
+    // Before and after the connection.
+    scenario("nobody-listens", TCP, Play::Client(peers::not_listening, says("hello")), "a port where nobody listens"),
+    scenario(
+        "nobody-listens",
+        UDP,
+        Play::Client(peers::closed, says_hello_with(&["--timeout", "1"])),
+        "a port where nobody listens",
+    ),
+    scenario("address-in-use", TCP, Play::Alone(peers::listening), "the server's address is in use"),
+    scenario("address-in-use", UDP, Play::Alone(peers::silent), "the server's address is in use"),
+    scenario("bad-bind", ALL, Play::Alone(peers::not_here), "the server's address is not this machine's"),
+    scenario("bad-address", ALL, Play::Client(peers::broadcast, says("hello")), "an address that cannot be reached"),
+    // Clients that do not behave.
+    scenario("client-leaves", TCP, Play::Server(1, peers::connects_and_leaves), "the client leaves at once"),
+    scenario("client-leaves", UDP, Play::Server(1, peers::sends_and_leaves), "the client does not wait for the answer"),
+    scenario("client-resets", TCP, Play::Server(1, peers::resets), "the client resets in mid-exchange"),
+    scenario("half-close", TCP, Play::Server(1, peers::half_closes), "the client sends all, then receives"),
+    scenario("mixed-clients", TCP, Play::Server(3, peers::resets_leaves_stays), "a reset, an empty one, a good one"),
+    // Servers that do not behave.
+    scenario("server-leaves", TCP, Play::Client(peers::leaves, says("hello")), "the server closes without an answer"),
+    scenario("server-breaks-off", TCP, Play::Client(peers::breaks_off, says("hello")), "the server ends amid its answer"),
+    scenario("server-resets", TCP, Play::Client(peers::resets_client, says("hello")), "the server resets in mid-exchange"),
+    scenario(
+        "timeout",
+        UDP,
+        Play::Client(peers::silent, says_hello_with(&["--timeout", "1", "--tries", "2"])),
+        "sent twice, never answered",
+    ),
+    scenario(
+        "resend",
+        UDP,
+        Play::Client(peers::answers_the_second, says_hello_with(&["--timeout", "1", "--tries", "3"])),
+        "sent twice, then answered",
+    ),
+    scenario("stranger", UDP, Play::Client(peers::stranger_first, says("hello")), "a datagram from someone else first"),
+    // The servers' options.
+    Scenario {
+        name: "once",
+        about: "one recv, one send, close",
+        pairs: &[Pair::TcpUpper],
+        server: &["--once"],
+        play: Play::Both(1, &[says("hello")]),
+    },
+    Scenario {
+        name: "unicode",
+        about: "upper case as Unicode has it",
+        pairs: UPPER,
+        server: &["--unicode"],
+        play: Play::Both(1, &[says("stra\u{df}e d\u{e9}j\u{e0} vu")]),
+    },
+    Scenario {
+        name: "quiet",
+        about: "a server that does not log",
+        pairs: UPPER,
+        server: &["--quiet"],
+        play: Play::Both(1, &[says("hello")]),
+    },
+    Scenario {
+        name: "announce",
+        about: "a server that says where it is",
+        pairs: UPPER,
+        server: &["--announce"],
+        play: Play::Both(1, &[says("hello")]),
+    },
+    Scenario {
+        name: "backlog",
+        about: "a queue of another length",
+        pairs: TCP,
+        server: &["--backlog", "17"],
+        play: Play::Both(1, &[says("hello")]),
+    },
+];
+
+/// Those that make sense for a pair.
+pub fn of(pair: Pair) -> impl Iterator<Item = &'static Scenario> {
+    SCENARIOS.iter().filter(move |scenario| scenario.pairs.contains(&pair))
+}
