@@ -27,7 +27,14 @@ impl Aside {
         let first = call.args.first().map_or("", String::as_str);
         match call.name.as_str() {
             "brk" | "mmap" | "munmap" | "mremap" | "madvise" | "mprotect" => Some(Aside::Memory),
-            "getrandom" if call.args.last().is_some_and(|flags| flags == "GRND_NONBLOCK") => Some(Aside::Memory), // malloc's
+            "getrandom"
+                if call
+                    .args
+                    .last()
+                    .is_some_and(|flags| flags == "GRND_NONBLOCK") =>
+            {
+                Some(Aside::Memory)
+            } // malloc's
             "lseek" if first == "0" => Some(Aside::Stdio),
             _ => None,
         }
@@ -55,10 +62,14 @@ impl Form {
 
     pub fn meaning(self) -> &'static str {
         match self {
-            Form::Port => "the kernel picks it; each gets a letter, A the server's, the others as they appear",
+            Form::Port => {
+                "the kernel picks it; each gets a letter, A the server's, the others as they appear"
+            }
             Form::Pid => "the process that sent a signal",
             Form::Pointer => "a place in memory",
-            Form::Pieces => "TCP cuts a stream anew in each run: consecutive pieces are compared joined",
+            Form::Pieces => {
+                "TCP cuts a stream anew in each run: consecutive pieces are compared joined"
+            }
         }
     }
 }
@@ -119,12 +130,30 @@ impl Script {
 
     /// The same with consecutive pieces of a stream joined.
     fn joined(&self) -> Script {
-        let mut script = Script { lines: Vec::new(), aside: self.aside.clone() };
+        let mut script = Script {
+            lines: Vec::new(),
+            aside: self.aside.clone(),
+        };
         for next in &self.lines {
-            if let (Some(Line { raw, text, forms, piece: Some(run) }), Some(piece)) = (script.lines.last_mut(), &next.piece) {
+            if let (
+                Some(Line {
+                    raw,
+                    text,
+                    forms,
+                    piece: Some(run),
+                }),
+                Some(piece),
+            ) = (script.lines.last_mut(), &next.piece)
+            {
                 if run.kind == piece.kind {
                     run.bytes.extend_from_slice(&piece.bytes);
-                    *text = format!("{}, asked {}, {} bytes: {}", run.kind, run.asked, run.bytes.len(), run.bytes.escape_ascii());
+                    *text = format!(
+                        "{}, asked {}, {} bytes: {}",
+                        run.kind,
+                        run.asked,
+                        run.bytes.len(),
+                        run.bytes.escape_ascii()
+                    );
                     let _ = write!(raw, "; {}", next.raw); // into memory
                     *forms.entry(Form::Pieces).or_default() += 1;
                     continue;
@@ -132,7 +161,13 @@ impl Script {
             }
             let mut line = next.clone();
             if let Some(run) = &line.piece {
-                line.text = format!("{}, asked {}, {} bytes: {}", run.kind, run.asked, run.bytes.len(), run.bytes.escape_ascii());
+                line.text = format!(
+                    "{}, asked {}, {} bytes: {}",
+                    run.kind,
+                    run.asked,
+                    run.bytes.len(),
+                    run.bytes.escape_ascii()
+                );
             }
             script.lines.push(line);
         }
@@ -205,21 +240,34 @@ fn judge(left: Script, right: Script, twins: bool) -> Comparison {
         for row in &mut rows {
             let Row::Left(at) = *row else { continue };
             let next = left.lines.get(at + 1).map_or("", |line| &line.text);
-            if let Some(reason) = EXPECTED.iter().position(|expected| expected.covers(&left.lines[at].text, next)) {
+            if let Some(reason) = EXPECTED
+                .iter()
+                .position(|expected| expected.covers(&left.lines[at].text, next))
+            {
                 *row = Row::Expected(at, reason);
             }
         }
     }
     let forms = left.forms();
-    let letter = |row: &Row| matches!(*row, Row::Both(l, r) if left.lines[l].raw == right.lines[r].raw);
-    let verdict = if rows.iter().any(|row| matches!(row, Row::Left(_) | Row::Right(_))) {
+    let letter =
+        |row: &Row| matches!(*row, Row::Both(l, r) if left.lines[l].raw == right.lines[r].raw);
+    let verdict = if rows
+        .iter()
+        .any(|row| matches!(row, Row::Left(_) | Row::Right(_)))
+    {
         Verdict::Divergent
     } else if rows.iter().all(letter) {
         Verdict::Identical
     } else {
         Verdict::Equal
     };
-    Comparison { verdict, forms, left, right, rows }
+    Comparison {
+        verdict,
+        forms,
+        left,
+        right,
+        rows,
+    }
 }
 
 /// The longest common subsequence, and what is between its lines.
@@ -253,14 +301,28 @@ fn align(left: &[Line], right: &[Line]) -> Vec<Row> {
 // ---- Lines ----
 
 fn raw(call: &Call) -> String {
-    let note = if call.note.is_empty() { String::new() } else { format!(" {}", call.note) };
-    format!("{}({}) = {}{note}", call.name, call.args.join(", "), call.result)
+    let note = if call.note.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", call.note)
+    };
+    format!(
+        "{}({}) = {}{note}",
+        call.name,
+        call.args.join(", "),
+        call.result
+    )
 }
 
 fn line(raw: &str, ports: &Ports) -> Line {
     let mut forms = Forms::new();
     let text = plain(raw, ports, &mut forms);
-    Line { raw: raw.to_owned(), text, forms, piece: None }
+    Line {
+        raw: raw.to_owned(),
+        text,
+        forms,
+        piece: None,
+    }
 }
 
 fn line_of(call: &Call, ports: &Ports) -> Line {
@@ -287,13 +349,24 @@ fn line_of(call: &Call, ports: &Ports) -> Line {
             }
         }
     }
-    let same = Call { args, result, ..call.clone() };
-    Line { raw: raw(call), text: raw(&same), forms, piece: piece(call) }
+    let same = Call {
+        args,
+        result,
+        ..call.clone()
+    };
+    Line {
+        raw: raw(call),
+        text: raw(&same),
+        forms,
+        piece: piece(call),
+    }
 }
 
 /// A call's part in a stream: bytes that came or went without an address.
 fn piece(call: &Call) -> Option<Piece> {
-    let ("recvfrom" | "sendto", [fd, data, asked, flags, address, _]) = (call.name.as_str(), call.args.as_slice()) else {
+    let ("recvfrom" | "sendto", [fd, data, asked, flags, address, _]) =
+        (call.name.as_str(), call.args.as_slice())
+    else {
         return None;
     };
     let moved: usize = call.result.parse().ok().filter(|&moved| moved > 0)?;
@@ -302,7 +375,11 @@ fn piece(call: &Call) -> Option<Piece> {
         return None;
     }
     let bytes = bytes.get(..moved)?.to_vec();
-    Some(Piece { kind: format!("{}({fd}, {flags})", call.name), asked: asked.clone(), bytes })
+    Some(Piece {
+        kind: format!("{}({fd}, {flags})", call.name),
+        asked: asked.clone(),
+        bytes,
+    })
 }
 
 /// The ports of a recording, in the order in which they get their letters.
@@ -320,13 +397,19 @@ impl Ports {
     fn letter(&self, port: u16) -> Option<String> {
         let place = self.0.iter().position(|&known| known == port)?;
         let letter = char::from(b'A' + u8::try_from(place % 26).unwrap_or_default());
-        Some(if place < 26 { letter.to_string() } else { format!("{letter}{}", place / 26) })
+        Some(if place < 26 {
+            letter.to_string()
+        } else {
+            format!("{letter}{}", place / 26)
+        })
     }
 }
 
 /// The port in a socket address, as strace writes it.
 fn sin_port(arg: &str) -> Option<u16> {
-    let (_, rest) = arg.split_once("sin_port=htons(").filter(|_| !arg.starts_with('"'))?;
+    let (_, rest) = arg
+        .split_once("sin_port=htons(")
+        .filter(|_| !arg.starts_with('"'))?;
     rest.split_once(')')?.0.parse().ok()
 }
 
@@ -341,9 +424,13 @@ fn plain(arg: &str, ports: &Ports, forms: &mut Forms) -> String {
     while let Some(first) = rest.chars().next() {
         if let Some(after) = rest.strip_prefix("htons(") {
             let end = digits(after);
-            if let Some(letter) = after[..end].parse().ok().and_then(|port| ports.letter(port)) {
+            if let Some(letter) = after[..end]
+                .parse()
+                .ok()
+                .and_then(|port| ports.letter(port))
+            {
                 *forms.entry(Form::Port).or_default() += 1;
-                text += &format!("htons({letter}");
+                let _ = write!(text, "htons({letter}");
                 rest = &after[end..];
                 continue;
             }
@@ -372,7 +459,8 @@ fn plain(arg: &str, ports: &Ports, forms: &mut Forms) -> String {
 fn printed(arg: &str, ports: &Ports, forms: &mut Forms) -> (String, usize) {
     let (mut text, mut missing, mut rest) = (String::new(), 0, arg);
     while let Some(first) = rest.chars().next() {
-        let follows = text.ends_with([':', '#']) && text[..text.len() - 1].ends_with(|c: char| c.is_ascii_digit());
+        let follows = text.ends_with([':', '#'])
+            && text[..text.len() - 1].ends_with(|c: char| c.is_ascii_digit());
         let len = digits(rest);
         if len > 0 && (follows || text.ends_with("serverPort:\\t")) {
             if let Some(letter) = rest[..len].parse().ok().and_then(|port| ports.letter(port)) {

@@ -1,6 +1,7 @@
 //! `sockstep diff`: the Rust pair and the C pair in the same scenarios, each lane compared call by call.
 
 use std::collections::BTreeMap;
+use std::fmt::Write; // into memory, which does not fail
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,7 +12,7 @@ use clap::ValueEnum;
 use nix::sys::signal::{SigSet, Signal, raise};
 use sockstep::{Errno, Error};
 
-use crate::align::{Aside, Comparison, Forms, Form, Row, Script, Verdict, compare};
+use crate::align::{Aside, Comparison, Form, Forms, Row, Script, Verdict, compare};
 use crate::common::note;
 use crate::expected::EXPECTED;
 use crate::lanes::{Style, put};
@@ -23,7 +24,7 @@ use crate::scenarios::{self, Scenario};
 use crate::trace;
 
 /// Recordings at a time. They wait more than they work.
-const WORKERS: usize = 4;
+const WORKERS: usize = 8;
 /// Lines shown before and after a difference.
 const CONTEXT: usize = 2;
 /// Columns of the output.
@@ -96,7 +97,10 @@ pub fn diff(args: &Args) -> ExitCode {
         Err(Trouble::Output(error)) => trouble(&error.to_string()),
         Err(Trouble::Said(words)) => trouble(&words),
         Err(Trouble::Signal(signal)) => {
-            SigSet::from(signal).thread_unblock().and_then(|()| raise(signal)).ok();
+            SigSet::from(signal)
+                .thread_unblock()
+                .and_then(|()| raise(signal))
+                .ok();
             ExitCode::from(2) // the signal has ended us
         }
     }
@@ -106,7 +110,12 @@ pub fn diff(args: &Args) -> ExitCode {
 type Case = (Pair, &'static Scenario);
 
 /// Who is recorded for each case, in this order.
-const RUNS: [Implementation; 4] = [Implementation::Rust, Implementation::Rust, Implementation::C, Implementation::C];
+const RUNS: [Implementation; 4] = [
+    Implementation::Rust,
+    Implementation::Rust,
+    Implementation::C,
+    Implementation::C,
+];
 
 /// Says whether all agree.
 fn judge(args: &Args) -> Result<bool, Trouble> {
@@ -125,7 +134,9 @@ fn judge(args: &Args) -> Result<bool, Trouble> {
         let (sender, receiver) = channel();
         for _ in 0..WORKERS {
             let sender = sender.clone();
-            scope.spawn(|| work(&cases, &programs, &signals, &next, &stop, sender));
+            let (cases, programs, signals) = (&cases, &programs, &signals);
+            let (next, stop) = (&next, &stop);
+            scope.spawn(move || work(cases, programs, signals, next, stop, &sender));
         }
         drop(sender);
         let mut done: BTreeMap<usize, Recording> = BTreeMap::new();
@@ -134,7 +145,9 @@ fn judge(args: &Args) -> Result<bool, Trouble> {
             done.insert(job, recording?);
             while (0..RUNS.len()).all(|run| done.contains_key(&(shown * RUNS.len() + run))) {
                 let first = shown * RUNS.len();
-                let recordings: Vec<Recording> = (first..first + RUNS.len()).filter_map(|job| done.remove(&job)).collect();
+                let recordings: Vec<Recording> = (first..first + RUNS.len())
+                    .filter_map(|job| done.remove(&job))
+                    .collect();
                 report.case(cases[shown], &recordings)?;
                 shown += 1;
             }
@@ -154,17 +167,29 @@ fn work(
     signals: &Signals,
     next: &AtomicUsize,
     stop: &AtomicBool,
-    sender: Sender<(usize, Result<Recording, Trouble>)>,
+    sender: &Sender<(usize, Result<Recording, Trouble>)>,
 ) {
     loop {
         let job = next.fetch_add(1, Ordering::Relaxed);
-        let Some(&(pair, scenario)) = cases.get(job / RUNS.len()) else { break };
+        let Some(&(pair, scenario)) = cases.get(job / RUNS.len()) else {
+            break;
+        };
         let (server, client) = programs.of(pair, RUNS[job % RUNS.len()]);
-        let studio = Studio { signals, stop, server, client };
-        let recording = studio.record(pair, scenario).map_err(|interrupted| match Trouble::from(interrupted) {
-            Trouble::Said(words) => Trouble::Said(format!("{}, {}: {words}", name(pair), scenario.name)),
-            other => other,
-        });
+        let studio = Studio {
+            signals,
+            stop,
+            server,
+            client,
+        };
+        let recording =
+            studio
+                .record(pair, scenario)
+                .map_err(|interrupted| match Trouble::from(interrupted) {
+                    Trouble::Said(words) => {
+                        Trouble::Said(format!("{}, {}: {words}", name(pair), scenario.name))
+                    }
+                    other => other,
+                });
         let failed = recording.is_err();
         if sender.send((job, recording)).is_err() || failed {
             break;
@@ -174,25 +199,48 @@ fn work(
 
 /// The pairs and scenarios that are asked for.
 fn cases(args: &Args) -> Result<Vec<Case>, String> {
-    let pairs = args.pair.map_or_else(|| Pair::value_variants().to_vec(), |pair| vec![pair]);
-    let cases: Vec<Case> = pairs.iter().flat_map(|&pair| scenarios::of(pair).map(move |scenario| (pair, scenario))).collect();
-    if let Some(unknown) = args.scenario.iter().find(|&wanted| !cases.iter().any(|(_, scenario)| scenario.name == wanted)) {
-        return Err(format!("no scenario {unknown}. See them with: sockstep diff --list"));
+    let pairs = args
+        .pair
+        .map_or_else(|| Pair::value_variants().to_vec(), |pair| vec![pair]);
+    let cases: Vec<Case> = pairs
+        .iter()
+        .flat_map(|&pair| scenarios::of(pair).map(move |scenario| (pair, scenario)))
+        .collect();
+    if let Some(unknown) = args
+        .scenario
+        .iter()
+        .find(|&wanted| !cases.iter().any(|(_, scenario)| scenario.name == wanted))
+    {
+        return Err(format!(
+            "no scenario {unknown}. See them with: sockstep diff --list"
+        ));
     }
-    let wanted = |scenario: &Scenario| args.scenario.is_empty() || args.scenario.iter().any(|name| name == scenario.name);
-    Ok(cases.into_iter().filter(|(_, scenario)| wanted(scenario)).collect())
+    let wanted = |scenario: &Scenario| {
+        args.scenario.is_empty() || args.scenario.iter().any(|name| name == scenario.name)
+    };
+    Ok(cases
+        .into_iter()
+        .filter(|(_, scenario)| wanted(scenario))
+        .collect())
 }
 
 fn list(cases: &[Case]) -> Result<(), Error> {
     let mut text = String::new();
     for (pair, scenario) in cases {
-        text += &format!("{:10} {:18} {}\n", name(*pair), scenario.name, scenario.about);
+        let _ = writeln!(
+            text,
+            "{:10} {:18} {}",
+            name(*pair),
+            scenario.name,
+            scenario.about
+        );
     }
     put(text.as_bytes())
 }
 
 fn name(pair: Pair) -> String {
-    pair.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    pair.to_possible_value()
+        .map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 /// The programs of all pairs that are asked for.
@@ -205,10 +253,17 @@ struct Found {
 impl Found {
     fn new(cases: &[Case], args: &Args) -> Result<Found, String> {
         let pairs: Vec<Pair> = Pair::value_variants().to_vec();
-        let pairs: Vec<Pair> =
-            pairs.into_iter().filter(|pair| cases.iter().any(|(other, _)| other == pair)).collect();
+        let pairs: Vec<Pair> = pairs
+            .into_iter()
+            .filter(|pair| cases.iter().any(|(other, _)| other == pair))
+            .collect();
         let names = pairs.iter().flat_map(|pair| [pair.server(), pair.client()]);
-        let wanted = |implementation| names.clone().map(|name| (name, implementation)).collect::<Vec<_>>();
+        let wanted = |implementation| {
+            names
+                .clone()
+                .map(|name| (name, implementation))
+                .collect::<Vec<_>>()
+        };
         let rust = Programs::find(&wanted(Implementation::Rust))?;
         let c = match &args.c_programs {
             Some(directory) => Programs::in_directory(directory, names)?,
@@ -222,7 +277,11 @@ impl Found {
             Implementation::Rust => &self.rust,
             Implementation::C => &self.c,
         };
-        let place = self.pairs.iter().position(|&other| other == pair).unwrap_or_default();
+        let place = self
+            .pairs
+            .iter()
+            .position(|&other| other == pair)
+            .unwrap_or_default();
         (&programs.paths[2 * place], &programs.paths[2 * place + 1])
     }
 }
@@ -271,8 +330,7 @@ impl Report {
             text.push('\n');
             self.pair = Some(name(pair));
         }
-        text += &format!("  {}: {}\n", scenario.name, scenario.about);
-        // A program that ended too early may have left a lane out: the shortest recording says which there are.
+        let _ = writeln!(text, "  {}: {}", scenario.name, scenario.about);
         let names: Vec<&str> = recordings[0].lanes.iter().map(|lane| lane.name).collect();
         for name in names {
             let scripts: Vec<Option<Script>> = recordings
@@ -282,22 +340,27 @@ impl Report {
                     Some(Script::new(&lane.entries, lane.port))
                 })
                 .collect();
-            match scripts.as_slice() {
-                [Some(rust), Some(again), Some(c), Some(c_again)] => {
-                    self.lane(name, [rust, again, c, c_again], &mut text);
-                }
-                _ => {
-                    self.lanes += 1;
-                    self.verdicts[Verdict::Divergent as usize] += 1;
-                    text += &format!("    {name:8} {}: only one of the two ran\n", self.style.paint("31", "divergent"));
-                }
+            if let [Some(rust), Some(again), Some(c), Some(c_again)] = scripts.as_slice() {
+                self.lane(name, [rust, again, c, c_again], &mut text);
+            } else {
+                self.lanes += 1;
+                self.verdicts[Verdict::Divergent as usize] += 1;
+                let word = self.style.paint("31", "divergent");
+                let _ = writeln!(
+                    text,
+                    "    {name:8} {word}: it did not run in each recording"
+                );
             }
         }
         for (recording, implementation) in recordings.iter().zip(RUNS) {
             if let Some(words) = &recording.trouble {
                 let language = language(implementation);
-                text += &format!("    {}: {words}\n", self.style.paint("31", language));
-                self.trouble.push(format!("{} {}, {language}: {words}", name(pair), scenario.name));
+                let _ = writeln!(text, "    {}: {words}", self.style.paint("31", language));
+                self.trouble.push(format!(
+                    "{} {}, {language}: {words}",
+                    name(pair),
+                    scenario.name
+                ));
             }
         }
         put(text.as_bytes())
@@ -328,7 +391,7 @@ impl Report {
         };
         let mut words = Vec::new();
         if comparison.verdict != Verdict::Divergent && !comparison.forms.is_empty() {
-            words.push(format!("after {}", forms(&comparison.forms)));
+            words.push(forms(&comparison.forms));
         }
         let expected: Vec<String> = comparison.expected().map(letter).collect();
         if !expected.is_empty() {
@@ -339,7 +402,12 @@ impl Report {
             words.push(format!("{aside} aside"));
         }
         let word = format!("{word:9}");
-        *text += format!("    {name:8} {calls:>9}  {} {}", self.style.paint(colour, &word), words.join("; ")).trim_end();
+        *text += format!(
+            "    {name:8} {calls:>9}  {} {}",
+            self.style.paint(colour, &word),
+            words.join("; ")
+        )
+        .trim_end();
         text.push('\n');
 
         // What varies by itself, before anyone is blamed for it.
@@ -347,10 +415,17 @@ impl Report {
             let own = compare(one, other, false);
             if let Some(count) = own.forms.get(&Form::Pieces) {
                 *self.forms.entry(Form::Pieces).or_default() += count;
-                *text += &format!("      {language} varies by itself, by its pieces\n");
+                let _ = writeln!(text, "      {language} varies by itself, by its pieces");
             } else if own.verdict == Verdict::Divergent {
                 self.varying += 1;
-                *text += &format!("      {}\n", self.style.paint("31", &format!("{language} varies by itself, run 1 and run 2:")));
+                let _ = writeln!(
+                    text,
+                    "      {}",
+                    self.style.paint(
+                        "31",
+                        &format!("{language} varies by itself, run 1 and run 2:")
+                    )
+                );
                 self.hunks(&own, ["1", "2"], text);
             }
         }
@@ -360,8 +435,12 @@ impl Report {
         if self.raw {
             for (language, script) in [("Rust", rust), ("C", c)] {
                 for (aside, line) in &script.aside {
-                    let aside = if *aside == Aside::Memory { "memory" } else { "stdio" };
-                    *text += &format!("      {language:4} {aside}: {line}\n");
+                    let aside = if *aside == Aside::Memory {
+                        "memory"
+                    } else {
+                        "stdio"
+                    };
+                    let _ = writeln!(text, "      {language:4} {aside}: {line}");
                 }
             }
         }
@@ -369,9 +448,15 @@ impl Report {
 
     /// The differences, numbered as the lines are, with a few lines around each.
     fn hunks(&self, comparison: &Comparison, names: [&str; 2], text: &mut String) {
-        let Comparison { left, right, rows, .. } = comparison;
+        let Comparison {
+            left, right, rows, ..
+        } = comparison;
         let differs = |row: &Row| matches!(row, Row::Left(_) | Row::Right(_));
-        let near = |at: usize| rows[at.saturating_sub(CONTEXT)..rows.len().min(at + CONTEXT + 1)].iter().any(differs);
+        let near = |at: usize| {
+            rows[at.saturating_sub(CONTEXT)..rows.len().min(at + CONTEXT + 1)]
+                .iter()
+                .any(differs)
+        };
         let mut gap = false;
         for (at, row) in rows.iter().enumerate() {
             if !near(at) {
@@ -382,14 +467,23 @@ impl Report {
                 *text += "      ...\n";
             }
             // A line that stands for another: the two may differ far behind what is shown of them.
-            let other = match (*row, at.checked_sub(1).map(|before| rows[before]), rows.get(at + 1)) {
+            let other = match (
+                *row,
+                at.checked_sub(1).map(|before| rows[before]),
+                rows.get(at + 1),
+            ) {
                 (Row::Left(_), _, Some(Row::Right(r))) => Some(&right.lines[*r].text),
                 (Row::Right(_), Some(Row::Left(l)), _) => Some(&left.lines[l].text),
                 _ => None,
             };
             let (mark, colour, number, line) = match *row {
                 Row::Both(l, _) => ("  ", "", l, &left.lines[l].text),
-                Row::Expected(l, reason) => (["a ", "b ", "c "][reason.min(2)], "33", l, &left.lines[l].text),
+                Row::Expected(l, reason) => (
+                    ["a ", "b ", "c "][reason.min(2)],
+                    "33",
+                    l,
+                    &left.lines[l].text,
+                ),
                 Row::Left(l) => ("- ", "31", l, &left.lines[l].text),
                 Row::Right(r) => ("+ ", "32", r, &right.lines[r].text),
             };
@@ -399,8 +493,15 @@ impl Report {
                 Row::Right(_) => names[1],
             };
             let start = format!("      {mark}{name:4} {:>3} ", number + 1);
-            let line = window(line, other.map_or(0, |other| first_difference(line, other)), COLUMNS - start.len());
-            *text += self.style.paint(colour, &format!("{start}{line}")).trim_end();
+            let line = window(
+                line,
+                other.map_or(0, |other| first_difference(line, other)),
+                COLUMNS - start.len(),
+            );
+            *text += self
+                .style
+                .paint(colour, &format!("{start}{line}"))
+                .trim_end();
             text.push('\n');
         }
     }
@@ -412,25 +513,47 @@ impl Report {
         if !self.forms.is_empty() {
             text += "Normalised before the comparison:\n";
             for (form, count) in &self.forms {
-                wrap(&format!("  {:8} {count:>5}  {}", form.name(), form.meaning()), 17, &mut text);
+                wrap(
+                    &format!("  {:8} {count:>5}  {}", form.name(), form.meaning()),
+                    17,
+                    &mut text,
+                );
             }
         }
         if !self.expected.is_empty() {
             text += "Expected, in Rust alone:\n";
             for (&reason, count) in &self.expected {
                 let expected = &EXPECTED[reason];
-                text += &format!("  {} {count:>5} x  {}...{}\n", letter(reason), expected.call, expected.end);
+                let _ = writeln!(
+                    text,
+                    "  {} {count:>5} x  {}...{}",
+                    letter(reason),
+                    expected.call,
+                    expected.end
+                );
                 wrap(&format!("             {}", expected.reason), 13, &mut text);
             }
         }
         if !self.aside.is_empty() {
             text += "Set aside, not compared (--raw shows them):\n";
             for ((aside, call), [rust, c]) in &self.aside {
-                wrap(&format!("  {call:12} {rust:>5} in Rust {c:>5} in C  {}", aside.reason()), 38, &mut text);
+                wrap(
+                    &format!(
+                        "  {call:12} {rust:>5} in Rust {c:>5} in C  {}",
+                        aside.reason()
+                    ),
+                    38,
+                    &mut text,
+                );
             }
         }
-        let summary = format!("{} lanes: {identical} identical, {equal} equal, {divergent} divergent", self.lanes);
-        text += &self.style.paint(if divergent == 0 { "1;32" } else { "1;31" }, &summary);
+        let summary = format!(
+            "{} lanes: {identical} identical, {equal} equal, {divergent} divergent",
+            self.lanes
+        );
+        text += &self
+            .style
+            .paint(if divergent == 0 { "1;32" } else { "1;31" }, &summary);
         text.push('\n');
         put(text.as_bytes())?;
         if divergent == 0 {
@@ -451,7 +574,10 @@ fn language(implementation: Implementation) -> &'static str {
 
 /// `port 3, pointer 1`
 fn forms(forms: &Forms) -> String {
-    let forms: Vec<String> = forms.iter().map(|(form, count)| format!("{} {count}", form.name())).collect();
+    let forms: Vec<String> = forms
+        .iter()
+        .map(|(form, count)| format!("{} {count}", form.name()))
+        .collect();
     forms.join(", ")
 }
 
@@ -461,7 +587,10 @@ fn letter(reason: usize) -> String {
 }
 
 fn first_difference(one: &str, other: &str) -> usize {
-    one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count()
+    one.chars()
+        .zip(other.chars())
+        .take_while(|(a, b)| a == b)
+        .count()
 }
 
 /// What fits of a line, its beginning and the neighbourhood of one character.
@@ -477,8 +606,15 @@ fn window(line: &str, around: usize, columns: usize) -> String {
     let room = columns - head - 6;
     let from = (around - room / 3).min(characters.len() - room);
     let tail: String = characters[from..from + room].iter().collect();
-    let more = if from + room < characters.len() { "..." } else { "" };
-    format!("{}...{tail}{more}", characters[..head].iter().collect::<String>())
+    let more = if from + room < characters.len() {
+        "..."
+    } else {
+        ""
+    };
+    format!(
+        "{}...{tail}{more}",
+        characters[..head].iter().collect::<String>()
+    )
 }
 
 /// Appends text in lines of 80 columns, the later ones indented.

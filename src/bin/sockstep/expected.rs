@@ -42,7 +42,13 @@ impl Expected {
     /// As a row of the table in `ffi-notes.md`.
     #[cfg(test)]
     pub fn row(&self) -> String {
-        format!("| `{}…{}` | `{}` | {} |", self.call, self.end, self.before.trim_end(), self.reason)
+        format!(
+            "| `{}…{}` | `{}` | {} |",
+            self.call,
+            self.end,
+            self.before.trim_end(),
+            self.reason
+        )
     }
 }
 
@@ -63,6 +69,11 @@ mod tests {
             .take_while(|line| line.starts_with('|'))
             .collect();
         let rows: Vec<String> = EXPECTED.iter().map(super::Expected::row).collect();
-        assert_eq!(table, rows, "the table of ffi-notes.md is to be:\n{}\n", rows.join("\n"));
+        assert_eq!(
+            table,
+            rows,
+            "the table of ffi-notes.md is to be:\n{}\n",
+            rows.join("\n")
+        );
     }
 }

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use sockstep::{
-    AF_INET, IPPROTO_TCP, PF_INET, SO_LINGER, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, bind, getsockname, htonl, linger, ntohs,
-    setsockopt, sockaddr_in, socket, timeval,
+    AF_INET, IPPROTO_TCP, PF_INET, SO_LINGER, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, bind,
+    getsockname, htonl, linger, ntohs, setsockopt, sockaddr_in, socket, timeval,
 };
 
 /// How long a script waits for the program, at most.
@@ -27,7 +27,10 @@ const THREE: [&[u8]; 3] = [b"one", b"two", b"three"];
 const ANY_PORT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
 
 fn at(port: u16, script: impl FnOnce() -> io::Result<OwnedFd> + Send + 'static) -> Stage {
-    Stage { address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), script: Box::new(script) }
+    Stage {
+        address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
+        script: Box::new(script),
+    }
 }
 
 // ---- In the place of a TCP client ----
@@ -52,7 +55,10 @@ fn take_leave(mut stream: TcpStream) -> io::Result<()> {
 
 /// Closes by a reset.
 fn reset(stream: TcpStream) -> io::Result<()> {
-    let at_once = linger { l_onoff: 1, l_linger: 0 };
+    let at_once = linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
     setsockopt(&stream, SOL_SOCKET, SO_LINGER, &at_once).map_err(io_error)?;
     drop(stream);
     Ok(())
@@ -140,13 +146,18 @@ pub fn listening() -> io::Result<Stage> {
 
 fn listener() -> io::Result<(TcpListener, u16)> {
     let listener = TcpListener::bind(ANY_PORT)?;
-    let patience = timeval { tv_sec: 15, tv_usec: 0 };
+    let patience = timeval {
+        tv_sec: 15,
+        tv_usec: 0,
+    };
     setsockopt(listener.as_fd(), SOL_SOCKET, SO_RCVTIMEO, &patience).map_err(io_error)?;
     let port = listener.local_addr()?.port();
     Ok((listener, port))
 }
 
-fn for_one_client(role: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static) -> io::Result<Stage> {
+fn for_one_client(
+    role: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static,
+) -> io::Result<Stage> {
     let (listener, port) = listener()?;
     let script = move || {
         let (stream, _) = listener.accept()?;
@@ -225,12 +236,18 @@ pub fn stranger_first() -> io::Result<Stage> {
 pub fn not_here() -> io::Result<Stage> {
     let (listener, _) = listener()?;
     let address = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 0);
-    Ok(Stage { address, script: Box::new(|| Ok(listener.into())) })
+    Ok(Stage {
+        address,
+        script: Box::new(|| Ok(listener.into())),
+    })
 }
 
 /// TCP connects to no broadcast address, and UDP sends to none unless it is asked to.
 pub fn broadcast() -> io::Result<Stage> {
     let (listener, _) = listener()?;
     let address = SocketAddrV4::new(Ipv4Addr::BROADCAST, 9);
-    Ok(Stage { address, script: Box::new(|| Ok(listener.into())) })
+    Ok(Stage {
+        address,
+        script: Box::new(|| Ok(listener.into())),
+    })
 }

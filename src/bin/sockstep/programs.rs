@@ -67,12 +67,22 @@ impl Programs {
     }
 
     /// Takes each from a directory of programs.
-    pub fn in_directory<'a>(directory: &Path, wanted: impl Iterator<Item = &'a str>) -> Result<Programs, String> {
+    pub fn in_directory<'a>(
+        directory: &Path,
+        wanted: impl Iterator<Item = &'a str>,
+    ) -> Result<Programs, String> {
         let find = |name| {
             let path = directory.join(name);
-            if path.is_file() { Ok(path) } else { Err(format!("{} is not there", path.display())) }
+            if path.is_file() {
+                Ok(path)
+            } else {
+                Err(format!("{} is not there", path.display()))
+            }
         };
-        Ok(Programs { paths: wanted.map(find).collect::<Result<_, _>>()?, directory: None })
+        Ok(Programs {
+            paths: wanted.map(find).collect::<Result<_, _>>()?,
+            directory: None,
+        })
     }
 
     /// The directory for the twins, made when first asked for.

@@ -60,7 +60,10 @@ impl Studio<'_> {
             complaints: Vec::new(),
             traces: [Trace::default(), Trace::default()],
             entries: [Vec::new(), Vec::new()],
-            recording: Recording { lanes: Vec::new(), trouble: None },
+            recording: Recording {
+                lanes: Vec::new(),
+                trouble: None,
+            },
         };
         take.play(scenario)?;
         Ok(take.recording)
@@ -95,7 +98,7 @@ impl Take<'_> {
                     }
                     self.keep(Side::Client, name, Some(address.port()))?;
                 }
-                self.to_the_end(&mut server)?;
+                self.follow(&mut server)?;
                 self.keep(Side::Server, "server", Some(address.port()))
             }
             Play::Server(messages, script) => {
@@ -105,29 +108,44 @@ impl Take<'_> {
                 };
                 let script = *script;
                 let peer = thread::spawn(move || script(address));
-                self.to_the_end(&mut server)?;
+                self.follow(&mut server)?;
                 self.keep(Side::Server, "server", Some(address.port()))?;
                 self.leave(peer)
             }
             Play::Alone(stage) => {
-                let Stage { address, script } = self.set(*stage)?;
-                let arguments = ["--bind".into(), address.ip().to_string(), address.port().to_string()];
+                let Stage { address, script } = set(*stage)?;
+                let arguments = [
+                    "--bind".into(),
+                    address.ip().to_string(),
+                    address.port().to_string(),
+                ];
                 let arguments = arguments.map(OsString::from);
-                let mut server = Process::start(Side::Server, self.studio.server, &arguments, true, Stdio::null())?;
-                self.beside(script, &mut server)?;
-                self.keep(Side::Server, "server", Some(address.port()).filter(|&port| port != 0))
+                let mut server = Process::start(
+                    Side::Server,
+                    self.studio.server,
+                    &arguments,
+                    true,
+                    Stdio::null(),
+                )?;
+                let peer = thread::spawn(script);
+                if self.ready(&mut server)?.is_some() {
+                    server.end(); // it should have failed, and would wait for clients that do not come
+                }
+                self.follow(&mut server)?;
+                self.leave(peer)?;
+                self.keep(
+                    Side::Server,
+                    "server",
+                    Some(address.port()).filter(|&port| port != 0),
+                )
             }
             Play::Client(stage, client) => {
-                let Stage { address, script } = self.set(*stage)?;
+                let Stage { address, script } = set(*stage)?;
                 let mut process = self.client(client, address)?;
                 self.beside(script, &mut process)?;
                 self.keep(Side::Client, "client", Some(address.port()))
             }
         }
-    }
-
-    fn set(&self, stage: fn() -> std::io::Result<Stage>) -> Result<Stage, Interrupted> {
-        stage().map_err(|error| Interrupted::Failed(format!("a socket of our own: {error}")))
     }
 
     fn server(&self, scenario: &Scenario, messages: u32) -> Result<Process, Interrupted> {
@@ -140,7 +158,13 @@ impl Take<'_> {
         arguments.extend(scenario.server);
         arguments.push("0");
         let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-        Ok(Process::start(Side::Server, self.studio.server, &arguments, true, Stdio::null())?)
+        Ok(Process::start(
+            Side::Server,
+            self.studio.server,
+            &arguments,
+            true,
+            Stdio::null(),
+        )?)
     }
 
     fn client(&self, client: &Client, server: SocketAddrV4) -> Result<Process, Interrupted> {
@@ -149,13 +173,24 @@ impl Take<'_> {
         let (given, stdin): (Vec<OsString>, _) = match self.pair {
             Pair::TcpEcho | Pair::UdpEcho => {
                 let word = String::from_utf8_lossy(&text).into_owned();
-                (std::iter::once(word.into()).chain(options).collect(), Stdio::null())
+                (
+                    std::iter::once(word.into()).chain(options).collect(),
+                    Stdio::null(),
+                )
             }
-            Pair::TcpUpper | Pair::UdpUpper => (options.collect(), file_of(&[&text[..], b"\n"].concat())?),
+            Pair::TcpUpper | Pair::UdpUpper => {
+                (options.collect(), file_of(&[&text[..], b"\n"].concat())?)
+            }
         };
         let (address, port) = (server.ip().to_string(), server.port().to_string());
         let arguments = self.pair.client_arguments(&address, &port, &given);
-        Ok(Process::start(Side::Client, self.studio.client, &arguments, true, stdin)?)
+        Ok(Process::start(
+            Side::Client,
+            self.studio.client,
+            &arguments,
+            true,
+            stdin,
+        )?)
     }
 
     /// Waits until the server has said where it listens; `None` if it ended instead.
@@ -163,7 +198,10 @@ impl Take<'_> {
         loop {
             if let Some(address) = crate::run::listening_on(&self.said) {
                 let (_, port) = address;
-                return Ok(port.parse().ok().map(|port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)));
+                return Ok(port
+                    .parse()
+                    .ok()
+                    .map(|port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)));
             }
             if !server.is_heard() {
                 return Ok(None);
@@ -172,7 +210,8 @@ impl Take<'_> {
         }
     }
 
-    fn to_the_end(&mut self, process: &mut Process) -> Result<(), Interrupted> {
+    /// Watches a program to its end.
+    fn follow(&mut self, process: &mut Process) -> Result<(), Interrupted> {
         while process.is_heard() {
             self.watch([process])?;
         }
@@ -182,12 +221,15 @@ impl Take<'_> {
     /// Lets a script run beside a program, to the program's end.
     fn beside(&mut self, script: Script, process: &mut Process) -> Result<(), Interrupted> {
         let peer = thread::spawn(script);
-        self.to_the_end(process)?;
+        self.follow(process)?;
         self.leave(peer)
     }
 
     /// Waits for the end of a script. Each of its waits has a deadline.
-    fn leave<T>(&mut self, peer: thread::JoinHandle<std::io::Result<T>>) -> Result<(), Interrupted> {
+    fn leave<T>(
+        &mut self,
+        peer: thread::JoinHandle<std::io::Result<T>>,
+    ) -> Result<(), Interrupted> {
         match peer.join() {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => self.trouble(format!("the script that plays the peer: {error}")),
@@ -200,7 +242,10 @@ impl Take<'_> {
         self.recording.trouble.get_or_insert(words);
     }
 
-    fn watch<const N: usize>(&mut self, mut processes: [&mut Process; N]) -> Result<(), Interrupted> {
+    fn watch<const N: usize>(
+        &mut self,
+        mut processes: [&mut Process; N],
+    ) -> Result<(), Interrupted> {
         if self.studio.stop.load(Ordering::Relaxed) {
             return Err(Interrupted::Failed("stopped".to_owned()));
         }
@@ -210,26 +255,52 @@ impl Take<'_> {
                 let _ = process.child.kill(); // strace writes that down, and the pipes end
             }
         }
-        let Take { said, complaints, traces, entries, .. } = self;
-        listen(self.studio.signals, &mut processes, Some(TICK), |side, source, bytes| match source {
-            Source::Strace => entries[side as usize].extend(traces[side as usize].take(bytes)),
-            Source::StandardOutput if side == Side::Server => said.extend_from_slice(bytes),
-            Source::StandardOutput => {}
-            Source::StandardError => complaints.extend_from_slice(bytes),
-        })
+        let Take {
+            said,
+            complaints,
+            traces,
+            entries,
+            ..
+        } = self;
+        listen(
+            self.studio.signals,
+            &mut processes,
+            Some(TICK),
+            |side, source, bytes| match source {
+                Source::Strace => entries[side as usize].extend(traces[side as usize].take(bytes)),
+                Source::StandardOutput if side == Side::Server => said.extend_from_slice(bytes),
+                Source::StandardOutput => {}
+                Source::StandardError => complaints.extend_from_slice(bytes),
+            },
+        )
     }
 
     /// Files what a side has done since it began.
-    fn keep(&mut self, side: Side, name: &'static str, port: Option<u16>) -> Result<(), Interrupted> {
+    fn keep(
+        &mut self,
+        side: Side,
+        name: &'static str,
+        port: Option<u16>,
+    ) -> Result<(), Interrupted> {
         let mut entries = std::mem::take(&mut self.entries[side as usize]);
         let first = entries.iter().position(|entry| is_call(entry, "socket"));
         let Some(first) = first else {
             let words = String::from_utf8_lossy(&self.complaints).trim().to_owned();
-            return Err(Interrupted::Failed(format!("the {name} made no socket: {words}")));
+            return Err(Interrupted::Failed(format!(
+                "the {name} made no socket: {words}"
+            )));
         };
-        self.recording.lanes.push(Lane { name, entries: entries.split_off(first), port });
+        self.recording.lanes.push(Lane {
+            name,
+            entries: entries.split_off(first),
+            port,
+        });
         Ok(())
     }
+}
+
+fn set(stage: fn() -> std::io::Result<Stage>) -> Result<Stage, Interrupted> {
+    stage().map_err(|error| Interrupted::Failed(format!("a socket of our own: {error}")))
 }
 
 fn is_call(entry: &Entry, wanted: &str) -> bool {

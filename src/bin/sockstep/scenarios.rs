@@ -55,15 +55,24 @@ impl Text {
 }
 
 const fn says(words: &'static str) -> Client {
-    Client { options: &[], text: Text::Words(words) }
+    Client {
+        options: &[],
+        text: Text::Words(words),
+    }
 }
 
 const fn says_letters(count: usize) -> Client {
-    Client { options: &[], text: Text::Long(count) }
+    Client {
+        options: &[],
+        text: Text::Long(count),
+    }
 }
 
 const fn says_hello_with(options: &'static [&'static str]) -> Client {
-    Client { options, text: Text::Words("hello") }
+    Client {
+        options,
+        text: Text::Words("hello"),
+    }
 }
 
 const TCP: &[Pair] = &[Pair::TcpEcho, Pair::TcpUpper];
@@ -71,59 +80,201 @@ const UDP: &[Pair] = &[Pair::UdpEcho, Pair::UdpUpper];
 const UPPER: &[Pair] = &[Pair::TcpUpper, Pair::UdpUpper];
 const ALL: &[Pair] = &[Pair::TcpEcho, Pair::UdpEcho, Pair::TcpUpper, Pair::UdpUpper];
 
-const fn scenario(name: &'static str, pairs: &'static [Pair], play: Play, about: &'static str) -> Scenario {
-    Scenario { name, about, pairs, server: &[], play }
+const fn scenario(
+    name: &'static str,
+    pairs: &'static [Pair],
+    play: Play,
+    about: &'static str,
+) -> Scenario {
+    Scenario {
+        name,
+        about,
+        pairs,
+        server: &[],
+        play,
+    }
 }
 
 pub const SCENARIOS: &[Scenario] = &[
-    scenario("happy", ALL, Play::Both(1, &[says("hello")]), "a message there and back"),
+    scenario(
+        "happy",
+        ALL,
+        Play::Both(1, &[says("hello")]),
+        "a message there and back",
+    ),
     // Some whole buffers and a part: one send, and as many recv as the smaller buffer makes of it.
-    scenario("long", TCP, Play::Both(1, &[says_letters(10_000)]), "a message longer than every buffer"),
-    scenario("long", UDP, Play::Both(1, &[says_letters(10_000)]), "a datagram longer than a network packet"),
-    scenario("largest", UDP, Play::Both(1, &[says_letters(65_507)]), "the largest datagram, 65507 bytes"),
-    scenario("too-long", UDP, Play::Client(peers::silent, says_letters(65_508)), "one byte more than a datagram holds"),
-    scenario("three", &[Pair::TcpEcho], Play::Server(1, peers::three), "three messages from one client"),
-    scenario("three", &[Pair::UdpEcho], Play::Server(3, peers::three_datagrams), "three messages from one client"),
-    scenario("three", UPPER, Play::Both(3, &[says("one\ntwo\nthree")]), "three lines"),
+    scenario(
+        "long",
+        TCP,
+        Play::Both(1, &[says_letters(10_000)]),
+        "a message longer than every buffer",
+    ),
+    scenario(
+        "long",
+        UDP,
+        Play::Both(1, &[says_letters(10_000)]),
+        "a datagram longer than a network packet",
+    ),
+    scenario(
+        "largest",
+        UDP,
+        Play::Both(1, &[says_letters(65_507)]),
+        "the largest datagram, 65507 bytes",
+    ),
+    scenario(
+        "too-long",
+        UDP,
+        Play::Client(peers::silent, says_letters(65_508)),
+        "one byte more than a datagram holds",
+    ),
+    scenario(
+        "three",
+        &[Pair::TcpEcho],
+        Play::Server(1, peers::three),
+        "three messages from one client",
+    ),
+    scenario(
+        "three",
+        &[Pair::UdpEcho],
+        Play::Server(3, peers::three_datagrams),
+        "three messages from one client",
+    ),
+    scenario(
+        "three",
+        UPPER,
+        Play::Both(3, &[says("one\ntwo\nthree")]),
+        "three lines",
+    ),
     scenario("empty", TCP, Play::Both(1, &[says("")]), "an empty message"),
-    scenario("empty", UDP, Play::Both(1, &[says("")]), "an empty message: a datagram of 0 bytes"),
-    scenario("bytes", ALL, Play::Both(1, &[says("\u{e9}\u{7f}\\ \"+++\" <unfinished ...>) = 0")]), "odd characters"),
-    scenario("two-clients", ALL, Play::Both(2, &[says("hello"), says("again")]), "two clients one after the other"),
+    scenario(
+        "empty",
+        UDP,
+        Play::Both(1, &[says("")]),
+        "an empty message: a datagram of 0 bytes",
+    ),
+    scenario(
+        "bytes",
+        ALL,
+        Play::Both(1, &[says("\u{e9}\u{7f}\\ \"+++\" <unfinished ...>) = 0")]),
+        "odd characters",
+    ),
+    scenario(
+        "two-clients",
+        ALL,
+        Play::Both(2, &[says("hello"), says("again")]),
+        "two clients one after the other",
+    ),
     // Before and after the connection.
-    scenario("nobody-listens", TCP, Play::Client(peers::not_listening, says("hello")), "a port where nobody listens"),
+    scenario(
+        "nobody-listens",
+        TCP,
+        Play::Client(peers::not_listening, says("hello")),
+        "a port where nobody listens",
+    ),
     scenario(
         "nobody-listens",
         UDP,
         Play::Client(peers::closed, says_hello_with(&["--timeout", "1"])),
         "a port where nobody listens",
     ),
-    scenario("address-in-use", TCP, Play::Alone(peers::listening), "the server's address is in use"),
-    scenario("address-in-use", UDP, Play::Alone(peers::silent), "the server's address is in use"),
-    scenario("bad-bind", ALL, Play::Alone(peers::not_here), "the server's address is not this machine's"),
-    scenario("bad-address", ALL, Play::Client(peers::broadcast, says("hello")), "an address that cannot be reached"),
+    scenario(
+        "address-in-use",
+        TCP,
+        Play::Alone(peers::listening),
+        "the server's address is in use",
+    ),
+    scenario(
+        "address-in-use",
+        UDP,
+        Play::Alone(peers::silent),
+        "the server's address is in use",
+    ),
+    scenario(
+        "bad-bind",
+        ALL,
+        Play::Alone(peers::not_here),
+        "the server's address is not this machine's",
+    ),
+    scenario(
+        "bad-address",
+        ALL,
+        Play::Client(peers::broadcast, says("hello")),
+        "an address that cannot be reached",
+    ),
     // Clients that do not behave.
-    scenario("client-leaves", TCP, Play::Server(1, peers::connects_and_leaves), "the client leaves at once"),
-    scenario("client-leaves", UDP, Play::Server(1, peers::sends_and_leaves), "the client does not wait for the answer"),
-    scenario("client-resets", TCP, Play::Server(1, peers::resets), "the client resets in mid-exchange"),
-    scenario("half-close", TCP, Play::Server(1, peers::half_closes), "the client sends all, then receives"),
-    scenario("mixed-clients", TCP, Play::Server(3, peers::resets_leaves_stays), "a reset, an empty one, a good one"),
+    scenario(
+        "client-leaves",
+        TCP,
+        Play::Server(1, peers::connects_and_leaves),
+        "the client leaves at once",
+    ),
+    scenario(
+        "client-leaves",
+        UDP,
+        Play::Server(1, peers::sends_and_leaves),
+        "the client does not wait for the answer",
+    ),
+    scenario(
+        "client-resets",
+        TCP,
+        Play::Server(1, peers::resets),
+        "the client resets in mid-exchange",
+    ),
+    scenario(
+        "half-close",
+        TCP,
+        Play::Server(1, peers::half_closes),
+        "the client sends all, then receives",
+    ),
+    scenario(
+        "mixed-clients",
+        TCP,
+        Play::Server(3, peers::resets_leaves_stays),
+        "a reset, an empty one, a good one",
+    ),
     // Servers that do not behave.
-    scenario("server-leaves", TCP, Play::Client(peers::leaves, says("hello")), "the server closes without an answer"),
-    scenario("server-breaks-off", TCP, Play::Client(peers::breaks_off, says("hello")), "the server ends amid its answer"),
-    scenario("server-resets", TCP, Play::Client(peers::resets_client, says("hello")), "the server resets in mid-exchange"),
+    scenario(
+        "server-leaves",
+        TCP,
+        Play::Client(peers::leaves, says("hello")),
+        "the server closes without an answer",
+    ),
+    scenario(
+        "server-breaks-off",
+        TCP,
+        Play::Client(peers::breaks_off, says("hello")),
+        "the server ends amid its answer",
+    ),
+    scenario(
+        "server-resets",
+        TCP,
+        Play::Client(peers::resets_client, says("hello")),
+        "the server resets in mid-exchange",
+    ),
     scenario(
         "timeout",
         UDP,
-        Play::Client(peers::silent, says_hello_with(&["--timeout", "1", "--tries", "2"])),
+        Play::Client(
+            peers::silent,
+            says_hello_with(&["--timeout", "1", "--tries", "2"]),
+        ),
         "sent twice, never answered",
     ),
     scenario(
         "resend",
         UDP,
-        Play::Client(peers::answers_the_second, says_hello_with(&["--timeout", "1", "--tries", "3"])),
+        Play::Client(
+            peers::answers_the_second,
+            says_hello_with(&["--timeout", "1", "--tries", "3"]),
+        ),
         "sent twice, then answered",
     ),
-    scenario("stranger", UDP, Play::Client(peers::stranger_first, says("hello")), "a datagram from someone else first"),
+    scenario(
+        "stranger",
+        UDP,
+        Play::Client(peers::stranger_first, says("hello")),
+        "a datagram from someone else first",
+    ),
     // The servers' options.
     Scenario {
         name: "once",
@@ -164,5 +315,7 @@ pub const SCENARIOS: &[Scenario] = &[
 
 /// Those that make sense for a pair.
 pub fn of(pair: Pair) -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().filter(move |scenario| scenario.pairs.contains(&pair))
+    SCENARIOS
+        .iter()
+        .filter(move |scenario| scenario.pairs.contains(&pair))
 }

@@ -1,0 +1,192 @@
+//! The comparison of two recordings, on recordings made by hand.
+
+#[path = "../src/bin/sockstep/align.rs"]
+#[allow(dead_code, reason = "the tool uses the rest")]
+mod align;
+#[path = "../src/bin/sockstep/expected.rs"]
+#[allow(dead_code, reason = "the tool uses the rest")]
+mod expected;
+#[path = "../src/bin/sockstep/read.rs"]
+#[allow(dead_code, reason = "the tool uses the rest")]
+mod read;
+
+use align::{Aside, Comparison, Form, Script, Verdict, compare};
+use read::Reader;
+
+fn script(recording: &str) -> Script {
+    let mut reader = Reader::default();
+    let entries: Vec<_> = recording
+        .lines()
+        .filter_map(|line| reader.read(line.trim()))
+        .collect();
+    Script::new(&entries, None)
+}
+
+fn twins(rust: &str, c: &str) -> Comparison {
+    compare(&script(rust), &script(c), true)
+}
+
+#[test]
+fn the_same_is_identical() {
+    let recording = "socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3\nclose(3) = 0\nexit_group(0) = ?\n+++ exited with 0 +++";
+    let comparison = twins(recording, recording);
+    assert_eq!(comparison.verdict, Verdict::Identical);
+    assert!(comparison.forms.is_empty());
+}
+
+#[test]
+fn ports_have_letters_in_the_order_of_their_appearance() {
+    let with = |listening: u16, client: u16| {
+        format!(
+            r#"getsockname(3, {{sa_family=AF_INET, sin_port=htons({listening}), sin_addr=inet_addr("127.0.0.1")}}, [16]) = 0
+            write(1, "listening on 127.0.0.1:{listening}\n", 29) = 29
+            accept(3, {{sa_family=AF_INET, sin_port=htons({client}), sin_addr=inet_addr("127.0.0.1")}}, [16]) = 4
+            write(1, "Received from 127.0.0.1#{client}: {listening}\n", 50) = 50"#
+        )
+    };
+    assert_eq!(
+        twins(&with(40001, 40002), &with(40001, 40002)).verdict,
+        Verdict::Identical
+    );
+    // What is no port stays as it is, even if it is the same number.
+    assert_eq!(
+        twins(&with(40001, 40002), &with(50001, 50002)).verdict,
+        Verdict::Divergent
+    );
+    let alike = twins(
+        &with(40001, 40002).replace(": 40001", ""),
+        &with(50003, 50002).replace(": 50003", ""),
+    );
+    assert_eq!(alike.verdict, Verdict::Equal);
+    assert_eq!(alike.forms.get(&Form::Port), Some(&4));
+    assert_eq!(
+        twins(&with(40001, 40002), &with(40001, 40001)).verdict,
+        Verdict::Divergent
+    );
+}
+
+#[test]
+fn port_0_is_no_other_port() {
+    let bind = |port| format!("bind(3, {{sa_family=AF_INET, sin_port=htons({port})}}, 16) = 0");
+    assert_eq!(twins(&bind(0), &bind(5)).verdict, Verdict::Divergent);
+    assert_eq!(twins(&bind(6), &bind(5)).verdict, Verdict::Equal);
+}
+
+#[test]
+fn a_port_of_fewer_digits_makes_the_line_shorter_and_no_difference() {
+    let says = |port: &str, len: usize| {
+        format!(
+            "connect(3, {{sa_family=AF_INET, sin_port=htons({port})}}, 16) = 0\nwrite(1, \"1.2.3.4:{port}\\n\", {len}) = {len}"
+        )
+    };
+    assert_eq!(
+        twins(&says("40000", 14), &says("80", 11)).verdict,
+        Verdict::Equal
+    );
+    assert_eq!(
+        twins(&says("40000", 14), &says("80", 12)).verdict,
+        Verdict::Divergent
+    );
+}
+
+#[test]
+fn pointers_and_pids_are_all_alike_but_not_in_strings() {
+    let calls = |pointer, pid| {
+        format!(
+            "recvfrom(4, {pointer}, 4096, 0, NULL, NULL) = -1 ECONNRESET (Connection reset by peer)\n--- SIGTERM {{si_signo=SIGTERM, si_pid={pid}}} ---"
+        )
+    };
+    let comparison = twins(&calls("0x7ffc12345678", 1), &calls("0x5612345678", 2));
+    assert_eq!(comparison.verdict, Verdict::Equal);
+    assert_eq!(comparison.forms.get(&Form::Pointer), Some(&1));
+    assert_eq!(comparison.forms.get(&Form::Pid), Some(&1));
+    let sends = |word| format!("sendto(3, \"{word}\", 14, 0, NULL, 0) = 14");
+    assert_eq!(
+        twins(&sends("0x7ffc12345678"), &sends("0x7ffc12345679")).verdict,
+        Verdict::Divergent
+    );
+}
+
+#[test]
+fn any_other_difference_is_one() {
+    let call = r#"sendto(3, "hello", 5, 0, NULL, 0) = 5"#;
+    for other in [
+        r#"sendto(4, "hello", 5, 0, NULL, 0) = 5"#,
+        r#"sendto(3, "hellO", 5, 0, NULL, 0) = 5"#,
+        r#"sendto(3, "hello", 6, 0, NULL, 0) = 5"#,
+        r#"sendto(3, "hello", 5, MSG_NOSIGNAL, NULL, 0) = 5"#,
+        r#"sendto(3, "hello", 5, 0, NULL, 0) = 4"#,
+        r#"sendto(3, "hello", 5, 0, NULL, 0) = -1 EPIPE (Broken pipe)"#,
+        r#"recvfrom(3, "hello", 5, 0, NULL, NULL) = 5"#,
+        "",
+        "a line that nobody knows",
+    ] {
+        assert_eq!(twins(call, other).verdict, Verdict::Divergent, "{other}");
+        assert_eq!(twins(other, call).verdict, Verdict::Divergent, "{other}");
+    }
+}
+
+#[test]
+fn a_stream_may_come_in_other_pieces() {
+    let one = r#"recvfrom(3, "hello", 5, 0, NULL, NULL) = 5"#;
+    let two =
+        "recvfrom(3, \"hel\", 5, 0, NULL, NULL) = 3\nrecvfrom(3, \"lo\", 2, 0, NULL, NULL) = 2";
+    let comparison = twins(one, two);
+    assert_eq!(comparison.verdict, Verdict::Equal);
+    let comparison = twins(two, one);
+    assert_eq!(comparison.forms.get(&Form::Pieces), Some(&1));
+    assert_eq!(twins(two, two).verdict, Verdict::Identical);
+    // But not with other bytes, from another descriptor, by another buffer, or as datagrams.
+    assert_eq!(
+        twins(one, &two.replace("lo", "la")).verdict,
+        Verdict::Divergent
+    );
+    assert_eq!(
+        twins(one, &two.replace("(3, \"lo", "(4, \"lo")).verdict,
+        Verdict::Divergent
+    );
+    assert_eq!(
+        twins(one, &two.replace("\"hel\", 5", "\"hel\", 4")).verdict,
+        Verdict::Divergent
+    );
+    let datagrams = two.replace("NULL, NULL", "{sa_family=AF_INET, sin_port=htons(7)}, [16]");
+    assert_eq!(twins(one, &datagrams).verdict, Verdict::Divergent);
+}
+
+#[test]
+fn memory_is_set_aside_and_kept() {
+    let rust = script("brk(NULL) = 0x55\nclose(3) = 0\nmunmap(0x7f00, 12288) = 0");
+    let c = script(
+        "close(3) = 0\ngetrandom(\"\\1\\2\", 2, GRND_NONBLOCK) = 2\nlseek(0, -6, SEEK_CUR) = 0",
+    );
+    assert_eq!(compare(&rust, &c, true).verdict, Verdict::Identical);
+    assert_eq!(rust.aside.len(), 2);
+    assert_eq!(
+        c.aside.last(),
+        Some(&(Aside::Stdio, "lseek(0, -6, SEEK_CUR) = 0".to_owned()))
+    );
+    // Other descriptors' places, and randomness that is no malloc's, are compared.
+    assert!(
+        script("lseek(3, 0, SEEK_SET) = 0\ngetrandom(\"\\1\", 1, 0) = 1")
+            .aside
+            .is_empty()
+    );
+}
+
+#[test]
+fn an_expected_difference_is_expected_of_rust_alone_and_in_its_place() {
+    let error = "write(2, \"connect() failed: Connection refused\\n\", 37) = 37\nexit_group(1) = ?";
+    let closes = format!("close(3) = 0\n{error}");
+    let comparison = twins(&closes, error);
+    assert_eq!(comparison.verdict, Verdict::Equal);
+    assert_eq!(comparison.expected().count(), 1);
+    assert_eq!(twins(error, &closes).verdict, Verdict::Divergent);
+    assert_eq!(
+        compare(&script(&closes), &script(error), false).verdict,
+        Verdict::Divergent
+    );
+    assert_eq!(
+        twins("close(3) = 0\nexit_group(0) = ?", "exit_group(0) = ?").verdict,
+        Verdict::Divergent
+    );
+}

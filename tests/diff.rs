@@ -1,0 +1,483 @@
+//! `sockstep diff`: the programs and their twins make the same calls, and a twin with one change in it is caught.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use support::{Outcome, require, run};
+
+const PAIRS: [&str; 4] = ["tcp_echo", "udp_echo", "tcp_upper", "udp_upper"];
+
+fn diff(args: &[&str]) -> Outcome {
+    require("strace", "the tests of sockstep diff");
+    run(
+        Command::new(env!("CARGO_BIN_EXE_sockstep"))
+            .arg("diff")
+            .args(args),
+        b"",
+    )
+}
+
+#[test]
+fn every_pair_agrees_in_every_scenario() {
+    let listed = diff(&["--all", "--list"]);
+    let scenarios: Vec<(&str, &str)> = listed
+        .stdout()
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?, words.next()?))
+        })
+        .collect();
+    assert!(scenarios.len() > 60, "{listed:?}");
+
+    let outcome = diff(&["--all"]);
+    let report = outcome.stdout();
+    assert_eq!(
+        outcome.status.code(),
+        Some(0),
+        "{report}\n{}",
+        outcome.stderr
+    );
+    for pair in PAIRS {
+        let of_pair = report
+            .split("\n\n")
+            .find(|part| part.lines().next() == Some(pair));
+        let of_pair = of_pair.unwrap_or_else(|| panic!("{pair} is missing:\n{report}"));
+        for (_, scenario) in scenarios.iter().filter(|(listed, _)| *listed == pair) {
+            let (_, verdicts) = of_pair
+                .split_once(&format!("\n  {scenario}: "))
+                .unwrap_or_else(|| panic!("{pair} {scenario} is missing"));
+            let lane = verdicts.lines().nth(1).expect("a lane");
+            assert!(
+                lane.contains(" equal ") || lane.contains(" identical"),
+                "{pair} {scenario}: {lane}"
+            );
+        }
+    }
+    assert!(report.contains("Set aside, not compared"), "{report}");
+    assert!(report.ends_with(" 0 divergent\n"), "{report}");
+    assert!(
+        report.lines().all(|line| line.chars().count() <= 80),
+        "{report}"
+    );
+}
+
+#[test]
+fn what_is_set_aside_can_be_seen() {
+    let outcome = diff(&["tcp_echo", "--scenario", "happy", "--raw"]);
+    assert!(
+        outcome.stdout().contains("Rust memory: munmap(0x"),
+        "{outcome:?}"
+    );
+    assert!(
+        outcome.stdout().contains("C    memory: brk("),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn an_unknown_scenario_is_trouble() {
+    let outcome = diff(&["tcp_echo", "--scenario", "nonsense"]);
+    assert_eq!(outcome.status.code(), Some(2));
+    assert_eq!(
+        outcome.stderr,
+        "sockstep: no scenario nonsense. See them with: sockstep diff --list\n"
+    );
+}
+
+#[test]
+fn without_strace_it_says_what_to_install() {
+    let outcome = run(
+        Command::new(env!("CARGO_BIN_EXE_sockstep"))
+            .args(["diff", "tcp_echo"])
+            .env("PATH", "/nonexistent"),
+        b"",
+    );
+    let words = "sockstep: strace is not installed: apt-get install strace\n";
+    assert_eq!(outcome, Outcome::new(2, "", words));
+}
+
+// ---- Mutated twins ----
+
+/// A change to one program, and where it shows.
+struct Mutation {
+    what: &'static str,
+    program: &'static str,
+    scenario: &'static str,
+    /// The file that is changed, and what stands for what in it.
+    file: &'static str,
+    changes: &'static [(&'static str, &'static str)],
+}
+
+const fn mutation(
+    what: &'static str,
+    program: &'static str,
+    scenario: &'static str,
+    file: &'static str,
+    changes: &'static [(&'static str, &'static str)],
+) -> Mutation {
+    Mutation {
+        what,
+        program,
+        scenario,
+        file,
+        changes,
+    }
+}
+
+const MUTATIONS: &[Mutation] = &[
+    mutation(
+        "a flag",
+        "tcp_echo_client",
+        "happy",
+        "common.h",
+        &[(
+            "send(sock, bytes, len, 0)",
+            "send(sock, bytes, len, MSG_NOSIGNAL)",
+        )],
+    ),
+    mutation(
+        "a flag of the socket",
+        "udp_upper_client",
+        "happy",
+        "udp_upper_client.c",
+        &[("SOCK_DGRAM, IPPROTO", "SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO")],
+    ),
+    mutation(
+        "the protocol",
+        "tcp_echo_server",
+        "happy",
+        "tcp_echo_server.c",
+        &[("SOCK_STREAM, IPPROTO_TCP", "SOCK_STREAM, 0")],
+    ),
+    mutation(
+        "a server's htons",
+        "tcp_echo_server",
+        "address-in-use",
+        "tcp_echo_server.c",
+        &[("htons(echoServPort)", "echoServPort")],
+    ),
+    mutation(
+        "a client's htons",
+        "tcp_upper_client",
+        "nobody-listens",
+        "tcp_upper_client.c",
+        &[("htons(serverPort)", "serverPort")],
+    ),
+    mutation(
+        "htons twice",
+        "udp_echo_server",
+        "address-in-use",
+        "udp_echo_server.c",
+        &[("htons(echoServPort)", "htons(htons(echoServPort))")],
+    ),
+    mutation(
+        "a missing close",
+        "tcp_upper_client",
+        "happy",
+        "tcp_upper_client.c",
+        &[(
+            "        if (close(clientSocket) < 0)\n            DieWithError(\"close() failed\");\n    }\n    return 0;",
+            "    }\n    return 0;",
+        )],
+    ),
+    mutation(
+        "a server's missing close",
+        "tcp_echo_server",
+        "happy",
+        "tcp_echo_server.c",
+        &[(
+            "    if (close(servSock) < 0)\n        DieWithError(\"close() failed\");\n",
+            "",
+        )],
+    ),
+    mutation(
+        "two calls the other way round",
+        "tcp_echo_server",
+        "happy",
+        "tcp_echo_server.c",
+        &[
+            (
+                "    if (listen(servSock, backlog) < 0)\n        DieWithError(\"listen() failed\");\n",
+                "",
+            ),
+            (
+                "        DieWithError(\"getsockname() failed\");\n",
+                "        DieWithError(\"getsockname() failed\");\n    if (listen(servSock, backlog) < 0)\n        DieWithError(\"listen() failed\");\n",
+            ),
+        ],
+    ),
+    mutation(
+        "the backlog",
+        "tcp_upper_server",
+        "happy",
+        "tcp_upper_server.c",
+        &[("#define MAXPENDING 1 ", "#define MAXPENDING 2 ")],
+    ),
+    mutation(
+        "no SO_REUSEADDR",
+        "tcp_upper_server",
+        "happy",
+        "tcp_upper_server.c",
+        &[(
+            "if (setsockopt(serverSocket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)",
+            "if (on < 0)",
+        )],
+    ),
+    mutation(
+        "a second getsockname",
+        "udp_echo_server",
+        "happy",
+        "udp_echo_server.c",
+        &[(
+            "    printLine(\"listening",
+            "    getsockname(servSock, (struct sockaddr *)&echoServAddr, &echoServLen);\n    printLine(\"listening",
+        )],
+    ),
+    mutation(
+        "a smaller buffer",
+        "tcp_upper_client",
+        "happy",
+        "tcp_upper_client.c",
+        &[(
+            "reply + *replyLen, RCVBUFSIZE, 0)",
+            "reply + *replyLen, RCVBUFSIZE - 1, 0)",
+        )],
+    ),
+    mutation(
+        "a smaller buffer for a long message",
+        "tcp_echo_server",
+        "long",
+        "tcp_echo_server.c",
+        &[("#define RCVBUFSIZE 4096", "#define RCVBUFSIZE 2048")],
+    ),
+    mutation(
+        "the exit status",
+        "tcp_echo_client",
+        "happy",
+        "tcp_echo_client.c",
+        &[("    return 0;\n", "    return 3;\n")],
+    ),
+    mutation(
+        "a missing newline",
+        "udp_upper_client",
+        "happy",
+        "common.h",
+        &[(
+            "*end++ = '\\n';\n    print(line, end - line);\n    free(line);",
+            "print(line, end - line);\n    free(line);",
+        )],
+    ),
+    mutation(
+        "MSG_TRUNC",
+        "udp_echo_server",
+        "happy",
+        "udp_echo_server.c",
+        &[(
+            "echoBuffer, DATAGRAM, 0,",
+            "echoBuffer, DATAGRAM, MSG_TRUNC,",
+        )],
+    ),
+    mutation(
+        "one more send",
+        "tcp_upper_server",
+        "happy",
+        "tcp_upper_server.c",
+        &[(
+            "const char *failed = sendAll(",
+            "send(connectionSocket, reply, 0, 0);\n        const char *failed = sendAll(",
+        )],
+    ),
+    mutation(
+        "shutdown before close",
+        "tcp_echo_client",
+        "happy",
+        "tcp_echo_client.c",
+        &[(
+            "    if (close(clntSock) < 0)",
+            "    shutdown(clntSock, SHUT_RDWR);\n    if (close(clntSock) < 0)",
+        )],
+    ),
+    mutation(
+        "one byte of the answer",
+        "udp_upper_server",
+        "happy",
+        "common.h",
+        &[(
+            "*out++ = toupper(s[done]);",
+            "*out++ = s[done] == 'o' ? 'o' : toupper(s[done]);",
+        )],
+    ),
+    mutation(
+        "the last byte of 65507",
+        "udp_upper_server",
+        "largest",
+        "common.h",
+        &[(
+            "*out++ = toupper(s[done]);",
+            "*out++ = done == 65506 ? '?' : toupper(s[done]);",
+        )],
+    ),
+    mutation(
+        "another time-out",
+        "udp_echo_client",
+        "timeout",
+        "common.h",
+        &[(
+            "left = {.tv_sec = timeout};",
+            "left = {.tv_sec = timeout, .tv_usec = 1000};",
+        )],
+    ),
+    mutation(
+        "a try too many",
+        "udp_echo_client",
+        "timeout",
+        "udp_echo_client.c",
+        &[("tries-- > 1", "tries-- > 0")],
+    ),
+    mutation(
+        "a stranger believed",
+        "udp_upper_client",
+        "stranger",
+        "common.h",
+        &[(" && from.sin_port == server->sin_port", "")],
+    ),
+    mutation(
+        "other words about a failure",
+        "tcp_upper_server",
+        "bad-bind",
+        "tcp_upper_server.c",
+        &[("\"bind() failed\"", "\"bind failed\"")],
+    ),
+];
+
+#[test]
+fn a_twin_with_one_change_is_caught() {
+    require("cc", "the mutated twins");
+    let failures: Vec<String> = thread::scope(|scope| {
+        let tests: Vec<_> = MUTATIONS
+            .iter()
+            .enumerate()
+            .map(|(at, mutation)| scope.spawn(move || uncaught(at, mutation)))
+            .collect();
+        tests
+            .into_iter()
+            .filter_map(|test| test.join().expect("it does not panic"))
+            .collect()
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn a_twin_without_a_change_is_not() {
+    for pair in PAIRS {
+        let directory = directory(pair);
+        for side in ["server", "client"] {
+            compile(&directory, &format!("{pair}_{side}"), "common.h", &[]).expect("it compiles");
+        }
+        let outcome = diff(&[
+            pair,
+            "--scenario",
+            "happy",
+            "--c-programs",
+            directory.to_str().expect("UTF-8"),
+        ]);
+        assert_eq!(
+            outcome.status.code(),
+            Some(0),
+            "{}{}",
+            outcome.stdout(),
+            outcome.stderr
+        );
+    }
+}
+
+/// Why a mutation was not caught, if it was not.
+fn uncaught(at: usize, mutation: &Mutation) -> Option<String> {
+    let Mutation {
+        what,
+        program,
+        scenario,
+        file,
+        changes,
+    } = mutation;
+    let directory = directory(&format!("mutation-{at}"));
+    let (pair, side) = program.rsplit_once('_').expect("a side ends the name");
+    let other = format!(
+        "{pair}_{}",
+        if side == "server" { "client" } else { "server" }
+    );
+    symlink(
+        Path::new(env!("SOCKSTEP_TWINS")).join(&other),
+        directory.join(&other),
+    )
+    .expect("the directory is empty");
+    if let Err(words) = compile(&directory, program, file, changes) {
+        return Some(format!("{what} in {program}: {words}"));
+    }
+    let outcome = diff(&[
+        pair,
+        "--scenario",
+        scenario,
+        "--c-programs",
+        directory.to_str().expect("UTF-8"),
+    ]);
+    let named = outcome
+        .stdout()
+        .lines()
+        .any(|line| line.starts_with(&format!("    {side} ")) && line.contains(" divergent"));
+    (outcome.status.code() != Some(1) || !named).then(|| {
+        format!(
+            "{what} in {program}: {}\n{}{}",
+            outcome.status,
+            outcome.stdout(),
+            outcome.stderr
+        )
+    })
+}
+
+/// An empty directory of this name.
+fn directory(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("diff")
+        .join(name);
+    let _ = fs::remove_dir_all(&directory); // there is none the first time
+    fs::create_dir_all(&directory).expect("it can be made");
+    directory
+}
+
+/// Compiles a twin with changes in one of its files. Each text that is to be replaced must be there exactly once.
+fn compile(
+    directory: &Path,
+    program: &str,
+    file: &str,
+    changes: &[(&str, &str)],
+) -> Result<(), String> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
+    for name in [&format!("{program}.c"), "common.h"] {
+        let mut text = fs::read_to_string(sources.join(name)).expect("the sources are there");
+        for (from, to) in changes.iter().filter(|_| name == file) {
+            let found = text.matches(from).count();
+            if found != 1 {
+                return Err(format!("{found} times in {file}, not once: {from}"));
+            }
+            text = text.replace(from, to);
+        }
+        fs::write(directory.join(name), text).expect("the directory is ours");
+    }
+    let mut cc = Command::new("cc");
+    cc.args(["-std=gnu11", "-O2", "-o", program])
+        .arg(format!("{program}.c"))
+        .current_dir(directory);
+    let outcome = run(&mut cc, b"");
+    if outcome.status.success() {
+        Ok(())
+    } else {
+        Err(outcome.stderr)
+    }
+}
