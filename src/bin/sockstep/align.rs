@@ -213,6 +213,30 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// How many lines only one side has, without a reason.
+    fn differences(&self) -> usize {
+        let differs = |row: &&Row| matches!(row, Row::Left(_) | Row::Right(_));
+        self.rows.iter().filter(differs).count()
+    }
+
+    /// For a row that only one side has, the line of the other that stands in its place, if there is one.
+    pub fn counterpart(&self, at: usize) -> Option<&Line> {
+        let same =
+            |row: &&Row| matches!(row, Row::Left(_)) == matches!(self.rows[at], Row::Left(_));
+        let differs = |row: &&Row| matches!(row, Row::Left(_) | Row::Right(_));
+        let before = self.rows[..at].iter().rev().take_while(differs).count();
+        let block: Vec<&Row> = self.rows[at - before..]
+            .iter()
+            .take_while(differs)
+            .collect();
+        let place = block[..before].iter().copied().filter(same).count();
+        match block.iter().copied().filter(|row| !same(row)).nth(place)? {
+            Row::Left(l) => self.left.lines.get(*l),
+            Row::Right(r) => self.right.lines.get(*r),
+            Row::Both(..) | Row::Expected(..) => None,
+        }
+    }
+
     /// The numbers of the expected differences that were met.
     pub fn expected(&self) -> impl Iterator<Item = usize> {
         self.rows.iter().filter_map(|row| match row {
@@ -227,7 +251,8 @@ pub fn compare(left: &Script, right: &Script, twins: bool) -> Comparison {
     let plain = judge(left.clone(), right.clone(), twins);
     if plain.verdict == Verdict::Divergent {
         let joined = judge(left.joined(), right.joined(), twins);
-        if joined.verdict != Verdict::Divergent {
+        // Where they diverge anyway, what is left of the differences is what counts.
+        if joined.differences() < plain.differences() {
             return joined;
         }
     }

@@ -467,14 +467,10 @@ impl Report {
                 *text += "      ...\n";
             }
             // A line that stands for another: the two may differ far behind what is shown of them.
-            let other = match (
-                *row,
-                at.checked_sub(1).map(|before| rows[before]),
-                rows.get(at + 1),
-            ) {
-                (Row::Left(_), _, Some(Row::Right(r))) => Some(&right.lines[*r].text),
-                (Row::Right(_), Some(Row::Left(l)), _) => Some(&left.lines[l].text),
-                _ => None,
+            let other = if differs(row) {
+                comparison.counterpart(at)
+            } else {
+                None
             };
             let (mark, colour, number, line) = match *row {
                 Row::Both(l, _) => ("  ", "", l, &left.lines[l].text),
@@ -495,7 +491,7 @@ impl Report {
             let start = format!("      {mark}{name:4} {:>3} ", number + 1);
             let line = window(
                 line,
-                other.map_or(0, |other| first_difference(line, other)),
+                other.map_or(0, |other| first_difference(line, &other.text)),
                 COLUMNS - start.len(),
             );
             *text += self
