@@ -9,11 +9,11 @@
 mod align;
 #[path = "../common/mod.rs"]
 mod common;
+mod diff;
 mod doctor;
+mod expected;
 mod explain;
 mod json;
-mod diff;
-mod expected;
 mod ladder;
 mod lanes;
 mod pairs;
@@ -23,8 +23,8 @@ mod programs;
 mod read;
 mod record;
 mod run;
-mod show;
 mod scenarios;
+mod show;
 mod steps;
 mod trace;
 
