@@ -1,10 +1,8 @@
 //! sockstep - the lab bench: puts a client and a server of the lectures beside each other, in Rust and in C.
 //!
-//! Usage: `sockstep run PAIR [--impl rust|c] [-- client arguments]`, `sockstep diff PAIR [--scenario NAME]`
+//! Usage: `sockstep run PAIR`, `sockstep diff PAIR`, `sockstep show FILE`, `sockstep explain CALL`, `sockstep doctor`
 //!
-//! `pairs.rs` is the table of the pairs, `programs.rs` finds a program or compiles its twin, `lanes.rs` draws, and `run.rs`
-//! starts a pair and watches it. For `diff`, `scenarios.rs` and `peers.rs` say what happens, `record.rs` lets it happen,
-//! `align.rs` compares, and `expected.rs` lists what may differ.
+//! A verb is a file of its own name; CONTRIBUTING.md says what the others are.
 
 mod align;
 #[path = "../common/mod.rs"]
