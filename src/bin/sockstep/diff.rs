@@ -17,7 +17,7 @@ use crate::common::note;
 use crate::expected::EXPECTED;
 use crate::lanes::{Style, put};
 use crate::pairs::Pair;
-use crate::process::{Interrupted, Signals};
+use crate::process::{Interrupted, Signals, adopt, end_strays};
 use crate::programs::{Implementation, Programs};
 use crate::record::{Recording, Studio};
 use crate::scenarios::{self, Scenario};
@@ -90,7 +90,9 @@ pub fn diff(args: &Args) -> ExitCode {
         note(format_args!("sockstep: {words}"));
         ExitCode::from(2)
     };
-    match judge(args) {
+    let outcome = adopt().map_err(Trouble::Said).and_then(|()| judge(args));
+    end_strays();
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(Trouble::Output(error)) if error == Errno::EPIPE => ExitCode::SUCCESS,
