@@ -8,20 +8,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
-use clap::ValueEnum;
-use nix::sys::signal::{SigSet, Signal, raise};
-use sockstep::{Errno, Error};
-
 use crate::align::{Aside, Comparison, Form, Forms, Row, Script, Verdict, compare};
-use crate::common::note;
 use crate::expected::EXPECTED;
 use crate::lanes::{Style, put};
 use crate::pairs::Pair;
-use crate::process::{Interrupted, Signals, adopt, end_strays};
+use crate::process::{Signals, adopt, end_strays};
 use crate::programs::{Implementation, Programs};
 use crate::record::{Recording, Studio};
 use crate::scenarios::{self, Scenario};
 use crate::trace;
+use crate::trouble::Trouble;
+use clap::ValueEnum;
 
 /// Recordings at a time. They wait more than they work.
 const WORKERS: usize = 8;
@@ -57,54 +54,13 @@ pub struct Args {
     c_programs: Option<PathBuf>,
 }
 
-/// Why there is no verdict.
-enum Trouble {
-    Said(String),
-    Signal(Signal),
-    Output(Error),
-}
-
-impl From<Interrupted> for Trouble {
-    fn from(interrupted: Interrupted) -> Trouble {
-        match interrupted {
-            Interrupted::Signal(signal) => Trouble::Signal(signal),
-            Interrupted::Failed(words) => Trouble::Said(words),
-        }
-    }
-}
-
-impl From<String> for Trouble {
-    fn from(words: String) -> Trouble {
-        Trouble::Said(words)
-    }
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Trouble {
-        Trouble::Output(error)
-    }
-}
-
 pub fn diff(args: &Args) -> ExitCode {
-    let trouble = |words: &str| {
-        note(format_args!("sockstep: {words}"));
-        ExitCode::from(2)
-    };
     let outcome = adopt().map_err(Trouble::Said).and_then(|()| judge(args));
     end_strays();
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(Trouble::Output(error)) if error == Errno::EPIPE => ExitCode::SUCCESS,
-        Err(Trouble::Output(error)) => trouble(&error.to_string()),
-        Err(Trouble::Said(words)) => trouble(&words),
-        Err(Trouble::Signal(signal)) => {
-            SigSet::from(signal)
-                .thread_unblock()
-                .and_then(|()| raise(signal))
-                .ok();
-            ExitCode::from(2) // the signal has ended us
-        }
+        Err(trouble) => trouble.end(2, 2), // even if only the reader has gone: that is no verdict
     }
 }
 
@@ -226,7 +182,7 @@ fn cases(args: &Args) -> Result<Vec<Case>, String> {
         .collect())
 }
 
-fn list(cases: &[Case]) -> Result<(), Error> {
+fn list(cases: &[Case]) -> sockstep::Result<()> {
     let mut text = String::new();
     for (pair, scenario) in cases {
         let _ = writeln!(
@@ -322,7 +278,7 @@ impl Report {
     }
 
     /// Judges one case by its four recordings, and says so.
-    fn case(&mut self, (pair, scenario): Case, recordings: &[Recording]) -> Result<(), Error> {
+    fn case(&mut self, (pair, scenario): Case, recordings: &[Recording]) -> sockstep::Result<()> {
         let mut text = String::new();
         if self.pair.as_ref() != Some(&name(pair)) {
             if self.pair.is_some() {

@@ -25,6 +25,7 @@ mod scenarios;
 mod show;
 mod steps;
 mod trace;
+mod trouble;
 
 use std::process::ExitCode;
 

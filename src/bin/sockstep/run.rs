@@ -8,18 +8,16 @@ use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal, raise};
-use sockstep::{Errno, Error};
-
 use crate::common::{note, print};
 use crate::json::Json;
 use crate::ladder::{Calls, Ladder, Payload};
 use crate::lanes::{Lanes, Side, Style};
 use crate::pairs::Pair;
-use crate::process::{Interrupted, Process, Signals, Source, adopt, end_strays, listen};
+use crate::process::{Process, Signals, Source, adopt, end_strays, listen};
 use crate::programs::{Implementation, Programs};
 use crate::read::{Entry, What};
 use crate::trace::{self, Trace};
+use crate::trouble::Trouble;
 
 /// Run a pair: its server on a free port, its client against it
 ///
@@ -68,37 +66,6 @@ pub struct Args {
     client_arguments: Vec<OsString>,
 }
 
-/// How a run ended other than by its client.
-enum Trouble {
-    /// Our own words, for standard error.
-    Said(String),
-    /// A signal to us, from Ctrl-C or `kill`.
-    Signal(Signal),
-    /// Standard output is full, or nobody reads it.
-    Output(Error),
-}
-
-impl From<Interrupted> for Trouble {
-    fn from(interrupted: Interrupted) -> Trouble {
-        match interrupted {
-            Interrupted::Signal(signal) => Trouble::Signal(signal),
-            Interrupted::Failed(words) => Trouble::Said(words),
-        }
-    }
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Trouble {
-        Trouble::Output(error)
-    }
-}
-
-impl From<String> for Trouble {
-    fn from(words: String) -> Trouble {
-        Trouble::Said(words)
-    }
-}
-
 pub fn run(args: &Args) -> ExitCode {
     let outcome = adopt().map_err(Trouble::Said).and_then(|()| watch(args));
     end_strays();
@@ -109,22 +76,8 @@ pub fn run(args: &Args) -> ExitCode {
                 .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
             ExitCode::from(u8::try_from(code).unwrap_or(1))
         }
-        Err(Trouble::Output(error)) if error == Errno::EPIPE => ExitCode::SUCCESS,
-        Err(Trouble::Output(error)) => fail(&error.to_string()),
-        Err(Trouble::Said(words)) => fail(&words),
-        Err(Trouble::Signal(signal)) => {
-            SigSet::from(signal)
-                .thread_unblock()
-                .and_then(|()| raise(signal))
-                .ok();
-            ExitCode::FAILURE // the signal has ended us
-        }
+        Err(trouble) => trouble.end(1, 0),
     }
-}
-
-fn fail(words: &str) -> ExitCode {
-    note(format_args!("sockstep: {words}"));
-    ExitCode::FAILURE
 }
 
 /// What is to be run.
