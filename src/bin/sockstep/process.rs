@@ -129,6 +129,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
+        self.streams.clear(); // strace may be writing into a full pipe, and holds the program until it is done
         let _ = self.child.wait();
     }
 }
