@@ -10,7 +10,7 @@ use std::process::Command;
 use std::thread;
 
 use nix::sys::signal::Signal;
-use support::{Outcome, Process, require, run, within};
+use support::{Outcome, Process, marked, require, run, within};
 
 const PAIRS: [&str; 4] = ["tcp_echo", "udp_echo", "tcp_upper", "udp_upper"];
 
@@ -109,7 +109,12 @@ fn a_signal_ends_it_and_leaves_nothing_behind() {
     require("strace", "the tests of sockstep diff");
     let directory = directory("interrupted");
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockstep"));
-    let mut process = Process::start(command.args(["diff", "--all"]).env("TMPDIR", &directory));
+    let mark = format!("diff-{}", std::process::id());
+    command
+        .args(["diff", "--all"])
+        .env("TMPDIR", &directory)
+        .env("SOCKSTEP_TEST", &mark);
+    let mut process = Process::start(&mut command);
     assert_eq!(process.line(), "tcp_echo"); // the first verdict: the others are under way
     process.signal(Signal::SIGINT);
     let outcome = process.end();
@@ -120,20 +125,11 @@ fn a_signal_ends_it_and_leaves_nothing_behind() {
     );
     let left: Vec<_> = fs::read_dir(&directory).expect("it is there").collect();
     assert!(left.is_empty(), "{left:?}");
-    // strace itself ends when it has seen the end of what it traced.
-    let name = directory.to_string_lossy().into_owned();
     within(move || {
-        while names_a_process(&name) {
+        while !marked(&format!("SOCKSTEP_TEST={mark}")).is_empty() {
             thread::yield_now();
         }
     });
-}
-
-/// Whether these words stand in the command line of a process.
-fn names_a_process(words: &str) -> bool {
-    let processes = fs::read_dir("/proc").expect("Linux").flatten();
-    let mut lines = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    lines.any(|line| String::from_utf8_lossy(&line).contains(words))
 }
 
 // ---- Mutated twins ----

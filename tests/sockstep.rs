@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::pty::openpty;
 use nix::sys::signal::Signal;
-use support::{DEADLINE, Outcome, Process, Random, run, within};
+use support::{DEADLINE, Outcome, Process, Random, marked, run, within};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
@@ -253,22 +253,6 @@ fn a_full_disk_is_an_error_and_a_reader_that_left_is_none() {
         outcome.status.success() && outcome.stderr.is_empty(),
         "{outcome:?}"
     );
-}
-
-/// Every process that was started with this mark in its environment.
-fn marked(mark: &str) -> Vec<String> {
-    let entries = fs::read_dir("/proc").expect("/proc is mounted").flatten();
-    let marked = entries.filter(|entry| {
-        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-        environment
-            .split(|&byte| byte == 0)
-            .any(|variable| variable == mark.as_bytes())
-    });
-    let command = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("cmdline")).ok();
-    marked
-        .filter_map(command)
-        .filter(|command| !command.is_empty())
-        .collect()
 }
 
 #[test]

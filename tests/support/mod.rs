@@ -471,6 +471,22 @@ impl Lines {
     }
 }
 
+/// Every process that was started with this mark in its environment.
+pub fn marked(mark: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").expect("/proc is mounted").flatten();
+    let marked = entries.filter(|entry| {
+        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+        environment
+            .split(|&byte| byte == 0)
+            .any(|variable| variable == mark.as_bytes())
+    });
+    let command = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("cmdline")).ok();
+    marked
+        .filter_map(command)
+        .filter(|command| !command.is_empty())
+        .collect()
+}
+
 /// Does it on another thread, and fails when the deadline passes.
 pub fn within<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = channel();
