@@ -16,6 +16,7 @@ use crate::pairs::Pair;
 use crate::process::{Process, Signals, Source, adopt, end_strays, listen};
 use crate::programs::{Implementation, Programs};
 use crate::read::{Entry, What};
+use crate::steps::Sockets;
 use crate::trace::{self, Trace};
 use crate::trouble::Trouble;
 
@@ -244,7 +245,7 @@ struct View {
 struct Recording {
     trace: Trace,
     kept: Option<File>,
-    datagrams: Vec<String>,
+    sockets: Sockets,
 }
 
 impl Recording {
@@ -253,15 +254,8 @@ impl Recording {
         let What::Call(call) = &entry.what else {
             return false;
         };
-        if call.name == "socket" && call.args.iter().any(|arg| arg.contains("SOCK_DGRAM")) {
-            self.datagrams.push(call.result.clone());
-        }
-        let binds = call.name == "bind"
-            && call
-                .args
-                .first()
-                .is_some_and(|fd| self.datagrams.contains(fd));
-        (call.name == "listen" || binds) && call.result == "0"
+        let datagrams = self.sockets.follow(entry.pid, call) == Some(false);
+        (call.name == "listen" || (call.name == "bind" && datagrams)) && call.result == "0"
     }
 }
 
@@ -368,7 +362,7 @@ impl View {
             Some(
                 "accept" | "accept4" | "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait",
             ) => true,
-            Some("recvfrom" | "recvmsg") => !server.datagrams.is_empty(),
+            Some("recvfrom" | "recvmsg") => server.sockets.have_datagrams(),
             _ => false,
         };
         Duration::from_millis(if idle { 30 } else { 300 })

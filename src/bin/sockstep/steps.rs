@@ -75,6 +75,11 @@ pub struct Sockets {
 }
 
 impl Sockets {
+    /// Whether one of those that are open carries datagrams.
+    pub fn have_datagrams(&self) -> bool {
+        self.open.values().any(|&stream| !stream)
+    }
+
     /// Takes the next call, and says whether it is on a socket; if so, whether that carries a stream.
     pub fn follow(&mut self, pid: Option<u32>, call: &Call) -> Option<bool> {
         let name = call.name.as_str();
