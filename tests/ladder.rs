@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Program, listener, require, run};
+use support::{Program, listener, require, run, without_ports};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
@@ -27,22 +27,6 @@ fn sides(picture: &str) -> [Vec<String>; 2] {
         }
     }
     sides
-}
-
-/// The digits that follow a colon or a `#`, but for 0.
-fn without_ports(text: &str) -> String {
-    let mut pieces = text.split_inclusive([':', '#']);
-    let mut out = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let rest = piece.trim_start_matches(|c: char| c.is_ascii_digit());
-        out += if piece.len() - rest.len() > 1 {
-            "PORT"
-        } else {
-            &piece[..piece.len() - rest.len()]
-        };
-        out += rest;
-    }
-    out
 }
 
 fn ladder(arguments: &[&str], stdin: &[u8]) -> [Vec<String>; 2] {

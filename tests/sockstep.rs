@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::pty::openpty;
 use nix::sys::signal::Signal;
-use support::{DEADLINE, Outcome, Process, Random, marked, run, within};
+use support::{DEADLINE, Outcome, Process, Random, marked, run, within, without_ports};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
@@ -47,17 +47,7 @@ fn is_empty(directory: &Path) -> bool {
 
 /// The two lanes apart, ports replaced: their lines may come in either order.
 fn lanes(outcome: &Outcome) -> (Vec<String>, Vec<String>) {
-    let without_port = |line: &str| {
-        let mut words = line.split_inclusive([':', '#']);
-        let mut text = words.next().unwrap_or_default().to_owned();
-        for word in words {
-            let rest = word.trim_start_matches(|c: char| c.is_ascii_digit());
-            text += if rest.len() < word.len() { "PORT" } else { "" };
-            text += rest;
-        }
-        text
-    };
-    let lines = outcome.stdout().lines().map(without_port);
+    let lines = outcome.stdout().lines().map(without_ports);
     lines.partition(|line| line.starts_with("server"))
 }
 

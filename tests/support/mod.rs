@@ -487,6 +487,22 @@ pub fn marked(mark: &str) -> Vec<String> {
         .collect()
 }
 
+/// A text with `PORT` for the digits that follow a colon or a `#`, but for 0.
+pub fn without_ports(text: &str) -> String {
+    let mut pieces = text.split_inclusive([':', '#']);
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let rest = piece.trim_start_matches(|c: char| c.is_ascii_digit());
+        out += if piece.len() - rest.len() > 1 {
+            "PORT"
+        } else {
+            &piece[..piece.len() - rest.len()]
+        };
+        out += rest;
+    }
+    out
+}
+
 /// Does it on another thread, and fails when the deadline passes.
 pub fn within<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = channel();
