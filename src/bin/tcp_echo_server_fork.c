@@ -26,8 +26,8 @@ int main(int argc, char *argv[])
 
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
     int servSock = listening(SOCK_STREAM);
-    struct sigaction action = {.sa_handler = reap};
-    if (sigaction(SIGCHLD, &action, NULL) < 0)
+    struct sigaction action = {.sa_handler = reap}, before;
+    if (sigaction(SIGCHLD, &action, &before) < 0)
         DieWithError("sigaction() failed");
 
     /* 4. Repeatedly: */

@@ -6,8 +6,8 @@
 
 mod common;
 
-use std::sync::{Condvar, Mutex, MutexGuard};
-use std::thread::Builder;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::thread::{Builder, current, park};
 
 use clap::Parser;
 use common::echo::{EchoArgs, STACK, listening, serve_client, thread_error};
@@ -25,9 +25,8 @@ struct Args {
     limit: u32,
 }
 
-/// Threads that serve a client now, and what they signal when they are done.
-static THREADS: Mutex<u32> = Mutex::new(0);
-static DONE: Condvar = Condvar::new();
+/// Threads that serve a client now.
+static THREADS: AtomicU32 = AtomicU32::new(0);
 
 fn main() {
     if let Err(error) = serve(&parse()) {
@@ -55,14 +54,15 @@ fn serve(args: &Args) -> Result<()> {
         };
 
         // b. Communicate, c. close the connection: a new thread does, beside this one. The connection moves into it.
-        *threads() += 1;
+        THREADS.fetch_add(1, SeqCst);
+        let acceptor = current();
         let thread = Builder::new().stack_size(STACK).spawn(move || {
             serve_client(clnt_sock, &echo_clnt_addr, idle_timeout);
-            *threads() -= 1;
-            DONE.notify_one();
+            THREADS.fetch_sub(1, SeqCst);
+            acceptor.unpark();
         });
         if let Err(error) = thread {
-            *threads() -= 1;
+            THREADS.fetch_sub(1, SeqCst);
             report(&echo_clnt_addr, Err(thread_error(&error))); // this client's loss alone: its connection is closed
         }
         clients += 1;
@@ -72,16 +72,9 @@ fn serve(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn threads() -> MutexGuard<'static, u32> {
-    THREADS.lock().expect("no thread panics while it counts")
-}
-
-/// Waits until so many threads are no longer there.
+/// Waits until so many threads are no longer there. Each that ends wakes us.
 fn wait_until_fewer_than(limit: u32) {
-    let mut threads = threads();
-    while *threads >= limit {
-        threads = DONE
-            .wait(threads)
-            .expect("no thread panics while it counts");
+    while THREADS.load(SeqCst) >= limit {
+        park();
     }
 }
