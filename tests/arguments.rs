@@ -8,14 +8,15 @@ use std::os::unix::process::ExitStatusExt;
 use nix::sys::signal::Signal;
 use support::{
     CLIENTS, ECHO_CLIENTS, ECHO_SERVERS, ON_A_FREE_PORT, Outcome, PROGRAMS, Program, SERVERS,
-    Server, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, assert_bytes, for_each, require, run,
+    SHOWS, Server, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, assert_bytes, for_each, require,
+    run,
 };
 
 // ---- Help and version ----
 
 #[test]
 fn help_and_version_are_answers() {
-    for_each(&PROGRAMS, |program| {
+    for_each(&[&PROGRAMS[..], &SHOWS].concat(), |program| {
         for option in ["--help", "-h"] {
             let outcome = run(program.command().arg(option), b"");
             assert_eq!((outcome.status.code(), &*outcome.stderr), (Some(0), ""));
@@ -39,7 +40,7 @@ fn help_and_version_are_answers() {
 
 #[test]
 fn every_option_in_either_help_is_taken_by_both() {
-    for name in PROGRAMS {
+    for name in PROGRAMS.into_iter().chain(SHOWS) {
         let options: BTreeSet<_> = Program::both(name)
             .into_iter()
             .flat_map(options_in_help)
@@ -308,7 +309,7 @@ fn a_bad_address_is_refused() {
 
 #[test]
 fn missing_surplus_and_unknown_arguments_are_refused() {
-    for_each(&PROGRAMS, |program| {
+    for_each(&[&PROGRAMS[..], &SHOWS].concat(), |program| {
         assert_refused(program, &["--nonsense"]);
         assert_refused(program, &["-x"]);
         assert_refused(program, &["1", "2", "3", "4"]);
@@ -325,6 +326,10 @@ fn missing_surplus_and_unknown_arguments_are_refused() {
         assert_refused(client, &["127.0.0.1"]);
         assert_refused(client, &["127.0.0.1", "hello", "7", "more"]);
     });
+    for_each(&SHOWS, |program| {
+        assert_refused(program, &["127.0.0.1", "7", "more"]);
+    });
+    for_each(&["name_lookup"], |program| assert_refused(program, &[]));
     for_each(&UPPER_CLIENTS, |client| {
         assert_refused(client, &["more"]);
         assert_refused(client, &["-p"]);

@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <locale.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -56,6 +57,15 @@ static inline void DieWithError(const char *message)
     exit(1);
 }
 
+/* Ends the program over getaddrinfo() or getnameinfo(), which have codes of their own instead of errno. */
+static inline void dieOfResolver(const char *message, int code)
+{
+    if (code == EAI_SYSTEM)
+        DieWithError(message);
+    note("%s: %s", message, gai_strerror(code));
+    exit(1);
+}
+
 /* malloc() that does not fail. */
 static inline void *allocate(size_t size)
 {
@@ -63,6 +73,24 @@ static inline void *allocate(size_t size)
     if (memory == NULL && size > 0)
         DieWithError("malloc() failed");
     return memory;
+}
+
+/* An address and its port as text, [::1]:80 or 127.0.0.1:80. One at a time: the next call overwrites it. */
+static inline const char *addressText(const struct sockaddr *addr)
+{
+    static char text[80];
+    char host[INET6_ADDRSTRLEN], scope[16] = "";
+    if (addr->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)addr;
+        snprintf(text, sizeof(text), "%s:%d", inet_ntoa(v4->sin_addr), ntohs(v4->sin_port));
+        return text;
+    }
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)addr;
+    inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+    if (v6->sin6_scope_id != 0)
+        snprintf(scope, sizeof(scope), "%%%u", v6->sin6_scope_id);
+    snprintf(text, sizeof(text), "[%s%s]:%d", host, scope, ntohs(v6->sin6_port));
+    return text;
 }
 
 /* What went wrong with one client: `failed` says which call, NULL that all is well. The server goes on. */
@@ -143,9 +171,41 @@ static inline const char *dotted(const char *text)
 {
     struct in_addr address;
     if (inet_pton(AF_INET, text, &address) != 1) {
-        note("%s: not an IPv4 address in dotted form, like 127.0.0.1", text);
+        note("%s: not an IPv4 address in dotted form, like 127.0.0.1 (name_lookup finds those of a name)", text);
         exit(2);
     }
+    return text;
+}
+
+/* Reads one character of UTF-8. Returns its length; 0 if that is none, -1 if it may still become one. */
+static inline int utf8(const unsigned char *s, size_t len, unsigned *character)
+{
+    int more = s[0] < 0x80 ? 0 : s[0] < 0xc2 ? -1 : s[0] < 0xe0 ? 1 : s[0] < 0xf0 ? 2 : s[0] < 0xf5 ? 3 : -1;
+    unsigned low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80; /* no overlong forms, */
+    unsigned high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf; /* no surrogates, nothing above U+10FFFF */
+    if (more < 0)
+        return 0;
+    *character = more == 0 ? s[0] : s[0] & (0x3f >> more);
+    for (int i = 1; i <= more; i++, low = 0x80, high = 0xbf) {
+        if ((size_t)i == len)
+            return -1;
+        if (s[i] < low || s[i] > high)
+            return 0;
+        *character = *character << 6 | (s[i] & 0x3f);
+    }
+    return more + 1;
+}
+
+/* A text for getaddrinfo(); what is not UTF-8 is a bad argument, as it is in Rust. */
+static inline const char *name(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text, *end = s + strlen(text);
+    unsigned character;
+    for (int n; s < end; s += n)
+        if ((n = utf8(s, end - s, &character)) <= 0) {
+            note("a name that is not UTF-8");
+            exit(2);
+        }
     return text;
 }
 
@@ -284,25 +344,6 @@ static inline void announce(const struct sockaddr_in *servAddr)
 }
 
 /* ---- Bytes from the network as text ---- */
-
-/* Reads one character of UTF-8. Returns its length; 0 if that is none, -1 if it may still become one. */
-static inline int utf8(const unsigned char *s, size_t len, unsigned *character)
-{
-    int more = s[0] < 0x80 ? 0 : s[0] < 0xc2 ? -1 : s[0] < 0xe0 ? 1 : s[0] < 0xf0 ? 2 : s[0] < 0xf5 ? 3 : -1;
-    unsigned low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80; /* no overlong forms, */
-    unsigned high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf; /* no surrogates, nothing above U+10FFFF */
-    if (more < 0)
-        return 0;
-    *character = more == 0 ? s[0] : s[0] & (0x3f >> more);
-    for (int i = 1; i <= more; i++, low = 0x80, high = 0xbf) {
-        if ((size_t)i == len)
-            return -1;
-        if (s[i] < low || s[i] > high)
-            return 0;
-        *character = *character << 6 | (s[i] & 0x3f);
-    }
-    return more + 1;
-}
 
 /* Control characters, and those of Unicode that are invisible or turn the direction of the text around them. */
 static inline int actsOnATerminal(unsigned c)

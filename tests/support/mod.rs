@@ -61,6 +61,9 @@ pub const PROGRAMS: [&str; 8] = {
     [a, b, c, d, e, f, g, h]
 };
 
+/// The programs that only show something.
+pub const SHOWS: [&str; 2] = ["name_lookup", "byte_order"];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lang {
     Rust,

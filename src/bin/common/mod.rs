@@ -59,7 +59,9 @@ pub fn parse<Args: Parser>() -> Args {
 pub fn dotted(text: &str) -> std::result::Result<String, &'static str> {
     match inet_pton::<in_addr>(AF_INET, text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("not an IPv4 address in dotted form, like 127.0.0.1"),
+        Err(_) => Err(
+            "not an IPv4 address in dotted form, like 127.0.0.1 (name_lookup finds those of a name)",
+        ),
     }
 }
 

@@ -18,7 +18,9 @@ pub enum Implementation {
 }
 
 /// Each twin's name and source.
-const TWINS: [(&str, &str); 8] = [
+const TWINS: [(&str, &str); 10] = [
+    ("byte_order", include_str!("../byte_order.c")),
+    ("name_lookup", include_str!("../name_lookup.c")),
     ("tcp_echo_client", include_str!("../tcp_echo_client.c")),
     ("tcp_echo_server", include_str!("../tcp_echo_server.c")),
     ("tcp_upper_client", include_str!("../tcp_upper_client.c")),
