@@ -285,7 +285,7 @@ fn a_bad_port_is_refused() {
 
 #[test]
 fn a_bad_address_is_refused() {
-    for_each(&PROGRAMS, |program| {
+    for_each(&[&SERVERS[..], &ECHO_CLIENTS].concat(), |program| {
         for address in [
             "256.1.1.1",
             "127.1",
@@ -297,13 +297,23 @@ fn a_bad_address_is_refused() {
             "01.2.3.4",
             "::1",
         ] {
-            let args: &[&str] = match (program.is_server(), program.is_upper()) {
-                (true, _) => &["--bind", address, "0"],
-                (false, true) => &["-i", address],
-                (false, false) => &[address, "hello"],
+            let args: &[&str] = if program.is_server() {
+                &["--bind", address, "0"]
+            } else {
+                &[address, "hello"]
             };
             assert_refused(program, args);
         }
+    });
+}
+
+#[test]
+fn a_name_where_an_address_belongs_is_told_which_program_finds_addresses() {
+    for_each(&ECHO_CLIENTS, |client| {
+        let outcome = run(client.command().args(["localhost", "hello"]), b"");
+        assert_eq!(outcome.status.code(), Some(2));
+        let advice = "not an IPv4 address in dotted form, like 127.0.0.1 (name_lookup finds those of a name)";
+        assert!(outcome.stderr.contains(advice), "{outcome:?}");
     });
 }
 

@@ -1,5 +1,6 @@
-//! name_lookup and byte_order: what they show, the same in both languages. Nothing here asks a name server: the names are
-//! numbers, are in `/etc/hosts` (localhost), or are none that could be asked for.
+//! Names and addresses in the programs: what name_lookup and byte_order show, and servers that are given by name. The same in
+//! both languages. Nothing here asks a name server: the names are numbers, are in `/etc/hosts` (localhost), are none that could
+//! be asked for, or are answered by a resolver of the test's own.
 
 mod support;
 
@@ -7,8 +8,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Once;
 
-use support::{Outcome, Program, SHOWS, for_each, local, require, run};
+use nix::sys::wait::WaitPidFlag;
+use support::{
+    Outcome, Process, Program, SHOWS, Server, UPPER_CLIENTS, for_each, local, require, run,
+};
 
 /// Runs it in both languages, which say the same.
 fn said(name: &'static str, args: &[&str]) -> Outcome {
@@ -254,4 +261,196 @@ fn the_pages_fit_a_terminal_and_end_quietly_with_their_reader() {
         );
         assert_eq!(outcome.stderr, "");
     });
+}
+
+// ---- The uppercase clients' server, by name ----
+
+#[test]
+fn an_uppercase_client_takes_a_name_and_an_ipv6_address() {
+    for_each(&UPPER_CLIENTS, |client| {
+        let server = Server::start(Program::c(client.server()), &[]);
+        let port = server.port.to_string();
+        for host in ["localhost", "127.1", "::ffff:127.0.0.1"] {
+            let outcome = run(
+                client.command().args(["-ip", host, "-p", &port]),
+                b"hello\n",
+            );
+            assert_eq!(outcome, Outcome::done("From Server: HELLO\n"), "{host}");
+        }
+    });
+}
+
+#[test]
+fn a_server_without_an_address_is_one_line_before_anything_is_read() {
+    for_each(&UPPER_CLIENTS, |client| {
+        let nobody = "a".repeat(64);
+        let mut waiting = Process::start(client.command().args(["-i", &nobody])); // its input stays open
+        waiting.wait_until(WaitPidFlag::WEXITED);
+        let message = "getaddrinfo() failed: Name or service not known";
+        assert_eq!(waiting.end(), Outcome::failed(message));
+    });
+}
+
+#[test]
+fn each_address_is_tried_in_turn_and_the_one_that_answers_is_kept() {
+    let resolver = resolver();
+    for_each(&UPPER_CLIENTS, |client| {
+        let server = Server::start(Program::rust(client.server()), &[]);
+        let nobody = UdpSocket::bind(("127.0.0.2", server.port)).ok(); // for UDP: silence, not a refusal
+        let mut command = by(
+            &resolver,
+            client,
+            &["127.0.0.2", "::ffff:127.0.0.1", "127.0.0.1"],
+            server.port,
+        );
+        let outcome = run(&mut command, b"one\ntwo\nthree\n");
+        let lines = "From Server: ONE\nFrom Server: TWO\nFrom Server: THREE\n";
+        assert_eq!(outcome, Outcome::done(lines));
+        let nobody = nobody.expect("the server has 127.0.0.1 alone");
+        assert_eq!(
+            datagrams_at(&nobody),
+            usize::from(!client.is_tcp()),
+            "at the first address"
+        );
+    });
+}
+
+#[test]
+fn when_no_address_takes_the_connection_the_last_one_says_why() {
+    let resolver = resolver();
+    for_each(&["tcp_upper_client"], |client| {
+        let closed = UdpSocket::bind(local(0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let mut command = by(&resolver, client, &["127.0.0.2", "255.255.255.255"], closed);
+        let outcome = run(&mut command, b"hello\n");
+        assert_eq!(
+            outcome,
+            Outcome::failed("connect() failed: Network is unreachable")
+        );
+    });
+}
+
+#[test]
+fn each_silent_address_has_all_the_tries() {
+    let resolver = resolver();
+    for_each(&["udp_upper_client"], |client| {
+        let second = UdpSocket::bind(local(0)).unwrap();
+        let port = second.local_addr().unwrap().port();
+        let first = UdpSocket::bind(("127.0.0.2", port)).unwrap();
+        let mut command = by(&resolver, client, &["127.0.0.2", "127.0.0.1"], port);
+        let outcome = run(command.args(["--timeout", "1", "--tries", "2"]), b"hello\n");
+        assert_eq!(
+            outcome,
+            Outcome::failed("recvfrom() failed: Resource temporarily unavailable")
+        );
+        assert_eq!((datagrams_at(&first), datagrams_at(&second)), (2, 2));
+    });
+}
+
+#[test]
+fn an_address_that_cannot_be_sent_to_is_passed_over() {
+    let resolver = resolver();
+    for_each(&["udp_upper_client"], |client| {
+        let server = Server::start(Program::c("udp_upper_server"), &[]);
+        let mut command = by(
+            &resolver,
+            client,
+            &["255.255.255.255", "127.0.0.1"],
+            server.port,
+        );
+        assert_eq!(
+            run(&mut command, b"hello\n"),
+            Outcome::done("From Server: HELLO\n")
+        );
+    });
+}
+
+/// An address in numbers costs no system call, so its trace begins as the slide does.
+#[test]
+fn an_address_in_numbers_makes_no_socket_of_the_resolvers() {
+    require("strace", "the tests of what a student sees");
+    for_each(&UPPER_CLIENTS, |client| {
+        for host in ["127.0.0.1", "::ffff:127.0.0.1"] {
+            let trace = [
+                "strace",
+                "-qq",
+                "--trace=%network,openat",
+                "--inject=socket:error=EMFILE",
+            ];
+            let outcome = run(client.under(&trace).args(["-i", host]), b"hello\n");
+            let mut lines = outcome
+                .stderr
+                .lines()
+                .skip_while(|line| line.starts_with("openat("));
+            let family = if host == "127.0.0.1" {
+                "AF_INET, "
+            } else {
+                "AF_INET6, "
+            };
+            let first = lines.next().unwrap_or_default();
+            assert!(
+                first.starts_with(&format!("socket({family}")),
+                "{outcome:?}"
+            );
+            assert_eq!(lines.next(), Some("socket() failed: Too many open files"));
+            assert!(!outcome.stderr.contains("/etc/hosts"), "{outcome:?}");
+        }
+    });
+}
+
+/// Runs a client whose server is a name with these addresses, in this order.
+fn by(resolver: &Path, client: Program, addresses: &[&str], port: u16) -> Command {
+    let mut command = client.command();
+    command
+        .env("LD_PRELOAD", resolver)
+        .env("ADDRESSES", addresses.join(" "));
+    command.args(["-i", "several.test", "-p", &port.to_string()]);
+    command
+}
+
+/// A getaddrinfo that answers for the name `several.test`, in the order of the variable ADDRESSES.
+fn resolver() -> PathBuf {
+    const SOURCE: &str = r#"
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <netdb.h>
+        #include <stdlib.h>
+        #include <string.h>
+        int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+        {
+            int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
+                dlsym(RTLD_NEXT, "getaddrinfo");
+            if (node == NULL || strcmp(node, "several.test") != 0)
+                return real(node, service, hints, res);
+            char *addresses = strdup(getenv("ADDRESSES"));
+            for (char *address = strtok(addresses, " "); address != NULL; address = strtok(NULL, " ")) {
+                if (real(address, service, hints, res) != 0)
+                    abort();
+                while (*res != NULL)
+                    res = &(*res)->ai_next;
+            }
+            free(addresses);
+            return 0;
+        }
+    "#;
+    static ONCE: Once = Once::new();
+    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("resolver.so");
+    ONCE.call_once(|| {
+        let mut cc = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()));
+        cc.args(["-shared", "-fPIC", "-x", "c", "-o"])
+            .arg(&library)
+            .arg("-");
+        let outcome = run(&mut cc, SOURCE.as_bytes());
+        assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+    });
+    library
+}
+
+/// How many datagrams have come.
+fn datagrams_at(socket: &UdpSocket) -> usize {
+    socket.set_nonblocking(true).unwrap();
+    std::iter::from_fn(|| socket.recv_from(&mut [0; 16]).ok()).count()
 }

@@ -209,6 +209,23 @@ static inline const char *name(const char *text)
     return text;
 }
 
+/* ---- Names ---- */
+
+/* The addresses of a server, in the order in which to try them. In numbers, as in 127.0.0.1, it makes no system call. */
+static inline struct addrinfo *addresses(const char *server, in_port_t port, int socktype)
+{
+    struct addrinfo hints, *res;
+    char service[8];
+    memset(&hints, 0, sizeof(hints));
+    hints.ai_flags = AI_NUMERICSERV;
+    hints.ai_socktype = socktype;
+    snprintf(service, sizeof(service), "%d", port);
+    int code = getaddrinfo(server, service, &hints, &res);
+    if (code != 0)
+        dieOfResolver("getaddrinfo() failed", code);
+    return res;
+}
+
 /* ---- Standard input ---- */
 
 /* Whether standard input has ended. Waits for a byte of it if need be. */
@@ -289,21 +306,22 @@ static inline void goOnAfter(const char *failed)
  * Receives the next datagram from `server`; what comes from elsewhere is no answer. Returns its length, or -1: with EAGAIN
  * after `timeout` seconds in all, where 0 waits for ever.
  */
-static inline ssize_t answerFrom(const struct sockaddr_in *server, int sock, char *buffer, size_t size, unsigned timeout)
+static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int sock, char *buffer, size_t size,
+                                 unsigned timeout)
 {
     struct timespec start, now;
     struct timeval left = {.tv_sec = timeout};
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (;;) {
-        struct sockaddr_in from;
-        socklen_t fromLen = sizeof(from);
+        struct sockaddr_storage from;
+        socklen_t fromLen = serverLen; /* all that an address of its family needs */
         if (timeout > 0 && setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &left, sizeof(left)) < 0)
             DieWithError("setsockopt() failed");
         ssize_t n = recvfrom(sock, buffer, size, 0, (struct sockaddr *)&from, &fromLen);
-        if (n >= 0 && from.sin_addr.s_addr == server->sin_addr.s_addr && from.sin_port == server->sin_port)
+        if (n >= 0 && fromLen == serverLen && memcmp(&from, server, serverLen) == 0)
             return n;
         if (n >= 0)
-            note("ignored a datagram from %s:%d", inet_ntoa(from.sin_addr), ntohs(from.sin_port));
+            note("ignored a datagram from %s", addressText((struct sockaddr *)&from));
         else if (errno != EINTR) /* stopped and continued, with a time-out set */
             return -1;
         clock_gettime(CLOCK_MONOTONIC, &now);
