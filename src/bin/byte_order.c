@@ -99,7 +99,7 @@ int main(int argc, char *argv[])
 
     /* 6. A single byte. */
     printLine("\n"
-              "A single byte has no order: 'A' is 41 here and there. Text needs no htons().\n");
+              "A single byte has no order: 'A' is 0x41 here and there. Text needs no htons().\n");
 
     /* 7. The kernel, with htons and without. Connecting a UDP socket sends nothing. */
     struct sockaddr_in right, wrong;

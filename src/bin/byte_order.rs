@@ -41,8 +41,7 @@ fn show(args: &Args) -> Result<()> {
     addr.sin_family = AF_INET;
     addr.sin_port = htons(port);
     addr.sin_addr.s_addr = htonl(address);
-    let (bytes, dotted) = (addr, addr.sin_addr);
-    let bytes = bytes.as_bytes();
+    let (bytes, dotted) = (addr.as_bytes(), addr.sin_addr);
     let (family_bytes, port_bytes) = (&bytes[..2], &bytes[2..4]);
     let (address_bytes, zero_bytes) = (&bytes[4..8], &bytes[8..]);
 
@@ -116,15 +115,16 @@ On the wire: the same bytes, in the headers of each packet sent there.
 
     // 6. A single byte.
     say("
-A single byte has no order: 'A' is 41 here and there. Text needs no htons().
+A single byte has no order: 'A' is 0x41 here and there. Text needs no htons().
 ");
 
     // 7. The kernel, with htons and without. Connecting a UDP socket sends nothing.
     let sock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?;
     connect(&sock, &addr)?;
     let right: sockaddr_in = getpeername(&sock)?;
-    addr.sin_port = without_htons(port);
-    connect(&sock, &addr)?;
+    let mut forgotten = addr;
+    forgotten.sin_port = without_htons(port);
+    connect(&sock, &forgotten)?;
     let wrong: sockaddr_in = getpeername(&sock)?;
     close(sock)?;
     let (right, wrong) = (right.to_string(), wrong.to_string());
