@@ -127,7 +127,8 @@ fn the_notes_say_how_many_lines_each_program_has() {
 
 /// A block's commands with what they print now.
 fn session(block: &[&str]) -> String {
-    let free = TcpListener::bind("127.0.0.1:0")
+    // Of all addresses, as the servers bind it: for them, one of 127.0.0.1 becomes free only a while after it is closed.
+    let free = TcpListener::bind("0.0.0.0:0")
         .expect("a free port")
         .local_addr()
         .expect("it has one")
