@@ -117,6 +117,12 @@ fn the_notes_say_how_many_lines_each_program_has() {
         table,
         "| shared by the concurrent servers: `common/echo.rs`, `echo.h` | {rust} | {c} |"
     );
+    let rust = lines("common/url.rs") + lines("common/response.rs");
+    let c = lines("url.h") + lines("response.h");
+    let _ = writeln!(
+        table,
+        "| `web_client`'s own: `common/url.rs`, `common/response.rs`, `url.h`, `response.h` | {rust} | {c} |"
+    );
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ffi-notes.md");
     let notes = fs::read_to_string(&path).expect("ffi-notes.md is readable");

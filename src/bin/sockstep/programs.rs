@@ -41,6 +41,7 @@ const TWINS: &[(&str, &str)] = twins! {
     "udp_echo_server"
     "udp_upper_client"
     "udp_upper_server"
+    "web_client"
 };
 
 /// Programs that can be started. Twins live in a directory that goes when this does.
@@ -111,6 +112,8 @@ impl Programs {
         // Once, before the first compiler reads it: several work at the same time.
         write(&directory.join("common.h"), include_str!("../common.h"))?;
         write(&directory.join("echo.h"), include_str!("../echo.h"))?;
+        write(&directory.join("response.h"), include_str!("../response.h"))?;
+        write(&directory.join("url.h"), include_str!("../url.h"))?;
         Ok(directory)
     }
 }
