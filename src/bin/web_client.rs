@@ -32,8 +32,7 @@ const REFUSED: i32 = 22; // the status of --fail, as curl has it
 
 /// Asks a Web server for a page, and shows its response
 ///
-/// Exit status: 0 if all is done, 1 if a call failed or the response makes no sense, 2 if an argument is bad, 22 if --fail is
-/// given and the server answers with 400 or more.
+/// Exit status: 0 if all is done, 1 if not, 2 if an argument is bad, 22 by --fail.
 #[derive(Parser)]
 #[command(
     version,
