@@ -2,11 +2,23 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::UdpSocket;
+use std::num::NonZero;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use support::{Program, listener, require, run, without_ports};
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::{DEADLINE, Process, Program, hear_from, listener, require, run, udp, without_ports};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
@@ -103,6 +115,20 @@ fn each_call_stands_on_its_side_under_its_step_in_both_languages() {
         let [client, _] = ladder(&["run", "udp_echo", "--impl", implementation], b"");
         assert_eq!(client, UDP_CLIENT, "{implementation}");
     }
+}
+
+#[test]
+fn rows_come_while_it_happens() {
+    require("strace", "the ladder");
+    let start = Instant::now();
+    let mut run = Process::start(Command::new(SOCKSTEP).args(["run", "tcp_upper"]));
+    let rows = |row: &str, run: &mut Process| while run.line().trim() != row {};
+    rows("Server 1. Create a TCP socket", &mut run);
+    eprintln!("the first row after {:?}", start.elapsed());
+    let stdin = run.stdin.as_mut().expect("it is a pipe");
+    stdin.write_all(b"now\n").expect("the client reads");
+    rows("| From Server: NOW", &mut run); // the input goes on
+    assert!(run.end().status.success());
 }
 
 #[test]
@@ -272,4 +298,212 @@ Client 3. Communicate | recvfrom |  | 5
 Client 4. Close the connection | close |  | 0
 "#;
     assert_eq!(seen.stdout(), expected);
+}
+
+/// A terminal with `sockstep run` on it.
+struct Terminal {
+    child: Child,
+    keyboard: File,
+    output: Receiver<Vec<u8>>,
+    raw: Vec<u8>,
+    screen: vt100::Parser,
+}
+
+impl Terminal {
+    fn start(columns: u16, term: &str, arguments: &[&str]) -> Terminal {
+        require("strace", "the ladder");
+        // Step by step, not by openpty(3): no other test's programs are to inherit it.
+        let master =
+            posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a terminal");
+        grantpt(&master)
+            .and_then(|()| unlockpt(&master))
+            .expect("it is ours");
+        let slave = ptsname_r(&master).expect("it has a name");
+        let slave = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(OFlag::O_NOCTTY.bits())
+            .open(slave)
+            .expect("it can be opened");
+        let handle = || slave.try_clone().expect("a descriptor");
+        let mut command = Command::new(SOCKSTEP);
+        command.arg("run").args(arguments).env("TERM", term);
+        command.stdin(handle()).stdout(handle()).stderr(handle());
+        let child = command.spawn().expect("sockstep starts");
+        drop((command, slave));
+
+        let keyboard = File::from(OwnedFd::from(master));
+        let mut master = keyboard.try_clone().expect("a descriptor");
+        let (sender, output) = channel();
+        thread::spawn(move || {
+            let mut chunk = [0; 1024];
+            // The terminal's end comes as an error.
+            while let Ok(n @ 1..) = master.read(&mut chunk) {
+                if sender.send(chunk[..n].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let [rows, width] = [60, columns].map(|n| NonZero::new(n).expect("not zero"));
+        Terminal {
+            child,
+            keyboard,
+            output,
+            raw: Vec::new(),
+            screen: vt100::Parser::new(rows, width, 0),
+        }
+    }
+
+    /// Waits until the screen is as wanted, and returns its last row.
+    fn wait_for(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        loop {
+            let screen = self.screen.screen().contents();
+            if wanted(&screen) {
+                return screen.lines().last().unwrap_or_default().to_owned();
+            }
+            let output = self.output.recv_timeout(DEADLINE);
+            self.take(&output.unwrap_or_else(|_| panic!("it never came, only:\n{screen}")));
+        }
+    }
+
+    fn take(&mut self, output: &[u8]) {
+        self.raw.extend_from_slice(output);
+        self.screen.process(output);
+    }
+
+    fn types(&mut self, text: &str) {
+        self.keyboard
+            .write_all(text.as_bytes())
+            .expect("the terminal takes what is typed");
+    }
+
+    /// Waits for the end: the status, and what the screen shows then.
+    fn end(mut self) -> (ExitStatus, String) {
+        while let Ok(output) = self.output.recv_timeout(DEADLINE) {
+            self.take(&output);
+        }
+        let status = self.child.wait().expect("it is our child");
+        (status, self.screen.screen().contents())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // gone already, if all went well
+        let _ = self.child.wait();
+    }
+}
+
+/// A client that waits for the answer of this peer, which gives none, beside a server that nobody comes to.
+fn both_blocked(columns: u16, term: &str, peer: &UdpSocket) -> Terminal {
+    let command = |program, arguments: &str| {
+        format!("'{}' {arguments}", Program::c(program).path().display())
+    };
+    let port = peer.local_addr().expect("it is bound").port();
+    let server = command("tcp_echo_server", "--bind 127.0.0.1 0");
+    let client = command("udp_echo_client", &format!("127.0.0.1 hello {port}"));
+    Terminal::start(columns, term, &["--server", &server, "--client", &client])
+}
+
+#[test]
+fn who_is_blocked_is_said_while_it_lasts() {
+    let peer = udp();
+    let mut terminal = both_blocked(80, "xterm", &peer);
+    let row = terminal.wait_for(|screen| screen.matches(" blocked for ").count() == 2);
+    let (left, right) = row.split_at(SERVERS_COLUMN);
+    assert!(left.starts_with("recvfrom(3, ... blocked for "), "{row}");
+    assert!(right.starts_with("accept(3, ... blocked for "), "{row}");
+    let later = terminal.wait_for(|screen| screen.contains("accept(3, ... blocked for 1."));
+    assert_ne!(row, later);
+
+    let (word, client) = hear_from(&peer);
+    peer.send_to(&word, ("127.0.0.1", client))
+        .expect("the client is there");
+    let (status, screen) = terminal.end();
+    assert!(status.success());
+    assert!(!screen.contains("blocked"), "{screen}");
+    let [rows, _] = sides(&screen);
+    assert!(rows.contains(&"| Received: hello".to_owned()), "{screen}");
+}
+
+#[test]
+fn what_is_said_of_the_blocked_fits_a_narrow_window() {
+    let peer = udp();
+    let mut terminal = both_blocked(50, "xterm", &peer);
+    let row = terminal.wait_for(|screen| screen.contains("accept(3, ... blocked for "));
+    assert!(
+        row.starts_with("recvfrom(3, accept(3, ... blocked for "),
+        "{row}"
+    );
+    terminal.wait_for(|screen| screen.contains("accept(3, ... blocked for 0.9"));
+    assert_eq!(
+        terminal
+            .screen
+            .screen()
+            .contents()
+            .matches("blocked")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn an_interrupt_leaves_no_half_row() {
+    let mut terminal = both_blocked(80, "xterm", &udp());
+    terminal.wait_for(|screen| screen.contains("accept(3, ... blocked for "));
+    kill(
+        Pid::from_raw(terminal.child.id().try_into().expect("a pid_t")),
+        Signal::SIGINT,
+    )
+    .expect("it is there");
+    let (status, screen) = terminal.end();
+    assert!(!status.success());
+    assert!(!screen.contains("blocked"), "{screen}");
+}
+
+#[test]
+fn a_prompt_is_not_drawn_over() {
+    for pair in ["tcp_upper", "udp_upper"] {
+        let mut terminal = Terminal::start(80, "xterm", &[pair]);
+        let prompt = |n| move |screen: &str| screen.matches("sentence:").count() == n;
+        terminal.wait_for(prompt(1));
+        thread::sleep(Duration::from_millis(500)); // a person who thinks, not a wait for anything
+        terminal.types("slow\n");
+        terminal.wait_for(prompt(2));
+        terminal.types("\x04");
+        let shown = terminal.raw.clone();
+        let (status, screen) = terminal.end();
+
+        assert!(status.success());
+        assert!(screen.contains("sentence:  slow"), "{screen}");
+        assert!(screen.contains("| From Server: SLOW"), "{screen}");
+        assert!(!screen.contains("blocked"), "{screen}");
+        let shown = String::from_utf8_lossy(&shown);
+        let (_, rest) = shown.split_once("sentence:").expect("it was there");
+        let (between, _) = rest.split_once("slow").expect("it was typed");
+        assert!(
+            !between.contains(['\r', '\n']),
+            "something came over it: {between:?}"
+        );
+        // Each row of the picture has its place still, after the prompt too.
+        let (_, after) = screen.rsplit_once("sentence:").expect("a second prompt");
+        assert!(
+            after.trim_start_matches(' ').starts_with("\nClient 4."),
+            "{screen}"
+        );
+    }
+}
+
+#[test]
+fn a_terminal_that_cannot_erase_shows_the_rows_alone() {
+    let peer = udp();
+    let mut terminal = both_blocked(80, "dumb", &peer);
+    let (word, client) = hear_from(&peer);
+    thread::sleep(Duration::from_millis(500)); // it is blocked for so long, and nothing is to be said of it
+    peer.send_to(&word, ("127.0.0.1", client))
+        .expect("the client is there");
+    terminal.wait_for(|screen| screen.contains("+++ killed by SIGTERM +++"));
+    assert!(!terminal.raw.contains(&b'\x1b'));
+    let (status, _) = terminal.end();
+    assert!(status.success());
 }

@@ -7,7 +7,7 @@ use sockstep::Result;
 
 use crate::common::text::escape;
 use crate::lanes::{Side, Style, harmless, put};
-use crate::read::{Call, Entry, What, bytes};
+use crate::read::{Begun, Call, Entry, What, bytes};
 use crate::steps::{Sockets, step};
 
 /// Columns of a side, and of the gap between the two where bytes cross: 80 in all.
@@ -19,6 +19,12 @@ const SETTLE: u64 = 20_000_000; // nanoseconds
 
 /// From here on a call that waited says for how long.
 const WAITED: u64 = 1_000_000; // nanoseconds
+
+/// From here on a call that has not returned is said to be blocked.
+const BLOCKED: u64 = 200_000_000; // nanoseconds
+
+/// Erases the row that the cursor is in, and begins it again.
+const ERASE: &str = "\r\x1b[K";
 
 /// Which calls are shown, from the first `socket` on.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,13 +50,25 @@ pub struct Ladder {
     style: Style,
     calls: Calls,
     payload: Payload,
-    client: Lane,
-    server: Lane,
+    lanes: [Lane; 2],
     held: Vec<Held>,
     /// Rows that are not on the screen yet.
     text: String,
     /// A prompt whose line is open.
     open: bool,
+    /// The last row, which says who is blocked now and goes again; empty if it is not there.
+    mark: String,
+}
+
+impl Drop for Ladder {
+    /// Leaves no half row, whatever ends us.
+    fn drop(&mut self) {
+        if !self.mark.is_empty() {
+            let _ = put(ERASE.as_bytes()); // nobody may be there to see it
+        } else if self.open {
+            let _ = put(b"\n");
+        }
+    }
 }
 
 /// What a side has done so far.
@@ -73,16 +91,15 @@ struct Held {
 
 impl Ladder {
     pub fn new(style: Style, calls: Calls, payload: Payload) -> Ladder {
-        let (client, server) = (Lane::default(), Lane::default());
         Ladder {
             style,
             calls,
             payload,
-            client,
-            server,
+            lanes: Default::default(),
             held: Vec::new(),
             text: String::new(),
             open: false,
+            mark: String::new(),
         }
     }
 
@@ -112,13 +129,43 @@ impl Ladder {
         !self.held.is_empty()
     }
 
-    /// Draws what has settled, or, at the `end`, all.
-    pub fn draw(&mut self, end: bool) -> Result<()> {
-        let settled = if end {
-            u64::MAX
-        } else {
-            now().saturating_sub(SETTLE)
-        };
+    /// Whether what it shows changes with time alone.
+    pub fn is_live(&self) -> bool {
+        self.style.erasing
+    }
+
+    /// Draws what has settled. `under_way` are each side's calls that have not returned.
+    pub fn draw(&mut self, under_way: &[Vec<Begun>; 2]) -> Result<()> {
+        let now = now();
+        self.settle(now.saturating_sub(SETTLE));
+        let mark = self.blocked(under_way, now);
+        if self.mark.is_empty() && self.text.is_empty() && mark.is_empty() {
+            return Ok(());
+        }
+        let erased = if self.mark.is_empty() { "" } else { ERASE };
+        let text = format!("{erased}{}{mark}", std::mem::take(&mut self.text));
+        self.mark = mark;
+        put(text.as_bytes())
+    }
+
+    /// Draws all that is left.
+    pub fn end(&mut self) -> Result<()> {
+        self.settle(u64::MAX);
+        for side in [Side::Client, Side::Server] {
+            let lane = self.lane(side);
+            if !lane.seen {
+                let complaints = std::mem::take(&mut lane.complaints);
+                self.print(side, true, &complaints);
+            }
+        }
+        if std::mem::take(&mut self.open) {
+            self.text.push('\n');
+        }
+        self.draw(&Default::default())
+    }
+
+    /// Turns what has been held back until this time into rows.
+    fn settle(&mut self, settled: u64) {
         self.held.sort_by_key(|held| held.at);
         let rest = self
             .held
@@ -126,28 +173,48 @@ impl Ladder {
         for held in std::mem::replace(&mut self.held, rest) {
             self.entry(held.side, &held.entry);
         }
-        if end {
-            for side in [Side::Client, Side::Server] {
-                let lane = self.lane(side);
-                let complaints = if lane.seen {
-                    Vec::new()
-                } else {
-                    std::mem::take(&mut lane.complaints)
-                };
-                self.print(side, true, &complaints);
-            }
-            if self.open {
-                self.text.push('\n');
-            }
+    }
+
+    /// The row that says which side is blocked, for how long; empty if none is, or while a person is asked to type.
+    fn blocked(&self, under_way: &[Vec<Begun>; 2], now: u64) -> String {
+        if !self.style.erasing || self.open {
+            return String::new();
         }
-        put(std::mem::take(&mut self.text).as_bytes())
+        let words = |side: Side| {
+            let sockets = &self.lanes[side as usize].sockets;
+            let calls = under_way[side as usize].iter();
+            let since = |call: &&Begun| now.saturating_sub(call.start.unwrap_or(now));
+            // Of several processes, the one that came last is the one that matters.
+            let call = calls
+                .filter(|call| sockets.are_awaited(call) && since(call) >= BLOCKED)
+                .min_by_key(since)?;
+            let on = call
+                .descriptor
+                .as_ref()
+                .map_or(String::new(), |descriptor| format!("{descriptor}, "));
+            let time = since(&call) / 100_000_000;
+            let words = format!(
+                "{}({on}... blocked for {}.{} s",
+                call.name,
+                time / 10,
+                time % 10
+            );
+            Some(words.chars().take(SIDE).collect::<String>())
+        };
+        let [client, server] = [Side::Client, Side::Server]
+            .map(words)
+            .map(|words| words.map(|words| self.style.paint("7", &words)));
+        if client.is_none() && server.is_none() {
+            return String::new();
+        }
+        // Nothing wraps. The server's words end where a narrower window does.
+        let place = format!("\x1b[{}G\x1b[{}D\x1b[K", 2 * SIDE + GAP, SIDE - 1);
+        let server = server.map_or(String::new(), |words| place + &words);
+        format!("\x1b[?7l{}{server}\x1b[?7h", client.unwrap_or_default())
     }
 
     fn lane(&mut self, side: Side) -> &mut Lane {
-        match side {
-            Side::Client => &mut self.client,
-            Side::Server => &mut self.server,
-        }
+        &mut self.lanes[side as usize]
     }
 
     /// A side's own words, between its calls.
@@ -208,6 +275,9 @@ impl Ladder {
             if self.calls == Calls::Network {
                 return;
             }
+        }
+        if self.open && self.style.typing && ends_a_typed_line(call) {
+            self.open = false; // the terminal has moved on already
         }
         let (every, payload) = (self.calls == Calls::All, self.payload);
         let lane = self.lane(side);
@@ -275,12 +345,10 @@ impl Ladder {
         self.text.push('\n');
     }
 
-    /// Ends a prompt's line, unless the Enter of a person has done so.
+    /// Ends a prompt's line.
     fn close(&mut self) {
         self.open = false;
-        if !self.style.typing {
-            self.text.push('\n');
-        }
+        self.text.push('\n');
     }
 }
 
@@ -317,6 +385,20 @@ fn said(call: &Call) -> Option<(bool, Vec<u8>)> {
     bytes(call.args.get(1)?)
         .filter(|_| !call.failed())
         .map(|(words, _)| (wrong, words))
+}
+
+/// Whether a call has brought a line of standard input, with its newline.
+fn ends_a_typed_line(call: &Call) -> bool {
+    call.name == "read"
+        && call
+            .args
+            .first()
+            .is_some_and(|descriptor| descriptor == "0")
+        && call
+            .args
+            .get(1)
+            .and_then(|text| bytes(text))
+            .is_some_and(|(text, _)| text.ends_with(b"\n"))
 }
 
 /// Whether a call may wait for the other side.

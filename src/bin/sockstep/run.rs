@@ -15,7 +15,7 @@ use crate::lanes::{Lanes, Side, Style};
 use crate::pairs::Pair;
 use crate::process::{Process, Signals, Source, adopt, end_strays, listen};
 use crate::programs::{Implementation, Programs};
-use crate::read::{Entry, What};
+use crate::read::{Begun, Entry, What};
 use crate::steps::Sockets;
 use crate::trace::{self, Trace};
 use crate::trouble::Trouble;
@@ -164,6 +164,20 @@ fn quoted(word: &OsStr) -> String {
         format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
+
+/// The calls in which a server, or a process or thread of it, waits for something to do.
+const WAITS_FOR_ANYBODY: [&str; 10] = [
+    "accept",
+    "accept4",
+    "select",
+    "pselect6",
+    "poll",
+    "ppoll",
+    "epoll_wait",
+    "epoll_pwait",
+    "futex",
+    "wait4",
+];
 
 /// Runs the pair to the client's end, and shows what both do and print meanwhile.
 fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
@@ -317,6 +331,7 @@ impl View {
         let patience = match &self.picture {
             Picture::Ladder(ladder) if ladder.has_more() => Some(10),
             _ if self.client_is_done => Some(10),
+            Picture::Ladder(ladder) if ladder.is_live() => Some(100),
             _ => None,
         };
         let (mut shown, mut kept, mut heard) = (Ok(()), Ok(()), false);
@@ -350,7 +365,7 @@ impl View {
         shown?;
         kept.map_err(|error| format!("--keep: {error}"))?;
         if let Picture::Ladder(ladder) = &mut self.picture {
-            ladder.draw(false)?;
+            ladder.draw(&self.lanes.each_ref().map(|lane| lane.trace.under_way()))?;
         }
         Ok(heard)
     }
@@ -358,20 +373,19 @@ impl View {
     /// How long the server may be silent before it has, as far as can be seen, nothing more to do.
     fn patience_with_server(&self) -> Duration {
         let server = &self.lanes[Side::Server as usize];
-        let idle = match server.trace.under_way().as_deref() {
-            Some(
-                "accept" | "accept4" | "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait",
-            ) => true,
-            Some("recvfrom" | "recvmsg") => server.sockets.have_datagrams(),
-            _ => false,
+        let calls = server.trace.under_way();
+        let idle = |call: &Begun| match call.name.as_str() {
+            "recvfrom" | "recvmsg" => server.sockets.have_datagrams(),
+            name => WAITS_FOR_ANYBODY.contains(&name),
         };
+        let idle = !calls.is_empty() && calls.iter().all(idle);
         Duration::from_millis(if idle { 30 } else { 300 })
     }
 
     /// Shows what is still held back.
     fn end(&mut self) -> sockstep::Result<()> {
         match &mut self.picture {
-            Picture::Ladder(ladder) => ladder.draw(true),
+            Picture::Ladder(ladder) => ladder.end(),
             Picture::Lanes(lanes) => lanes.end(),
             Picture::Json(_) => Ok(()),
         }

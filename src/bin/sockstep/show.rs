@@ -89,7 +89,7 @@ fn draw_ladder(args: &Args, entries: Vec<(Side, Entry)>) -> sockstep::Result<()>
         entry.start = entry.start.or(u64::try_from(order).ok()); // without times, the order of the file
         ladder.traced(side, entry);
     }
-    ladder.draw(true)
+    ladder.end()
 }
 
 /// The recording's files, in the order of their names.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::lanes::Side;
-use crate::read::Call;
+use crate::read::{Begun, Call};
 
 /// The Princeton deck's steps: for each call, in its words.
 type Steps = [(&'static [&'static str], &'static str)];
@@ -51,6 +51,16 @@ const DATAGRAM_CLIENT: &Steps = &[
     (&["close"], "Client 4. Close the socket"),
 ];
 
+/// The calls that wait for one of several descriptors.
+const WAITS_FOR_SEVERAL: [&str; 6] = [
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "epoll_wait",
+    "epoll_pwait",
+];
+
 /// The step that a call on a socket belongs to; `None` if the slides do not have it.
 pub fn step(side: Side, stream: bool, call: &str) -> Option<&'static str> {
     let steps = match (side, stream) {
@@ -80,6 +90,14 @@ impl Sockets {
         self.open.values().any(|&stream| !stream)
     }
 
+    /// Whether a call that has begun waits for one of them.
+    pub fn are_awaited(&self, call: &Begun) -> bool {
+        match &call.descriptor {
+            Some(descriptor) if self.open.contains_key(&(call.pid, descriptor.clone())) => true,
+            _ => self.begun && WAITS_FOR_SEVERAL.contains(&call.name.as_str()),
+        }
+    }
+
     /// Takes the next call, and says whether it is on a socket; if so, whether that carries a stream.
     pub fn follow(&mut self, pid: Option<u32>, call: &Call) -> Option<bool> {
         let name = call.name.as_str();
@@ -95,7 +113,7 @@ impl Sockets {
                 }
                 Some(stream)
             }
-            "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" if self.begun => Some(true),
+            _ if self.begun && WAITS_FOR_SEVERAL.contains(&name) => Some(true),
             _ => {
                 let key = (pid, call.args.first()?.clone());
                 let stream = self.open.get(&key).copied();

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use nix::fcntl::OFlag;
 use nix::unistd::{getpid, pipe2};
 
-use crate::read::{Entry, Reader, under_way};
+use crate::read::{Begun, Entry, Reader};
 
 /// Whether strace can be used here; if not, the reason, and what to do.
 pub fn available() -> Result<(), String> {
@@ -83,8 +83,8 @@ impl Trace {
         entries
     }
 
-    /// The call that strace has written the beginning of: the program is in it now.
-    pub fn under_way(&self) -> Option<String> {
-        under_way(&String::from_utf8_lossy(&self.rest))
+    /// The calls that strace has written the beginnings of: the program is in them now.
+    pub fn under_way(&self) -> Vec<Begun> {
+        self.reader.under_way(&String::from_utf8_lossy(&self.rest))
     }
 }
