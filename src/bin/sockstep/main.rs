@@ -5,6 +5,7 @@
 //! A verb is a file of its own name; CONTRIBUTING.md says what the others are.
 
 mod align;
+mod brief;
 #[path = "../common/mod.rs"]
 mod common;
 mod diff;

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::brief::Payload;
 use crate::common::{note, print};
 use crate::json::Json;
-use crate::ladder::{Calls, Ladder, Payload};
+use crate::ladder::{Calls, Ladder};
 use crate::lanes::{Lanes, Side, Style};
 use crate::pairs::Pair;
 use crate::process::{Process, Signals, Source, adopt, end_strays, listen};

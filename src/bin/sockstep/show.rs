@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use sockstep::Errno;
 
+use crate::brief::Payload;
 use crate::common::note;
 use crate::json::Json;
-use crate::ladder::{Calls, Ladder, Payload};
+use crate::ladder::{Calls, Ladder};
 use crate::lanes::{Side, Style};
 use crate::read::{Entry, What};
 use crate::trace::Trace;
