@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use sockstep::Result;
 
 use crate::brief::{Payload, brief};
-use crate::lanes::{Side, Style, harmless, put};
+use crate::lanes::{ERASE, Side, Style, harmless, put};
 use crate::read::{Begun, Call, Entry, What, bytes};
 use crate::steps::{Sockets, made, step, step_of_a_new_one, waits_for_several};
 
@@ -25,9 +25,6 @@ const WAITED: u64 = 1_000_000; // nanoseconds
 
 /// From here on a call that has not returned is said to be blocked.
 const BLOCKED: u64 = 200_000_000; // nanoseconds
-
-/// Erases the row that the cursor is in, and begins it again.
-const ERASE: &str = "\r\x1b[K";
 
 /// Which calls are shown, from the first `socket` on.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,6 +7,9 @@ use sockstep::{Result, write};
 
 use crate::common::text::escape;
 
+/// Erases the row that the cursor is in, and begins it again.
+pub const ERASE: &str = "\r\x1b[K";
+
 /// One of the two processes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Side {

@@ -6,6 +6,8 @@
 
 mod align;
 mod brief;
+mod chart;
+mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod diff;

@@ -42,14 +42,15 @@ impl Pipe {
     }
 }
 
-/// The strace command to be put in front of a program and its arguments. It writes to `output`.
+/// The strace command to be put in front of a program and its arguments. It writes to `output`, and does what the `options` say.
 ///
 /// `-D` keeps the program our own child, so that its end and its exit status are ours to see.
-pub fn strace(output: &OsStr) -> Command {
+pub fn strace(output: &OsStr, options: &[String]) -> Command {
     let mut command = Command::new("strace");
     command.args(["-D", "-f", "--string-limit=262144", "--syscall-times=ns"]);
     command
         .arg("--absolute-timestamps=format:unix,precision:ns")
+        .args(options)
         .arg("-o")
         .arg(output)
         .arg("--");
