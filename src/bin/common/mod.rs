@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use sockstep::{
-    AF_INET, Errno, Error, IPPROTO_UDP, PF_INET, Result, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM,
-    SOL_SOCKET, connect, getsockname, htons, in_addr, inet_addr, inet_pton, ntohl, ntohs, read,
-    recvfrom, send, setsockopt, sockaddr_in, socket, timeval, write,
+    AF_INET, AI_NUMERICSERV, AddrInfoList, Errno, Error, Hints, IPPROTO_UDP, PF_INET, Result,
+    SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM, SOL_SOCKET, SockType, Sockaddr, connect, getaddrinfo,
+    getsockname, htons, in_addr, inet_addr, inet_pton, ntohl, ntohs, read, recvfrom, send,
+    setsockopt, sockaddr_in, socket, timeval, write,
 };
 
 pub mod echo;
@@ -61,8 +62,20 @@ pub fn parse<Args: Parser>() -> Args {
 pub fn dotted(text: &str) -> std::result::Result<String, &'static str> {
     match inet_pton::<in_addr>(AF_INET, text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("not an IPv4 address in dotted form, like 127.0.0.1"),
+        Err(_) => Err(
+            "not an IPv4 address in dotted form, like 127.0.0.1 (name_lookup finds those of a name)",
+        ),
     }
+}
+
+// ---- Names ----
+
+/// The addresses of a server, in the order in which to try them. In numbers, as in 127.0.0.1, it makes no system call.
+pub fn addresses(server: &str, port: u16, socktype: SockType) -> Result<AddrInfoList> {
+    let mut hints = Hints::zeroed();
+    hints.ai_flags = AI_NUMERICSERV;
+    hints.ai_socktype = socktype;
+    getaddrinfo(Some(server), Some(&port.to_string()), Some(&hints))
 }
 
 // ---- Standard input ----
@@ -263,8 +276,8 @@ pub fn may_answer(sender: &sockaddr_in, server: &sockaddr_in) -> bool {
 
 /// Receives the next datagram from `server`; what comes from elsewhere is no answer. Fails with `EAGAIN` after `timeout`
 /// seconds in all.
-pub fn answer_from(
-    server: &sockaddr_in,
+pub fn answer_from<A: Sockaddr + PartialEq + Display>(
+    server: &A,
     sock: impl AsFd,
     buffer: &mut [u8],
     timeout: Option<u32>,
@@ -281,7 +294,7 @@ pub fn answer_from(
             };
             setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &value)?;
         }
-        match recvfrom::<sockaddr_in>(&sock, buffer, 0) {
+        match recvfrom::<A>(&sock, buffer, 0) {
             Ok((n, from)) if from == *server => return Ok(n),
             Ok((_, from)) => note(format_args!("ignored a datagram from {from}")),
             Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set

@@ -168,7 +168,7 @@ impl Sockets {
     /// Takes the next call, and says whether it is on a socket; if so, whether that carries a stream.
     pub fn follow(&mut self, pid: Option<u32>, call: &Call) -> Option<bool> {
         let name = call.name.as_str();
-        if name == "socket" {
+        if name == "socket" && !is_the_resolvers(call) {
             let kind = call.args.get(1);
             let stream = kind.is_some_and(|kind| kind.contains("SOCK_STREAM"));
             self.begun = true;
@@ -245,4 +245,11 @@ impl Sockets {
             self.open.insert((table, call.result.clone()), socket);
         }
     }
+}
+
+/// Whether getaddrinfo makes this socket, to look for a daemon that caches names or to ask what addresses there are.
+fn is_the_resolvers(call: &Call) -> bool {
+    let arg = |at| call.args.get(at).map_or("", String::as_str);
+    arg(0) == "AF_NETLINK"
+        || (arg(0) == "AF_UNIX" && arg(1) == "SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK")
 }
