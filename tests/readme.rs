@@ -209,7 +209,7 @@ impl Drop for Server {
     }
 }
 
-/// The page without what may differ: ports, how long a call waited, the order in which the two sides came, and how many calls
+/// The page without what may differ: ports, how long a call or a client waited, the order in which the two sides came, and how many calls
 /// manage memory.
 fn comparable(page: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -218,7 +218,9 @@ fn comparable(page: &str) -> Vec<String> {
         .lines()
         .filter(|line| !line.trim_start().starts_with("(waited "))
         .filter(|line| !line.contains(" in Rust ")) // one C library's memory management is not another's
-        .map(|line| without_ports(line.rsplit_once("; ").map_or(line, |(line, _aside)| line)))
+        .filter(|line| !is_axis(line))
+        .map(|line| line.rsplit_once("; ").map_or(line, |(line, _aside)| line))
+        .map(|line| without_ports(&shape(line)))
     {
         if line.starts_with("server |") || line.starts_with(SERVERS_SIDE) {
             servers.push(line);
@@ -230,6 +232,36 @@ fn comparable(page: &str) -> Vec<String> {
         lines.push(line);
     }
     lines
+}
+
+/// Whether these are the times over a chart, whose scale is that of the longest wait.
+fn is_axis(line: &str) -> bool {
+    let mut words = line.split_whitespace().peekable();
+    let number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    words.peek().is_some() && words.all(|word| word == "|" || word == "ms" || number(word))
+}
+
+/// A chart's row without its times: of the columns only what follows what, but for what lasts no longer than a machine's hiccup.
+fn shape(line: &str) -> String {
+    let is_row = ["client ", "server ", "process ", "thread "]
+        .iter()
+        .any(|name| line.starts_with(name));
+    let (before, after) = match line.split_once(" ms") {
+        Some((before, after)) => (
+            before.trim_end_matches(|c: char| c.is_ascii_digit()),
+            format!(" ms{after}"),
+        ),
+        None => (line, String::new()),
+    };
+    if !is_row || after.is_empty() || line.len() < 47 {
+        return format!("{before}{after}");
+    }
+    let (label, row) = before.split_at(10);
+    let (signs, words) = row.split_at(37);
+    let signs: Vec<char> = signs.trim_end().chars().collect();
+    let long = signs.chunk_by(|a, b| a == b).filter(|run| run.len() > 2);
+    let signs: String = long.map(|run| run[0]).collect();
+    format!("{label}{signs} {}{after}", words.trim_end())
 }
 
 /// A line with the digits after `:`, `#` and `htons(` replaced where they are a port that the kernel chose.

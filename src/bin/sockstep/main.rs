@@ -5,6 +5,9 @@
 //! A verb is a file of its own name; CONTRIBUTING.md says what the others are.
 
 mod align;
+mod brief;
+mod chart;
+mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod diff;
