@@ -16,7 +16,7 @@
 //! | `rounds`, `void` | how many, and whether the same program twice differs too much |
 //! | `rust`, `c` | an object each: `round_trips`, `per_second`, `cpu_us` (of the server, for each), `p50_us`, `p99_us`, and in KiB `private_kib` (`Private_Dirty`), `pss_kib` (at rest, without a connection) and `open_private_kib`, `open_pss_kib` (with all connections, or after the first with `--reconnect`) |
 //! | `ratios` | `per_second` and `cpu`; in each `rust_c`, `rust_rust`, `c_c`; in each `median`, `p10`, `p90` |
-//! | `slices` | an array for each: who (`"rust 1"`, `"rust 2"`, `"c 1"`, `"c 2"`), round trips, nanoseconds, the server's CPU nanoseconds |
+//! | `slices` | an array for each: who (`"rust 1"`, `"rust 2"`, `"c 1"`, `"c 2"`), when since the start, round trips, how long, the server's CPU time; all in nanoseconds |
 
 use std::ffi::OsString;
 use std::fs;
@@ -176,7 +176,7 @@ fn measure(args: &Args) -> Result<bool, Trouble> {
     );
     for copy in &mut copies {
         copy.prepare(&signals, &mut talk, args)
-            .map_err(|trouble| copy.complain(trouble))?;
+            .map_err(|trouble| copy.complain(&signals, trouble))?;
     }
 
     let mut random = Random(u64::from(seed) + 1);
@@ -189,9 +189,11 @@ fn measure(args: &Args) -> Result<bool, Trouble> {
         let mut round = Round::default();
         for at in random.order() {
             let copy = &mut copies[at];
+            let start_of_slice = start.elapsed();
             round[at] = copy
                 .slice(&signals, &mut talk, args)
-                .map_err(|trouble| copy.complain(trouble))?;
+                .map_err(|trouble| copy.complain(&signals, trouble))?;
+            round[at].start = start_of_slice;
         }
         rounds.push(round);
     }
@@ -291,7 +293,7 @@ fn raise_limit_of_files() {
 
 fn any_seed() -> u32 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0, |now| now.subsec_micros() % 10_000)
+    1000 + now.map_or(0, |now| now.subsec_micros() % 9000)
 }
 
 /// xorshift64*.
@@ -357,7 +359,7 @@ impl Server {
         while server.port == 0 {
             if !server.process.is_heard() || start.elapsed() > PATIENCE {
                 let words = format!("{} did not start", program.display());
-                return Err(server.complain(words.into()));
+                return Err(server.complain(signals, words.into()));
             }
             server.listen(signals, 100)?;
             if let Some((_, port)) = listening_on(&server.said) {
@@ -381,20 +383,21 @@ impl Server {
         )
     }
 
-    /// Adds what it has printed.
-    fn complain(&self, trouble: Trouble) -> Trouble {
-        match trouble {
-            Trouble::Said(words) if self.said.is_empty() => {
-                Trouble::Said(format!("{}: {words}", self.who))
-            }
-            Trouble::Said(words) => {
-                let mut said = Vec::new();
-                harmless(self.said.trim_ascii(), &mut said);
-                let said = String::from_utf8_lossy(&said).into_owned();
-                Trouble::Said(format!("{}: {words}. It printed: {said}", self.who))
-            }
-            other => other,
+    /// Says who it is, and what it has printed.
+    fn complain(&mut self, signals: &Signals, trouble: Trouble) -> Trouble {
+        let Trouble::Said(mut words) = trouble else {
+            return trouble;
+        };
+        if let Err(Interrupted::Signal(signal)) = self.listen(signals, 100) {
+            return Trouble::Signal(signal);
         }
+        words = format!("{}: {words}", self.who);
+        if !self.said.is_empty() {
+            let mut said = Vec::new();
+            harmless(self.said.trim_ascii(), &mut said);
+            words += &format!(". It printed: {}", String::from_utf8_lossy(&said));
+        }
+        Trouble::Said(words)
     }
 
     /// Memory without and with connections, and a first round trip over each, which is not counted.
@@ -459,6 +462,7 @@ impl Server {
         let before = self.cpu;
         self.read_cpu_time();
         let slice = Slice {
+            start: Duration::ZERO, // our caller knows
             round_trips: u32::try_from(talk.times.len()).unwrap_or(u32::MAX),
             time,
             cpu: self.cpu.saturating_sub(before),

@@ -22,6 +22,8 @@ pub const COPIES: [&str; 4] = ["rust 1", "rust 2", "c 1", "c 2"];
 /// What one copy did in one slice.
 #[derive(Clone, Copy, Default)]
 pub struct Slice {
+    /// Since the first one.
+    pub start: Duration,
     pub round_trips: u32,
     pub time: Duration,
     pub cpu: Duration,
@@ -41,24 +43,23 @@ impl Conditions<'_> {
     /// What is said before the measurement.
     pub fn heading(&self) -> String {
         let args = self.args;
-        let mut text = format!(
-            "{}: {} connection{}{}, {} byte{} there and back\n",
-            args.server,
-            args.connections,
-            if args.connections == 1 { "" } else { "s" },
-            if args.reconnect {
-                " at a time, each for one message"
-            } else {
-                ""
-            },
-            args.size,
-            if args.size == 1 { "" } else { "s" },
+        let (size, count) = (
+            plural(args.size, "byte"),
+            plural(args.connections, "connection"),
         );
-        let _ = match self.core {
-            Some(core) => write!(text, "client and server on core {core}"),
-            None => write!(text, "client and server on any core"),
+        let mut text = if args.reconnect {
+            format!(
+                "{}: {size}, a new connection each, {} at a time\n",
+                args.server, args.connections
+            )
+        } else {
+            format!("{}: {size} there and back, {count}\n", args.server)
         };
-        let _ = writeln!(text, "; {}\n", machine());
+        let _ = match self.core {
+            Some(core) => writeln!(text, "client and server on core {core}"),
+            None => writeln!(text, "client and server on any core"),
+        };
+        let _ = writeln!(text, "{}\n", machine());
         text
     }
 
@@ -76,10 +77,14 @@ impl Conditions<'_> {
             text += " --any-core";
         }
         if let Some(directory) = &args.c_programs {
-            let _ = write!(text, " --c-programs {}", directory.display());
+            let _ = write!(text, " --c-programs {directory:?}");
         }
         text
     }
+}
+
+fn plural(count: u16, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Kernel and processor.
@@ -355,8 +360,8 @@ impl Report {
             .iter()
             .flat_map(|round| COPIES.iter().zip(round))
             .map(|(who, slice)| {
-                let (time, cpu) = (slice.time.as_nanos(), slice.cpu.as_nanos());
-                format!("[\"{who}\",{},{time},{cpu}]", slice.round_trips)
+                let [start, time, cpu] = [slice.start, slice.time, slice.cpu].map(|t| t.as_nanos());
+                format!("[\"{who}\",{start},{},{time},{cpu}]", slice.round_trips)
             })
             .collect();
         format!(
