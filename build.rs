@@ -11,6 +11,7 @@ const CFLAGS: [&str; 6] = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werr
 fn main() {
     println!("cargo::rerun-if-changed=src/abi.c");
     println!("cargo::rerun-if-changed=src/bin/common.h");
+    println!("cargo::rerun-if-changed=src/bin/echo.h");
     println!("cargo::rerun-if-env-changed=CC");
     println!("cargo::rustc-check-cfg=cfg(abi_probe)");
     println!("cargo::rustc-link-arg-bins=-Wl,-z,separate-code"); // or `strace -k` cannot walk the stack

@@ -23,6 +23,7 @@
 
 #define VERSION "0.1.0"
 #define DATAGRAM 65507 /* bytes that a UDP datagram over IPv4 can carry at most */
+#define PAUSE 100      /* milliseconds before a server that lacks descriptors or memory tries again */
 
 /* ---- Words to the person in front of it ---- */
 
@@ -56,13 +57,19 @@ static inline void DieWithError(const char *message)
     exit(1);
 }
 
+/* realloc() that does not fail. */
+static inline void *resize(void *memory, size_t size)
+{
+    memory = realloc(memory, size);
+    if (memory == NULL && size > 0)
+        DieWithError("realloc() failed");
+    return memory;
+}
+
 /* malloc() that does not fail. */
 static inline void *allocate(size_t size)
 {
-    void *memory = malloc(size);
-    if (memory == NULL && size > 0)
-        DieWithError("malloc() failed");
-    return memory;
+    return resize(NULL, size);
 }
 
 /* What went wrong with one client: `failed` says which call, NULL that all is well. The server goes on. */
@@ -193,8 +200,21 @@ static inline const char *sendAll(int sock, const char *bytes, size_t len)
     return NULL;
 }
 
-/* After accept() or recvfrom() failed: returns if a server can go on, and ends it otherwise. */
-static inline void goOnAfter(const char *failed)
+/* From now on recv() and send() fail with EAGAIN after so many seconds without a byte; 0: never. Returns NULL, or what failed. */
+static inline const char *giveUpAfter(int sock, unsigned seconds)
+{
+    struct timeval value = {.tv_sec = seconds};
+    if (seconds > 0 && (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &value, sizeof(value)) < 0 ||
+                        setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &value, sizeof(value)) < 0))
+        return "setsockopt() failed";
+    return NULL;
+}
+
+/*
+ * After accept() or recvfrom() failed: ends a server that cannot go on, and otherwise returns whether it should not try again
+ * before PAUSE milliseconds have passed.
+ */
+static inline int pauseAfter(const char *failed)
 {
     static int said = 0;
     switch (errno) {
@@ -211,18 +231,40 @@ static inline void goOnAfter(const char *failed)
     case EOPNOTSUPP:
     case ECONNREFUSED:
     case EAGAIN:
-        return;
+        return 0;
     case EMFILE: /* nothing is left to serve it with: without a pause this would spin */
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
         if (!said++)
             note("%s: %s", failed, strerror(errno));
-        nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL);
-        return;
+        return 1;
     default:
         DieWithError(failed);
+        return 0;
     }
+}
+
+/* The same for a server that may sleep. */
+static inline void goOnAfter(const char *failed)
+{
+    if (pauseAfter(failed))
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE * 1000 * 1000}, NULL);
+}
+
+/*
+ * Whether a datagram may be answered. Its sender can be forged, so that the answer goes to another server that answers all it
+ * gets, and the two never end (CVE-1999-0103). Such a one is on a port below 1024, or is this one's kin; a host it is not if
+ * the address is a network's or a group's.
+ */
+static inline int mayAnswer(const struct sockaddr_in *sender, const struct sockaddr_in *server)
+{
+    static int said = 0;
+    int port = ntohs(sender->sin_port), network = ntohl(sender->sin_addr.s_addr) >> 24;
+    int may = port >= 1024 && sender->sin_port != server->sin_port && network >= 1 && network <= 223;
+    if (!may && !said++)
+        note("%s:%d: not answered: it may be a server too", inet_ntoa(sender->sin_addr), port);
+    return may;
 }
 
 /*

@@ -1,7 +1,7 @@
 /*
  * tcp_echo_server - sends each client its own bytes back, one client at a time.
  *
- * Usage: tcp_echo_server [--bind ADDRESS] [--backlog N] [--max-clients N] PORT
+ * Usage: tcp_echo_server [--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] PORT
  * Follows: the Princeton deck, "Example - Echo using stream socket", the server's column.
  * Rust twin: tcp_echo_server.rs. Its client: tcp_echo_client.c.
  */
@@ -10,24 +10,27 @@
 #define MAXPENDING 5    /* connections the kernel may queue before accept takes them */
 #define RCVBUFSIZE 4096 /* bytes asked of each recv */
 
-#define ARGUMENTS "[--bind ADDRESS] [--backlog N] [--max-clients N] PORT"
+#define ARGUMENTS "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] PORT"
 static in_port_t echoServPort;
 static const char *bindAddress = NULL; /* any */
 static int backlog = MAXPENDING;
 static unsigned long maxClients = 0; /* no end */
+static unsigned idleTimeout = 0;     /* never */
 
 static void parse(int argc, char *argv[])
 {
     static const struct option options[] = {
         {"bind", required_argument, NULL, 'b'},        {"backlog", required_argument, NULL, 'l'},
-        {"max-clients", required_argument, NULL, 'm'}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},           {0},
+        {"max-clients", required_argument, NULL, 'm'}, {"idle-timeout", required_argument, NULL, 'i'},
+        {"help", no_argument, NULL, 'h'},              {"version", no_argument, NULL, 'V'},
+        {0},
     };
     for (int c; (c = getopt_long(argc, argv, "hV", options, NULL)) != -1;)
         switch (c) {
         case 'b': bindAddress = dotted(optarg); break;
         case 'l': backlog = number(optarg, 0, INT_MAX); break;
         case 'm': maxClients = number(optarg, 1, ULONG_MAX); break;
+        case 'i': idleTimeout = number(optarg, 1, UINT_MAX); break;
         default: usage(c, argv[0], ARGUMENTS);
         }
     if (argc - optind != 1)
@@ -79,6 +82,9 @@ int main(int argc, char *argv[])
         int clntSock;
         while ((clntSock = accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen)) < 0)
             goOnAfter("accept() failed");
+
+        /* Not on the slide: an end to silence. */
+        report(&echoClntAddr, giveUpAfter(clntSock, idleTimeout));
 
         /* b. Communicate. What goes wrong with one client is that client's loss alone. */
         report(&echoClntAddr, echo(clntSock));

@@ -1,6 +1,6 @@
 //! tcp_echo_server - sends each client its own bytes back, one client at a time.
 //!
-//! Usage: `tcp_echo_server [--bind ADDRESS] [--backlog N] [--max-clients N] PORT`
+//! Usage: `tcp_echo_server [--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] PORT`
 //! Follows: the Princeton deck, "Example - Echo using stream socket", the server's column.
 //! C twin: `tcp_echo_server.c`. Its client: `tcp_echo_client.rs`.
 
@@ -9,7 +9,7 @@ mod common;
 use std::os::fd::OwnedFd;
 
 use clap::Parser;
-use common::{die, dotted, go_on_after, parse, print, report, send_all};
+use common::{die, dotted, give_up_after, go_on_after, parse, print, report, send_all};
 use sockstep::{
     AF_INET, INADDR_ANY, IPPROTO_TCP, PF_INET, Result, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET,
     accept, bind, close, getsockname, htonl, htons, inet_addr, listen, recv, setsockopt,
@@ -34,6 +34,9 @@ struct Args {
     /// End after N clients
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_clients: Option<u64>,
+    /// Give up a client after so long without a byte [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    idle_timeout: Option<u32>,
 }
 
 fn main() {
@@ -79,6 +82,12 @@ fn serve(args: &Args) -> Result<()> {
                 continue;
             }
         };
+
+        // Not on the slide: an end to silence.
+        report(
+            &echo_clnt_addr,
+            give_up_after(&clnt_sock, args.idle_timeout),
+        );
 
         // b. Communicate. What goes wrong with one client is that client's loss alone.
         report(&echo_clnt_addr, echo(&clnt_sock, &mut echo_buffer));

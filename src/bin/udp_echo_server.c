@@ -59,7 +59,8 @@ int main(int argc, char *argv[])
     printLine("listening on %s:%d\n", inet_ntoa(echoServAddr.sin_addr), ntohs(echoServAddr.sin_port));
 
     /* 3. Repeatedly communicate: */
-    for (unsigned long messages = 0; maxMessages == 0 || messages < maxMessages; messages++) {
+    unsigned long messages = 0;
+    while (maxMessages == 0 || messages < maxMessages) {
         /* Block until a datagram comes. Zero bytes are one too. */
         struct sockaddr_in echoClientAddr;
         socklen_t clientAddrLen = sizeof(echoClientAddr);
@@ -68,10 +69,15 @@ int main(int argc, char *argv[])
                                        &clientAddrLen)) < 0)
             goOnAfter("recvfrom() failed");
 
+        /* Not on the slide: no answer that could set two servers on each other. */
+        if (!mayAnswer(&echoClientAddr, &echoServAddr))
+            continue;
+
         /* Send it back. What goes wrong with one client is that client's loss alone. */
         ssize_t sent = sendto(servSock, echoBuffer, recvMsgSize, 0, (struct sockaddr *)&echoClientAddr,
                               sizeof(echoClientAddr));
         report(&echoClientAddr, sent < 0 ? "sendto() failed" : NULL);
+        messages++;
     }
     if (close(servSock) < 0)
         DieWithError("close() failed");

@@ -7,7 +7,7 @@
 mod common;
 
 use clap::Parser;
-use common::{DATAGRAM, die, dotted, go_on_after, parse, print, report};
+use common::{DATAGRAM, die, dotted, go_on_after, may_answer, parse, print, report};
 use sockstep::{
     AF_INET, INADDR_ANY, IPPROTO_UDP, PF_INET, Result, SOCK_DGRAM, bind, close, getsockname, htonl,
     htons, inet_addr, recvfrom, sendto, sockaddr_in, socket,
@@ -65,6 +65,11 @@ fn serve(args: &Args) -> Result<()> {
                     continue;
                 }
             };
+
+        // Not on the slide: no answer that could set two servers on each other.
+        if !may_answer(&echo_client_addr, &echo_serv_addr) {
+            continue;
+        }
 
         // Send it back. What goes wrong with one client is that client's loss alone.
         let sent = sendto(

@@ -72,13 +72,17 @@ int main(int argc, char *argv[])
         announce(&serverAddr);
 
     /* 3. Repeatedly: */
-    for (unsigned long messages = 0; maxMessages == 0 || messages < maxMessages; messages++) {
+    unsigned long messages = 0;
+    while (maxMessages == 0 || messages < maxMessages) {
         /* a. Receive a message, and the address it came from. */
         struct sockaddr_in clientAddr;
         socklen_t clientLen = sizeof(clientAddr);
         ssize_t len;
         while ((len = recvfrom(serverSocket, message, DATAGRAM, 0, (struct sockaddr *)&clientAddr, &clientLen)) < 0)
             goOnAfter("recvfrom() failed");
+        /* Not in the book: no answer that could set two servers on each other. */
+        if (!mayAnswer(&clientAddr, &serverAddr))
+            continue;
         if (!quiet)
             logRequest(&clientAddr, message, len);
 
@@ -88,6 +92,7 @@ int main(int argc, char *argv[])
         ssize_t sent = sendto(serverSocket, modifiedMessage, modifiedLen, 0, (struct sockaddr *)&clientAddr,
                               sizeof(clientAddr));
         report(&clientAddr, sent < 0 ? "sendto() failed" : NULL);
+        messages++;
     }
     if (close(serverSocket) < 0)
         DieWithError("close() failed");

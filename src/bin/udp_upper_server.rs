@@ -8,7 +8,7 @@ mod common;
 
 use clap::Parser;
 use common::text::{log_request, upper};
-use common::{DATAGRAM, announce, die, dotted, go_on_after, parse, print, report};
+use common::{DATAGRAM, announce, die, dotted, go_on_after, may_answer, parse, print, report};
 use sockstep::{
     AF_INET, INADDR_ANY, IPPROTO_UDP, PF_INET, Result, SOCK_DGRAM, bind, close, getsockname, htonl,
     htons, inet_addr, recvfrom, sendto, sockaddr_in, socket,
@@ -81,6 +81,10 @@ fn serve(args: &Args) -> Result<()> {
                 continue;
             }
         };
+        // Not in the book: no answer that could set two servers on each other.
+        if !may_answer(&client_addr, &server_addr) {
+            continue;
+        }
         if !args.quiet {
             log_request(&client_addr, &message[..len], &mut line);
         }

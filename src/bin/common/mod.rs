@@ -13,14 +13,16 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use sockstep::{
-    AF_INET, Errno, Error, IPPROTO_UDP, PF_INET, Result, SO_RCVTIMEO, SOCK_DGRAM, SOL_SOCKET,
-    connect, getsockname, htons, inet_addr, inet_pton, ntohs, read, recvfrom, send, setsockopt,
-    sockaddr_in, socket, timeval, write,
+    AF_INET, Errno, Error, IPPROTO_UDP, PF_INET, Result, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM,
+    SOL_SOCKET, connect, getsockname, htons, inet_addr, inet_pton, ntohl, ntohs, read, recvfrom,
+    send, setsockopt, sockaddr_in, socket, timeval, write,
 };
 
+pub mod echo;
 pub mod text;
 
 pub const DATAGRAM: usize = 65507; // bytes that a UDP datagram over IPv4 can carry at most
+pub const PAUSE: Duration = Duration::from_millis(100); // before a server that lacks descriptors or memory tries again
 
 // ---- Arguments ----
 
@@ -193,8 +195,29 @@ pub fn send_all(sock: impl AsFd, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// From now on `recv` and `send` fail with `EAGAIN` after so many seconds without a byte.
+pub fn give_up_after(sock: impl AsFd, seconds: Option<u32>) -> Result<()> {
+    let Some(seconds) = seconds else {
+        return Ok(());
+    };
+    let value = timeval {
+        tv_sec: seconds.into(),
+        tv_usec: 0,
+    };
+    setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &value)?;
+    setsockopt(&sock, SOL_SOCKET, SO_SNDTIMEO, &value)
+}
+
 /// Whether a server can go on after `accept` or `recvfrom` failed: it says, or returns the error that ends it.
 pub fn go_on_after(error: Error) -> Result<()> {
+    if pause_after(error)? {
+        sleep(PAUSE);
+    }
+    Ok(())
+}
+
+/// The same for a server that must not sleep: whether it should not try again before `PAUSE` has passed.
+pub fn pause_after(error: Error) -> Result<bool> {
     static SAID: AtomicBool = AtomicBool::new(false);
     match error.errno() {
         // A signal came, or that one client is lost (accept(2) lists them).
@@ -210,17 +233,32 @@ pub fn go_on_after(error: Error) -> Result<()> {
         | Errno::ENOPROTOOPT
         | Errno::EOPNOTSUPP
         | Errno::ECONNREFUSED
-        | Errno::EAGAIN => Ok(()),
+        | Errno::EAGAIN => Ok(false),
         // Nothing is left to serve it with: without a pause this would spin.
         Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM => {
             if !SAID.swap(true, Ordering::Relaxed) {
                 note(error);
             }
-            sleep(Duration::from_millis(100));
-            Ok(())
+            Ok(true)
         }
         _ => Err(error),
     }
+}
+
+/// Whether a datagram may be answered. Its sender can be forged, so that the answer goes to another server that answers all it
+/// gets, and the two never end (CVE-1999-0103). Such a one is on a port below 1024, or is this one's kin; a host it is not if
+/// the address is a network's or a group's.
+pub fn may_answer(sender: &sockaddr_in, server: &sockaddr_in) -> bool {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    let port = ntohs(sender.sin_port);
+    let network = ntohl(sender.sin_addr.s_addr) >> 24;
+    let may = port >= 1024 && sender.sin_port != server.sin_port && (1..=223).contains(&network);
+    if !may && !SAID.swap(true, Ordering::Relaxed) {
+        note(format_args!(
+            "{sender}: not answered: it may be a server too"
+        ));
+    }
+    may
 }
 
 /// Receives the next datagram from `server`; what comes from elsewhere is no answer. Fails with `EAGAIN` after `timeout`

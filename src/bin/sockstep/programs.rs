@@ -18,16 +18,28 @@ pub enum Implementation {
 }
 
 /// Each twin's name and source.
-const TWINS: [(&str, &str); 8] = [
-    ("tcp_echo_client", include_str!("../tcp_echo_client.c")),
-    ("tcp_echo_server", include_str!("../tcp_echo_server.c")),
-    ("tcp_upper_client", include_str!("../tcp_upper_client.c")),
-    ("tcp_upper_server", include_str!("../tcp_upper_server.c")),
-    ("udp_echo_client", include_str!("../udp_echo_client.c")),
-    ("udp_echo_server", include_str!("../udp_echo_server.c")),
-    ("udp_upper_client", include_str!("../udp_upper_client.c")),
-    ("udp_upper_server", include_str!("../udp_upper_server.c")),
-];
+macro_rules! twins {
+    ($($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../", $name, ".c")))),*]
+    };
+}
+const TWINS: &[(&str, &str)] = twins! {
+    "tcp_echo_client"
+    "tcp_echo_server"
+    "tcp_echo_server_epoll"
+    "tcp_echo_server_fork"
+    "tcp_echo_server_poll"
+    "tcp_echo_server_pool"
+    "tcp_echo_server_prefork"
+    "tcp_echo_server_select"
+    "tcp_echo_server_thread"
+    "tcp_upper_client"
+    "tcp_upper_server"
+    "udp_echo_client"
+    "udp_echo_server"
+    "udp_upper_client"
+    "udp_upper_server"
+};
 
 /// Programs that can be started. Twins live in a directory that goes when this does.
 pub struct Programs {
@@ -96,6 +108,7 @@ impl Programs {
         let directory = self.directory.insert(made).clone();
         // Once, before the first compiler reads it: several work at the same time.
         write(&directory.join("common.h"), include_str!("../common.h"))?;
+        write(&directory.join("echo.h"), include_str!("../echo.h"))?;
         Ok(directory)
     }
 }

@@ -1,0 +1,167 @@
+//! tcp_echo_server_prefork - sends each client its own bytes back, by processes that are there before the clients.
+//!
+//! Usage: `tcp_echo_server_prefork [--workers N] [OPTIONS] PORT`
+//! Follows: "Server: one request at a time?", the answer "or some hybrid": N processes made beforehand, all in accept.
+//! C twin: `tcp_echo_server_prefork.c`. Read it beside `tcp_echo_server.rs` and `tcp_echo_server_fork.rs`.
+
+mod common;
+
+use std::os::fd::OwnedFd;
+use std::process::exit;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use common::echo::{EchoArgs, end_with, listening, serve_client};
+use common::{die, go_on_after, note, parse};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::unistd::{ForkResult, Pid, fork};
+use sockstep::{Errno, Error, Result, SOCK_STREAM, accept, close, sockaddr_in};
+
+const EARLY: Duration = Duration::from_secs(1); // a worker that dies younger than this was not killed by chance
+const SETBACKS: u32 = 6; // so many of them in a row, and the server gives up
+
+/// Sends each client its own bytes back, by processes that are there before the clients
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Example: tcp_echo_server_prefork --workers 4 7000"
+)]
+struct Args {
+    #[command(flatten)]
+    echo: EchoArgs,
+    /// Processes, each of which serves one client at a time
+    #[arg(long, visible_alias = "limit", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    workers: u32,
+}
+
+fn main() {
+    if let Err(error) = supervise(&parse()) {
+        die(error);
+    }
+}
+
+/// Starts the workers, and others for those that die, until all have done their work.
+fn supervise(args: &Args) -> Result<()> {
+    // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
+    let serv_sock = listening(&args.echo, SOCK_STREAM)?;
+    let tickets = args.echo.max_clients.map(tickets).transpose()?;
+
+    // The workers, all of which do step 4.
+    let start = || start_worker(&serv_sock, tickets.as_ref(), args);
+    let mut workers = Vec::new();
+    for _ in 0..args.workers {
+        workers.push((start()?, Instant::now()));
+    }
+
+    let mut setbacks = 0;
+    while !workers.is_empty() {
+        let (pid, status) = wait()?;
+        let Some(place) = workers.iter().position(|&(worker, _)| worker == pid) else {
+            continue; // a child of whoever became this program
+        };
+        let (_, started) = workers.swap_remove(place);
+        if libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0 {
+            continue; // no client is left for it
+        }
+        if libc::WIFSIGNALED(status) {
+            note(format_args!(
+                "worker {pid}: killed by signal {}",
+                libc::WTERMSIG(status)
+            ));
+        } else {
+            note(format_args!(
+                "worker {pid}: exited with {}",
+                libc::WEXITSTATUS(status)
+            ));
+        }
+
+        // Another in its place: at once, or, after one that died early, later and later.
+        if started.elapsed() >= EARLY {
+            setbacks = 0;
+        } else {
+            pause(&mut setbacks);
+        }
+        while let Err(error) = start().map(|pid| workers.push((pid, Instant::now()))) {
+            note(error);
+            pause(&mut setbacks);
+        }
+    }
+    close(serv_sock)
+}
+
+/// After a setback: twice as long as after the one before. Gives up when there are too many.
+fn pause(setbacks: &mut u32) {
+    *setbacks += 1;
+    if *setbacks == SETBACKS {
+        die(format_args!(
+            "{SETBACKS} workers in a row died early: giving up"
+        ));
+    }
+    sleep(Duration::from_millis(50) * (1 << *setbacks)); // 100, 200, ... 1600
+}
+
+/// A process that serves clients until there are no more tickets, if there are tickets, or else for ever.
+#[expect(unsafe_code, reason = "fork")]
+fn start_worker(serv_sock: &OwnedFd, tickets: Option<&EventFd>, args: &Args) -> Result<Pid> {
+    let server = Pid::this();
+    // SAFETY: this process has one thread, so the child finds no lock taken and no work half done.
+    match unsafe { fork() }.map_err(|errno| Error::new("fork", errno))? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            end_with(server);
+            match work(serv_sock, tickets, args.echo.idle_timeout) {
+                Ok(()) => exit(0),
+                Err(error) => die(error),
+            }
+        }
+    }
+}
+
+fn work(serv_sock: &OwnedFd, tickets: Option<&EventFd>, idle_timeout: Option<u32>) -> Result<()> {
+    // 4. Repeatedly:
+    while take_one(tickets)? {
+        // a. Accept a new connection: the kernel gives it to one of those that wait.
+        let (clnt_sock, echo_clnt_addr) = loop {
+            match accept::<sockaddr_in>(serv_sock) {
+                Ok(client) => break client,
+                Err(error) => go_on_after(error)?,
+            }
+        };
+
+        // b. Communicate, c. close the connection.
+        serve_client(clnt_sock, &echo_clnt_addr, idle_timeout);
+    }
+    Ok(())
+}
+
+/// `--max-clients`, counted by all workers together: a number that the kernel keeps, one less for each that is read.
+fn tickets(max_clients: u64) -> Result<EventFd> {
+    let failed = |errno| Error::new("eventfd", errno);
+    let tickets =
+        EventFd::from_flags(EfdFlags::EFD_SEMAPHORE | EfdFlags::EFD_NONBLOCK).map_err(failed)?;
+    tickets
+        .write(max_clients)
+        .map_err(|errno| Error::new("write", errno))?;
+    Ok(tickets)
+}
+
+/// Whether there is one more client to be served.
+fn take_one(tickets: Option<&EventFd>) -> Result<bool> {
+    match tickets.map_or(Ok(1), EventFd::read) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN) => Ok(false),
+        Err(errno) => Err(Error::new("read", errno)),
+    }
+}
+
+/// The next child that ends, and how.
+#[expect(unsafe_code, reason = "wait")]
+fn wait() -> Result<(Pid, i32)> {
+    let mut status = 0;
+    // SAFETY: `status` is an int for the kernel to write. (nix's wait fails on a child that died of a real-time signal.)
+    match unsafe { libc::wait(&raw mut status) } {
+        -1 => Err(Error::last("wait")),
+        pid => Ok((Pid::from_raw(pid), status)),
+    }
+}

@@ -1,0 +1,95 @@
+/*
+ * tcp_echo_server_thread - sends each client its own bytes back, each client by a thread of its own.
+ *
+ * Usage: tcp_echo_server_thread [--limit N] [OPTIONS] PORT
+ * Follows: "Server: one request at a time?", the answer "create a new thread to handle each request".
+ * Rust twin: tcp_echo_server_thread.rs. Read it beside tcp_echo_server.c.
+ */
+#include "echo.h"
+#include <pthread.h>
+
+#define ARGUMENTS "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--limit N] PORT"
+static unsigned limit = 1000; /* clients at a time; more wait to be accepted */
+static const struct extraOption extra[] = {{"limit", NULL, &limit}, {0}};
+
+/* Threads that serve a client now, and what they signal when they are done. */
+static unsigned threads = 0;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t done = PTHREAD_COND_INITIALIZER;
+
+/* What a thread is given. */
+struct connection {
+    int clntSock;
+    struct sockaddr_in echoClntAddr;
+};
+
+static void *serveConnection(void *given);
+static void count(int change);
+static void waitUntilFewerThan(unsigned limit);
+
+int main(int argc, char *argv[])
+{
+    start(argv);
+    parse(argc, argv, extra, ARGUMENTS);
+
+    /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
+    int servSock = listening(SOCK_STREAM);
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+
+    /* 4. Repeatedly: */
+    for (unsigned long clients = 0; maxClients == 0 || clients < maxClients; clients++) {
+        waitUntilFewerThan(limit);
+
+        /* a. Accept a new connection. */
+        struct connection new;
+        socklen_t clntLen = sizeof(new.echoClntAddr);
+        while ((new.clntSock = accept(servSock, (struct sockaddr *)&new.echoClntAddr, &clntLen)) < 0)
+            goOnAfter("accept() failed");
+
+        /* b. Communicate, c. close the connection: a new thread does, beside this one. The connection is its own from now on. */
+        struct connection *given = allocate(sizeof(*given));
+        *given = new;
+        count(+1);
+        pthread_t thread;
+        if ((errno = pthread_create(&thread, &attr, serveConnection, given)) != 0) {
+            count(-1);
+            report(&new.echoClntAddr, "pthread_create() failed"); /* this client's loss alone */
+            close(new.clntSock);
+            free(given);
+        }
+    }
+    if (close(servSock) < 0)
+        DieWithError("close() failed");
+    waitUntilFewerThan(1);
+    return 0;
+}
+
+static void *serveConnection(void *given)
+{
+    struct connection own = *(struct connection *)given;
+    free(given);
+    serveClient(own.clntSock, &own.echoClntAddr);
+    count(-1);
+    return NULL;
+}
+
+static void count(int change)
+{
+    pthread_mutex_lock(&mutex);
+    threads += change;
+    if (change < 0)
+        pthread_cond_signal(&done);
+    pthread_mutex_unlock(&mutex);
+}
+
+/* Waits until so many threads are no longer there. */
+static void waitUntilFewerThan(unsigned limit)
+{
+    pthread_mutex_lock(&mutex);
+    while (threads >= limit)
+        pthread_cond_wait(&done, &mutex);
+    pthread_mutex_unlock(&mutex);
+}
