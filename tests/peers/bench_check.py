@@ -59,8 +59,9 @@ for language in ("rust", "c"):
         assert 0 < figures[memory + "private_kib"] <= figures[memory + "pss_kib"]
 
 pairs = {"rust_c": ([0, 1], [2, 3]), "rust_rust": ([0], [1]), "c_c": ([2], [3])}
-far = []
+void = []
 for name, value in (("per_second", rate), ("cpu", cpu)):
+    far = []
     for pair, (left, right) in pairs.items():
         ratio = bench["ratios"][name][pair]
         if ratio["p10"] is None:  # one figure is all there is: of the whole run
@@ -81,5 +82,7 @@ for name, value in (("per_second", rate), ("cpu", cpu)):
             same(ratio["p90"], percentile(ratios, 90))
         if pair != "rust_c":
             far.append(percentile([abs(each - 1) for each in ratios], 50))
-assert bench["void"] == (max(far) > 0.02), far
+    if max(far) > 0.02:
+        void.append(name)
+assert bench["void"] == void, void
 print(bench["server"], bench["connections"], bench["size"], bench["reconnect"])

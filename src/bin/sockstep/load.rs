@@ -61,8 +61,9 @@ impl Talk<'_> {
 
     /// A socket that is connected to a server on this machine.
     ///
-    /// Each comes from another address, 127.0.0.1 to 127.0.63.1: a closed connection keeps its port for a minute, and one
-    /// address has 28,000 of them.
+    /// With TCP each comes from another address, 127.0.0.1 to 127.0.63.1: a closed connection keeps its port for a minute, and
+    /// an address has 28,000 of them. With UDP all come from the server's own, where none can have its port: such a one it
+    /// does not answer.
     pub fn connect(&mut self, port: u16) -> sockstep::Result<OwnedFd> {
         let sock = if self.tcp {
             socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?
@@ -78,10 +79,11 @@ impl Talk<'_> {
             addr.sin_port = htons(port);
             addr
         };
-        let here = Ipv4Addr::LOCALHOST.to_bits();
-        bind(&sock, &address(here + (self.connections % 64) * 256, 0))?;
+        let server = Ipv4Addr::LOCALHOST.to_bits();
+        let network = if self.tcp { self.connections % 64 } else { 0 };
+        bind(&sock, &address(server + network * 256, 0))?;
         self.connections += 1;
-        connect(&sock, &address(here, port))?;
+        connect(&sock, &address(server, port))?;
         Ok(sock)
     }
 
