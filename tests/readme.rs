@@ -232,7 +232,7 @@ fn comparable(page: &str) -> Vec<String> {
             line.contains("sockstep bench ") && line.starts_with("$ ") || measures && line != "```";
         if !measures || line.starts_with("$ ") {
             lines.push(line);
-        } else if !["Linux ", "void: ", "In half ", "holds. "]
+        } else if !["Linux ", "void: ", "In half ", "Measure "]
             .iter()
             .any(|start| line.starts_with(start))
         {

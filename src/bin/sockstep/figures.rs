@@ -340,8 +340,8 @@ impl Report {
                 .map(|(_, name, distance)| format!("{name} ({:.1} %)", distance * 100.0))
                 .collect();
             let _ = writeln!(text, "void: {}", void.join(", "));
-            text += "In half of the rounds the same program twice differs by so much; up to 2 % a figure\n\
-                     holds. Measure in longer slices, or while nothing else runs.\n";
+            text += "In half of the rounds the same program twice differs by so much; 2 % would do.\n\
+                     Measure in longer slices, or while nothing else runs.\n";
         }
         text += &wrapped(&format!("again: {}", conditions.command()));
         text
