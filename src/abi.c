@@ -4,7 +4,9 @@
  * build.rs compiles and runs it; abi.rs compares each line with what the library says. A type's line is its size, its
  * alignment and whether it is signed; a field's is its offset, its size and whether it is signed.
  */
+#define _GNU_SOURCE /* for EAI_ADDRFAMILY, EAI_NODATA */
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
@@ -26,7 +28,16 @@
            SIGNED(__typeof__(((struct type *)0)->number)))
 #define FIELD(type, field) FIELD_OF(type, field, field)
 #define END printf("}\n")
+#define ADDRESS(name) print_address(#name, (struct in6_addr)name)
 #define CONSTANT(name) printf("pub const %s: i64 = %lld;\n", #name, (long long)(name))
+
+static void print_address(const char *name, struct in6_addr address)
+{
+    printf("pub const %s: [u8; 16] = [", name);
+    for (int i = 0; i < 16; i++)
+        printf("%d, ", address.s6_addr[i]);
+    printf("];\n");
+}
 
 int main(void)
 {
@@ -44,6 +55,19 @@ int main(void)
     FIELD(sockaddr_in, sin_port);
     FIELD_OF(sockaddr_in, sin_addr, sin_addr.s_addr);
     FIELD_OF(sockaddr_in, sin_zero, sin_zero[0]);
+    END;
+    STRUCT(in6_addr);
+    FIELD_OF(in6_addr, s6_addr, s6_addr[0]);
+    END;
+    STRUCT(sockaddr_in6);
+    FIELD(sockaddr_in6, sin6_family);
+    FIELD(sockaddr_in6, sin6_port);
+    FIELD(sockaddr_in6, sin6_flowinfo);
+    FIELD_OF(sockaddr_in6, sin6_addr, sin6_addr.s6_addr[0]);
+    FIELD(sockaddr_in6, sin6_scope_id);
+    END;
+    STRUCT(sockaddr_storage);
+    FIELD(sockaddr_storage, ss_family);
     END;
     STRUCT(timeval);
     FIELD(timeval, tv_sec);
@@ -72,10 +96,14 @@ int main(void)
     CONSTANT(IPPROTO_ICMP);
     CONSTANT(IPPROTO_TCP);
     CONSTANT(IPPROTO_UDP);
+    CONSTANT(IPPROTO_IPV6);
     CONSTANT(INADDR_ANY);
     CONSTANT(INADDR_LOOPBACK);
     CONSTANT(INADDR_BROADCAST);
     CONSTANT(INADDR_NONE);
+
+    ADDRESS(IN6ADDR_ANY_INIT);
+    ADDRESS(IN6ADDR_LOOPBACK_INIT);
 
     CONSTANT(SHUT_RD);
     CONSTANT(SHUT_WR);
@@ -113,6 +141,31 @@ int main(void)
     CONSTANT(TCP_KEEPCNT);
     CONSTANT(TCP_SYNCNT);
     CONSTANT(TCP_USER_TIMEOUT);
+    CONSTANT(IPV6_V6ONLY);
     CONSTANT(IP_TTL);
+
+    CONSTANT(AI_PASSIVE);
+    CONSTANT(AI_CANONNAME);
+    CONSTANT(AI_NUMERICHOST);
+    CONSTANT(AI_NUMERICSERV);
+    CONSTANT(AI_V4MAPPED);
+    CONSTANT(AI_ALL);
+    CONSTANT(AI_ADDRCONFIG);
+    CONSTANT(NI_NUMERICHOST);
+    CONSTANT(NI_NUMERICSERV);
+    CONSTANT(NI_NOFQDN);
+    CONSTANT(NI_NAMEREQD);
+    CONSTANT(NI_DGRAM);
+    CONSTANT(EAI_ADDRFAMILY);
+    CONSTANT(EAI_AGAIN);
+    CONSTANT(EAI_BADFLAGS);
+    CONSTANT(EAI_FAIL);
+    CONSTANT(EAI_FAMILY);
+    CONSTANT(EAI_MEMORY);
+    CONSTANT(EAI_NODATA);
+    CONSTANT(EAI_NONAME);
+    CONSTANT(EAI_OVERFLOW);
+    CONSTANT(EAI_SERVICE);
+    CONSTANT(EAI_SOCKTYPE);
     return 0;
 }

@@ -95,18 +95,43 @@ structure!(sockaddr_in {
     sin_addr = |a| a.sin_addr.s_addr.0,
     sin_zero = |a| a.sin_zero
 });
+structure!(in6_addr { s6_addr = |a| a.s6_addr });
+structure!(sockaddr_in6 {
+    sin6_family = |a| a.sin6_family.0,
+    sin6_port = |a| a.sin6_port.0,
+    sin6_flowinfo = |a| a.sin6_flowinfo.0,
+    sin6_addr = |a| a.sin6_addr.s6_addr,
+    sin6_scope_id = |a| a.sin6_scope_id
+});
+structure!(sockaddr_storage { ss_family = |a| a.ss_family.0 });
 structure!(timeval { tv_sec = |t| t.tv_sec, tv_usec = |t| t.tv_usec });
 structure!(linger { l_onoff = |l| l.l_onoff, l_linger = |l| l.l_linger });
 
 constants! {
     AF_UNSPEC.0, AF_UNIX.0, AF_INET.0, AF_INET6.0, PF_UNIX.0, PF_INET.0, PF_INET6.0, SOCK_STREAM.0,
     SOCK_DGRAM.0, SOCK_RAW.0, SOCK_SEQPACKET.0, SOCK_CLOEXEC.0, SOCK_NONBLOCK.0, IPPROTO_IP,
-    IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, INADDR_ANY, INADDR_LOOPBACK, INADDR_BROADCAST,
+    IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_IPV6, INADDR_ANY, INADDR_LOOPBACK, INADDR_BROADCAST,
     INADDR_NONE, SHUT_RD.0, SHUT_WR.0, SHUT_RDWR.0, MSG_DONTWAIT, MSG_OOB, MSG_PEEK, MSG_WAITALL,
     MSG_TRUNC, MSG_ERRQUEUE, MSG_NOSIGNAL, SOMAXCONN, SOL_SOCKET, SO_REUSEADDR.name,
     SO_REUSEPORT.name, SO_KEEPALIVE.name, SO_BROADCAST.name, SO_SNDBUF.name, SO_RCVBUF.name,
     SO_RCVBUFFORCE.name, SO_PRIORITY.name, SO_MARK.name, SO_ERROR.name, SO_TYPE.name,
     SO_ACCEPTCONN.name, SO_RCVTIMEO.name, SO_SNDTIMEO.name, SO_LINGER.name, TCP_NODELAY.name,
     TCP_MAXSEG.name, TCP_KEEPIDLE.name, TCP_KEEPINTVL.name, TCP_KEEPCNT.name, TCP_SYNCNT.name,
-    TCP_USER_TIMEOUT.name, IP_TTL.name
+    TCP_USER_TIMEOUT.name, IPV6_V6ONLY.name, IP_TTL.name, AI_PASSIVE, AI_CANONNAME, AI_NUMERICHOST,
+    AI_NUMERICSERV, AI_V4MAPPED, AI_ALL, AI_ADDRCONFIG, NI_NUMERICHOST, NI_NUMERICSERV, NI_NOFQDN,
+    NI_NAMEREQD, NI_DGRAM, EAI_ADDRFAMILY.0, EAI_AGAIN.0, EAI_BADFLAGS.0, EAI_FAIL.0, EAI_FAMILY.0,
+    EAI_MEMORY.0, EAI_NODATA.0, EAI_NONAME.0, EAI_OVERFLOW.0, EAI_SERVICE.0, EAI_SOCKTYPE.0
 }
+
+/// Whether two addresses are the same bytes.
+const fn same_bytes(a: [u8; 16], b: [u8; 16]) -> bool {
+    u128::from_ne_bytes(a) == u128::from_ne_bytes(b)
+}
+
+macro_rules! addresses {
+    ($($name:ident),*) => {
+        $(const _: () = same!("value", true, same_bytes(header::$name, crate::$name.s6_addr), stringify!($name));)*
+    };
+}
+
+addresses!(IN6ADDR_ANY_INIT, IN6ADDR_LOOPBACK_INIT);

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `<sys/socket.h>`, `<unistd.h>` | [`mod@socket`] | [`socket()`], [`bind`], [`listen`], [`accept`], [`connect`], [`send`], [`recv`], [`sendto`], [`recvfrom`], [`read`], [`write`](fn@write), [`shutdown`], [`close`], [`getsockname`], [`getpeername`], [`setsockopt`], [`getsockopt`] |
 //! | `<netinet/in.h>`, `<arpa/inet.h>` | [`netinet`] | [`htons`], [`htonl`], [`ntohs`], [`ntohl`], [`inet_addr`], [`inet_pton`], [`inet_ntop`] |
+//! | `<netdb.h>` | [`netdb`] | [`getaddrinfo`], [`freeaddrinfo`], [`getnameinfo`], [`gai_strerror`] |
 //! | `<errno.h>` | [`error`] | [`Error`], [`Errno`] |
 //!
 //! Names, argument order and constants are C's. A lower-case type (`sockaddr_in`) has C's layout, which the build checks
@@ -39,10 +40,12 @@
 
 mod abi;
 pub mod error;
+pub mod netdb;
 pub mod netinet;
 pub mod socket;
 
 pub use error::*;
+pub use netdb::*;
 pub use netinet::*;
 pub use socket::*;
 

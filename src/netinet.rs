@@ -6,12 +6,12 @@
 #![allow(non_camel_case_types, reason = "a type with a C name has C's layout")]
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use libc::c_int;
 
 use crate::error::{Errno, Error, Result};
-use crate::socket::{AF_INET, AddressFamily};
+use crate::socket::{AF_INET, AF_INET6, AddressFamily};
 
 /// A 16-bit number in network byte order (C's `in_port_t`). [`htons`] makes one, [`ntohs`] reads it.
 #[repr(transparent)]
@@ -90,6 +90,44 @@ impl sockaddr_in {
     }
 }
 
+/// `struct in6_addr`: an IPv6 address. Prints in the form with colons.
+#[repr(C, align(4))] // C has a union here, of bytes and of larger numbers
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct in6_addr {
+    /// The sixteen bytes, as the wire has them: single bytes have no order to get wrong.
+    pub s6_addr: [u8; 16],
+}
+
+/// `struct sockaddr_in6`: an IPv6 address and a port, 28 bytes. Prints as `[::1]:80`, with a scope as `[fe80::1%2]:80`.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct sockaddr_in6 {
+    /// [`AF_INET6`], in host order: it never leaves this machine.
+    pub sin6_family: AddressFamily,
+    /// The port, in network order.
+    pub sin6_port: Net16,
+    /// A label that routers may look at, in network order. Zero.
+    pub sin6_flowinfo: Net32,
+    /// The address.
+    pub sin6_addr: in6_addr,
+    /// The number of the interface by which a link-local address (`fe80::`) is meant, in host order. Zero for others.
+    pub sin6_scope_id: u32,
+}
+
+impl sockaddr_in6 {
+    /// All bytes zero, as C's `memset(&addr, 0, sizeof(addr))` leaves it.
+    #[must_use]
+    pub const fn zeroed() -> sockaddr_in6 {
+        sockaddr_in6 {
+            sin6_family: AddressFamily(0),
+            sin6_port: Net16(0),
+            sin6_flowinfo: Net32(0),
+            sin6_addr: IN6ADDR_ANY_INIT,
+            sin6_scope_id: 0,
+        }
+    }
+}
+
 /// The protocol that the socket's type implies: TCP for a stream, UDP for datagrams.
 pub const IPPROTO_IP: c_int = libc::IPPROTO_IP;
 /// The Internet's control messages (`SOCK_RAW`).
@@ -99,6 +137,9 @@ pub const IPPROTO_TCP: c_int = libc::IPPROTO_TCP;
 /// The User Datagram Protocol (`SOCK_DGRAM`).
 pub const IPPROTO_UDP: c_int = libc::IPPROTO_UDP;
 
+/// The Internet Protocol, version 6: the level of [`IPV6_V6ONLY`](crate::IPV6_V6ONLY).
+pub const IPPROTO_IPV6: c_int = libc::IPPROTO_IPV6;
+
 /// 0.0.0.0, any address of this machine, in host order: it goes through [`htonl`].
 pub const INADDR_ANY: u32 = libc::INADDR_ANY;
 /// 127.0.0.1, this machine itself, in host order: it goes through [`htonl`].
@@ -107,6 +148,13 @@ pub const INADDR_LOOPBACK: u32 = libc::INADDR_LOOPBACK;
 pub const INADDR_BROADCAST: u32 = libc::INADDR_BROADCAST;
 /// 255.255.255.255 again: how C's `inet_addr` says no. Ours returns an error instead.
 pub const INADDR_NONE: u32 = libc::INADDR_NONE;
+
+/// ::, any address of this machine. C's other name for it is `in6addr_any`.
+pub const IN6ADDR_ANY_INIT: in6_addr = in6_addr { s6_addr: [0; 16] };
+/// ::1, this machine itself. C's other name for it is `in6addr_loopback`.
+pub const IN6ADDR_LOOPBACK_INIT: in6_addr = in6_addr {
+    s6_addr: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+};
 
 /// `inet_addr(cp)`: the address that a dotted text names.
 ///
@@ -152,37 +200,73 @@ fn number(text: &str) -> Option<u32> {
     u32::from_str_radix(digits, radix).ok().filter(|_| plain) // from_str_radix alone would take "+1"
 }
 
-/// `inet_pton(af, src, &dst)`: the address that a text in the plain dotted form names ("presentation to network").
+/// What [`inet_pton`] and [`inet_ntop`] turn into text and back: an [`in_addr`] or an [`in6_addr`].
+pub trait InetAddr: sealed::InetAddr {}
+
+impl InetAddr for in_addr {}
+impl InetAddr for in6_addr {}
+
+mod sealed {
+    use super::{AF_INET, AF_INET6, AddressFamily, Ipv4Addr, Ipv6Addr, htonl, in_addr, in6_addr};
+
+    pub trait InetAddr: std::fmt::Display + Sized {
+        const FAMILY: AddressFamily;
+        fn read(src: &str) -> Option<Self>;
+    }
+
+    impl InetAddr for in_addr {
+        const FAMILY: AddressFamily = AF_INET;
+        fn read(src: &str) -> Option<in_addr> {
+            let address: Ipv4Addr = src.parse().ok()?;
+            let s_addr = htonl(address.to_bits());
+            Some(in_addr { s_addr })
+        }
+    }
+
+    impl InetAddr for in6_addr {
+        const FAMILY: AddressFamily = AF_INET6;
+        fn read(src: &str) -> Option<in6_addr> {
+            let address: Ipv6Addr = src.parse().ok()?;
+            let s6_addr = address.octets();
+            Some(in6_addr { s6_addr })
+        }
+    }
+}
+
+/// `inet_pton(af, src, &dst)`: the address that a text names ("presentation to network").
 ///
-/// Four decimal numbers of 0 to 255 without leading zeros, and nothing else.
+/// [`AF_INET`] and an [`in_addr`]: four decimal numbers of 0 to 255 without leading zeros, and nothing else. [`AF_INET6`]
+/// and an [`in6_addr`]: hexadecimal numbers between colons, `::` for a run of zeros, the last four bytes perhaps as for IPv4.
+///
+/// ```
+/// # use sockstep::*;
+/// let addr: in6_addr = inet_pton(AF_INET6, "::1")?;
+/// assert_eq!(addr, IN6ADDR_LOOPBACK_INIT);
+/// # Ok::<(), Error>(())
+/// ```
 ///
 /// # Errors
 ///
-/// - `EAFNOSUPPORT`: `af` is not [`AF_INET`].
+/// - `EAFNOSUPPORT`: `af` is not the family of an `A`.
 /// - `EINVAL`: not an address. C returns 0 and sets no `errno`.
 ///
 /// See [inet_pton(3)](https://man7.org/linux/man-pages/man3/inet_pton.3.html).
-pub fn inet_pton(af: AddressFamily, src: &str) -> Result<in_addr> {
-    if af != AF_INET {
+pub fn inet_pton<A: InetAddr>(af: AddressFamily, src: &str) -> Result<A> {
+    if af != A::FAMILY {
         return Err(Error::new("inet_pton", Errno::EAFNOSUPPORT));
     }
-    match src.parse::<Ipv4Addr>() {
-        Ok(address) => Ok(in_addr {
-            s_addr: htonl(address.to_bits()),
-        }),
-        Err(_) => Err(Error::new("inet_pton", Errno::EINVAL)),
-    }
+    A::read(src).ok_or(Error::new("inet_pton", Errno::EINVAL))
 }
 
 /// `inet_ntop(af, &src, dst, size)`: an address as text ("network to presentation").
 ///
 /// # Errors
 ///
-/// - `EAFNOSUPPORT`: `af` is not [`AF_INET`].
+/// - `EAFNOSUPPORT`: `af` is not the family of an `A`.
 ///
 /// See [inet_ntop(3)](https://man7.org/linux/man-pages/man3/inet_ntop.3.html).
-pub fn inet_ntop(af: AddressFamily, src: &in_addr) -> Result<String> {
-    if af != AF_INET {
+pub fn inet_ntop<A: InetAddr>(af: AddressFamily, src: &A) -> Result<String> {
+    if af != A::FAMILY {
         return Err(Error::new("inet_ntop", Errno::EAFNOSUPPORT));
     }
     Ok(src.to_string())
@@ -197,6 +281,28 @@ impl fmt::Display for in_addr {
 impl fmt::Display for sockaddr_in {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.sin_addr, ntohs(self.sin_port))
+    }
+}
+
+impl fmt::Display for in6_addr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.s6_addr {
+            // An IPv4 address behind twelve zeros, in the form that the C library gives it.
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, v4 @ ..] if v4[..2] != [0, 0] => {
+                write!(f, "::{}", Ipv4Addr::from(v4))
+            }
+            bytes => Ipv6Addr::from(bytes).fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for sockaddr_in6 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (addr, port) = (self.sin6_addr, ntohs(self.sin6_port));
+        match self.sin6_scope_id {
+            0 => write!(f, "[{addr}]:{port}"),
+            interface => write!(f, "[{addr}%{interface}]:{port}"),
+        }
     }
 }
 
@@ -226,6 +332,26 @@ impl fmt::Debug for sockaddr_in {
             f,
             "{{sa_family={:?}, sin_port={:?}, sin_addr={:?}}}",
             self.sin_family, self.sin_port, self.sin_addr
+        )
+    }
+}
+
+impl fmt::Debug for in6_addr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "inet_pton(AF_INET6, \"{self}\")")
+    }
+}
+
+impl fmt::Debug for sockaddr_in6 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{{sa_family={:?}, sin6_port={:?}, sin6_flowinfo=htonl({}), inet_pton(AF_INET6, \"{}\", &sin6_addr), sin6_scope_id={}}}",
+            self.sin6_family,
+            self.sin6_port,
+            ntohl(self.sin6_flowinfo),
+            self.sin6_addr,
+            self.sin6_scope_id
         )
     }
 }

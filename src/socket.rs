@@ -14,10 +14,10 @@ use std::marker::PhantomData;
 use std::ops::BitOr;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
-use libc::{c_int, c_long, socklen_t, ssize_t};
+use libc::{c_int, c_long, c_ulong, socklen_t, ssize_t};
 
 use crate::error::{Errno, Error, Result};
-use crate::netinet::sockaddr_in;
+use crate::netinet::{sockaddr_in, sockaddr_in6};
 
 // ---- The three arguments of socket() ----
 
@@ -32,7 +32,7 @@ pub const AF_UNSPEC: AddressFamily = AddressFamily(family(libc::AF_UNSPEC));
 pub const AF_UNIX: AddressFamily = AddressFamily(family(libc::AF_UNIX));
 /// The Internet, version 4: a `sockaddr_in`.
 pub const AF_INET: AddressFamily = AddressFamily(family(libc::AF_INET));
-/// The Internet, version 6.
+/// The Internet, version 6: a `sockaddr_in6`.
 pub const AF_INET6: AddressFamily = AddressFamily(family(libc::AF_INET6));
 /// [`AF_INET`] under the name that the lectures use for `socket()`.
 pub const PF_INET: AddressFamily = AF_INET;
@@ -41,13 +41,13 @@ pub const PF_INET6: AddressFamily = AF_INET6;
 /// [`AF_UNIX`] likewise.
 pub const PF_UNIX: AddressFamily = AF_UNIX;
 
-/// C's headers define the families as `int` and store them in 16 bits.
+/// C's headers define the families as `int` and store them in 16 bits. So does `struct addrinfo`.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "asserted"
 )]
-const fn family(domain: c_int) -> u16 {
+pub(crate) const fn family(domain: c_int) -> u16 {
     assert!(domain >= 0 && domain <= 0xffff);
     domain as u16
 }
@@ -94,9 +94,9 @@ impl BitOr<SockFlag> for SockType {
 
 // ---- Addresses ----
 
-/// An address that the kernel reads and fills in, with its length known from its type: [`sockaddr_in`].
+/// An address that the kernel reads and fills in: [`sockaddr_in`], [`sockaddr_in6`], or an [`AnyAddr`] of whatever family.
 ///
-/// Sealed: the kernel writes into it, so each is plain data in which any bytes are a value.
+/// Its length comes from its type. Sealed: the kernel writes into it, so each is plain data in which any bytes are a value.
 pub trait Sockaddr: sealed::Sockaddr {
     /// The bytes that the kernel is to read, C's third argument beside the address.
     fn addrlen(&self) -> socklen_t;
@@ -108,20 +108,66 @@ impl Sockaddr for sockaddr_in {
     }
 }
 
-impl sealed::Sockaddr for sockaddr_in {
-    fn zeroed() -> Self {
-        sockaddr_in::zeroed()
+impl Sockaddr for sockaddr_in6 {
+    fn addrlen(&self) -> socklen_t {
+        length_of::<Self>()
     }
-    fn is_of_this_type(&self) -> bool {
-        self.sin_family == AF_INET
+}
+
+impl Sockaddr for AnyAddr {
+    fn addrlen(&self) -> socklen_t {
+        self.addrlen
+    }
+}
+
+impl sealed::Sockaddr for sockaddr_in {
+    type Room = Self;
+    const EMPTY: Self = sockaddr_in::zeroed();
+    fn filled_in(room: Self, addrlen: socklen_t) -> Option<Self> {
+        (addrlen == 0 || (addrlen <= length_of::<Self>() && room.sin_family == AF_INET))
+            .then_some(room)
+    }
+    fn family(&self) -> AddressFamily {
+        self.sin_family
+    }
+}
+
+impl sealed::Sockaddr for sockaddr_in6 {
+    type Room = Self;
+    const EMPTY: Self = sockaddr_in6::zeroed();
+    fn filled_in(room: Self, addrlen: socklen_t) -> Option<Self> {
+        (addrlen == 0 || (addrlen <= length_of::<Self>() && room.sin6_family == AF_INET6))
+            .then_some(room)
+    }
+    fn family(&self) -> AddressFamily {
+        self.sin6_family
+    }
+}
+
+impl sealed::Sockaddr for AnyAddr {
+    type Room = sockaddr_storage;
+    const EMPTY: sockaddr_storage = sockaddr_storage::zeroed();
+    fn filled_in(room: sockaddr_storage, addrlen: socklen_t) -> Option<Self> {
+        (addrlen <= length_of::<sockaddr_storage>()).then_some(AnyAddr {
+            storage: room,
+            addrlen,
+        })
+    }
+    fn family(&self) -> AddressFamily {
+        self.storage.ss_family
     }
 }
 
 mod sealed {
+    use super::{AddressFamily, socklen_t};
+
     pub trait Sockaddr: Copy {
-        fn zeroed() -> Self;
-        /// Whether the family that the kernel filled in is the one that this type is for.
-        fn is_of_this_type(&self) -> bool;
+        /// What the kernel fills in, from its first byte on: plain data, in which any bytes are a value.
+        type Room;
+        const EMPTY: Self::Room;
+        /// What it filled in, if that is a whole address of this type.
+        fn filled_in(room: Self::Room, addrlen: socklen_t) -> Option<Self>;
+        fn family(&self) -> AddressFamily;
     }
     pub trait OptValue: Copy {
         const ZERO: Self;
@@ -130,17 +176,148 @@ mod sealed {
 
 /// The size of `T` as C passes it.
 #[allow(clippy::cast_possible_truncation, reason = "asserted")]
-const fn length_of<T>() -> socklen_t {
+pub(crate) const fn length_of<T>() -> socklen_t {
     const { assert!(size_of::<T>() <= socklen_t::MAX as usize) };
     size_of::<T>() as socklen_t
 }
 
 /// What the kernel filled in, if it is an `A`. No address at all (a TCP socket's `recvfrom`) is a zeroed one.
-fn filled_in<A: Sockaddr>(call: &'static str, addr: A, addrlen: socklen_t) -> Result<A> {
-    if addrlen == 0 || (addrlen <= length_of::<A>() && addr.is_of_this_type()) {
-        Ok(addr)
-    } else {
-        Err(Error::new(call, Errno::EAFNOSUPPORT))
+fn filled_in<A: Sockaddr>(call: &'static str, room: A::Room, addrlen: socklen_t) -> Result<A> {
+    A::filled_in(room, addrlen).ok_or(Error::new(call, Errno::EAFNOSUPPORT))
+}
+
+/// `struct sockaddr_storage`: room for an address of any family, 128 bytes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sockaddr_storage {
+    /// Which family's address this is, in host order.
+    pub ss_family: AddressFamily,
+    rest: [u8; 126],
+    aligned: [c_ulong; 0], // as any family's address needs it
+}
+
+impl sockaddr_storage {
+    /// All bytes zero, as C's `memset(&addr, 0, sizeof(addr))` leaves it.
+    #[must_use]
+    pub const fn zeroed() -> sockaddr_storage {
+        sockaddr_storage {
+            ss_family: AF_UNSPEC,
+            rest: [0; 126],
+            aligned: [],
+        }
+    }
+}
+
+/// An address of any family: a [`sockaddr_storage`], and the length that the kernel gave with it.
+///
+/// C keeps the two in variables of their own. As [`Sockaddr`] it takes whatever comes, which then is an IPv4 address
+/// ([`v4`](AnyAddr::v4)), an IPv6 one ([`v6`](AnyAddr::v6)), or neither. Prints as the one that it is.
+///
+/// ```
+/// # use sockstep::*;
+/// let sock = socket(PF_INET6, SOCK_DGRAM, IPPROTO_UDP)?;
+/// let addr: AnyAddr = getsockname(&sock)?;
+/// assert_eq!((addr.family(), addr.addrlen()), (AF_INET6, 28));
+/// assert_eq!(addr.v6(), Some(getsockname(&sock)?));
+/// assert_eq!(addr.v4(), None);
+/// # Ok::<(), Error>(())
+/// ```
+#[repr(C)] // ours, but the storage stands first, which is what the kernel reads
+#[derive(Clone, Copy)]
+pub struct AnyAddr {
+    storage: sockaddr_storage,
+    addrlen: socklen_t, // 128 at most
+}
+
+impl AnyAddr {
+    /// Which family's address it is.
+    #[must_use]
+    pub const fn family(&self) -> AddressFamily {
+        self.storage.ss_family
+    }
+
+    /// The IPv4 address that it is, by family and length.
+    #[must_use]
+    pub fn v4(&self) -> Option<sockaddr_in> {
+        let address = (&raw const self.storage).cast::<sockaddr_in>();
+        let is_one = self.family() == AF_INET && self.addrlen == length_of::<sockaddr_in>();
+        // SAFETY: the storage is longer and no less aligned, and any bytes are a `sockaddr_in`.
+        is_one.then(|| unsafe { address.read() })
+    }
+
+    /// The IPv6 address that it is, by family and length.
+    #[must_use]
+    pub fn v6(&self) -> Option<sockaddr_in6> {
+        let address = (&raw const self.storage).cast::<sockaddr_in6>();
+        let is_one = self.family() == AF_INET6 && self.addrlen == length_of::<sockaddr_in6>();
+        // SAFETY: the storage is longer and no less aligned, and any bytes are a `sockaddr_in6`.
+        is_one.then(|| unsafe { address.read() })
+    }
+
+    /// A copy of an address as C has it, through a pointer.
+    ///
+    /// # Safety
+    ///
+    /// `addr` is readable for `addrlen` bytes.
+    pub(crate) unsafe fn copied(addr: *const libc::sockaddr, addrlen: socklen_t) -> AnyAddr {
+        let mut storage = sockaddr_storage::zeroed();
+        let addrlen = addrlen.min(length_of::<sockaddr_storage>()); // no family has a longer one
+        let bytes = (&raw mut storage).cast::<u8>();
+        // SAFETY: the caller's word, and `storage` is writable for `addrlen` bytes.
+        unsafe { bytes.copy_from_nonoverlapping(addr.cast(), addrlen as usize) };
+        AnyAddr { storage, addrlen }
+    }
+}
+
+impl From<sockaddr_in> for AnyAddr {
+    fn from(addr: sockaddr_in) -> AnyAddr {
+        // SAFETY: `addr` is readable for the size of its type.
+        unsafe { AnyAddr::copied((&raw const addr).cast(), addr.addrlen()) }
+    }
+}
+
+impl From<sockaddr_in6> for AnyAddr {
+    fn from(addr: sockaddr_in6) -> AnyAddr {
+        // SAFETY: `addr` is readable for the size of its type.
+        unsafe { AnyAddr::copied((&raw const addr).cast(), addr.addrlen()) }
+    }
+}
+
+/// The same length, and the same bytes so far.
+impl PartialEq for AnyAddr {
+    fn eq(&self, other: &AnyAddr) -> bool {
+        let len = (self.addrlen as usize).saturating_sub(size_of::<AddressFamily>());
+        self.addrlen == other.addrlen
+            && self.family() == other.family()
+            && self.storage.rest[..len] == other.storage.rest[..len]
+    }
+}
+
+impl Eq for AnyAddr {}
+
+impl fmt::Display for AnyAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.v4(), self.v6()) {
+            (Some(addr), _) => addr.fmt(f),
+            (_, Some(addr)) => addr.fmt(f),
+            _ => write!(f, "{:?}", self.family()),
+        }
+    }
+}
+
+impl fmt::Debug for AnyAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.v4(), self.v6()) {
+            (Some(addr), _) => addr.fmt(f),
+            (_, Some(addr)) => addr.fmt(f),
+            _ => write!(f, "{{sa_family={:?}, ...}}", self.family()),
+        }
+    }
+}
+
+impl fmt::Debug for sockaddr_storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{sa_family={:?}, ...}}", self.ss_family)
     }
 }
 
@@ -261,9 +438,9 @@ pub fn listen(sockfd: impl AsFd, backlog: c_int) -> Result<()> {
 /// See [accept(2)](https://man7.org/linux/man-pages/man2/accept.2.html).
 pub fn accept<A: Sockaddr>(sockfd: impl AsFd) -> Result<(OwnedFd, A)> {
     let sockfd = sockfd.as_fd().as_raw_fd();
-    let mut addr = A::zeroed();
-    let mut addrlen = length_of::<A>();
-    // SAFETY: `addr` is writable for `addrlen` bytes, any bytes are an `A`, and both outlive the call.
+    let mut addr = A::EMPTY;
+    let mut addrlen = length_of::<A::Room>();
+    // SAFETY: `addr` is writable for `addrlen` bytes, any bytes are a value of it, and both outlive the call.
     let fd = check("accept", unsafe {
         libc::accept(sockfd, (&raw mut addr).cast(), &raw mut addrlen)
     })?;
@@ -390,10 +567,10 @@ pub fn recvfrom<A: Sockaddr>(
     flags: c_int,
 ) -> Result<(usize, A)> {
     let sockfd = sockfd.as_fd().as_raw_fd();
-    let mut src_addr = A::zeroed();
-    let mut addrlen = length_of::<A>();
+    let mut src_addr = A::EMPTY;
+    let mut addrlen = length_of::<A::Room>();
     let (addr, len) = ((&raw mut src_addr).cast(), &raw mut addrlen);
-    // SAFETY: `buf` is writable for `buf.len()` bytes, `addr` for `addrlen`, any bytes are an `A`, and all outlive the call.
+    // SAFETY: `buf` is writable for `buf.len()` bytes, `addr` for `addrlen`, any bytes are a value of it, and all outlive the call.
     let received =
         unsafe { libc::recvfrom(sockfd, buf.as_mut_ptr().cast(), buf.len(), flags, addr, len) };
     let received = count("recvfrom", received, room(buf, flags))?;
@@ -485,9 +662,9 @@ pub fn close(fd: OwnedFd) -> Result<()> {
 /// See [getsockname(2)](https://man7.org/linux/man-pages/man2/getsockname.2.html).
 pub fn getsockname<A: Sockaddr>(sockfd: impl AsFd) -> Result<A> {
     let sockfd = sockfd.as_fd().as_raw_fd();
-    let mut addr = A::zeroed();
-    let mut addrlen = length_of::<A>();
-    // SAFETY: `addr` is writable for `addrlen` bytes, any bytes are an `A`, and both outlive the call.
+    let mut addr = A::EMPTY;
+    let mut addrlen = length_of::<A::Room>();
+    // SAFETY: `addr` is writable for `addrlen` bytes, any bytes are a value of it, and both outlive the call.
     check("getsockname", unsafe {
         libc::getsockname(sockfd, (&raw mut addr).cast(), &raw mut addrlen)
     })?;
@@ -505,9 +682,9 @@ pub fn getsockname<A: Sockaddr>(sockfd: impl AsFd) -> Result<A> {
 /// See [getpeername(2)](https://man7.org/linux/man-pages/man2/getpeername.2.html).
 pub fn getpeername<A: Sockaddr>(sockfd: impl AsFd) -> Result<A> {
     let sockfd = sockfd.as_fd().as_raw_fd();
-    let mut addr = A::zeroed();
-    let mut addrlen = length_of::<A>();
-    // SAFETY: `addr` is writable for `addrlen` bytes, any bytes are an `A`, and both outlive the call.
+    let mut addr = A::EMPTY;
+    let mut addrlen = length_of::<A::Room>();
+    // SAFETY: `addr` is writable for `addrlen` bytes, any bytes are a value of it, and both outlive the call.
     check("getpeername", unsafe {
         libc::getpeername(sockfd, (&raw mut addr).cast(), &raw mut addrlen)
     })?;
@@ -631,6 +808,8 @@ pub const TCP_KEEPCNT: SockOpt<c_int> = SockOpt::new(libc::TCP_KEEPCNT);
 pub const TCP_SYNCNT: SockOpt<c_int> = SockOpt::new(libc::TCP_SYNCNT);
 /// At level [`IPPROTO_TCP`](crate::IPPROTO_TCP): milliseconds that sent data may go unacknowledged.
 pub const TCP_USER_TIMEOUT: SockOpt<c_int> = SockOpt::new(libc::TCP_USER_TIMEOUT);
+/// At level [`IPPROTO_IPV6`](crate::IPPROTO_IPV6): an IPv6 socket takes no IPv4 clients, so another may have that port there.
+pub const IPV6_V6ONLY: SockOpt<c_int> = SockOpt::new(libc::IPV6_V6ONLY);
 /// At level [`IPPROTO_IP`](crate::IPPROTO_IP): how many routers a packet may pass, 1 to 255.
 pub const IP_TTL: SockOpt<c_int> = SockOpt::new(libc::IP_TTL);
 

@@ -21,14 +21,14 @@ use sockstep::Errno::{
 };
 use sockstep::{
     AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, AddressFamily, Errno, INADDR_ANY, INADDR_LOOPBACK,
-    IP_TTL, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, MSG_DONTWAIT, MSG_ERRQUEUE,
-    MSG_OOB, MSG_TRUNC, Result, SHUT_RD, SHUT_WR, SO_ERROR, SO_LINGER, SO_MARK, SO_PRIORITY,
-    SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDTIMEO, SO_TYPE,
-    SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, SockOpt,
-    SockType, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_MAXSEG, TCP_NODELAY, TCP_SYNCNT, TCP_USER_TIMEOUT,
-    accept, bind, close, connect, getpeername, getsockname, getsockopt, htonl, htons, linger,
-    listen, ntohs, read, recv, recvfrom, send, sendto, setsockopt, shutdown, sockaddr_in, socket,
-    timeval, write,
+    IP_TTL, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP, IPV6_V6ONLY,
+    MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_TRUNC, Result, SHUT_RD, SHUT_WR, SO_ERROR, SO_LINGER,
+    SO_MARK, SO_PRIORITY, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT,
+    SO_SNDTIMEO, SO_TYPE, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM,
+    SOL_SOCKET, SockOpt, SockType, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_MAXSEG, TCP_NODELAY, TCP_SYNCNT,
+    TCP_USER_TIMEOUT, accept, bind, close, connect, getpeername, getsockname, getsockopt, htonl,
+    htons, inet_pton, linger, listen, ntohs, read, recv, recvfrom, send, sendto, setsockopt,
+    shutdown, sockaddr_in, sockaddr_in6, socket, timeval, write,
 };
 
 // ---- The tables ----
@@ -109,6 +109,11 @@ fn rows() -> Vec<Row> {
                 bind(reusing(tcp()), &name(&other))
             };
             "AF_INET address on INET6 socket" => Err(EINVAL), bind(make(AF_INET6, SOCK_STREAM), &any_port());
+            "link-local without scope id" => Err(EINVAL), {
+                let mut addr = any_port_in_ipv6();
+                addr.sin6_addr = inet_pton(AF_INET6, "fe80::1").unwrap();
+                bind(make(AF_INET6, SOCK_STREAM), &addr)
+            };
         }
         listen -> zero {
             "not a socket" => Err(ENOTSOCK), listen(directory(), 5);
@@ -482,6 +487,12 @@ fn rows() -> Vec<Row> {
             "IP_TTL 0" => Err(EINVAL), setsockopt(tcp(), IPPROTO_IP, IP_TTL, &0);
             "IP_TTL 256" => Err(EINVAL), setsockopt(tcp(), IPPROTO_IP, IP_TTL, &256);
             "SO_RCVBUF -1 (accepted, clamped)" => Ok(0), setsockopt(tcp(), SOL_SOCKET, SO_RCVBUF, &-1);
+            "IPV6_V6ONLY on INET socket" => Err(ENOPROTOOPT), setsockopt(tcp(), IPPROTO_IPV6, IPV6_V6ONLY, &1);
+            "IPV6_V6ONLY after bind" => Err(EINVAL), {
+                let sock = make(AF_INET6, SOCK_STREAM);
+                bind(&sock, &any_port_in_ipv6()).unwrap();
+                setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &1)
+            };
             "TCP_NODELAY on UNIX" => Err(EOPNOTSUPP), setsockopt(make(AF_UNIX, SOCK_STREAM), IPPROTO_TCP, TCP_NODELAY, &1);
             "TCP_NODELAY on UDP" => Err(ENOPROTOOPT), setsockopt(udp(), IPPROTO_TCP, TCP_NODELAY, &1);
             "SO_REUSEPORT on UNIX" => Err(EOPNOTSUPP), setsockopt(make(AF_UNIX, SOCK_STREAM), SOL_SOCKET, SO_REUSEPORT, &1);
@@ -567,7 +578,6 @@ const IMPOSSIBLE: &[(&str, &str, &str)] = &[
     ("bind", "addrlen -1", LENGTH),
     ("bind", "addrlen 1000", LENGTH),
     ("bind", "bad pointer", POINTER),
-    ("bind", "link-local without scope id", ADDRESS),
     ("bind", "INET6 addrlen 24 (RFC2133 short)", LENGTH),
     ("bind", "UNIX ENOENT dir", ADDRESS),
     ("bind", "UNIX non-directory prefix", ADDRESS),
@@ -627,8 +637,6 @@ const IMPOSSIBLE: &[(&str, &str, &str)] = &[
     ("setsockopt", "SOL_SOCKET option 9999", VALUE),
     ("setsockopt", "SO_RCVTIMEO optlen 4", LENGTH),
     ("setsockopt", "TCP_CONGESTION nosuch", OPTION),
-    ("setsockopt", "IPV6_V6ONLY on INET socket", OPTION),
-    ("setsockopt", "IPV6_V6ONLY after bind", OPTION),
     ("setsockopt", "SO_BINDTODEVICE unknown", OPTION),
     ("setsockopt", "SO_LINGER optlen 4", LENGTH),
     ("setsockopt", "join non-multicast group", OPTION),
@@ -790,6 +798,13 @@ fn of_family(family: AddressFamily) -> sockaddr_in {
 
 fn any_port() -> sockaddr_in {
     address(LOOPBACK, 0)
+}
+
+/// ::, which a machine without IPv6 addresses has too.
+fn any_port_in_ipv6() -> sockaddr_in6 {
+    let mut addr = sockaddr_in6::zeroed();
+    addr.sin6_family = AF_INET6;
+    addr
 }
 
 fn name(sock: &OwnedFd) -> sockaddr_in {

@@ -7,17 +7,15 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::thread;
-use std::time::Instant;
 
 use sockstep::{
     AF_INET, INADDR_LOOPBACK, IPPROTO_TCP, PF_INET, SOCK_STREAM, bind, getsockname, htonl, ntohs,
     sockaddr_in, socket,
 };
 use support::{
-    CLIENTS, DATAGRAM, DEADLINE, ECHO_CLIENTS, ON_A_FREE_PORT, Outcome, PROGRAMS, Process, Program,
+    CLIENTS, CREW, DATAGRAM, ECHO_CLIENTS, ON_A_FREE_PORT, Outcome, PROGRAMS, Process, Program,
     SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, UPPER_SERVERS,
-    assert_bytes, converse, for_each, listener, play, require, reset, run, udp,
+    assert_bytes, converse, for_each, listener, play, require, reset, run, udp, until,
 };
 
 // ---- The network ----
@@ -350,24 +348,14 @@ fn go(reader: &UnixStream) {
 
 // ---- Helpers ----
 
-/// A server whose standard output cannot be read.
+/// A server whose standard output cannot be read. The kernel lists its sockets.
 fn mute(program: Program, process: Process) -> Server {
+    let port = until(|| find_listening_port_of(&process));
     Server {
         program,
-        port: listening_port_of(&process),
         process,
-    }
-}
-
-/// The port that a server listens on, for one that cannot say so: the kernel lists its sockets.
-fn listening_port_of(process: &Process) -> u16 {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Some(port) = find_listening_port_of(process) {
-            return port;
-        }
-        assert!(Instant::now() < deadline, "it listens nowhere");
-        thread::yield_now();
+        port: port.expect("it listens"),
+        crew: CREW,
     }
 }
 

@@ -5,7 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -13,12 +14,13 @@ use std::{env, io};
 
 use sockstep::Errno::{EAFNOSUPPORT, ECONNREFUSED, ECONNRESET, EINTR, EINVAL, ENOTCONN, EOVERFLOW};
 use sockstep::{
-    AF_INET, AF_INET6, AF_UNSPEC, Errno, Error, INADDR_LOOPBACK, IPPROTO_IP, IPPROTO_TCP,
-    MSG_DONTWAIT, MSG_TRUNC, SHUT_RDWR, SHUT_WR, SO_ACCEPTCONN, SO_ERROR, SO_KEEPALIVE, SO_LINGER,
-    SO_RCVTIMEO, SO_REUSEADDR, SO_SNDTIMEO, SO_TYPE, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET,
-    TCP_NODELAY, accept, bind, close, connect, getpeername, getsockname, getsockopt, htonl, htons,
-    in_addr, inet_addr, inet_ntop, inet_pton, linger, listen, ntohl, ntohs, read, recv, recvfrom,
-    send, sendto, setsockopt, shutdown, sockaddr_in, socket, timeval, write,
+    AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, AnyAddr, Errno, Error, IN6ADDR_LOOPBACK_INIT,
+    INADDR_LOOPBACK, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPV6_V6ONLY, MSG_DONTWAIT, MSG_TRUNC,
+    SHUT_RDWR, SHUT_WR, SO_ACCEPTCONN, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_RCVTIMEO,
+    SO_REUSEADDR, SO_SNDTIMEO, SO_TYPE, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, Sockaddr, TCP_NODELAY,
+    accept, bind, close, connect, getpeername, getsockname, getsockopt, htonl, htons, in_addr,
+    in6_addr, inet_addr, inet_ntop, inet_pton, linger, listen, ntohl, ntohs, read, recv, recvfrom,
+    send, sendto, setsockopt, shutdown, sockaddr_in, sockaddr_in6, socket, timeval, write,
 };
 
 /// `::ffff:127.0.0.1`: an address of IPv6 that machines without IPv6 routes have too.
@@ -107,6 +109,87 @@ fn an_address_of_another_family_is_never_returned() {
             answer,
             Err::<sockaddr_in, _>(Error::new(call, EAFNOSUPPORT))
         );
+    }
+}
+
+#[test]
+fn an_address_of_any_family_comes_with_the_length_that_the_kernel_gave() {
+    // IPv4, IPv6, and a UNIX socket's two kinds: nameless, and with a name of zeros that only the length tells.
+    let v4: AnyAddr = getsockname(bound_udp()).unwrap();
+    assert_eq!((v4.family(), v4.addrlen(), v4.v6()), (AF_INET, 16, None));
+    assert_eq!(v4, AnyAddr::from(v4.v4().unwrap()));
+
+    let sock = bound_ipv6_udp();
+    let v6: AnyAddr = getsockname(&sock).unwrap();
+    assert_eq!((v6.family(), v6.addrlen(), v6.v4()), (AF_INET6, 28, None));
+    assert_eq!(v6, AnyAddr::from(v6.v6().unwrap()));
+    assert_eq!(v6.v6(), Some(getsockname(&sock).unwrap()));
+
+    let nameless: AnyAddr = getsockname(UnixStream::pair().unwrap().0).unwrap();
+    assert_eq!((nameless.family(), nameless.addrlen()), (AF_UNIX, 2));
+    assert_eq!((nameless.v4(), nameless.v6()), (None, None));
+    let abstract_name = SocketAddr::from_abstract_name([0; 14]).unwrap(); // 16 bytes in all, as a sockaddr_in
+    let named = UnixDatagram::bind_addr(&abstract_name).unwrap();
+    let name: AnyAddr = getsockname(&named).unwrap();
+    assert_eq!((name.addrlen(), name.v4()), (17, None));
+    assert_ne!(name, nameless);
+
+    // And back: the kernel gets as many bytes as it gave.
+    let sender = socket(AF_UNIX, SOCK_DGRAM, 0).unwrap();
+    assert_eq!(sendto(&sender, b"x", 0, &name), Ok(1));
+    assert_eq!(sendto(&sender, b"x", 0, &nameless).unwrap_err(), EINVAL);
+}
+
+#[test]
+fn every_call_that_gives_an_address_gives_one_of_any_family() {
+    let listener = TcpListener::bind((LOOPBACK_IN_IPV6, 0)).unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, address) = accept::<AnyAddr>(&listener).unwrap();
+    let port = client.local_addr().unwrap().port();
+    assert_eq!(address.to_string(), format!("[::ffff:127.0.0.1]:{port}"));
+    assert_eq!(address, getpeername(&server).unwrap());
+    assert_eq!(
+        address,
+        AnyAddr::from(getpeername::<sockaddr_in6>(&server).unwrap())
+    );
+
+    let receiver = bound_ipv6_udp();
+    let to: AnyAddr = getsockname(&receiver).unwrap();
+    let sender = bound_ipv6_udp();
+    connect(&sender, &to).unwrap();
+    send(&sender, b"hello", 0).unwrap();
+    let (n, from) = recvfrom::<AnyAddr>(&receiver, &mut [0; 16], 0).unwrap();
+    assert_eq!((n, from), (5, getsockname(&sender).unwrap()));
+
+    let (client, server) = pair();
+    send(&client, b"hi", 0).unwrap();
+    let (n, from) = recvfrom::<AnyAddr>(&server, &mut [0; 16], 0).unwrap();
+    assert_eq!((n, from.family(), from.addrlen()), (2, AF_UNSPEC, 0)); // a stream gives none
+}
+
+#[test]
+fn an_ipv6_address_is_not_an_ipv4_one_nor_the_other_way_round() {
+    let no = |call| Some(Error::new(call, EAFNOSUPPORT));
+    let sock = bound_udp();
+    assert_eq!(getsockname::<sockaddr_in6>(&sock).err(), no("getsockname"));
+    let sock = bound_ipv6_udp();
+    assert_eq!(getsockname::<sockaddr_in>(&sock).err(), no("getsockname"));
+}
+
+#[test]
+fn an_ipv6_socket_takes_ipv4_clients_unless_it_is_for_ipv6_alone() {
+    for (only, answer) in [(0, Ok(())), (1, Err(Error::new("connect", ECONNREFUSED)))] {
+        let listener = with_deadlines(socket(AF_INET6, SOCK_STREAM, 0).unwrap());
+        setsockopt(&listener, IPPROTO_IPV6, IPV6_V6ONLY, &only).unwrap();
+        assert_eq!(getsockopt(&listener, IPPROTO_IPV6, IPV6_V6ONLY), Ok(only));
+        let mut any = sockaddr_in6::zeroed(); // ::, port 0
+        any.sin6_family = AF_INET6;
+        bind(&listener, &any).unwrap();
+        listen(&listener, 5).unwrap();
+
+        let mut addr = any_port();
+        addr.sin_port = getsockname::<sockaddr_in6>(&listener).unwrap().sin6_port;
+        assert_eq!(connect(tcp(), &addr), answer);
     }
 }
 
@@ -263,10 +346,17 @@ fn call_everything() -> String {
     );
     close(udp_sock).unwrap();
     close(clnt_sock).unwrap();
+    let sock6 = socket(AF_INET6, SOCK_DGRAM, 0).unwrap();
+    setsockopt(&sock6, IPPROTO_IPV6, IPV6_V6ONLY, &0).unwrap();
+    bind(&sock6, &any_port6()).unwrap();
+    let addr6: AnyAddr = getsockname(&sock6).unwrap();
+    sendto(&sock6, b"datagram", 0, &addr6).unwrap();
+    recvfrom::<sockaddr_in6>(&sock6, &mut by_recvfrom, 0).unwrap();
+    let udp6 = sock6.as_raw_fd();
     write(&mark, b"end").unwrap();
 
     assert_eq!(refused, ENOTCONN);
-    let any_port = any_port();
+    let (any_port, any_port6) = (any_port(), any_port6());
     format!(
         r#"socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = {serv}
 setsockopt({serv}, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0
@@ -292,6 +382,12 @@ recvfrom({udp}, "data", 4, MSG_TRUNC, {udp_addr:?}, [16]) = 8
 shutdown({udp}, SHUT_RDWR) = -1 ENOTCONN (Transport endpoint is not connected)
 close({udp}) = 0
 close({clnt}) = 0
+socket(AF_INET6, SOCK_DGRAM, IPPROTO_IP) = {udp6}
+setsockopt({udp6}, SOL_IPV6, IPV6_V6ONLY, [0], 4) = 0
+bind({udp6}, {any_port6:?}, 28) = 0
+getsockname({udp6}, {addr6:?}, [128 => 28]) = 0
+sendto({udp6}, "datagram", 8, 0, {addr6:?}, 28) = 8
+recvfrom({udp6}, "datagram", 16, 0, {addr6:?}, [28]) = 8
 "#
     )
 }
@@ -453,7 +549,7 @@ fn texts_are_the_addresses_that_they_are_in_c() {
                 ours += "none, ";
             }
         }
-        match inet_pton(AF_INET, text) {
+        match inet_pton::<in_addr>(AF_INET, text) {
             Ok(addr) => ours += &ntohl(addr.s_addr).to_string(),
             Err(error) => {
                 assert_eq!((error.call(), error.errno()), ("inet_pton", EINVAL));
@@ -471,13 +567,70 @@ fn texts_are_the_addresses_that_they_are_in_c() {
 }
 
 #[test]
+fn ipv6_texts_are_the_addresses_that_they_are_in_c() {
+    let texts = [
+        ODD_IPV6_TEXTS.map(str::to_owned).to_vec(),
+        random_ipv6_texts(5000),
+    ]
+    .concat();
+    let c = c_says(
+        "inet6",
+        r#"#include <arpa/inet.h>
+           #include <stdio.h>
+           int main(void) {
+               char *text = NULL;
+               size_t room = 0;
+               while (getdelim(&text, &room, '\0', stdin) > 0) {
+                   struct in6_addr addr;
+                   char name[INET6_ADDRSTRLEN];
+                   int is_one = inet_pton(AF_INET6, text, &addr) == 1;
+                   puts(is_one ? inet_ntop(AF_INET6, &addr, name, sizeof name) : "none");
+               }
+               return 0;
+           }"#,
+        &texts
+            .iter()
+            .flat_map(|text| [text.as_bytes(), b"\0"].concat())
+            .collect::<Vec<_>>(),
+    );
+    let mut addresses = 0;
+    assert_eq!(c.lines().count(), texts.len());
+    for (text, c) in texts.iter().zip(c.lines()) {
+        let ours = match inet_pton::<in6_addr>(AF_INET6, text) {
+            Ok(addr) => {
+                addresses += 1;
+                inet_ntop(AF_INET6, &addr).unwrap()
+            }
+            Err(error) => {
+                assert_eq!((error.call(), error.errno()), ("inet_pton", EINVAL));
+                "none".to_owned()
+            }
+        };
+        assert_eq!(ours, c, "for the text {text:?}");
+    }
+    let half = texts.len() / 4..texts.len() * 3 / 4;
+    assert!(
+        half.contains(&addresses),
+        "{addresses} of {} are addresses",
+        texts.len()
+    );
+}
+
+#[test]
 fn an_address_of_another_family_has_no_text() {
     let addr = in_addr {
         s_addr: htonl(INADDR_LOOPBACK),
     };
     for family in [AF_INET6, AF_UNSPEC] {
-        assert_eq!(inet_pton(family, "127.0.0.1").unwrap_err(), EAFNOSUPPORT);
+        let read = inet_pton::<in_addr>(family, "127.0.0.1");
+        assert_eq!(read.unwrap_err(), EAFNOSUPPORT);
         assert_eq!(inet_ntop(family, &addr).unwrap_err(), EAFNOSUPPORT);
+    }
+    for family in [AF_INET, AF_UNSPEC] {
+        let read = inet_pton::<in6_addr>(family, "::1");
+        assert_eq!(read.unwrap_err(), EAFNOSUPPORT);
+        let written = inet_ntop(family, &IN6ADDR_LOOPBACK_INIT);
+        assert_eq!(written.unwrap_err(), EAFNOSUPPORT);
     }
 }
 
@@ -586,13 +739,7 @@ fn random_texts(n: usize) -> Vec<String> {
     const BETWEEN: [&str; 16] = [
         ".", ".", ".", ".", ".", ".", ".", ".", ".", ".", ".", ".", ".", " ", "\x0b", "+",
     ];
-    let mut state: u64 = 0x9e37_79b9_7f4a_7c15; // xorshift
-    let mut below = move |limit: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state >> 33).unwrap() % limit
-    };
+    let mut below = below();
     let mut text = || {
         let mut text = NUMBERS[below(NUMBERS.len())].to_owned();
         for _ in 0..below(5) {
@@ -602,6 +749,88 @@ fn random_texts(n: usize) -> Vec<String> {
         text
     };
     std::iter::repeat_with(&mut text).take(n).collect()
+}
+
+const ODD_IPV6_TEXTS: [&str; 40] = [
+    "::",
+    "::1",
+    "1::",
+    "1::8",
+    "::1:2",
+    "::1:0",
+    "::ffff:127.0.0.1",
+    "::ffff:7f00:1",
+    "::ffff:0:0",
+    "::127.0.0.1",
+    "::0.0.0.1",
+    "64:ff9b::1.2.3.4",
+    "1:2:3:4:5:6:7:8",
+    "1:2:3:4:5:6:7::",
+    "::2:3:4:5:6:7:8",
+    "1:2:3::5:6:7:8",
+    "1:2:3:4::5:6:7:8",
+    "1:2:3:4:5:6:7:8:9",
+    "1:2:3:4:5:6:7",
+    "1:0:0:4:0:0:0:8",
+    "1:0:3:4:5:6:7:8",
+    "0:0:3:4:5:6:0:0",
+    "1:2:3:4:5:6:1.2.3.4",
+    "1:2:3:4:5:6:7:1.2.3.4",
+    "1.2.3.4::",
+    "::1.2.3",
+    "::01.2.3.4",
+    "::1.2.3.256",
+    "0001::",
+    "00001::",
+    "ABCD:ef01::",
+    "g::",
+    ":",
+    ":::",
+    "::1::",
+    ":1",
+    "1:",
+    "::1%lo",
+    "[::1]",
+    "",
+];
+
+/// The same texts each time: mostly eight groups or fewer around a `::`.
+fn random_ipv6_texts(n: usize) -> Vec<String> {
+    const GROUPS: [&str; 12] = [
+        "0", "0", "0", "1", "00", "0000", "abcd", "ABC", "ffff", "7f00", "10000", "1.2.3.4",
+    ];
+    let mut below = below();
+    let mut text = || {
+        let groups = 5 + below(4);
+        let gap = below(groups + 2);
+        let mut text = String::new();
+        for group in 0..groups {
+            text += match (group, group == gap) {
+                (_, true) => "::",
+                (0, _) => "",
+                _ => ":",
+            };
+            let choices = if group + 1 == groups {
+                GROUPS.len()
+            } else {
+                GROUPS.len() - 1
+            };
+            text += GROUPS[below(choices)];
+        }
+        text
+    };
+    std::iter::repeat_with(&mut text).take(n).collect()
+}
+
+/// Numbers below a limit, the same each time.
+fn below() -> impl FnMut(usize) -> usize {
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15; // xorshift
+    move |limit: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap() % limit
+    }
 }
 
 /// What a C program prints that reads `input`.
@@ -699,6 +928,20 @@ fn any_port() -> sockaddr_in {
     addr.sin_family = AF_INET;
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     addr
+}
+
+/// The same for an IPv6 socket, on a machine that may have no other address for it.
+fn any_port6() -> sockaddr_in6 {
+    let mut addr = sockaddr_in6::zeroed();
+    addr.sin6_family = AF_INET6;
+    addr.sin6_addr.s6_addr = LOOPBACK_IN_IPV6.octets();
+    addr
+}
+
+fn bound_ipv6_udp() -> OwnedFd {
+    let sock = with_deadlines(socket(AF_INET6, SOCK_DGRAM, 0).unwrap());
+    bind(&sock, &any_port6()).unwrap();
+    sock
 }
 
 fn name(sock: &OwnedFd) -> sockaddr_in {

@@ -175,7 +175,9 @@ static inline int goOn(struct client *client, long long now)
         client->sent = 0;
     }
     ssize_t n = send(client->sock, client->echoBuffer + client->sent, client->held - client->sent, MSG_DONTWAIT);
-    if (n < 0 && errno != EAGAIN) {
+    if (n == 0)
+        errno = EIO; /* not from a sound kernel, and no way on */
+    if (n <= 0 && errno != EAGAIN) {
         report(&client->addr, "send() failed");
         return 0;
     }

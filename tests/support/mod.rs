@@ -3,20 +3,24 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fmt::{self, Display};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
-use sockstep::{SO_LINGER, SOL_SOCKET, linger, setsockopt};
+use sockstep::{
+    AF_INET, INADDR_LOOPBACK, PF_INET, SO_LINGER, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, bind,
+    connect, htonl, htons, linger, setsockopt, sockaddr_in, socket,
+};
 
 /// How long anything may take before its test fails; many times what a loaded machine needs.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -25,41 +29,63 @@ pub const DATAGRAM: usize = 65507;
 
 /// A server's arguments, if it needs no others.
 pub const ON_A_FREE_PORT: [&str; 3] = ["--bind", "127.0.0.1", "0"];
+/// Workers or threads that a server makes beforehand, if it is not told how many.
+pub const CREW: usize = 8;
 
 // ---- The programs ----
 
-/// The four servers, each with its client.
+/// The servers of the lectures, each with its client.
 pub const PAIRS: [(&str, &str); 4] = [
     ("tcp_echo_server", "tcp_echo_client"),
     ("udp_echo_server", "udp_echo_client"),
     ("tcp_upper_server", "tcp_upper_client"),
     ("udp_upper_server", "udp_upper_client"),
 ];
-pub const TCP_SERVERS: [&str; 2] = ["tcp_echo_server", "tcp_upper_server"];
-pub const UDP_SERVERS: [&str; 2] = ["udp_echo_server", "udp_upper_server"];
-pub const ECHO_SERVERS: [&str; 2] = ["tcp_echo_server", "udp_echo_server"];
-pub const UPPER_SERVERS: [&str; 2] = ["tcp_upper_server", "udp_upper_server"];
-pub const SERVERS: [&str; 4] = [
-    "tcp_echo_server",
-    "udp_echo_server",
-    "tcp_upper_server",
-    "udp_upper_server",
+/// Those that serve one client at a time: the next one waits until the first leaves.
+pub const ITERATIVE: [&str; 2] = ["tcp_echo_server", "tcp_upper_server"];
+/// Those that serve several at a time.
+pub const CONCURRENT: [&str; 7] = [
+    "tcp_echo_server_fork",
+    "tcp_echo_server_thread",
+    "tcp_echo_server_prefork",
+    "tcp_echo_server_pool",
+    "tcp_echo_server_select",
+    "tcp_echo_server_poll",
+    "tcp_echo_server_epoll",
 ];
+/// Those of them that have a single process with a single thread.
+pub const EVENT_LOOPS: [&str; 3] = [
+    "tcp_echo_server_select",
+    "tcp_echo_server_poll",
+    "tcp_echo_server_epoll",
+];
+pub const UDP_SERVERS: [&str; 2] = ["udp_echo_server", "udp_upper_server"];
+pub const UPPER_SERVERS: [&str; 2] = ["tcp_upper_server", "udp_upper_server"];
+pub const TCP_ECHO_SERVERS: [&str; 8] = join(&["tcp_echo_server"], &CONCURRENT);
+pub const ECHO_SERVERS: [&str; 9] = join(&TCP_ECHO_SERVERS, &["udp_echo_server"]);
+pub const TCP_SERVERS: [&str; 9] = join(&TCP_ECHO_SERVERS, &["tcp_upper_server"]);
+pub const SERVERS: [&str; 11] = join(&TCP_SERVERS, &UDP_SERVERS);
 pub const ECHO_CLIENTS: [&str; 2] = ["tcp_echo_client", "udp_echo_client"];
 pub const UPPER_CLIENTS: [&str; 2] = ["tcp_upper_client", "udp_upper_client"];
 pub const TCP_CLIENTS: [&str; 2] = ["tcp_echo_client", "tcp_upper_client"];
 pub const UDP_CLIENTS: [&str; 2] = ["udp_echo_client", "udp_upper_client"];
-pub const CLIENTS: [&str; 4] = [
-    "tcp_echo_client",
-    "udp_echo_client",
-    "tcp_upper_client",
-    "udp_upper_client",
-];
+pub const CLIENTS: [&str; 4] = join(&TCP_CLIENTS, &UDP_CLIENTS);
+pub const PROGRAMS: [&str; 15] = join(&SERVERS, &CLIENTS);
 
-pub const PROGRAMS: [&str; 8] = {
-    let ([a, b, c, d], [e, f, g, h]) = (SERVERS, CLIENTS);
-    [a, b, c, d, e, f, g, h]
-};
+const fn join<const N: usize>(some: &[&'static str], others: &[&'static str]) -> [&'static str; N] {
+    assert!(some.len() + others.len() == N);
+    let mut all = [""; N];
+    let mut i = 0;
+    while i < N {
+        all[i] = if i < some.len() {
+            some[i]
+        } else {
+            others[i - some.len()]
+        };
+        i += 1;
+    }
+    all
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lang {
@@ -133,7 +159,7 @@ impl Program {
     }
 
     pub fn is_server(self) -> bool {
-        self.name.ends_with("server")
+        self.name.contains("server")
     }
 
     /// The server of this client.
@@ -423,11 +449,112 @@ impl Process {
         }
     }
 
-    /// How many descriptors it has open.
-    pub fn open_files(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.pid()))
-            .expect("the process is there")
-            .count()
+    /// The process itself and all that it started, directly or not, and that have not been waited for.
+    pub fn family(&self) -> Vec<Member> {
+        let mut family: Vec<_> = Member::of(self.pid()).into_iter().collect();
+        let mut asked = 0;
+        while let Some(member) = family.get(asked) {
+            let pid = member.pid;
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+            let children = children.unwrap_or_default();
+            let pids = children
+                .split_whitespace()
+                .filter_map(|pid| pid.parse().ok());
+            family.extend(pids.map(Pid::from_raw).filter_map(Member::of));
+            asked += 1;
+        }
+        family
+    }
+
+    /// What it and its family hold at this moment.
+    pub fn holdings(&self) -> Holdings {
+        let mut all = Holdings::default();
+        for member in self.family() {
+            let Some(stat) = member.stat() else { continue };
+            if stat.state == 'Z' {
+                all.zombies += 1;
+                continue;
+            }
+            all.processes += 1;
+            all.threads += stat.threads;
+            let files = fs::read_dir(format!("/proc/{}/fd", member.pid));
+            let files = files.into_iter().flatten().flatten();
+            for target in files.filter_map(|file| fs::read_link(file.path()).ok()) {
+                all.sockets += usize::from(target.to_string_lossy().starts_with("socket:"));
+                all.files += 1;
+            }
+        }
+        all
+    }
+}
+
+/// What a server and the processes that it started hold.
+#[derive(Debug, Default)]
+pub struct Holdings {
+    pub processes: usize,
+    pub threads: usize,
+    pub zombies: usize,
+    pub sockets: usize,
+    pub files: usize,
+}
+
+/// A process that need not be our child.
+pub struct Member {
+    pub pid: Pid,
+    stat: File, // of this one for ever, whoever has its number later
+}
+
+/// What the kernel says of a process, from proc(5).
+pub struct Stat {
+    pub state: char,
+    /// Time on a processor.
+    pub busy: Duration,
+    pub threads: usize,
+}
+
+impl Member {
+    pub fn of(pid: Pid) -> Option<Member> {
+        let stat = File::open(format!("/proc/{pid}/stat")).ok()?;
+        Some(Member { pid, stat })
+    }
+
+    /// `None` when it has gone.
+    pub fn stat(&self) -> Option<Stat> {
+        let mut text = [0; 1024];
+        let len = self.stat.read_at(&mut text, 0).ok()?;
+        let text = String::from_utf8_lossy(&text[..len]);
+        let (_, fields) = text.rsplit_once(") ")?; // the name before may have blanks
+        let fields: Vec<_> = fields.split(' ').collect();
+        let number = |nth: usize| fields.get(nth - 3)?.parse::<usize>().ok();
+        let ticks = number(14)? + number(15)?;
+        Some(Stat {
+            state: fields[0].chars().next()?,
+            busy: Duration::from_millis(u64::try_from(ticks * 10).ok()?), // 100 ticks a second
+            threads: number(20)?,
+        })
+    }
+
+    /// Whether it runs no longer, waited for or not.
+    pub fn has_ended(&self) -> bool {
+        self.stat().is_none_or(|stat| stat.state == 'Z')
+    }
+}
+
+/// Waits until none of these processes runs.
+pub fn wait_for_the_end_of(family: &[Member]) {
+    let ended = until(|| family.iter().all(Member::has_ended).then_some(()));
+    assert!(ended.is_some(), "a process that it started runs on");
+}
+
+/// Looks until there is something to see. `None` when the deadline passes.
+pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let seen = look();
+        if seen.is_some() || Instant::now() > deadline {
+            return seen;
+        }
+        thread::yield_now();
     }
 }
 
@@ -464,10 +591,13 @@ impl Lines {
 
     fn rest(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
-        while let Ok(line) = self.0.recv_timeout(DEADLINE) {
-            all.extend(line);
+        loop {
+            match self.0.recv_timeout(DEADLINE) {
+                Ok(line) => all.extend(line),
+                Err(RecvTimeoutError::Disconnected) => return all,
+                Err(RecvTimeoutError::Timeout) => panic!("somebody still has it open"),
+            }
         }
-        all
     }
 }
 
@@ -517,6 +647,8 @@ pub struct Server {
     pub program: Program,
     pub process: Process,
     pub port: u16,
+    /// Workers or threads made beforehand.
+    pub crew: usize,
 }
 
 impl Server {
@@ -528,16 +660,36 @@ impl Server {
     /// Starts it by a command of one's own.
     pub fn start_by(program: Program, command: &mut Command) -> Server {
         let mut process = Process::start(command);
+        let port = process.port();
+        let mut words = command.get_args().skip_while(|word| *word != "--limit");
+        let crew = words.nth(1).and_then(|n| n.to_str()?.parse().ok());
         Server {
             program,
-            port: process.port(),
             process,
+            port,
+            crew: crew.unwrap_or(CREW),
         }
     }
 
     /// A TCP connection to it, with deadlines and without Nagle's delays.
     pub fn connect(&self) -> TcpStream {
         patient(TcpStream::connect(local(self.port)).expect("it listens"))
+    }
+
+    /// The same from another address of this machine, one for each server. A port that is in use there, or was a minute ago,
+    /// is free here.
+    pub fn connect_from_elsewhere(&self) -> TcpStream {
+        let [high, low] = self.port.to_be_bytes();
+        let mut elsewhere = sockaddr_in::zeroed();
+        elsewhere.sin_family = AF_INET;
+        elsewhere.sin_addr.s_addr = htonl(u32::from_be_bytes([127, 1, high, low]));
+        let sock = socket(PF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0).expect("a descriptor is free");
+        bind(&sock, &elsewhere).expect("a port is free");
+        let mut server = elsewhere;
+        server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        server.sin_port = htons(self.port);
+        connect(&sock, &server).expect("it listens");
+        patient(sock.into())
     }
 
     /// A UDP socket that sends to it, and receives from it only.
@@ -569,10 +721,31 @@ impl Server {
         assert_bytes(&answer, &self.program.reply_to(word));
     }
 
-    /// Sends it a signal and waits for its end.
+    /// Waits until it has nobody to serve: it has the processes and threads that it started with, and in each process no
+    /// socket but the one that receives clients. Returns how many files they have open.
+    pub fn rests(&self) -> usize {
+        let crew = |name| usize::from(self.program.name == name) * self.crew;
+        let processes = 1 + crew("tcp_echo_server_prefork");
+        let threads = processes + crew("tcp_echo_server_pool");
+        let mut seen = Holdings::default();
+        let files = until(|| {
+            seen = self.process.holdings();
+            let rests = seen.processes == processes
+                && seen.threads == threads
+                && seen.sockets == processes
+                && seen.zombies == 0;
+            rests.then_some(seen.files)
+        });
+        files.unwrap_or_else(|| panic!("it does not come to rest: {seen:?}"))
+    }
+
+    /// Sends it a signal and waits for its end, and for that of the processes that it started.
     pub fn end_by(mut self, signal: Signal) -> Outcome {
+        let family = self.process.family();
         self.process.signal(signal);
-        self.process.end()
+        let outcome = self.process.end();
+        wait_for_the_end_of(&family);
+        outcome
     }
 
     /// Ends it by SIGTERM, which is how it should end, and returns what it said.

@@ -183,11 +183,11 @@ impl Client {
             }
             self.held = 0..recv_msg_size;
         }
-        self.held.start += send(
-            &self.sock,
-            &self.echo_buffer[self.held.clone()],
-            MSG_DONTWAIT,
-        )?;
+        let rest = &self.echo_buffer[self.held.clone()];
+        match send(&self.sock, rest, MSG_DONTWAIT)? {
+            0 => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
+            n => self.held.start += n,
+        }
         Ok(true)
     }
 

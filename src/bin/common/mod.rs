@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use sockstep::{
     AF_INET, Errno, Error, IPPROTO_UDP, PF_INET, Result, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM,
-    SOL_SOCKET, connect, getsockname, htons, inet_addr, inet_pton, ntohl, ntohs, read, recvfrom,
-    send, setsockopt, sockaddr_in, socket, timeval, write,
+    SOL_SOCKET, connect, getsockname, htons, in_addr, inet_addr, inet_pton, ntohl, ntohs, read,
+    recvfrom, send, setsockopt, sockaddr_in, socket, timeval, write,
 };
 
 pub mod echo;
@@ -59,7 +59,7 @@ pub fn parse<Args: Parser>() -> Args {
 
 /// A value parser: an IPv4 address in the dotted form, which `inet_addr` then reads.
 pub fn dotted(text: &str) -> std::result::Result<String, &'static str> {
-    match inet_pton(AF_INET, text) {
+    match inet_pton::<in_addr>(AF_INET, text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("not an IPv4 address in dotted form, like 127.0.0.1"),
     }

@@ -1,0 +1,346 @@
+//! `<netdb.h>`: names to addresses, and back.
+//!
+//! These are calls of the C library, not of the kernel: behind one of them it reads `/etc/hosts` and `/etc/services`, or
+//! asks a name server, and waits for that as long as `/etc/resolv.conf` has it. An address in numbers needs none of this.
+//!
+//! They fail with an [`Eai`] instead of an `errno`. C's `EAI_SYSTEM`, which means "see `errno`", is that `errno` here, as
+//! with any other call.
+
+#![allow(
+    unsafe_code,
+    reason = "the calls themselves; each block says what makes it sound"
+)]
+
+use std::borrow::Cow;
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::ptr::{self, NonNull};
+
+use libc::c_int;
+
+use crate::error::{Errno, Error, Result};
+use crate::socket::{
+    AF_UNIX, AF_UNSPEC, AddressFamily, AnyAddr, SockType, Sockaddr, family, length_of,
+};
+
+// ---- getaddrinfo ----
+
+/// What [`getaddrinfo`] is to look for, C's `hints`: the first four fields of a `struct addrinfo`, the others being zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hints {
+    /// `AI_` flags, joined by `|`.
+    pub ai_flags: c_int,
+    /// [`AF_INET`](crate::AF_INET), [`AF_INET6`](crate::AF_INET6), or [`AF_UNSPEC`] for both.
+    pub ai_family: AddressFamily,
+    /// [`SOCK_STREAM`](crate::SOCK_STREAM), [`SOCK_DGRAM`](crate::SOCK_DGRAM); zeroed for each that there is.
+    pub ai_socktype: SockType,
+    /// As for `socket()`: 0 for the one that the type implies.
+    pub ai_protocol: c_int,
+}
+
+impl Hints {
+    /// All zero, as C's `memset(&hints, 0, sizeof(hints))` leaves them: any family, any type.
+    #[must_use]
+    pub const fn zeroed() -> Hints {
+        Hints {
+            ai_flags: 0,
+            ai_family: AF_UNSPEC,
+            ai_socktype: SockType(0),
+            ai_protocol: 0,
+        }
+    }
+}
+
+/// One node of the list that [`getaddrinfo`] makes: the arguments for `socket()`, and the address for `connect` or `bind`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddrInfo<'list> {
+    /// The flags of the hints.
+    pub ai_flags: c_int,
+    /// For `socket()`: the family of the address.
+    pub ai_family: AddressFamily,
+    /// For `socket()`: the type.
+    pub ai_socktype: SockType,
+    /// For `socket()`: the protocol.
+    pub ai_protocol: c_int,
+    /// The address and the port; C's `ai_addrlen` is its [`addrlen`](Sockaddr::addrlen).
+    pub ai_addr: AnyAddr,
+    /// The name behind the name. In the first node alone, and if [`AI_CANONNAME`] asked for it.
+    pub ai_canonname: Option<Cow<'list, str>>,
+}
+
+/// The list that [`getaddrinfo`] makes. It is the C library's memory, and goes back to it when this is dropped.
+pub struct AddrInfoList(NonNull<libc::addrinfo>);
+
+/// `getaddrinfo(node, service, &hints, &res)`: the addresses that a name has, in the order in which to try them.
+///
+/// `node` is a name or an address in numbers; `None` is this machine, to connect to or, with [`AI_PASSIVE`], to bind.
+/// `service` is a name of `/etc/services` or a port in decimal; `None` is port 0. C takes any number for a port and cuts
+/// it to 16 bits, so "65536" is 0 and "99999" is 34463: read a port yourself before you pass it on.
+///
+/// ```
+/// # use sockstep::*;
+/// let mut hints = Hints::zeroed();
+/// hints.ai_socktype = SOCK_STREAM;
+/// let servers = getaddrinfo(Some("::1"), Some("80"), Some(&hints))?;
+/// for server in &servers {
+///     let sock = socket(server.ai_family, server.ai_socktype, server.ai_protocol)?;
+///     assert_eq!(server.ai_addr.to_string(), "[::1]:80"); // connect(&sock, &server.ai_addr)
+/// }
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # Errors
+///
+/// - [`EAI_NONAME`]: no such name; or neither a node nor a service; or a name where the flags ask for numbers.
+/// - [`EAI_AGAIN`]: no name server answered. Perhaps later.
+/// - [`EAI_FAIL`], [`EAI_NODATA`]: the name server failed; the name is there, without an address.
+/// - [`EAI_SERVICE`]: no such service for that type of socket.
+/// - [`EAI_ADDRFAMILY`], [`EAI_FAMILY`]: an address of another family than the hints'; none of the Internet's.
+/// - [`EAI_SOCKTYPE`], [`EAI_BADFLAGS`]: type and protocol, or the flags, do not fit.
+/// - [`EAI_MEMORY`].
+/// - `EMFILE` and others: what a system call on the way failed with (C's `EAI_SYSTEM`).
+/// - `EINVAL`: a NUL inside a text, where C would see the text's end.
+///
+/// See [getaddrinfo(3)](https://man7.org/linux/man-pages/man3/getaddrinfo.3.html).
+pub fn getaddrinfo(
+    node: Option<&str>,
+    service: Option<&str>,
+    hints: Option<&Hints>,
+) -> Result<AddrInfoList> {
+    let node = node.map(|text| c_text("getaddrinfo", text)).transpose()?;
+    let service = service
+        .map(|text| c_text("getaddrinfo", text))
+        .transpose()?;
+    let hints = hints.map(|hints| libc::addrinfo {
+        ai_flags: hints.ai_flags,
+        ai_family: c_int::from(hints.ai_family.0),
+        ai_socktype: hints.ai_socktype.0,
+        ai_protocol: hints.ai_protocol,
+        ai_addrlen: 0,
+        ai_addr: ptr::null_mut(),
+        ai_canonname: ptr::null_mut(),
+        ai_next: ptr::null_mut(),
+    });
+    let node = node.as_ref().map_or(ptr::null(), |text| text.as_ptr());
+    let service = service.as_ref().map_or(ptr::null(), |text| text.as_ptr());
+    let hints = hints.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let mut res = ptr::null_mut();
+    // SAFETY: each pointer is NULL or to what outlives the call, and the texts end with a NUL.
+    let code = unsafe { libc::getaddrinfo(node, service, hints, &raw mut res) };
+    checked("getaddrinfo", code)?;
+    NonNull::new(res)
+        .map(AddrInfoList)
+        .ok_or(Error::of_resolver("getaddrinfo", EAI_NONAME)) // no sound library says so
+}
+
+/// `freeaddrinfo(res)`: gives the list's memory back, as dropping it does.
+///
+/// See [freeaddrinfo(3)](https://man7.org/linux/man-pages/man3/freeaddrinfo.3p.html).
+pub fn freeaddrinfo(res: AddrInfoList) {
+    drop(res);
+}
+
+impl Drop for AddrInfoList {
+    fn drop(&mut self) {
+        // SAFETY: the list is getaddrinfo's, and this is its only owner.
+        unsafe { libc::freeaddrinfo(self.0.as_ptr()) };
+    }
+}
+
+impl AddrInfoList {
+    /// The nodes, one after the other, as C follows `ai_next`.
+    #[must_use]
+    pub fn iter(&self) -> AddrInfoIter<'_> {
+        // SAFETY: the list is getaddrinfo's, and stays what it is while it is borrowed.
+        AddrInfoIter(Some(unsafe { self.0.as_ref() }))
+    }
+}
+
+impl<'list> IntoIterator for &'list AddrInfoList {
+    type Item = AddrInfo<'list>;
+    type IntoIter = AddrInfoIter<'list>;
+    fn into_iter(self) -> AddrInfoIter<'list> {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for AddrInfoList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+/// The nodes of an [`AddrInfoList`].
+#[derive(Clone)]
+pub struct AddrInfoIter<'list>(Option<&'list libc::addrinfo>);
+
+impl<'list> Iterator for AddrInfoIter<'list> {
+    type Item = AddrInfo<'list>;
+
+    fn next(&mut self) -> Option<AddrInfo<'list>> {
+        let node = self.0?;
+        // SAFETY: NULL, or the next node of the list, which is borrowed.
+        self.0 = unsafe { node.ai_next.as_ref() };
+        let name = (!node.ai_canonname.is_null()).then(|| {
+            // SAFETY: a name in the list ends with a NUL, and the list is borrowed.
+            unsafe { CStr::from_ptr(node.ai_canonname) }.to_string_lossy()
+        });
+        Some(AddrInfo {
+            ai_flags: node.ai_flags,
+            ai_family: AddressFamily(family(node.ai_family)),
+            ai_socktype: SockType(node.ai_socktype),
+            ai_protocol: node.ai_protocol,
+            // SAFETY: `ai_addr` is readable for `ai_addrlen` bytes.
+            ai_addr: unsafe { AnyAddr::copied(node.ai_addr, node.ai_addrlen) },
+            ai_canonname: name,
+        })
+    }
+}
+
+impl fmt::Debug for AddrInfoIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+/// A text as C has it.
+fn c_text(call: &'static str, text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::new(call, Errno::EINVAL))
+}
+
+/// A call that returns 0 or an `EAI_` code.
+fn checked(call: &'static str, code: c_int) -> Result<()> {
+    match code {
+        0 => Ok(()),
+        libc::EAI_SYSTEM => Err(Error::last(call)),
+        code => Err(Error::of_resolver(call, Eai(code))),
+    }
+}
+
+/// With no node, the address to bind for any client (0.0.0.0, ::), instead of the one to connect to on this machine.
+pub const AI_PASSIVE: c_int = libc::AI_PASSIVE;
+/// Say the name behind the name, in `ai_canonname`.
+pub const AI_CANONNAME: c_int = libc::AI_CANONNAME;
+/// The node is an address in numbers: ask nobody.
+pub const AI_NUMERICHOST: c_int = libc::AI_NUMERICHOST;
+/// The service is a port in numbers: look nothing up.
+pub const AI_NUMERICSERV: c_int = libc::AI_NUMERICSERV;
+/// Asked for IPv6, and there is none: IPv4 addresses in the form `::ffff:127.0.0.1`.
+pub const AI_V4MAPPED: c_int = libc::AI_V4MAPPED;
+/// With [`AI_V4MAPPED`]: both, IPv6 addresses and IPv4 ones in that form.
+pub const AI_ALL: c_int = libc::AI_ALL;
+/// Only families of which this machine has an address of its own, beyond loopback.
+pub const AI_ADDRCONFIG: c_int = libc::AI_ADDRCONFIG;
+
+// ---- getnameinfo ----
+
+/// `getnameinfo(&sa, salen, host, hostlen, serv, servlen, flags)`: the names of an address and of its port.
+///
+/// Where there is no name, the numbers. What a name server says is anybody's word; bytes of it that are no UTF-8 come back
+/// as `U+FFFD`.
+///
+/// ```
+/// # use sockstep::*;
+/// let mut addr = sockaddr_in::zeroed();
+/// addr.sin_family = AF_INET;
+/// addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+/// addr.sin_port = htons(80);
+/// let (host, serv) = getnameinfo(&addr, NI_NUMERICHOST | NI_NUMERICSERV)?;
+/// assert_eq!((&*host, &*serv), ("127.0.0.1", "80"));
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # Errors
+///
+/// - [`EAI_NONAME`]: [`NI_NAMEREQD`], and there is no name.
+/// - [`EAI_AGAIN`]: no name server answered, and there had to be a name.
+/// - [`EAI_FAMILY`]: not an address of the Internet, or of another family than its type.
+/// - [`EAI_BADFLAGS`], [`EAI_FAIL`], [`EAI_MEMORY`], [`EAI_OVERFLOW`] (a name of more than 1024 bytes).
+/// - `EMFILE` and others: what a system call on the way failed with (C's `EAI_SYSTEM`).
+///
+/// See [getnameinfo(3)](https://man7.org/linux/man-pages/man3/getnameinfo.3.html).
+pub fn getnameinfo(addr: &impl Sockaddr, flags: c_int) -> Result<(String, String)> {
+    // A UNIX socket's address is a path, and the C library would read on to a NUL that need not be there.
+    if addr.family() == AF_UNIX {
+        return Err(Error::of_resolver("getnameinfo", EAI_FAMILY));
+    }
+    let (mut host, mut serv) = ([0_u8; NI_MAXHOST], [0_u8; NI_MAXSERV]);
+    let (sa, salen) = ((&raw const *addr).cast(), addr.addrlen());
+    let (host_at, hostlen) = (host.as_mut_ptr().cast(), length_of::<[u8; NI_MAXHOST]>());
+    let (serv_at, servlen) = (serv.as_mut_ptr().cast(), length_of::<[u8; NI_MAXSERV]>());
+    // SAFETY: `sa` is readable for `salen` bytes, `host` and `serv` are writable for theirs.
+    let code = unsafe { libc::getnameinfo(sa, salen, host_at, hostlen, serv_at, servlen, flags) };
+    checked("getnameinfo", code)?;
+    Ok((text_in(&host), text_in(&serv)))
+}
+
+const NI_MAXHOST: usize = 1025; // as <netdb.h> has them
+const NI_MAXSERV: usize = 32;
+
+/// What a buffer holds, up to its NUL.
+fn text_in(buffer: &[u8]) -> String {
+    let text = buffer.split(|&byte| byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// The address in numbers, and nobody is asked.
+pub const NI_NUMERICHOST: c_int = libc::NI_NUMERICHOST;
+/// The port in numbers, and nothing is looked up.
+pub const NI_NUMERICSERV: c_int = libc::NI_NUMERICSERV;
+/// A name of this machine's own network without its domain.
+pub const NI_NOFQDN: c_int = libc::NI_NOFQDN;
+/// No numbers for a name: fail with [`EAI_NONAME`] instead.
+pub const NI_NAMEREQD: c_int = libc::NI_NAMEREQD;
+/// The name that the port has for datagrams, where that is another one.
+pub const NI_DGRAM: c_int = libc::NI_DGRAM;
+
+// ---- What goes wrong ----
+
+/// Why [`getaddrinfo`] or [`getnameinfo`] failed, where C has no `errno`.
+///
+/// ```
+/// # use sockstep::*;
+/// let mut hints = Hints::zeroed();
+/// hints.ai_flags = AI_NUMERICHOST;
+/// let error = getaddrinfo(Some("localhost"), None, Some(&hints)).unwrap_err();
+/// assert_eq!(error, EAI_NONAME);
+/// assert_eq!(error.to_string(), "getaddrinfo() failed: Name or service not known");
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Eai(pub(crate) c_int);
+
+/// The address is of another family than the hints ask for.
+pub const EAI_ADDRFAMILY: Eai = Eai(-9); // which the libc crate lacks
+/// No answer now. Perhaps later.
+pub const EAI_AGAIN: Eai = Eai(libc::EAI_AGAIN);
+/// Flags that there are not, or that do not fit the rest.
+pub const EAI_BADFLAGS: Eai = Eai(libc::EAI_BADFLAGS);
+/// The name server failed, for good.
+pub const EAI_FAIL: Eai = Eai(libc::EAI_FAIL);
+/// Not a family of the Internet.
+pub const EAI_FAMILY: Eai = Eai(libc::EAI_FAMILY);
+/// No memory.
+pub const EAI_MEMORY: Eai = Eai(libc::EAI_MEMORY);
+/// The name exists, and has no address.
+pub const EAI_NODATA: Eai = Eai(libc::EAI_NODATA);
+/// No such name, or no such service.
+pub const EAI_NONAME: Eai = Eai(libc::EAI_NONAME);
+/// A name longer than the buffer for it.
+pub const EAI_OVERFLOW: Eai = Eai(libc::EAI_OVERFLOW);
+/// No such service for that type of socket.
+pub const EAI_SERVICE: Eai = Eai(libc::EAI_SERVICE);
+/// No such type of socket, or not with that protocol.
+pub const EAI_SOCKTYPE: Eai = Eai(libc::EAI_SOCKTYPE);
+
+/// `gai_strerror(errcode)`: the C library's words for it.
+///
+/// See [gai_strerror(3)](https://man7.org/linux/man-pages/man3/gai_strerror.3.html).
+#[must_use]
+pub fn gai_strerror(errcode: Eai) -> String {
+    // SAFETY: an integer, no memory.
+    let text = unsafe { libc::gai_strerror(errcode.0) };
+    // SAFETY: the C library's own constant text.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_string_lossy().into_owned()
+}
