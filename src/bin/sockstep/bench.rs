@@ -15,7 +15,7 @@
 //! | `machine` | a text: kernel and processor |
 //! | `rounds`, `void` | how many, and an array of the `ratios` for which the same program twice differs too much |
 //! | `rust`, `c` | an object each: `round_trips`, `per_second`, `cpu_us` (of the server, for each), `p50_us`, `p99_us`, and in KiB `private_kib` (`Private_Dirty`), `pss_kib` (at rest, without a connection) and `open_private_kib`, `open_pss_kib` (with all connections, or after the first with `--reconnect`) |
-//! | `ratios` | `per_second` and `cpu`; in each `rust_c`, `rust_rust`, `c_c`; in each `median`, `p10`, `p90` |
+//! | `ratios` | `per_second` and `cpu`; in each `rust_c`, `rust_rust`, `c_c`; in each `median`, `p10`, `p90` (`null` if only the whole run has a ratio: what ended children had is known in ticks of 10 ms) |
 //! | `slices` | an array for each: who (`"rust 1"`, `"rust 2"`, `"c 1"`, `"c 2"`), when since the start, round trips, how long, the server's CPU time; all in nanoseconds |
 
 use std::ffi::OsString;

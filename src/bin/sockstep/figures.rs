@@ -196,14 +196,6 @@ struct Figures {
 }
 
 impl Figures {
-    /// What a connection adds.
-    fn more(&self, kib: fn(&Memory) -> u32) -> f64 {
-        let [rest, open] = [&self.at_rest, &self.with_connections]
-            .map(kib)
-            .map(f64::from);
-        (open - rest) / f64::from(self.connections)
-    }
-
     fn new(mut program: Program, slices: &[Slice], connections: u16) -> Figures {
         program.times.sort_unstable();
         let microseconds =
@@ -218,6 +210,14 @@ impl Figures {
             with_connections: program.with_connections,
             connections,
         }
+    }
+
+    /// What a connection adds.
+    fn more(&self, kib: fn(&Memory) -> u32) -> f64 {
+        let [rest, open] = [&self.at_rest, &self.with_connections]
+            .map(kib)
+            .map(f64::from);
+        (open - rest) / f64::from(self.connections)
     }
 
     fn json(&self) -> String {
@@ -288,8 +288,9 @@ impl Report {
         figures
             .into_iter()
             .map(|(key, name, [_, rust, c])| {
-                let farther = rust.distance.total_cmp(&c.distance).is_lt(); // not a number is farthest
-                (key, name, if farther { c.distance } else { rust.distance })
+                let either = [rust.distance, c.distance];
+                let farther = either.into_iter().max_by(f64::total_cmp); // if one is not a number, that one
+                (key, name, farther.unwrap_or(f64::NAN))
             })
             .filter(|(_, _, distance)| distance.is_nan() || *distance > TOLERANCE)
             .collect()
@@ -397,7 +398,7 @@ impl Spread {
     fn cell(&self) -> String {
         match self.p10_p90 {
             Some([p10, p90]) => format!("{:.3} {p10:.3}-{p90:.3}", self.median),
-            None => format!("{:.3}", self.median),
+            None => format!("{:.3} (whole run)", self.median),
         }
     }
 
