@@ -13,6 +13,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::BitOr;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::slice;
 
 use libc::{c_int, c_long, c_ulong, socklen_t, ssize_t};
 
@@ -65,7 +66,7 @@ impl fmt::Debug for AddressFamily {
 }
 
 /// A socket type: what the bytes sent through it mean. Takes flags by `|`, as in C.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SockType(pub(crate) c_int);
 
 /// A flag beside a [`SockType`].
@@ -85,6 +86,18 @@ pub const SOCK_CLOEXEC: SockFlag = SockFlag(libc::SOCK_CLOEXEC);
 /// Calls that would wait fail with `EAGAIN` instead.
 pub const SOCK_NONBLOCK: SockFlag = SockFlag(libc::SOCK_NONBLOCK);
 
+impl fmt::Debug for SockType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            SOCK_STREAM => f.write_str("SOCK_STREAM"),
+            SOCK_DGRAM => f.write_str("SOCK_DGRAM"),
+            SOCK_RAW => f.write_str("SOCK_RAW"),
+            SOCK_SEQPACKET => f.write_str("SOCK_SEQPACKET"),
+            SockType(other) => write!(f, "{other:#x}"),
+        }
+    }
+}
+
 impl BitOr<SockFlag> for SockType {
     type Output = SockType;
     fn bitor(self, flag: SockFlag) -> SockType {
@@ -98,8 +111,15 @@ impl BitOr<SockFlag> for SockType {
 ///
 /// Its length comes from its type. Sealed: the kernel writes into it, so each is plain data in which any bytes are a value.
 pub trait Sockaddr: sealed::Sockaddr {
-    /// The bytes that the kernel is to read, C's third argument beside the address.
+    /// How many bytes the kernel is to read, C's third argument beside the address.
     fn addrlen(&self) -> socklen_t;
+
+    /// Those bytes, C's `(unsigned char *)&addr`.
+    fn as_bytes(&self) -> &[u8] {
+        let bytes = (&raw const *self).cast();
+        // SAFETY: no address has padding, and each is readable for `addrlen` bytes, the size of its type at most.
+        unsafe { slice::from_raw_parts(bytes, self.addrlen() as usize) }
+    }
 }
 
 impl Sockaddr for sockaddr_in {
@@ -283,13 +303,9 @@ impl From<sockaddr_in6> for AnyAddr {
     }
 }
 
-/// The same length, and the same bytes so far.
 impl PartialEq for AnyAddr {
     fn eq(&self, other: &AnyAddr) -> bool {
-        let len = (self.addrlen as usize).saturating_sub(size_of::<AddressFamily>());
-        self.addrlen == other.addrlen
-            && self.family() == other.family()
-            && self.storage.rest[..len] == other.storage.rest[..len]
+        self.as_bytes() == other.as_bytes()
     }
 }
 

@@ -8,14 +8,15 @@ use std::os::unix::process::ExitStatusExt;
 use nix::sys::signal::Signal;
 use support::{
     CLIENTS, ECHO_CLIENTS, ECHO_SERVERS, ON_A_FREE_PORT, Outcome, PROGRAMS, Program, SERVERS,
-    Server, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, assert_bytes, for_each, require, run,
+    SHOWS, Server, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, assert_bytes, for_each, require,
+    run,
 };
 
 // ---- Help and version ----
 
 #[test]
 fn help_and_version_are_answers() {
-    for_each(&PROGRAMS, |program| {
+    for_each(&[&PROGRAMS[..], &SHOWS].concat(), |program| {
         for option in ["--help", "-h"] {
             let outcome = run(program.command().arg(option), b"");
             assert_eq!((outcome.status.code(), &*outcome.stderr), (Some(0), ""));
@@ -39,7 +40,7 @@ fn help_and_version_are_answers() {
 
 #[test]
 fn every_option_in_either_help_is_taken_by_both() {
-    for name in PROGRAMS {
+    for name in PROGRAMS.into_iter().chain(SHOWS) {
         let options: BTreeSet<_> = Program::both(name)
             .into_iter()
             .flat_map(options_in_help)
@@ -284,7 +285,7 @@ fn a_bad_port_is_refused() {
 
 #[test]
 fn a_bad_address_is_refused() {
-    for_each(&PROGRAMS, |program| {
+    for_each(&[&SERVERS[..], &ECHO_CLIENTS].concat(), |program| {
         for address in [
             "256.1.1.1",
             "127.1",
@@ -296,10 +297,10 @@ fn a_bad_address_is_refused() {
             "01.2.3.4",
             "::1",
         ] {
-            let args: &[&str] = match (program.is_server(), program.is_upper()) {
-                (true, _) => &["--bind", address, "0"],
-                (false, true) => &["-i", address],
-                (false, false) => &[address, "hello"],
+            let args: &[&str] = if program.is_server() {
+                &["--bind", address, "0"]
+            } else {
+                &[address, "hello"]
             };
             assert_refused(program, args);
         }
@@ -307,8 +308,18 @@ fn a_bad_address_is_refused() {
 }
 
 #[test]
+fn a_name_where_an_address_belongs_is_told_which_program_finds_addresses() {
+    for_each(&ECHO_CLIENTS, |client| {
+        let outcome = run(client.command().args(["localhost", "hello"]), b"");
+        assert_eq!(outcome.status.code(), Some(2));
+        let advice = "not an IPv4 address in dotted form, like 127.0.0.1 (name_lookup finds those of a name)";
+        assert!(outcome.stderr.contains(advice), "{outcome:?}");
+    });
+}
+
+#[test]
 fn missing_surplus_and_unknown_arguments_are_refused() {
-    for_each(&PROGRAMS, |program| {
+    for_each(&[&PROGRAMS[..], &SHOWS].concat(), |program| {
         assert_refused(program, &["--nonsense"]);
         assert_refused(program, &["-x"]);
         assert_refused(program, &["1", "2", "3", "4"]);
@@ -325,6 +336,10 @@ fn missing_surplus_and_unknown_arguments_are_refused() {
         assert_refused(client, &["127.0.0.1"]);
         assert_refused(client, &["127.0.0.1", "hello", "7", "more"]);
     });
+    for_each(&SHOWS, |program| {
+        assert_refused(program, &["127.0.0.1", "7", "more"]);
+    });
+    for_each(&["name_lookup"], |program| assert_refused(program, &[]));
     for_each(&UPPER_CLIENTS, |client| {
         assert_refused(client, &["more"]);
         assert_refused(client, &["-p"]);

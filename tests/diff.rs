@@ -173,9 +173,9 @@ const MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a flag of the socket",
-        "udp_upper_client",
+        "udp_echo_client",
         "happy",
-        "udp_upper_client.c",
+        "udp_echo_client.c",
         &[("SOCK_DGRAM, IPPROTO", "SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO")],
     ),
     mutation(
@@ -194,10 +194,10 @@ const MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a client's htons",
-        "tcp_upper_client",
+        "tcp_echo_client",
         "nobody-listens",
-        "tcp_upper_client.c",
-        &[("htons(serverPort)", "serverPort")],
+        "tcp_echo_client.c",
+        &[("htons(echoServPort)", "echoServPort")],
     ),
     mutation(
         "htons twice",
@@ -212,8 +212,8 @@ const MUTATIONS: &[Mutation] = &[
         "happy",
         "tcp_upper_client.c",
         &[(
-            "        if (close(clientSocket) < 0)\n            DieWithError(\"close() failed\");\n    }\n    return 0;",
-            "    }\n    return 0;",
+            "        if (close(clientSocket) < 0)\n            DieWithError(\"close() failed\");\n    }\n    freeaddrinfo(servers);",
+            "    }\n    freeaddrinfo(servers);",
         )],
     ),
     mutation(
@@ -375,7 +375,17 @@ const MUTATIONS: &[Mutation] = &[
         "udp_upper_client",
         "stranger",
         "common.h",
-        &[(" && from.sin_port == server->sin_port", "")],
+        &[(" && memcmp(&from, server, serverLen) == 0", "")],
+    ),
+    mutation(
+        "the address's family",
+        "udp_upper_client",
+        "ipv6",
+        "common.h",
+        &[(
+            "    hints.ai_socktype = socktype;",
+            "    hints.ai_socktype = socktype;\n    hints.ai_family = AF_INET;",
+        )],
     ),
     mutation(
         "other words about a failure",

@@ -141,6 +141,35 @@ fn a_recording_shows_what_the_run_has_shown() {
 }
 
 #[test]
+fn the_resolvers_own_sockets_are_not_taken_for_a_step_and_ipv6_is_short() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("by-name.strace");
+    let trace = r#"1 socket(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, 0) = 3
+1 connect(3, {sa_family=AF_UNIX, sun_path="/var/run/nscd/socket"}, 110) = -1 ENOENT (No such file or directory)
+1 close(3) = 0
+1 socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE) = 3
+1 bind(3, {sa_family=AF_NETLINK, nl_pid=0, nl_groups=00000000}, 12) = 0
+1 close(3) = 0
+1 socket(AF_INET6, SOCK_STREAM, IPPROTO_TCP) = 3
+1 connect(3, {sa_family=AF_INET6, sin6_port=htons(80), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "::1", &sin6_addr), sin6_scope_id=0}, 28) = 0
+1 close(3) = 0
+"#;
+    fs::write(&file, trace).unwrap();
+    let [client, _] = ladder(&["show", file.to_str().unwrap()], b"");
+    assert_eq!(
+        client,
+        [
+            "Client 1. Create a TCP socket",
+            "  socket(AF_INET6, SOCK_STREAM,",
+            "      IPPROTO_TCP) = 3",
+            "Client 2. Establish the connection",
+            "  connect(3, [::1]:PORT) = 0",
+            "Client 4. Close the connection",
+            "  close(3) = 0",
+        ]
+    );
+}
+
+#[test]
 fn what_is_no_strace_is_shown_and_counted() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("odd.strace");
     fs::write(

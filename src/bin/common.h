@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <locale.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -66,10 +67,37 @@ static inline void *resize(void *memory, size_t size)
     return memory;
 }
 
+/* Ends the program over getaddrinfo() or getnameinfo(), which have codes of their own instead of errno. */
+static inline void dieOfResolver(const char *message, int code)
+{
+    if (code == EAI_SYSTEM)
+        DieWithError(message);
+    note("%s: %s", message, gai_strerror(code));
+    exit(1);
+}
+
 /* malloc() that does not fail. */
 static inline void *allocate(size_t size)
 {
     return resize(NULL, size);
+}
+
+/* An address and its port as text, [::1]:80 or 127.0.0.1:80. One at a time: the next call overwrites it. */
+static inline const char *addressText(const struct sockaddr *addr)
+{
+    static char text[80];
+    char host[INET6_ADDRSTRLEN], scope[16] = "";
+    if (addr->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)addr;
+        snprintf(text, sizeof(text), "%s:%d", inet_ntoa(v4->sin_addr), ntohs(v4->sin_port));
+        return text;
+    }
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)addr;
+    inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+    if (v6->sin6_scope_id != 0)
+        snprintf(scope, sizeof(scope), "%%%u", v6->sin6_scope_id);
+    snprintf(text, sizeof(text), "[%s%s]:%d", host, scope, ntohs(v6->sin6_port));
+    return text;
 }
 
 /* What went wrong with one client: `failed` says which call, NULL that all is well. The server goes on. */
@@ -150,10 +178,59 @@ static inline const char *dotted(const char *text)
 {
     struct in_addr address;
     if (inet_pton(AF_INET, text, &address) != 1) {
-        note("%s: not an IPv4 address in dotted form, like 127.0.0.1", text);
+        note("%s: not an IPv4 address in dotted form, like 127.0.0.1 (name_lookup finds those of a name)", text);
         exit(2);
     }
     return text;
+}
+
+/* Reads one character of UTF-8. Returns its length; 0 if that is none, -1 if it may still become one. */
+static inline int utf8(const unsigned char *s, size_t len, unsigned *character)
+{
+    int more = s[0] < 0x80 ? 0 : s[0] < 0xc2 ? -1 : s[0] < 0xe0 ? 1 : s[0] < 0xf0 ? 2 : s[0] < 0xf5 ? 3 : -1;
+    unsigned low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80; /* no overlong forms, */
+    unsigned high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf; /* no surrogates, nothing above U+10FFFF */
+    if (more < 0)
+        return 0;
+    *character = more == 0 ? s[0] : s[0] & (0x3f >> more);
+    for (int i = 1; i <= more; i++, low = 0x80, high = 0xbf) {
+        if ((size_t)i == len)
+            return -1;
+        if (s[i] < low || s[i] > high)
+            return 0;
+        *character = *character << 6 | (s[i] & 0x3f);
+    }
+    return more + 1;
+}
+
+/* A text for getaddrinfo(); what is not UTF-8 is a bad argument, as it is in Rust. */
+static inline const char *name(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text, *end = s + strlen(text);
+    unsigned character;
+    for (int n; s < end; s += n)
+        if ((n = utf8(s, end - s, &character)) <= 0) {
+            note("a name that is not UTF-8");
+            exit(2);
+        }
+    return text;
+}
+
+/* ---- Names ---- */
+
+/* The addresses of a server, in the order in which to try them. In numbers, as in 127.0.0.1, it makes no system call. */
+static inline struct addrinfo *addresses(const char *server, in_port_t port, int socktype)
+{
+    struct addrinfo hints, *res;
+    char service[8];
+    memset(&hints, 0, sizeof(hints));
+    hints.ai_flags = AI_NUMERICSERV;
+    hints.ai_socktype = socktype;
+    snprintf(service, sizeof(service), "%d", port);
+    int code = getaddrinfo(server, service, &hints, &res);
+    if (code != 0)
+        dieOfResolver("getaddrinfo() failed", code);
+    return res;
 }
 
 /* ---- Standard input ---- */
@@ -271,21 +348,22 @@ static inline int mayAnswer(const struct sockaddr_in *sender, const struct socka
  * Receives the next datagram from `server`; what comes from elsewhere is no answer. Returns its length, or -1: with EAGAIN
  * after `timeout` seconds in all, where 0 waits for ever.
  */
-static inline ssize_t answerFrom(const struct sockaddr_in *server, int sock, char *buffer, size_t size, unsigned timeout)
+static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int sock, char *buffer, size_t size,
+                                 unsigned timeout)
 {
     struct timespec start, now;
     struct timeval left = {.tv_sec = timeout};
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (;;) {
-        struct sockaddr_in from;
-        socklen_t fromLen = sizeof(from);
+        struct sockaddr_storage from;
+        socklen_t fromLen = serverLen; /* all that an address of its family needs */
         if (timeout > 0 && setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &left, sizeof(left)) < 0)
             DieWithError("setsockopt() failed");
         ssize_t n = recvfrom(sock, buffer, size, 0, (struct sockaddr *)&from, &fromLen);
-        if (n >= 0 && from.sin_addr.s_addr == server->sin_addr.s_addr && from.sin_port == server->sin_port)
+        if (n >= 0 && fromLen == serverLen && memcmp(&from, server, serverLen) == 0)
             return n;
         if (n >= 0)
-            note("ignored a datagram from %s:%d", inet_ntoa(from.sin_addr), ntohs(from.sin_port));
+            note("ignored a datagram from %s", addressText((struct sockaddr *)&from));
         else if (errno != EINTR) /* stopped and continued, with a time-out set */
             return -1;
         clock_gettime(CLOCK_MONOTONIC, &now);
@@ -326,25 +404,6 @@ static inline void announce(const struct sockaddr_in *servAddr)
 }
 
 /* ---- Bytes from the network as text ---- */
-
-/* Reads one character of UTF-8. Returns its length; 0 if that is none, -1 if it may still become one. */
-static inline int utf8(const unsigned char *s, size_t len, unsigned *character)
-{
-    int more = s[0] < 0x80 ? 0 : s[0] < 0xc2 ? -1 : s[0] < 0xe0 ? 1 : s[0] < 0xf0 ? 2 : s[0] < 0xf5 ? 3 : -1;
-    unsigned low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80; /* no overlong forms, */
-    unsigned high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf; /* no surrogates, nothing above U+10FFFF */
-    if (more < 0)
-        return 0;
-    *character = more == 0 ? s[0] : s[0] & (0x3f >> more);
-    for (int i = 1; i <= more; i++, low = 0x80, high = 0xbf) {
-        if ((size_t)i == len)
-            return -1;
-        if (s[i] < low || s[i] > high)
-            return 0;
-        *character = *character << 6 | (s[i] & 0x3f);
-    }
-    return more + 1;
-}
 
 /* Control characters, and those of Unicode that are invisible or turn the direction of the text around them. */
 static inline int actsOnATerminal(unsigned c)

@@ -26,7 +26,7 @@ static void parse(int argc, char *argv[])
     };
     for (int c; (c = getopt_long(argc, argv, "i:p:hV", options, NULL)) != -1;)
         switch (c) {
-        case 'i': serverIP = dotted(optarg); break;
+        case 'i': serverIP = name(optarg); break;
         case 'p': serverPort = number(optarg, 0, 65535); break;
         default: usage(c, argv[0], ARGUMENTS);
         }
@@ -40,25 +40,28 @@ int main(int argc, char *argv[])
 {
     start(argv);
     parse(argc, argv);
+    struct addrinfo *servers = addresses(serverIP, serverPort, SOCK_STREAM);
+    struct addrinfo *server = servers; /* the one to try: the first, and once that has failed the next */
     char *sentence = NULL;
     size_t size = 0;
     int typing = isatty(STDIN_FILENO);
 
     /* Not in the book: input that is no person's ends without one more connection. */
     while (typing || !inputEnded()) {
-        /* 1. Create a TCP socket. */
         int clientSocket;
-        if ((clientSocket = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)) < 0)
-            DieWithError("socket() failed");
+        for (;; server = server->ai_next) {
+            /* 1. Create a TCP socket. */
+            if ((clientSocket = socket(server->ai_family, server->ai_socktype, server->ai_protocol)) < 0)
+                DieWithError("socket() failed");
 
-        /* 2. Connect it to the server. */
-        struct sockaddr_in serverAddr;
-        memset(&serverAddr, 0, sizeof(serverAddr));
-        serverAddr.sin_family = AF_INET;
-        serverAddr.sin_addr.s_addr = inet_addr(serverIP);
-        serverAddr.sin_port = htons(serverPort);
-        if (connect(clientSocket, (struct sockaddr *)&serverAddr, sizeof(serverAddr)) < 0)
-            DieWithError("connect() failed");
+            /* 2. Connect it to the server. */
+            if (connect(clientSocket, server->ai_addr, server->ai_addrlen) == 0)
+                break;
+            if (server->ai_next == NULL)
+                DieWithError("connect() failed");
+            if (close(clientSocket) < 0) /* it has another address */
+                DieWithError("close() failed");
+        }
 
         /* 3. Send a sentence, receive it in upper case. */
         if (typing)
@@ -68,7 +71,7 @@ int main(int argc, char *argv[])
             printLine("\n"); /* after the prompt */
             if (close(clientSocket) < 0)
                 DieWithError("close() failed");
-            return 0;
+            break;
         }
         sentence[len++] = '\n'; /* TCP keeps no message boundaries: this is ours */
         size_t modifiedLen;
@@ -80,6 +83,7 @@ int main(int argc, char *argv[])
         if (close(clientSocket) < 0)
             DieWithError("close() failed");
     }
+    freeaddrinfo(servers);
     return 0;
 }
 

@@ -10,11 +10,10 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 
 use clap::Parser;
-use common::{Input, die, dotted, parse, print, show};
+use common::{Input, addresses, die, parse, print, show};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sockstep::{
-    AF_INET, Errno, Error, IPPROTO_TCP, MSG_DONTWAIT, PF_INET, Result, SOCK_STREAM, close, connect,
-    htons, inet_addr, recv, send, sockaddr_in, socket,
+    AddrInfo, Errno, Error, MSG_DONTWAIT, Result, SOCK_STREAM, close, connect, recv, send, socket,
 };
 
 const SERVER_PORT: u16 = 12000; // the book's
@@ -24,11 +23,11 @@ const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Example: tcp_upper_client -i 127.0.0.1 -p 12000"
+    after_help = "Examples:\n  tcp_upper_client -i localhost -p 12000\n  tcp_upper_client -i 127.0.0.1"
 )]
 struct Args {
-    /// The server's address in dotted form (also: -ip)
-    #[arg(short, long, value_name = "SERVER", default_value = "127.0.0.1", value_parser = dotted)]
+    /// The server's name or address. Of several addresses the first that takes the connection is used (also: -ip)
+    #[arg(short, long, value_name = "SERVER", default_value = "127.0.0.1")]
     ipaddress: String,
     /// The server's port
     #[arg(short, long, default_value_t = SERVER_PORT)]
@@ -42,20 +41,28 @@ fn main() {
 }
 
 fn converse(args: &Args) -> Result<()> {
+    let servers = addresses(&args.ipaddress, args.port, SOCK_STREAM)?;
+    let servers: Vec<AddrInfo> = servers.iter().collect();
+    let mut server = 0; // the one to try: the first, and once that has failed the next
     let typing = io::stdin().is_terminal();
     let mut input = Input::new();
 
     // Not in the book: input that is no person's ends without one more connection.
     while typing || !input.has_ended() {
-        // 1. Create a TCP socket.
-        let client_socket = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
+        let client_socket = loop {
+            // 1. Create a TCP socket.
+            let address = &servers[server];
+            let client_socket =
+                socket(address.ai_family, address.ai_socktype, address.ai_protocol)?;
 
-        // 2. Connect it to the server.
-        let mut server_addr = sockaddr_in::zeroed();
-        server_addr.sin_family = AF_INET;
-        server_addr.sin_addr.s_addr = inet_addr(&args.ipaddress)?;
-        server_addr.sin_port = htons(args.port);
-        connect(&client_socket, &server_addr)?;
+            // 2. Connect it to the server.
+            match connect(&client_socket, &address.ai_addr) {
+                Ok(()) => break client_socket,
+                Err(error) if server + 1 == servers.len() => return Err(error),
+                Err(_) => close(client_socket)?, // it has another address
+            }
+            server += 1;
+        };
 
         // 3. Send a sentence, receive it in upper case.
         if typing {

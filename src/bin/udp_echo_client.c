@@ -71,7 +71,7 @@ int main(int argc, char *argv[])
     do {
         if (sendto(clntSock, echoString, echoStringLen, 0, (struct sockaddr *)&echoServAddr, sizeof(echoServAddr)) < 0)
             DieWithError("sendto() failed");
-        recvMsgSize = answerFrom(&echoServAddr, clntSock, echoBuffer, DATAGRAM, timeout);
+        recvMsgSize = answerFrom(&echoServAddr, sizeof(echoServAddr), clntSock, echoBuffer, DATAGRAM, timeout);
     } while (recvMsgSize < 0 && errno == EAGAIN && tries-- > 1); /* lost: send it again */
     if (recvMsgSize < 0)
         DieWithError("recvfrom() failed");

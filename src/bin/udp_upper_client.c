@@ -8,6 +8,7 @@
 #include "common.h"
 
 #define SERVER_PORT 12000 /* the book's */
+#define PATIENCE 1        /* seconds for an address that is not the last, if nothing else is said */
 
 #define ARGUMENTS "[-i SERVER] [-p PORT] [--timeout SECONDS [--tries N]]"
 static const char *serverIP = "127.0.0.1";
@@ -25,7 +26,7 @@ static void parse(int argc, char *argv[])
     };
     for (int c; (c = getopt_long(argc, argv, "i:p:hV", options, NULL)) != -1;)
         switch (c) {
-        case 'i': serverIP = dotted(optarg); break;
+        case 'i': serverIP = name(optarg); break;
         case 'p': serverPort = number(optarg, 0, 65535); break;
         case 't': timeout = number(optarg, 1, UINT_MAX); break;
         case 'n': tries = number(optarg, 1, UINT_MAX); break;
@@ -35,12 +36,15 @@ static void parse(int argc, char *argv[])
         usage('?', argv[0], ARGUMENTS);
 }
 
+static int socketTo(const struct addrinfo *server);
 static size_t unpadded(const char *reply, size_t replyLen, size_t messageLen);
 
 int main(int argc, char *argv[])
 {
     start(argv);
     parse(argc, argv);
+    struct addrinfo *servers = addresses(serverIP, serverPort, SOCK_DGRAM);
+    struct addrinfo *server = servers; /* the one to ask: the first, and once that has not answered the next */
     static char modifiedMessage[DATAGRAM]; /* none is longer, so none is cut */
     char *message = NULL;
     size_t size = 0;
@@ -48,9 +52,7 @@ int main(int argc, char *argv[])
 
     while (typing || !inputEnded()) {
         /* 1. Create a UDP socket. */
-        int clientSocket;
-        if ((clientSocket = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)) < 0)
-            DieWithError("socket() failed");
+        int clientSocket = socketTo(server);
 
         /* 2. Send a message to the server's address. */
         if (typing)
@@ -60,32 +62,50 @@ int main(int argc, char *argv[])
             printLine("\n"); /* after the prompt */
             if (close(clientSocket) < 0)
                 DieWithError("close() failed");
-            return 0;
+            break;
         }
-        struct sockaddr_in serverAddr;
-        memset(&serverAddr, 0, sizeof(serverAddr));
-        serverAddr.sin_family = AF_INET;
-        serverAddr.sin_addr.s_addr = inet_addr(serverIP);
-        serverAddr.sin_port = htons(serverPort);
 
         ssize_t len;
         unsigned triesLeft = tries;
-        do {
-            if (sendto(clientSocket, message, messageLen, 0, (struct sockaddr *)&serverAddr, sizeof(serverAddr)) < 0)
-                DieWithError("sendto() failed");
-
-            /* 3. Receive it in upper case. */
-            len = answerFrom(&serverAddr, clientSocket, modifiedMessage, DATAGRAM, timeout);
-        } while (len < 0 && errno == EAGAIN && triesLeft-- > 1); /* lost: send it again */
-        if (len < 0)
-            DieWithError("recvfrom() failed");
+        for (;;) {
+            int last = server->ai_next == NULL;
+            const char *failed = "sendto() failed";
+            if (sendto(clientSocket, message, messageLen, 0, server->ai_addr, server->ai_addrlen) >= 0) {
+                /* 3. Receive it in upper case. */
+                failed = "recvfrom() failed";
+                len = answerFrom(server->ai_addr, server->ai_addrlen, clientSocket, modifiedMessage, DATAGRAM,
+                                 timeout > 0 || last ? timeout : PATIENCE);
+                if (len >= 0)
+                    break;
+            }
+            if (errno == EAGAIN && triesLeft > 1) {
+                triesLeft--; /* lost: send it again */
+                continue;
+            }
+            if (last)
+                DieWithError(failed);
+            if (close(clientSocket) < 0) /* it has another address */
+                DieWithError("close() failed");
+            server = server->ai_next;
+            clientSocket = socketTo(server);
+            triesLeft = tries;
+        }
         show("From Server: ", modifiedMessage, unpadded(modifiedMessage, len, messageLen));
 
         /* 4. Close the socket. */
         if (close(clientSocket) < 0)
             DieWithError("close() failed");
     }
+    freeaddrinfo(servers);
     return 0;
+}
+
+static int socketTo(const struct addrinfo *server)
+{
+    int sock = socket(server->ai_family, server->ai_socktype, server->ai_protocol);
+    if (sock < 0)
+        DieWithError("socket() failed");
+    return sock;
 }
 
 /* A reply's length without the zero bytes beyond the message's length: Java's server sends back its whole buffer. */

@@ -7,25 +7,25 @@
 mod common;
 
 use std::io::{self, IsTerminal};
+use std::os::fd::OwnedFd;
 
 use clap::Parser;
-use common::{DATAGRAM, Input, answer_from, die, dotted, parse, print, show};
-use sockstep::{
-    AF_INET, Errno, IPPROTO_UDP, PF_INET, Result, SOCK_DGRAM, close, htons, inet_addr, sendto,
-    sockaddr_in, socket,
-};
+use common::{DATAGRAM, Input, addresses, answer_from, die, parse, print, show};
+use sockstep::{AddrInfo, Errno, Result, SOCK_DGRAM, close, sendto, socket};
 
 const SERVER_PORT: u16 = 12000; // the book's
+const PATIENCE: u32 = 1; // seconds for an address that is not the last, if nothing else is said
 
 /// Sends each line that is typed to a server in one datagram and prints the one that comes back
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Example: udp_upper_client -i 127.0.0.1 -p 12000 --timeout 1 --tries 3"
+    after_help = "Examples:\n  udp_upper_client -i localhost -p 12000\n  udp_upper_client -i 127.0.0.1 --timeout 1 --tries 3"
 )]
 struct Args {
-    /// The server's address in dotted form (also: -ip)
-    #[arg(short, long, value_name = "SERVER", default_value = "127.0.0.1", value_parser = dotted)]
+    /// The server's name or address. Of several addresses the first that answers is used: each but the last has
+    /// --timeout SECONDS, or 1, for each of its tries (also: -ip)
+    #[arg(short, long, value_name = "SERVER", default_value = "127.0.0.1")]
     ipaddress: String,
     /// The server's port
     #[arg(short, long, default_value_t = SERVER_PORT)]
@@ -46,12 +46,15 @@ fn main() {
 
 fn converse(args: &Args) -> Result<()> {
     let mut modified_message = vec![0; DATAGRAM]; // none is longer, so none is cut
+    let servers = addresses(&args.ipaddress, args.port, SOCK_DGRAM)?;
+    let servers: Vec<AddrInfo> = servers.iter().collect();
+    let mut server = 0; // the one to ask: the first, and once that has not answered the next
     let typing = io::stdin().is_terminal();
     let mut input = Input::new();
 
     while typing || !input.has_ended() {
         // 1. Create a UDP socket.
-        let client_socket = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?;
+        let mut client_socket = socket_to(&servers[server])?;
 
         // 2. Send a message to the server's address.
         if typing {
@@ -61,24 +64,28 @@ fn converse(args: &Args) -> Result<()> {
             print(b"\n"); // after the prompt
             return close(client_socket);
         };
-        let mut server_addr = sockaddr_in::zeroed();
-        server_addr.sin_family = AF_INET;
-        server_addr.sin_addr.s_addr = inet_addr(&args.ipaddress)?;
-        server_addr.sin_port = htons(args.port);
 
         let mut tries = args.tries;
         let len = loop {
-            sendto(&client_socket, &message, 0, &server_addr)?;
-
-            // 3. Receive it in upper case.
-            match answer_from(
-                &server_addr,
+            let last = server + 1 == servers.len();
+            let patience = if last { None } else { Some(PATIENCE) };
+            let timeout = args.timeout.or(patience);
+            match ask(
                 &client_socket,
+                &servers[server],
+                &message,
                 &mut modified_message,
-                args.timeout,
+                timeout,
             ) {
+                Ok(len) => break len,
                 Err(error) if error == Errno::EAGAIN && tries > 1 => tries -= 1, // lost: send it again
-                answer => break answer?,
+                Err(error) if last => return Err(error),
+                Err(_) => {
+                    close(client_socket)?; // it has another address
+                    server += 1;
+                    client_socket = socket_to(&servers[server])?;
+                    tries = args.tries;
+                }
             }
         };
         show(
@@ -90,6 +97,29 @@ fn converse(args: &Args) -> Result<()> {
         close(client_socket)?;
     }
     Ok(())
+}
+
+fn socket_to(server: &AddrInfo) -> Result<OwnedFd> {
+    socket(server.ai_family, server.ai_socktype, server.ai_protocol)
+}
+
+/// Sends the message, and receives the answer to it.
+fn ask(
+    client_socket: &OwnedFd,
+    server: &AddrInfo,
+    message: &[u8],
+    answer: &mut [u8],
+    timeout: Option<u32>,
+) -> Result<usize> {
+    let address = &server.ai_addr;
+    sendto(client_socket, message, 0, address)?;
+
+    // 3. Receive it in upper case.
+    match (address.v4(), address.v6()) {
+        (Some(v4), _) => answer_from(&v4, client_socket, answer, timeout),
+        (_, Some(v6)) => answer_from(&v6, client_socket, answer, timeout),
+        _ => answer_from(address, client_socket, answer, timeout),
+    }
 }
 
 /// A reply without the zero bytes beyond the message's length: Java's server sends back its whole buffer.

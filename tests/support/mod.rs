@@ -87,6 +87,9 @@ const fn join<const N: usize>(some: &[&'static str], others: &[&'static str]) ->
     all
 }
 
+/// The programs that only show something.
+pub const SHOWS: [&str; 2] = ["name_lookup", "byte_order"];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lang {
     Rust,

@@ -11,14 +11,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Command, CommandFactory, Parser};
 use sockstep::{
-    AF_INET, Errno, Error, IPPROTO_UDP, PF_INET, Result, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM,
-    SOL_SOCKET, connect, getsockname, htons, in_addr, inet_addr, inet_pton, ntohl, ntohs, read,
-    recvfrom, send, setsockopt, sockaddr_in, socket, timeval, write,
+    AF_INET, AI_NUMERICSERV, AddrInfoList, Errno, Error, Hints, IPPROTO_UDP, PF_INET, Result,
+    SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM, SOL_SOCKET, SockType, Sockaddr, connect, getaddrinfo,
+    getsockname, htons, in_addr, inet_addr, inet_pton, ntohl, ntohs, read, recvfrom, send,
+    setsockopt, sockaddr_in, socket, timeval, write,
 };
 
 pub mod echo;
+#[cfg(test)]
+mod pages;
 pub mod text;
 
 pub const DATAGRAM: usize = 65507; // bytes that a UDP datagram over IPv4 can carry at most
@@ -38,12 +41,7 @@ pub fn parse<Args: Parser>() -> Args {
             arg
         }
     };
-    // As getopt_long(3) has it: `--max` is enough for `--max-clients`, and of two the last one holds.
-    let command = Args::command()
-        .name(env!("CARGO_BIN_NAME"))
-        .infer_long_args(true)
-        .args_override_self(true);
-    let matches = command.try_get_matches_from(std::env::args_os().map(lectures));
+    let matches = command::<Args>().try_get_matches_from(std::env::args_os().map(lectures));
     matches
         .and_then(|matches| Args::from_arg_matches(&matches))
         .unwrap_or_else(|answer| {
@@ -57,12 +55,33 @@ pub fn parse<Args: Parser>() -> Args {
         })
 }
 
+/// What clap makes of `Args`: this program's command line.
+fn command<Args: CommandFactory>() -> Command {
+    // As getopt_long(3) has it: `--max` is enough for `--max-clients`, and of two the last one holds.
+    Args::command()
+        .name(env!("CARGO_BIN_NAME"))
+        .infer_long_args(true)
+        .args_override_self(true)
+}
+
 /// A value parser: an IPv4 address in the dotted form, which `inet_addr` then reads.
 pub fn dotted(text: &str) -> std::result::Result<String, &'static str> {
     match inet_pton::<in_addr>(AF_INET, text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("not an IPv4 address in dotted form, like 127.0.0.1"),
+        Err(_) => Err(
+            "not an IPv4 address in dotted form, like 127.0.0.1 (name_lookup finds those of a name)",
+        ),
     }
+}
+
+// ---- Names ----
+
+/// The addresses of a server, in the order in which to try them. In numbers, as in 127.0.0.1, it makes no system call.
+pub fn addresses(server: &str, port: u16, socktype: SockType) -> Result<AddrInfoList> {
+    let mut hints = Hints::zeroed();
+    hints.ai_flags = AI_NUMERICSERV;
+    hints.ai_socktype = socktype;
+    getaddrinfo(Some(server), Some(&port.to_string()), Some(&hints))
 }
 
 // ---- Standard input ----
@@ -263,8 +282,8 @@ pub fn may_answer(sender: &sockaddr_in, server: &sockaddr_in) -> bool {
 
 /// Receives the next datagram from `server`; what comes from elsewhere is no answer. Fails with `EAGAIN` after `timeout`
 /// seconds in all.
-pub fn answer_from(
-    server: &sockaddr_in,
+pub fn answer_from<A: Sockaddr + PartialEq + Display>(
+    server: &A,
     sock: impl AsFd,
     buffer: &mut [u8],
     timeout: Option<u32>,
@@ -281,7 +300,7 @@ pub fn answer_from(
             };
             setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &value)?;
         }
-        match recvfrom::<sockaddr_in>(&sock, buffer, 0) {
+        match recvfrom::<A>(&sock, buffer, 0) {
             Ok((n, from)) if from == *server => return Ok(n),
             Ok((_, from)) => note(format_args!("ignored a datagram from {from}")),
             Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set

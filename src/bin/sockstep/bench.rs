@@ -78,9 +78,12 @@ const SERVERS: [(&str, Design); 11] = [
 ///
 /// Both are asked in turns, in many short slices, in random order. The figure that holds is the ratio, the median of all
 /// rounds; times and rates by themselves are this machine's. Memory is what the server alone has written to, and its PSS, in
-/// which pages that several processes have count by parts. Two copies of each program run. If one and the same program
-/// differs from itself by more than 2 % in half of the rounds, the run is void. Exit status: 0 if the figures hold, 1 if the run
-/// is void, 2 if there was trouble.
+/// which pages that several processes have count by parts.
+///
+/// Two copies of each program run. If one and the same program differs from itself by more than 2 % in half of the rounds, the
+/// figure is void.
+///
+/// Exit status: 0 if the figures hold, 1 if one is void, 2 if there was trouble.
 #[derive(clap::Args)]
 #[command(after_help = "Example: sockstep bench tcp_echo_server_epoll --connections 64")]
 pub struct Args {

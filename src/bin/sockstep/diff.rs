@@ -29,8 +29,9 @@ const COLUMNS: usize = 80;
 
 /// Compare the system calls of a Rust pair and its C twins, scenario by scenario
 ///
-/// Each program is recorded twice and compared with itself first, so that what varies by itself is known. Exit status: 0 if
-/// they agree, 1 if they differ, 2 if there was trouble.
+/// Each program is recorded twice and compared with itself first, so that what varies by itself is known.
+///
+/// Exit status: 0 if they agree, 1 if they differ, 2 if there was trouble.
 #[derive(clap::Args)]
 #[command(after_help = "Example: sockstep diff tcp_echo")]
 pub struct Args {

@@ -433,13 +433,19 @@ fn argument(arg: &str, payload: Payload, columns: usize) -> String {
     format!("\"{shown}\"{}", if cut { "..." } else { "" })
 }
 
-/// `{sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}` as `127.0.0.1:80`.
+/// `{sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}` as `127.0.0.1:80`, and IPv6 as `[::1]:80`.
 fn address(arg: &str) -> Option<String> {
-    let (_, rest) = arg.split_once("sin_port=htons(")?;
+    let (_, rest) = arg.split_once("_port=htons(")?;
     let (port, rest) = rest.split_once(')')?;
-    let (_, rest) = rest.split_once("inet_addr(\"")?;
+    let (how, rest) = rest.split_once('"')?;
     let (address, _) = rest.split_once('"')?;
-    Some(format!("{address}:{port}"))
+    if how.ends_with("inet_addr(") {
+        Some(format!("{address}:{port}"))
+    } else if how.ends_with("inet_pton(AF_INET6, ") {
+        Some(format!("[{address}]:{port}"))
+    } else {
+        None
+    }
 }
 
 /// The time of strace's own clock.

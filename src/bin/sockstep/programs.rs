@@ -24,6 +24,8 @@ macro_rules! twins {
     };
 }
 const TWINS: &[(&str, &str)] = twins! {
+    "byte_order"
+    "name_lookup"
     "tcp_echo_client"
     "tcp_echo_server"
     "tcp_echo_server_epoll"

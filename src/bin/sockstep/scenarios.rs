@@ -311,6 +311,13 @@ pub const SCENARIOS: &[Scenario] = &[
         server: &["--backlog", "17"],
         play: Play::Both(1, &[says("hello")]),
     },
+    // Not by name: what the resolver does then has the numbers of its own process and moment in it.
+    scenario(
+        "ipv6",
+        UPPER,
+        Play::Both(1, &[says_hello_with(&["-i", "::ffff:127.0.0.1"])]),
+        "the server's address in IPv6's form",
+    ),
 ];
 
 /// Those that make sense for a pair.

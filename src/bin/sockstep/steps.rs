@@ -84,6 +84,7 @@ impl Sockets {
     pub fn follow(&mut self, pid: Option<u32>, call: &Call) -> Option<bool> {
         let name = call.name.as_str();
         match name {
+            "socket" if is_the_resolvers(call) => None,
             "socket" => {
                 let stream = call
                     .args
@@ -109,4 +110,11 @@ impl Sockets {
             }
         }
     }
+}
+
+/// Whether getaddrinfo makes this socket, to look for a daemon that caches names or to ask what addresses there are.
+fn is_the_resolvers(call: &Call) -> bool {
+    let arg = |at| call.args.get(at).map_or("", String::as_str);
+    arg(0) == "AF_NETLINK"
+        || (arg(0) == "AF_UNIX" && arg(1) == "SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK")
 }

@@ -1,0 +1,130 @@
+/*
+ * name_lookup - shows the addresses that a name has, node by node of getaddrinfo's list, and the names that they have.
+ *
+ * Usage: name_lookup [--all] HOST [SERVICE]
+ * Follows: the Princeton deck, "Client: Learning Server Address/Port", and its struct addrinfo.
+ * Rust twin: name_lookup.rs.
+ */
+#include "common.h"
+
+#define ARGUMENTS "[--all] HOST [SERVICE]"
+static int all = 0;
+static const char *hostName;
+static const char *serviceName = NULL;
+
+/* What getaddrinfo() would take for a port is one. */
+static const char *service(const char *text)
+{
+    const char *digits = text + strspn(text, " \t\n\v\f\r");
+    digits += *digits == '+' || *digits == '-';
+    if (digits[strspn(digits, "0123456789")] == '\0')
+        number(text, 0, 65535);
+    return name(text);
+}
+
+static void parse(int argc, char *argv[])
+{
+    static const struct option options[] = {
+        {"all", no_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {0},
+    };
+    for (int c; (c = getopt_long(argc, argv, "hV", options, NULL)) != -1;)
+        switch (c) {
+        case 'a': all = 1; break;
+        default: usage(c, argv[0], ARGUMENTS);
+        }
+    if (argc - optind < 1 || argc - optind > 2)
+        usage('?', argv[0], ARGUMENTS);
+    hostName = name(argv[optind]);
+    if (argc - optind == 2)
+        serviceName = service(argv[optind + 1]);
+}
+
+static void showFields(const struct addrinfo *node, int number);
+static char *quoted(const char *name);
+
+int main(int argc, char *argv[])
+{
+    start(argv);
+    parse(argc, argv);
+
+    /* 1. Say what is wanted: any family, and the name behind the name. */
+    struct addrinfo hints;
+    memset(&hints, 0, sizeof(hints));
+    hints.ai_flags = AI_CANONNAME;
+    if (!all)
+        hints.ai_socktype = SOCK_STREAM;
+
+    /* 2. Translate the name to addresses, and the service to a port. */
+    struct addrinfo *res;
+    int code;
+    if ((code = getaddrinfo(hostName, serviceName, &hints, &res)) != 0)
+        dieOfResolver("getaddrinfo() failed", code);
+    char *nodeText = quoted(hostName), *serviceText = quoted(serviceName), *line;
+    int len = asprintf(&line, "getaddrinfo(%s, %s, &hints, &res) = 0\n", nodeText, serviceText);
+    print(line, len);
+    free(line);
+    free(nodeText);
+    free(serviceText);
+
+    /* 3. Follow the list. */
+    int number = 1;
+    for (struct addrinfo *node = res; node != NULL; node = node->ai_next) {
+        showFields(node, number++);
+
+        /* 4. Translate the address back. */
+        char host[NI_MAXHOST], serv[NI_MAXSERV];
+        int datagrams = node->ai_socktype == SOCK_DGRAM;
+        if ((code = getnameinfo(node->ai_addr, node->ai_addrlen, host, sizeof(host), serv, sizeof(serv),
+                                datagrams ? NI_DGRAM : 0)) != 0)
+            dieOfResolver("getnameinfo() failed", code);
+        char *hostText = quoted(host), *servText = quoted(serv);
+        printLine("  getnameinfo()  %s, %s\n", hostText, servText);
+        free(hostText);
+        free(servText);
+    }
+
+    /* 5. Free the list. */
+    freeaddrinfo(res);
+    return 0;
+}
+
+/* A node's fields, a line each. */
+static void showFields(const struct addrinfo *node, int number)
+{
+    const char *family = node->ai_family == AF_INET ? "AF_INET" : "AF_INET6";
+    const char *type = node->ai_socktype == SOCK_STREAM  ? "SOCK_STREAM"
+                       : node->ai_socktype == SOCK_DGRAM ? "SOCK_DGRAM"
+                                                         : "SOCK_RAW";
+    const char *protocol = node->ai_protocol == IPPROTO_TCP   ? "IPPROTO_TCP"
+                           : node->ai_protocol == IPPROTO_UDP ? "IPPROTO_UDP"
+                                                              : "0";
+    char *name = quoted(node->ai_canonname), next[32] = "NULL";
+    if (node->ai_next != NULL)
+        snprintf(next, sizeof(next), "node %d", number + 1);
+    printLine("\n"
+              "node %d\n"
+              "  ai_flags       AI_CANONNAME\n"
+              "  ai_family      %s\n"
+              "  ai_socktype    %s\n"
+              "  ai_protocol    %s\n"
+              "  ai_addrlen     %d\n"
+              "  ai_addr        %s\n"
+              "  ai_canonname   %s\n"
+              "  ai_next        %s\n",
+              number, family, type, protocol, node->ai_addrlen, addressText(node->ai_addr), name, next);
+    free(name);
+}
+
+/* A name as C writes a text. It may be anybody's word, so what acts on a terminal is escaped. The caller frees it. */
+static char *quoted(const char *name)
+{
+    if (name == NULL)
+        return strdup("NULL");
+    char *text = allocate(4 * strlen(name) + 3);
+    *text = '"';
+    strcpy(escape(name, strlen(name), text + 1), "\"");
+    return text;
+}

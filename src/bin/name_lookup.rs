@@ -1,0 +1,118 @@
+//! name_lookup - shows the addresses that a name has, node by node of getaddrinfo's list, and the names that they have.
+//!
+//! Usage: `name_lookup [--all] HOST [SERVICE]`
+//! Follows: the Princeton deck, "Client: Learning Server Address/Port", and its `struct addrinfo`.
+//! C twin: `name_lookup.c`.
+
+mod common;
+
+use clap::Parser;
+use common::{die, parse, print, text};
+use sockstep::{
+    AI_CANONNAME, AddrInfo, Hints, IPPROTO_TCP, IPPROTO_UDP, NI_DGRAM, Result, SOCK_DGRAM,
+    SOCK_STREAM, Sockaddr, freeaddrinfo, getaddrinfo, getnameinfo,
+};
+
+/// Shows the addresses that a name has, node by node of getaddrinfo's list, and the names that they have
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  name_lookup localhost http\n  name_lookup --all ::1 7000"
+)]
+struct Args {
+    /// Every type of socket: streams, datagrams and raw packets [default: streams]
+    #[arg(long)]
+    all: bool,
+    /// The name, or an address in numbers
+    host: String,
+    /// The service's name, or a port
+    #[arg(value_parser = service)]
+    service: Option<String>,
+}
+
+/// A value parser: what `getaddrinfo` would take for a port is one.
+fn service(text: &str) -> std::result::Result<String, &'static str> {
+    let digits = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+    let digits = digits.strip_prefix(['+', '-']).unwrap_or(digits);
+    let a_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if a_number && text.parse::<u16>().is_err() {
+        return Err("not a number from 0 to 65535");
+    }
+    Ok(text.to_owned())
+}
+
+fn main() {
+    if let Err(error) = look_up(&parse()) {
+        die(error);
+    }
+}
+
+fn look_up(args: &Args) -> Result<()> {
+    // 1. Say what is wanted: any family, and the name behind the name.
+    let mut hints = Hints::zeroed();
+    hints.ai_flags = AI_CANONNAME;
+    if !args.all {
+        hints.ai_socktype = SOCK_STREAM;
+    }
+
+    // 2. Translate the name to addresses, and the service to a port.
+    let res = getaddrinfo(Some(&args.host), args.service.as_deref(), Some(&hints))?;
+    let node = quoted(&args.host);
+    let service = args.service.as_deref().map_or("NULL".into(), quoted);
+    print(format!("getaddrinfo({node}, {service}, &hints, &res) = 0\n").as_bytes());
+
+    // 3. Follow the list.
+    let mut nodes = res.iter().zip(1..).peekable();
+    while let Some((node, number)) = nodes.next() {
+        let next = match nodes.peek() {
+            Some((_, number)) => format!("node {number}"),
+            None => "NULL".into(),
+        };
+        print(fields(&node, number, &next).as_bytes());
+
+        // 4. Translate the address back.
+        let datagrams = node.ai_socktype == SOCK_DGRAM;
+        let (host, serv) = getnameinfo(&node.ai_addr, if datagrams { NI_DGRAM } else { 0 })?;
+        let names = format!("  getnameinfo()  {}, {}\n", quoted(&host), quoted(&serv));
+        print(names.as_bytes());
+    }
+
+    // 5. Free the list.
+    freeaddrinfo(res);
+    Ok(())
+}
+
+/// A node's fields, a line each.
+fn fields(node: &AddrInfo, number: u32, next: &str) -> String {
+    let protocol = match node.ai_protocol {
+        IPPROTO_TCP => "IPPROTO_TCP",
+        IPPROTO_UDP => "IPPROTO_UDP",
+        _ => "0",
+    };
+    let name = node.ai_canonname.as_deref().map_or("NULL".into(), quoted);
+    format!(
+        "
+node {number}
+  ai_flags       AI_CANONNAME
+  ai_family      {:?}
+  ai_socktype    {:?}
+  ai_protocol    {protocol}
+  ai_addrlen     {}
+  ai_addr        {}
+  ai_canonname   {name}
+  ai_next        {next}
+",
+        node.ai_family,
+        node.ai_socktype,
+        node.ai_addr.addrlen(),
+        node.ai_addr,
+    )
+}
+
+/// A name as C writes a text. It may be anybody's word, so what acts on a terminal is escaped.
+fn quoted(name: &str) -> String {
+    let mut text = vec![b'"'];
+    text::escape(name.as_bytes(), &mut text);
+    text.push(b'"');
+    String::from_utf8_lossy(&text).into_owned()
+}
