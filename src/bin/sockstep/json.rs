@@ -96,7 +96,7 @@ fn number<T: ToString>(number: Option<T>) -> String {
 }
 
 /// A text with JSON's quotes and escapes.
-fn text(words: impl AsRef<str>) -> String {
+pub fn text(words: impl AsRef<str>) -> String {
     let mut quoted = String::from('"');
     for c in words.as_ref().chars() {
         let _ = match c {

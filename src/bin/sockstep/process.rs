@@ -158,21 +158,9 @@ pub fn adopt() -> Result<(), String> {
 /// Ends whatever is left of what we started. strace's `-D` waits for ever when its program is killed before it has attached.
 pub fn end_strays() {
     loop {
-        let threads = fs::read_dir("/proc/self/task")
-            .into_iter()
-            .flatten()
-            .flatten();
-        let lists =
-            threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-        let children: Vec<i32> = lists
-            .flat_map(|list| {
-                list.split_whitespace()
-                    .flat_map(str::parse)
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        for child in &children {
-            let _ = kill(Pid::from_raw(*child), Signal::SIGKILL);
+        let children = children(getpid());
+        for &child in &children {
+            let _ = kill(child, Signal::SIGKILL);
         }
         let patience = if children.is_empty() {
             Some(WaitPidFlag::WNOHANG)
@@ -185,6 +173,24 @@ pub fn end_strays() {
             Ok(_) => {}
         }
     }
+}
+
+/// The children of a process, whichever of its threads started them.
+pub fn children(process: Pid) -> Vec<Pid> {
+    let threads = fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .flat_map(str::parse)
+                .map(Pid::from_raw)
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// Why waiting ended without anything to hear.
