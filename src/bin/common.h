@@ -266,6 +266,8 @@ static inline const char *sendAll(int sock, const char *bytes, size_t len)
 {
     while (len > 0) {
         ssize_t n = send(sock, bytes, len, 0);
+        if (n < 0 && errno == EINTR)
+            continue; /* stopped and continued, with a time-out set */
         if (n == 0)
             errno = EIO; /* not from a sound kernel, and no way on */
         if (n <= 0)
