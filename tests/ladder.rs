@@ -2,11 +2,23 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::UdpSocket;
+use std::num::NonZero;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use support::{Program, listener, require, run, without_ports};
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::{DEADLINE, Process, Program, hear_from, listener, require, run, udp, without_ports};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
@@ -103,6 +115,20 @@ fn each_call_stands_on_its_side_under_its_step_in_both_languages() {
         let [client, _] = ladder(&["run", "udp_echo", "--impl", implementation], b"");
         assert_eq!(client, UDP_CLIENT, "{implementation}");
     }
+}
+
+#[test]
+fn rows_come_while_it_happens() {
+    require("strace", "the ladder");
+    let start = Instant::now();
+    let mut run = Process::start(Command::new(SOCKSTEP).args(["run", "tcp_upper"]));
+    let rows = |row: &str, run: &mut Process| while run.line().trim() != row {};
+    rows("Server 1. Create a TCP socket", &mut run);
+    eprintln!("the first row after {:?}", start.elapsed());
+    let stdin = run.stdin.as_mut().expect("it is a pipe");
+    stdin.write_all(b"now\n").expect("the client reads");
+    rows("| From Server: NOW", &mut run); // the input goes on
+    assert!(run.end().status.success());
 }
 
 #[test]
@@ -301,4 +327,350 @@ Client 3. Communicate | recvfrom |  | 5
 Client 4. Close the connection | close |  | 0
 "#;
     assert_eq!(seen.stdout(), expected);
+}
+
+/// The server's rows of what strace wrote.
+fn servers_rows(name: &str, recording: &str) -> Vec<String> {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&file, recording).expect("it is writable");
+    let outcome = run(Command::new(SOCKSTEP).arg("show").arg(&file), b"");
+    assert!(outcome.status.success(), "{outcome:?}");
+    let [_, server] = sides(outcome.stdout());
+    server
+}
+
+#[test]
+fn a_servers_process_or_thread_for_a_client_is_drawn_under_its_number() {
+    for implementation in ["rust", "c"] {
+        for (server, heading, made) in [
+            (
+                "tcp_echo_server_fork",
+                "Server 4b. Communicate: a new process",
+                "  clone(... SIGCHLD) = [2]",
+            ),
+            (
+                "tcp_echo_server_thread",
+                "Server 4b. Communicate: a new thread",
+                "  clone3(... CLONE_FILES ...) = [2]",
+            ),
+        ] {
+            let [_, rows] = ladder(&["run", server, "--impl", implementation], b"");
+            let at = rows.iter().position(|row| row == heading);
+            let at = at.unwrap_or_else(|| panic!("{server}: {rows:#?}"));
+            assert_eq!(rows[at + 1], made);
+            for row in [
+                "[2] recvfrom(4, \"hello\", 4096, 0) = 5",
+                "[2] sendto(4, \"hello\", 5, 0) = 5",
+                "[2] close(4) = 0",
+                "[2] +++ exited with 0 +++",
+            ] {
+                assert!(
+                    rows.iter().any(|it| it == row),
+                    "{server}: {row}: {rows:#?}"
+                );
+            }
+        }
+    }
+}
+
+const LISTENING: &str = "\
+100 1.0 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
+100 1.1 listen(3, 5) = 0
+100 1.2 accept(3, NULL, NULL) = 4
+";
+
+#[test]
+fn a_child_has_its_parents_sockets_and_its_own_number() {
+    // The child is there before fork has returned in the parent.
+    let rows = servers_rows(
+        "fork.strace",
+        &(LISTENING.to_owned()
+            + "\
+100 1.3 clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD <unfinished ...>
+101 1.4 close(3) = 0
+101 1.5 recvfrom(4,  <unfinished ...>
+100 1.6 <... clone resumed>, child_tidptr=0x7f15) = 101
+100 1.7 close(4) = 0
+100 1.8 accept(3,  <unfinished ...>
+101 1.9 <... recvfrom resumed>\"x\", 9, 0, NULL, NULL) = 1
+101 2.0 write(1, \"words\\n\", 6) = 6
+101 2.1 exit_group(0) = ?
+101 2.2 +++ exited with 0 +++
+100 2.3 <... accept resumed>NULL, NULL) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)
+100 2.4 --- SIGCHLD {si_signo=SIGCHLD, si_pid=101} ---
+100 2.5 wait4(-1, NULL, WNOHANG, NULL) = 101
+"),
+    );
+    let expected = [
+        "Server 1. Create a TCP socket",
+        "  socket(AF_INET, SOCK_STREAM,",
+        "      IPPROTO_TCP) = 3",
+        "Server 3. Set the socket to listen",
+        "  listen(3, 5) = 0",
+        "Server 4a. Accept a new connection",
+        "  accept(3) = 4",
+        "Server 4b. Communicate: a new process",
+        "  clone(... SIGCHLD) = [2]",
+        "[2] close(3) = 0",
+        "Server 4b. Communicate",
+        "[2] recvfrom(4, \"x\", 9, 0) = 1",
+        "Server 4c. Close the connection",
+        "  close(4) = 0",
+        "Server 4a. Accept a new connection",
+        "  accept(3) = ERESTARTSYS",
+        "[2] | words",
+        "[2] +++ exited with 0 +++",
+        "  --- SIGCHLD ---",
+        "  wait4(-1, NULL, WNOHANG) = [2]",
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn threads_share_their_sockets() {
+    let rows = servers_rows(
+        "thread.strace",
+        &(LISTENING.to_owned()
+            + "\
+100 1.3 clone3({flags=CLONE_VM|CLONE_FILES|CLONE_THREAD, exit_signal=0} => {parent_tid=[101]}, 88) = 101
+101 1.4 recvfrom(4, \"x\", 9, 0, NULL, NULL) = 1
+101 1.5 close(4) = 0
+100 1.6 openat(AT_FDCWD, \"/etc/motd\", O_RDONLY) = 4
+100 1.7 read(4, \"no socket\", 9) = 9
+101 1.8 exit(0) = ?
+101 1.9 +++ exited with 0 +++
+"),
+    );
+    let expected = [
+        "Server 4b. Communicate: a new thread",
+        "  clone3(... CLONE_FILES ...) = [2]",
+        "Server 4b. Communicate",
+        "[2] recvfrom(4, \"x\", 9, 0) = 1",
+        "Server 4c. Close the connection",
+        "[2] close(4) = 0",
+        "[2] +++ exited with 0 +++",
+    ];
+    assert_eq!(rows[7..], expected);
+}
+
+#[test]
+fn what_waits_for_several_stands_under_the_step_it_waited_for() {
+    let rows = servers_rows(
+        "several.strace",
+        &(LISTENING.to_owned()
+            + "\
+100 1.3 dup(4) = 6
+100 1.4 poll([{fd=3, events=POLLIN}, {fd=6, events=POLLIN}], 2, -1) = 1 ([{fd=6, revents=POLLIN}])
+100 1.5 recvfrom(6, \"x\", 9, 0, NULL, NULL) = 1
+100 1.6 epoll_wait(7, [{events=EPOLLIN, data={u32=3, u64=3}}], 64, -1) = 1
+100 1.7 accept(3, NULL, NULL) = 8
+"),
+    );
+    let expected = [
+        "  dup(4) = 6",
+        "Server 4b. Communicate",
+        "  poll([{3, POLLIN}, {6, POLLIN}], 2,",
+        "      -1) = 1 ([{6, POLLIN}])",
+        "  recvfrom(6, \"x\", 9, 0) = 1",
+        "Server 4a. Accept a new connection",
+        "  epoll_wait(7, [{EPOLLIN, 3}], 64,",
+        "      -1) = 1",
+        "  accept(3) = 8",
+    ];
+    assert_eq!(rows[7..], expected);
+}
+
+/// A terminal with `sockstep run` on it.
+struct Terminal {
+    child: Child,
+    keyboard: File,
+    output: Receiver<Vec<u8>>,
+    raw: Vec<u8>,
+    screen: vt100::Parser,
+}
+
+impl Terminal {
+    fn start(columns: u16, term: &str, arguments: &[&str]) -> Terminal {
+        require("strace", "the ladder");
+        // Step by step, not by openpty(3): no other test's programs are to inherit it.
+        let master =
+            posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a terminal");
+        grantpt(&master)
+            .and_then(|()| unlockpt(&master))
+            .expect("it is ours");
+        let slave = ptsname_r(&master).expect("it has a name");
+        let slave = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(OFlag::O_NOCTTY.bits())
+            .open(slave)
+            .expect("it can be opened");
+        let handle = || slave.try_clone().expect("a descriptor");
+        let mut command = Command::new(SOCKSTEP);
+        command.arg("run").args(arguments).env("TERM", term);
+        command.stdin(handle()).stdout(handle()).stderr(handle());
+        let child = command.spawn().expect("sockstep starts");
+        drop((command, slave));
+
+        let keyboard = File::from(OwnedFd::from(master));
+        let mut master = keyboard.try_clone().expect("a descriptor");
+        let (sender, output) = channel();
+        thread::spawn(move || {
+            let mut chunk = [0; 1024];
+            // The terminal's end comes as an error.
+            while let Ok(n @ 1..) = master.read(&mut chunk) {
+                if sender.send(chunk[..n].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let [rows, width] = [60, columns].map(|n| NonZero::new(n).expect("not zero"));
+        Terminal {
+            child,
+            keyboard,
+            output,
+            raw: Vec::new(),
+            screen: vt100::Parser::new(rows, width, 0),
+        }
+    }
+
+    /// Waits until the screen is as wanted, and returns its last row.
+    fn wait_for(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        loop {
+            let screen = self.screen.screen().contents();
+            if wanted(&screen) {
+                return screen.lines().last().unwrap_or_default().to_owned();
+            }
+            let output = self.output.recv_timeout(DEADLINE);
+            self.take(&output.unwrap_or_else(|_| panic!("it never came, only:\n{screen}")));
+        }
+    }
+
+    fn take(&mut self, output: &[u8]) {
+        self.raw.extend_from_slice(output);
+        self.screen.process(output);
+    }
+
+    fn types(&mut self, text: &str) {
+        self.keyboard
+            .write_all(text.as_bytes())
+            .expect("the terminal takes what is typed");
+    }
+
+    /// Waits for the end: the status, and what the screen shows then.
+    fn end(mut self) -> (ExitStatus, String) {
+        while let Ok(output) = self.output.recv_timeout(DEADLINE) {
+            self.take(&output);
+        }
+        let status = self.child.wait().expect("it is our child");
+        (status, self.screen.screen().contents())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // gone already, if all went well
+        let _ = self.child.wait();
+    }
+}
+
+/// A client that waits for the answer of this peer, which gives none, beside a server that nobody comes to.
+fn both_blocked(columns: u16, term: &str, peer: &UdpSocket) -> Terminal {
+    let command = |program, arguments: &str| {
+        format!("'{}' {arguments}", Program::c(program).path().display())
+    };
+    let port = peer.local_addr().expect("it is bound").port();
+    let server = command("tcp_echo_server", "--bind 127.0.0.1 0");
+    let client = command("udp_echo_client", &format!("127.0.0.1 hello {port}"));
+    Terminal::start(columns, term, &["--server", &server, "--client", &client])
+}
+
+#[test]
+fn who_is_blocked_is_said_while_it_lasts() {
+    let peer = udp();
+    let mut terminal = both_blocked(80, "xterm", &peer);
+    let row = terminal.wait_for(|screen| screen.matches(" blocked for ").count() == 2);
+    let (left, right) = row.split_at(SERVERS_COLUMN);
+    assert!(left.starts_with("recvfrom(3, ... blocked for "), "{row}");
+    assert!(right.starts_with("accept(3, ... blocked for "), "{row}");
+    let later = terminal.wait_for(|screen| screen.contains("accept(3, ... blocked for 1."));
+    assert_ne!(row, later);
+
+    let (word, client) = hear_from(&peer);
+    peer.send_to(&word, ("127.0.0.1", client))
+        .expect("the client is there");
+    let (status, screen) = terminal.end();
+    assert!(status.success());
+    assert!(!screen.contains("blocked"), "{screen}");
+    let [rows, _] = sides(&screen);
+    assert!(rows.contains(&"| Received: hello".to_owned()), "{screen}");
+}
+
+#[test]
+fn what_is_said_of_the_blocked_fits_a_narrow_window() {
+    let peer = udp();
+    let mut terminal = both_blocked(50, "xterm", &peer);
+    terminal.wait_for(|screen| screen.contains("\nrecvfrom(3, accept(3, ... blocked for "));
+    terminal.wait_for(|screen| screen.contains("accept(3, ... blocked for 0.9"));
+    assert_eq!(
+        terminal
+            .screen
+            .screen()
+            .contents()
+            .matches("blocked")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn an_interrupt_leaves_no_half_row() {
+    let mut terminal = both_blocked(80, "xterm", &udp());
+    terminal.wait_for(|screen| screen.contains("accept(3, ... blocked for "));
+    kill(
+        Pid::from_raw(terminal.child.id().try_into().expect("a pid_t")),
+        Signal::SIGINT,
+    )
+    .expect("it is there");
+    let (status, screen) = terminal.end();
+    assert!(!status.success());
+    assert!(!screen.contains("blocked"), "{screen}");
+}
+
+#[test]
+fn a_prompt_is_not_drawn_over() {
+    for pair in ["tcp_upper", "udp_upper"] {
+        let mut terminal = Terminal::start(80, "xterm", &[pair]);
+        let prompt = |n| move |screen: &str| screen.matches("sentence:").count() == n;
+        terminal.wait_for(prompt(1));
+        thread::sleep(Duration::from_millis(500)); // a person who thinks, not a wait for anything
+        terminal.types("slow\n");
+        terminal.wait_for(prompt(2));
+        terminal.types("\x04");
+        let shown = terminal.raw.clone();
+        let (status, screen) = terminal.end();
+
+        assert!(status.success());
+        assert!(screen.contains("sentence: slow"), "{screen}");
+        assert!(screen.contains("| From Server: SLOW"), "{screen}");
+        assert!(!screen.contains("blocked"), "{screen}");
+        assert!(!String::from_utf8_lossy(&shown).contains("blocked"));
+        // After the prompt, too, a row begins where it should.
+        let closing = |row: &&str| row.starts_with("Client 4. Close the");
+        assert_eq!(screen.lines().filter(closing).count(), 2, "{screen}");
+    }
+}
+
+#[test]
+fn a_terminal_that_cannot_erase_shows_the_rows_alone() {
+    let peer = udp();
+    let mut terminal = both_blocked(80, "dumb", &peer);
+    let (word, client) = hear_from(&peer);
+    thread::sleep(Duration::from_millis(500)); // it is blocked for so long, and nothing is to be said of it
+    peer.send_to(&word, ("127.0.0.1", client))
+        .expect("the client is there");
+    terminal.wait_for(|screen| screen.contains("+++ killed by SIGTERM +++"));
+    assert!(!terminal.raw.contains(&b'\x1b'));
+    let (status, _) = terminal.end();
+    assert!(status.success());
 }

@@ -3,7 +3,7 @@
 //!
 //! A `console` block is a session: after `$ ` a command for `sh`, then its output. A command that ends in `&` is a server,
 //! which runs until the block ends. Port 7000 stands for a free one, and what differs from run to run (ports, times,
-//! and which of two processes comes first) is not compared.
+//! which of two processes comes first, every figure of `bench`) is not compared.
 
 use std::fmt::Write;
 use std::fs;
@@ -215,16 +215,19 @@ impl Drop for Server {
     }
 }
 
-/// The page without what may differ: ports, how long a call waited, the order in which the two sides came, and how many calls
-/// manage memory.
+/// The page without what may differ: ports, how long a call or a client waited, the order in which the two sides came, how many
+/// calls manage memory, and what `bench` measured, where, and whether it held.
 fn comparable(page: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut servers = Vec::new();
+    let mut measures = false;
     for line in page
         .lines()
         .filter(|line| !line.trim_start().starts_with("(waited "))
         .filter(|line| !line.contains(" in Rust ")) // one C library's memory management is not another's
-        .map(|line| without_ports(line.rsplit_once("; ").map_or(line, |(line, _aside)| line)))
+        .filter(|line| !is_axis(line))
+        .map(|line| line.rsplit_once("; ").map_or(line, |(line, _aside)| line))
+        .map(|line| without_ports(&shape(line)))
     {
         if line.starts_with("server |") || line.starts_with(SERVERS_SIDE) {
             servers.push(line);
@@ -233,9 +236,48 @@ fn comparable(page: &str) -> Vec<String> {
         if line == "```" {
             lines.append(&mut servers);
         }
-        lines.push(line);
+        measures =
+            line.contains("sockstep bench ") && line.starts_with("$ ") || measures && line != "```";
+        if !measures || line.starts_with("$ ") {
+            lines.push(line);
+        } else if !["Linux ", "void: ", "In half ", "Measure "]
+            .iter()
+            .any(|start| line.starts_with(start))
+        {
+            lines.push(without_figures(&line));
+        }
     }
     lines
+}
+
+/// Whether these are the times over a chart, whose scale is that of the longest wait.
+fn is_axis(line: &str) -> bool {
+    let mut words = line.split_whitespace().peekable();
+    let number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    words.peek().is_some() && words.all(|word| word == "|" || word == "ms" || number(word))
+}
+
+/// A chart's row without its times: of the columns only what follows what, but for what lasts no longer than a machine's hiccup.
+fn shape(line: &str) -> String {
+    let is_row = ["client ", "server ", "process ", "thread "]
+        .iter()
+        .any(|name| line.starts_with(name));
+    let (before, after) = match line.split_once(" ms") {
+        Some((before, after)) => (
+            before.trim_end_matches(|c: char| c.is_ascii_digit()),
+            format!(" ms{after}"),
+        ),
+        None => (line, String::new()),
+    };
+    if !is_row || after.is_empty() || line.len() < 47 {
+        return format!("{before}{after}");
+    }
+    let (label, row) = before.split_at(10);
+    let (signs, words) = row.split_at(37);
+    let signs: Vec<char> = signs.trim_end().chars().collect();
+    let long = signs.chunk_by(|a, b| a == b).filter(|run| run.len() > 2);
+    let signs: String = long.map(|run| run[0]).collect();
+    format!("{label}{signs} {}{after}", words.trim_end())
 }
 
 /// A line with the digits after `:`, `#` and `htons(` replaced where they are a port that the kernel chose.
@@ -254,4 +296,22 @@ fn without_ports(line: &str) -> String {
         rest = &after[digits..];
     }
     text + rest
+}
+
+/// A line with `N` for each number, and one space between its words.
+fn without_figures(line: &str) -> String {
+    let word = |word: &str| {
+        let figure = word
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b".-,".contains(&byte));
+        if figure {
+            "N".to_owned()
+        } else {
+            word.to_owned()
+        }
+    };
+    line.split_whitespace()
+        .map(word)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -130,6 +130,20 @@ fn an_unknown_pair_is_a_bad_argument() {
     let outcome = run(&mut plain(&["tcp_ehco"]), b"");
     assert_eq!(outcome.status.code(), Some(2));
     assert!(outcome.stderr.contains("tcp_echo"), "{outcome:?}");
+    for (arguments, words) in [
+        (
+            &["run", "tcp_echo", "tcp_echo_server_fork"][..],
+            "--clients N",
+        ),
+        (
+            &["run", "tcp_upper", "--clients", "2"],
+            "not for tcp_upper_server",
+        ),
+    ] {
+        let outcome = run(&mut sockstep(arguments), b"");
+        assert_eq!(outcome.status.code(), Some(2));
+        assert!(outcome.stderr.contains(words), "{outcome:?}");
+    }
 }
 
 #[test]
@@ -258,9 +272,17 @@ fn killed_at_any_moment_it_leaves_nothing() {
             Signal::SIGKILL,
         ][round % 4];
         // What SIGKILL ends cannot clean up: neither what it compiles, nor a strace that has not attached yet.
-        let arguments: &[&str] = match (signal, round / 4 % 2) {
+        let arguments: &[&str] = match (signal, round / 4 % 3) {
             (Signal::SIGKILL, _) => &["run", "tcp_upper", "--plain"],
             (_, 0) => &["run", "tcp_upper"],
+            (_, 1) => &[
+                "run",
+                "tcp_echo_server_fork",
+                "--clients",
+                "3",
+                "--think",
+                "1000",
+            ],
             _ => &["run", "tcp_upper", "--impl", "c"],
         };
         let mut command = sockstep(arguments);

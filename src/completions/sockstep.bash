@@ -16,6 +16,9 @@ _sockstep() {
             ",$1")
                 cmd="sockstep"
                 ;;
+            sockstep,bench)
+                cmd="sockstep__subcmd__bench"
+                ;;
             sockstep,diff)
                 cmd="sockstep__subcmd__diff"
                 ;;
@@ -33,6 +36,9 @@ _sockstep() {
                 ;;
             sockstep,show)
                 cmd="sockstep__subcmd__show"
+                ;;
+            sockstep__subcmd__help,bench)
+                cmd="sockstep__subcmd__help__subcmd__bench"
                 ;;
             sockstep__subcmd__help,diff)
                 cmd="sockstep__subcmd__help__subcmd__diff"
@@ -59,12 +65,50 @@ _sockstep() {
 
     case "${cmd}" in
         sockstep)
-            opts="-h -V --help --version run show explain doctor diff help"
+            opts="-h -V --help --version run show explain doctor diff bench help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sockstep__subcmd__bench)
+            opts="-h --connections --size --seconds --slice --reconnect --any-core --seed --json --c-programs --help tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll tcp_upper_server udp_echo_server udp_upper_server"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connections)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seconds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slice)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --c-programs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -123,8 +167,22 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__help)
-            opts="run show explain doctor diff help"
+            opts="run show explain doctor diff bench help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sockstep__subcmd__help__subcmd__bench)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -221,12 +279,20 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__run)
-            opts="-h --server --client --impl --server-impl --client-impl --plain --calls --payload --keep --json --print-command --help tcp_echo udp_echo tcp_upper udp_upper"
+            opts="-h --clients --think --server --client --impl --server-impl --client-impl --plain --calls --payload --keep --json --print-command --help tcp_echo udp_echo tcp_upper udp_upper tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --clients)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --think)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -1,4 +1,4 @@
-complete -c udp_upper_client -s i -l ipaddress -d 'The server\'s name or address. Of several addresses the first that answers is used: each but the last has --timeout SECONDS, or 1, for each of its tries (also: -ip)' -r
+complete -c udp_upper_client -s i -l ipaddress -d 'The server\'s name or address (also: -ip)' -r
 complete -c udp_upper_client -s p -l port -d 'The server\'s port' -r
 complete -c udp_upper_client -l timeout -d 'How long to wait for the answer [default: for ever]' -r
 complete -c udp_upper_client -l tries -d 'How often to send' -r

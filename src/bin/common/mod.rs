@@ -208,9 +208,10 @@ fn own_address() -> Result<sockaddr_in> {
 pub fn send_all(sock: impl AsFd, bytes: &[u8]) -> Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        match send(&sock, rest, 0)? {
-            0 => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
-            n => rest = &rest[n..],
+        match send(&sock, rest, 0) {
+            Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
+            Ok(0) => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
+            taken => rest = &rest[taken?..],
         }
     }
     Ok(())

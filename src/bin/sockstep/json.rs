@@ -10,7 +10,9 @@
 //! | `kind` | `"call"`, `"signal"`, `"end"`, or `"unknown"` for a line that is not strace's |
 //! | `name`, `args`, `result`, `note`, `took_ns`, `step` | of a call: texts as strace has them, `args` an array; `note` is such as `"ECONNREFUSED (Connection refused)"` or empty; `step` the slide's, or `null` |
 //! | `text` | of anything else: what strace wrote |
+//! | `run`, `client` | with `--clients` only: the server of this run; of a client its number, from 1 on |
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use sockstep::Result;
@@ -21,27 +23,50 @@ use crate::steps::{Sockets, step};
 
 /// Writes entries as they come.
 pub struct Json {
-    lanes: [Sockets; 2],
+    /// The sockets of each side, of each client if there are many.
+    lanes: HashMap<String, Sockets>,
 }
 
 impl Json {
     pub fn begin() -> Result<Json> {
         put(b"{\"sockstep\":1}\n")?;
         Ok(Json {
-            lanes: Default::default(),
+            lanes: HashMap::new(),
         })
     }
 
     pub fn entry(&mut self, side: Side, entry: &Entry) -> Result<()> {
+        self.write(String::new(), side, entry)
+    }
+
+    /// An entry of a run with many clients.
+    pub fn entry_of(&mut self, run: &str, client: Option<usize>, entry: &Entry) -> Result<()> {
+        let run = text(run);
+        match client {
+            Some(number) => self.write(
+                format!("\"run\":{run},\"client\":{number},"),
+                Side::Client,
+                entry,
+            ),
+            None => self.write(format!("\"run\":{run},"), Side::Server, entry),
+        }
+    }
+
+    /// Writes an entry, with these keys before its own.
+    fn write(&mut self, keys: String, side: Side, entry: &Entry) -> Result<()> {
         let name = match side {
             Side::Client => "client",
             Side::Server => "server",
         };
         let (pid, start) = (number(entry.pid), number(entry.start));
-        let mut line = format!("{{\"side\":\"{name}\",\"pid\":{pid},\"start_ns\":{start},");
+        let mut line = format!("{{{keys}\"side\":\"{name}\",\"pid\":{pid},\"start_ns\":{start},");
         let _ = match &entry.what {
             What::Call(call) => {
-                let stream = self.lanes[side as usize].follow(entry.pid, call);
+                let stream = self
+                    .lanes
+                    .entry(keys + name)
+                    .or_default()
+                    .follow(entry.pid, call);
                 let step = stream
                     .and_then(|stream| step(side, stream, &call.name))
                     .map_or("null".to_owned(), text);
@@ -71,7 +96,7 @@ fn number<T: ToString>(number: Option<T>) -> String {
 }
 
 /// A text with JSON's quotes and escapes.
-fn text(words: impl AsRef<str>) -> String {
+pub fn text(words: impl AsRef<str>) -> String {
     let mut quoted = String::from('"');
     for c in words.as_ref().chars() {
         let _ = match c {

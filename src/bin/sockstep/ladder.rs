@@ -1,14 +1,17 @@
 //! The ladder: the client's calls left, the server's right, each under the step of the slide that it belongs to.
+//!
+//! A side may be several processes or threads. The first has no mark, the others have their numbers: `[2]`, `[3]`.
 
+use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use sockstep::Result;
 
-use crate::common::text::escape;
-use crate::lanes::{Side, Style, harmless, put};
-use crate::read::{Call, Entry, What, bytes};
-use crate::steps::{Sockets, step};
+use crate::brief::{Payload, brief};
+use crate::lanes::{ERASE, Side, Style, harmless, put};
+use crate::read::{Begun, Call, Entry, What, bytes};
+use crate::steps::{Sockets, made, step, step_of_a_new_one, waits_for_several};
 
 /// Columns of a side, and of the gap between the two where bytes cross: 80 in all.
 const SIDE: usize = 38;
@@ -20,6 +23,9 @@ const SETTLE: u64 = 20_000_000; // nanoseconds
 /// From here on a call that waited says for how long.
 const WAITED: u64 = 1_000_000; // nanoseconds
 
+/// From here on a call that has not returned is said to be blocked.
+const BLOCKED: u64 = 200_000_000; // nanoseconds
+
 /// Which calls are shown, from the first `socket` on.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Calls {
@@ -29,28 +35,29 @@ pub enum Calls {
     All,
 }
 
-/// How the bytes that a call carries are shown.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Payload {
-    /// As text
-    Text,
-    /// As hexadecimal digits
-    Hex,
-    /// Not at all
-    None,
-}
-
 pub struct Ladder {
     style: Style,
     calls: Calls,
     payload: Payload,
-    client: Lane,
-    server: Lane,
+    lanes: [Lane; 2],
     held: Vec<Held>,
     /// Rows that are not on the screen yet.
     text: String,
-    /// A prompt whose line is open.
-    open: bool,
+    /// What the client has asked its user, who has not answered yet.
+    prompt: String,
+    /// What is on the screen in the row that has no end yet: that prompt, or who is blocked now.
+    last: String,
+}
+
+impl Drop for Ladder {
+    /// Leaves no half row, whatever ends us.
+    fn drop(&mut self) {
+        let _ = match (self.last.as_str(), self.prompt.as_str()) {
+            ("", _) => Ok(()),
+            (_, "") => put(ERASE.as_bytes()),
+            _ => put(b"\n"),
+        }; // nobody may be there to see it
+    }
 }
 
 /// What a side has done so far.
@@ -60,8 +67,44 @@ struct Lane {
     sockets: Sockets,
     /// The process that was started; others may follow from it.
     first: Option<u32>,
+    /// The processes and threads that have to do with sockets, in the order of their numbers.
+    numbers: Vec<Option<u32>>,
+    /// What has told a process which descriptor can go on, until it does so: it is drawn under the step that follows.
+    told: HashMap<Option<u32>, Call>,
     seen: bool,
     complaints: Vec<u8>,
+}
+
+impl Lane {
+    fn is_first(&self, pid: Option<u32>) -> bool {
+        self.numbers.first() == Some(&pid)
+    }
+
+    /// The number of a process or thread that has to do with sockets, from 1 on.
+    fn number(&self, pid: Option<u32>) -> Option<usize> {
+        let at = self.numbers.iter().position(|known| *known == pid)?;
+        Some(at + 1)
+    }
+
+    fn enrol(&mut self, pid: Option<u32>) {
+        if self.number(pid).is_none() {
+            self.numbers.push(pid);
+        }
+    }
+
+    /// `[2] ` for the second process; nothing for the first.
+    fn tag(&self, pid: Option<u32>) -> String {
+        match self.number(pid) {
+            Some(number @ 2..) => format!("[{number}] "),
+            _ => String::new(),
+        }
+    }
+
+    /// The same in front of a call, which is set in from its heading.
+    fn tag_or_room(&self, pid: Option<u32>) -> String {
+        let tag = self.tag(pid);
+        if tag.is_empty() { "  ".to_owned() } else { tag }
+    }
 }
 
 /// Something to be drawn when its time has come.
@@ -73,16 +116,15 @@ struct Held {
 
 impl Ladder {
     pub fn new(style: Style, calls: Calls, payload: Payload) -> Ladder {
-        let (client, server) = (Lane::default(), Lane::default());
         Ladder {
             style,
             calls,
             payload,
-            client,
-            server,
+            lanes: Default::default(),
             held: Vec::new(),
             text: String::new(),
-            open: false,
+            prompt: String::new(),
+            last: String::new(),
         }
     }
 
@@ -112,13 +154,48 @@ impl Ladder {
         !self.held.is_empty()
     }
 
-    /// Draws what has settled, or, at the `end`, all.
-    pub fn draw(&mut self, end: bool) -> Result<()> {
-        let settled = if end {
-            u64::MAX
+    /// Whether what it shows changes with time alone.
+    pub fn is_live(&self) -> bool {
+        self.style.erasing
+    }
+
+    /// Draws what has settled. `under_way` are each side's calls that have not returned.
+    pub fn draw(&mut self, under_way: &[Vec<Begun>; 2]) -> Result<()> {
+        let now = now();
+        self.settle(now.saturating_sub(SETTLE));
+        let last = if self.prompt.is_empty() {
+            self.blocked(under_way, now)
         } else {
-            now().saturating_sub(SETTLE)
+            self.prompt.clone()
         };
+        if self.text.is_empty() && self.last == last {
+            return Ok(());
+        }
+        let erased = if self.last.is_empty() { "" } else { ERASE };
+        let text = format!("{erased}{}{last}", std::mem::take(&mut self.text));
+        self.last = last;
+        put(text.as_bytes())
+    }
+
+    /// Draws all that is left.
+    pub fn end(&mut self) -> Result<()> {
+        self.settle(u64::MAX);
+        for side in [Side::Client, Side::Server] {
+            for (pid, call) in std::mem::take(&mut self.lane(side).told) {
+                self.rows_of(side, pid, &call, true);
+            }
+            let lane = self.lane(side);
+            if !lane.seen {
+                let complaints = std::mem::take(&mut lane.complaints);
+                self.print(side, "", true, &complaints);
+            }
+        }
+        self.end_prompt(false);
+        self.draw(&Default::default())
+    }
+
+    /// Turns what has been held back until this time into rows.
+    fn settle(&mut self, settled: u64) {
         self.held.sort_by_key(|held| held.at);
         let rest = self
             .held
@@ -126,59 +203,75 @@ impl Ladder {
         for held in std::mem::replace(&mut self.held, rest) {
             self.entry(held.side, &held.entry);
         }
-        if end {
-            for side in [Side::Client, Side::Server] {
-                let lane = self.lane(side);
-                let complaints = if lane.seen {
-                    Vec::new()
-                } else {
-                    std::mem::take(&mut lane.complaints)
-                };
-                self.print(side, true, &complaints);
-            }
-            if self.open {
-                self.text.push('\n');
-            }
+    }
+
+    /// The row that says which side is blocked, for how long; empty if none is.
+    fn blocked(&self, under_way: &[Vec<Begun>; 2], now: u64) -> String {
+        if !self.style.erasing {
+            return String::new();
         }
-        put(std::mem::take(&mut self.text).as_bytes())
+        let words = |side: Side| {
+            let lane = &self.lanes[side as usize];
+            let calls = under_way[side as usize].iter();
+            let since = |call: &&Begun| now.saturating_sub(call.start.unwrap_or(now));
+            // Of several processes, the one that came last is the one that matters.
+            let call = calls
+                .filter(|call| lane.sockets.are_awaited(call) && since(call) >= BLOCKED)
+                .min_by_key(since)?;
+            let on = call
+                .descriptor
+                .as_ref()
+                .map_or(String::new(), |descriptor| format!("{descriptor}, "));
+            let time = since(&call) / 100_000_000;
+            let words = format!(
+                "{}{}({on}... blocked for {}.{} s",
+                lane.tag(call.pid),
+                call.name,
+                time / 10,
+                time % 10
+            );
+            Some(words.chars().take(SIDE).collect::<String>())
+        };
+        let [client, server] = [Side::Client, Side::Server]
+            .map(words)
+            .map(|words| words.map(|words| self.style.paint("7", &words)));
+        if client.is_none() && server.is_none() {
+            return String::new();
+        }
+        // Nothing wraps. The server's words end where a narrower window does.
+        let place = format!("\x1b[{}G\x1b[{}D\x1b[K", 2 * SIDE + GAP, SIDE - 1);
+        let server = server.map_or(String::new(), |words| place + &words);
+        format!("\x1b[?7l{}{server}\x1b[?7h", client.unwrap_or_default())
     }
 
     fn lane(&mut self, side: Side) -> &mut Lane {
-        match side {
-            Side::Client => &mut self.client,
-            Side::Server => &mut self.server,
-        }
+        &mut self.lanes[side as usize]
     }
 
-    /// A side's own words, between its calls.
-    fn print(&mut self, side: Side, wrong: bool, bytes: &[u8]) {
+    /// A side's own words, between its calls. `tag` says whose they are.
+    fn print(&mut self, side: Side, tag: &str, wrong: bool, bytes: &[u8]) {
         let mark = if wrong { "! " } else { "| " };
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
             let content = line.strip_suffix(b"\n");
             let mut text = Vec::new();
             harmless(content.unwrap_or(line), &mut text);
             let text = String::from_utf8_lossy(&text).into_owned();
-            if self.open && content.is_some() && text.is_empty() {
-                self.close(); // the newline after a prompt that was not answered
+            if !self.prompt.is_empty() && content.is_some() && text.is_empty() {
+                self.end_prompt(false); // the newline after a prompt that was not answered
                 continue;
             }
             let characters: Vec<char> = text.chars().collect();
             let mut pieces = characters
-                .chunks(SIDE - mark.len())
+                .chunks(SIDE - mark.len() - tag.len())
                 .map(|piece| piece.iter().collect::<String>());
-            self.row(
-                side,
-                "",
-                &format!("{mark}{}", pieces.next().unwrap_or_default()),
-                Look::Words,
-            );
-            for piece in pieces {
-                self.row(side, "", &format!("{mark}{piece}"), Look::Words);
+            let first = pieces.next().unwrap_or_default();
+            for piece in [first].into_iter().chain(pieces) {
+                self.row(side, "", tag, &format!("{mark}{piece}"), Look::Words);
             }
             if content.is_none() && side == Side::Client {
-                self.text.truncate(self.text.trim_end_matches('\n').len());
-                self.text.push(' ');
-                self.open = true;
+                self.text.pop(); // the row's end
+                let start = self.text.rfind('\n').map_or(0, |end| end + 1);
+                self.prompt = self.text.split_off(start);
             }
         }
     }
@@ -187,15 +280,25 @@ impl Ladder {
     fn entry(&mut self, side: Side, entry: &Entry) {
         match &entry.what {
             What::Call(call) => self.call(side, entry.pid, call),
-            What::Signal(signal) if self.lane(side).sockets.begun => {
+            What::Signal(signal) if self.lane(side).is_first(entry.pid) => {
+                self.pass_on(side, entry.pid);
                 let name = signal.split(' ').next().unwrap_or(signal);
-                self.row(side, "", &format!("  --- {name} ---"), Look::Aside);
+                self.row(side, "", "  ", &format!("--- {name} ---"), Look::Aside);
             }
-            What::End(end) if self.lane(side).sockets.begun => {
-                self.row(side, "", &format!("  +++ {end} +++"), Look::Aside);
+            What::End(end) if self.lane(side).number(entry.pid).is_some() => {
+                self.pass_on(side, entry.pid);
+                let tag = self.lane(side).tag_or_room(entry.pid);
+                self.row(side, "", &tag, &format!("+++ {end} +++"), Look::Aside);
             }
-            What::Unknown(line) => self.row(side, "", &format!("  ? {line}"), Look::Aside),
+            What::Unknown(line) => self.row(side, "", "  ", &format!("? {line}"), Look::Aside),
             What::Signal(_) | What::End(_) => {}
+        }
+    }
+
+    /// Draws what has told a process that it can go on.
+    fn pass_on(&mut self, side: Side, pid: Option<u32>) {
+        if let Some(call) = self.lane(side).told.remove(&pid) {
+            self.rows_of(side, pid, &call, true);
         }
     }
 
@@ -204,23 +307,60 @@ impl Ladder {
         // Before that, a wrapper's other processes (a shell's, say) have words of their own.
         let heard = lane.sockets.begun || lane.first == pid;
         if let Some((wrong, words)) = said(call).filter(|_| heard) {
-            self.print(side, wrong, &words);
+            self.pass_on(side, pid);
+            let tag = self.lane(side).tag(pid);
+            self.print(side, &tag, wrong, &words);
             if self.calls == Calls::Network {
                 return;
             }
         }
-        let (every, payload) = (self.calls == Calls::All, self.payload);
+        if self.style.typing && ends_a_typed_line(call) {
+            self.end_prompt(true);
+        }
+        let every = self.calls == Calls::All;
         let lane = self.lane(side);
+        let listens = lane.sockets.listens(pid, call);
         let stream = lane.sockets.follow(pid, call);
-        if !lane.sockets.begun || (stream.is_none() && !every) {
+        if !lane.sockets.begun {
             return;
         }
-
-        let step = stream.and_then(|stream| step(side, stream, &call.name));
-        if step.is_some() && step != std::mem::replace(&mut lane.step, step) {
-            self.row(side, "", step.unwrap_or_default(), Look::Step);
+        let new = made(call);
+        let children = lane.numbers.len() > 1 && matches!(call.name.as_str(), "wait4" | "waitid");
+        let shown = stream.is_some() || new.is_some() || children || every;
+        // That a signal has ended another process says the end itself.
+        let interrupted = call.note.starts_with("ERESTART") && !lane.is_first(pid);
+        if !shown || interrupted {
+            return;
         }
-        let moved = call.result.parse().is_ok_and(|n: i64| n > 0) && stream.is_some();
+        lane.enrol(pid);
+        let step = match (stream, new) {
+            (_, Some((child, shares))) if side == Side::Server => {
+                lane.enrol(Some(child));
+                let for_a_client = lane.sockets.have_a_client(pid);
+                Some(step_of_a_new_one(shares, for_a_client))
+            }
+            (Some(_), _) if listens && call.name == "close" => None, // no connection's end
+            (Some(stream), _) => step(side, stream, &call.name),
+            _ => None,
+        };
+        if stream.is_some() && step.is_none() && waits_for_several(&call.name) && !call.failed() {
+            self.pass_on(side, pid);
+            self.lane(side).told.insert(pid, call.clone());
+            return;
+        }
+        if let Some(heading) = step.filter(|_| step != lane.step) {
+            lane.step = step;
+            self.row(side, "", "", heading, Look::Step);
+        }
+        self.pass_on(side, pid);
+        self.rows_of(side, pid, call, stream.is_some());
+    }
+
+    /// The rows of a call.
+    fn rows_of(&mut self, side: Side, pid: Option<u32>, call: &Call, on_a_socket: bool) {
+        let lane = self.lane(side);
+        let tag = lane.tag_or_room(pid);
+        let moved = call.result.parse().is_ok_and(|n: i64| n > 0) && on_a_socket;
         let sends = ["sendto", "sendmsg", "write"].contains(&call.name.as_str());
         let receives = ["recvfrom", "recvmsg", "read"].contains(&call.name.as_str());
         let arrow = match (
@@ -236,34 +376,38 @@ impl Ladder {
         } else {
             Look::Call
         };
-        let mut rows = brief(call, payload, SIDE - 2).into_iter();
-        self.row(
-            side,
-            arrow,
-            &format!("  {}", rows.next().unwrap_or_default()),
-            look,
-        );
-        for row in rows {
-            self.row(side, "", &format!("  {row}"), look);
+        let mut call = call.clone();
+        let child = call.result.parse().ok();
+        if let Some(number) = child.and_then(|child| lane.number(Some(child))) {
+            if made(&call).is_some() || call.name.starts_with("wait") {
+                call.result = format!("[{number}]");
+            }
         }
-        if let Some(took) = call.took.filter(|&took| took >= WAITED && waits(call)) {
+        let mut arrow = Some(arrow);
+        let room = " ".repeat(tag.len());
+        for row in brief(&call, self.payload, SIDE - tag.len()) {
+            let (arrow, lead) = arrow.take().map_or(("", &room), |arrow| (arrow, &tag));
+            self.row(side, arrow, lead, &row, look);
+        }
+        if let Some(took) = call.took.filter(|&took| took >= WAITED && waits(&call)) {
             let milliseconds = took / 1_000_000;
             let time = if milliseconds < 10_000 {
                 format!("{milliseconds} ms")
             } else {
                 format!("{} s", milliseconds / 1000)
             };
-            self.row(side, "", &format!("    (waited {time})"), Look::Aside);
+            self.row(side, "", &room, &format!("  (waited {time})"), Look::Aside);
         }
     }
 
-    /// One row of the picture: something on one side, an arrow in the gap.
-    fn row(&mut self, side: Side, arrow: &str, text: &str, look: Look) {
-        if self.open {
-            self.close();
+    /// One row of the picture: something on one side, after the tag of its process; an arrow in the gap.
+    fn row(&mut self, side: Side, arrow: &str, tag: &str, text: &str, look: Look) {
+        if side == Side::Client || !self.style.erasing || !self.style.typing {
+            self.end_prompt(false); // else the row goes above it
         }
-        let coloured = self.style.paint(look.colour(side), text);
-        let padding = " ".repeat(SIDE.saturating_sub(text.chars().count()));
+        let coloured =
+            self.style.paint(colour_of(tag), tag) + &self.style.paint(look.colour(side), text);
+        let padding = " ".repeat(SIDE.saturating_sub(tag.len() + text.chars().count()));
         let arrow = self.style.paint("1", arrow);
         let row = match side {
             Side::Client if arrow.is_empty() => coloured,
@@ -275,10 +419,19 @@ impl Ladder {
         self.text.push('\n');
     }
 
-    /// Ends a prompt's line, unless the Enter of a person has done so.
-    fn close(&mut self) {
-        self.open = false;
-        if !self.style.typing {
+    /// Makes a row like any other of the prompt, if there is one. The Enter of an `answered` one has ended it on the screen.
+    fn end_prompt(&mut self, answered: bool) {
+        let prompt = std::mem::take(&mut self.prompt);
+        if prompt.is_empty() {
+            return;
+        }
+        let on_the_screen = self.last == prompt && (answered || self.text.is_empty());
+        if on_the_screen {
+            self.last.clear();
+        } else {
+            self.text += &prompt;
+        }
+        if !(on_the_screen && answered) {
             self.text.push('\n');
         }
     }
@@ -307,6 +460,14 @@ impl Look {
     }
 }
 
+/// The colour of a process's tag.
+fn colour_of(tag: &str) -> &'static str {
+    match tag.trim_matches(['[', ']', ' ']).parse::<usize>() {
+        Ok(number) => ["35", "32", "34", "36"][number % 4],
+        Err(_) => "",
+    }
+}
+
 /// What a call has written to standard output, or (then `true`) to standard error.
 fn said(call: &Call) -> Option<(bool, Vec<u8>)> {
     let wrong = match (call.name.as_str(), call.args.first()?.as_str()) {
@@ -319,133 +480,26 @@ fn said(call: &Call) -> Option<(bool, Vec<u8>)> {
         .map(|(words, _)| (wrong, words))
 }
 
+/// Whether a call has brought a line of standard input, with its newline.
+fn ends_a_typed_line(call: &Call) -> bool {
+    call.name == "read"
+        && call
+            .args
+            .first()
+            .is_some_and(|descriptor| descriptor == "0")
+        && call
+            .args
+            .get(1)
+            .and_then(|text| bytes(text))
+            .is_some_and(|(text, _)| text.ends_with(b"\n"))
+}
+
 /// Whether a call may wait for the other side.
 fn waits(call: &Call) -> bool {
     matches!(
         call.name.as_str(),
-        "accept"
-            | "accept4"
-            | "connect"
-            | "recvfrom"
-            | "recvmsg"
-            | "read"
-            | "poll"
-            | "ppoll"
-            | "select"
-            | "pselect6"
-            | "epoll_wait"
-    )
-}
-
-/// A call in rows of so many columns: addresses as `127.0.0.1:80`, no lengths of addresses, long payloads cut.
-fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
-    let mut args: Vec<String> = call
-        .args
-        .iter()
-        .map(|arg| argument(arg, payload, columns))
-        .collect();
-    // The length of an address says nothing here, nor does a place in memory, or what a stream has no use for.
-    let name = call.name.as_str();
-    if [
-        "bind",
-        "connect",
-        "accept",
-        "getsockname",
-        "getpeername",
-        "sendto",
-        "recvfrom",
-    ]
-    .contains(&name)
-    {
-        args.pop();
-        if args
-            .last()
-            .is_some_and(|last| last == "NULL" || last == "...")
-        {
-            args.pop();
-        }
-    }
-    let error = call.note.split(' ').next().unwrap_or_default();
-    let result = if call.failed() && !error.is_empty() {
-        error
-    } else {
-        &call.result
-    };
-    let last = args.len().saturating_sub(1);
-    let mut words: Vec<String> = args
-        .iter()
-        .enumerate()
-        .map(|(at, arg)| {
-            if at < last {
-                format!("{arg}, ")
-            } else {
-                arg.clone()
-            }
-        })
-        .collect();
-    let end = format!(") = {result}");
-    match words.last_mut() {
-        Some(word) => *word += &end,
-        None => words.push(end),
-    }
-
-    let mut rows = vec![format!("{name}(")];
-    for word in words {
-        let row = rows.last_mut().expect("there is one");
-        if row.chars().count() + word.trim_end().chars().count() > columns
-            && row.trim() != format!("{name}(")
-        {
-            rows.push(format!("{:4}{word}", ""));
-        } else {
-            *row += &word;
-        }
-    }
-    rows.into_iter()
-        .map(|row| row.trim_end().to_owned())
-        .collect()
-}
-
-/// An argument as the ladder shows it.
-fn argument(arg: &str, payload: Payload, columns: usize) -> String {
-    let Some((bytes, cut)) = bytes(arg) else {
-        let place = arg.starts_with("0x");
-        return if place {
-            "...".to_owned()
-        } else {
-            address(arg).unwrap_or_else(|| arg.to_owned())
-        };
-    };
-    let room = columns - 14;
-    let mut text = Vec::new();
-    match payload {
-        Payload::None => return "...".to_owned(),
-        Payload::Hex => text.extend(
-            bytes
-                .iter()
-                .take(room)
-                .flat_map(|byte| format!("{byte:02x}").into_bytes()),
-        ),
-        Payload::Text => escape(&bytes, &mut text),
-    }
-    let text: Vec<char> = String::from_utf8_lossy(&text).chars().collect();
-    let cut = cut || text.len() > room;
-    let shown: String = text.into_iter().take(room).collect();
-    format!("\"{shown}\"{}", if cut { "..." } else { "" })
-}
-
-/// `{sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}` as `127.0.0.1:80`, and IPv6 as `[::1]:80`.
-fn address(arg: &str) -> Option<String> {
-    let (_, rest) = arg.split_once("_port=htons(")?;
-    let (port, rest) = rest.split_once(')')?;
-    let (how, rest) = rest.split_once('"')?;
-    let (address, _) = rest.split_once('"')?;
-    if how.ends_with("inet_addr(") {
-        Some(format!("{address}:{port}"))
-    } else if how.ends_with("inet_pton(AF_INET6, ") {
-        Some(format!("[{address}]:{port}"))
-    } else {
-        None
-    }
+        "accept" | "accept4" | "connect" | "recvfrom" | "recvmsg" | "read" | "wait4" | "waitid"
+    ) || waits_for_several(&call.name)
 }
 
 /// The time of strace's own clock.

@@ -7,6 +7,9 @@ use sockstep::{Result, write};
 
 use crate::common::text::escape;
 
+/// Erases the row that the cursor is in, and begins it again.
+pub const ERASE: &str = "\r\x1b[K";
+
 /// One of the two processes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -19,6 +22,8 @@ pub enum Side {
 pub struct Style {
     pub terminal: bool,
     coloured: bool,
+    /// A row can be erased again.
+    pub erasing: bool,
     /// A person types, and the terminal ends a prompt's line when Enter is pressed.
     pub typing: bool,
 }
@@ -26,11 +31,12 @@ pub struct Style {
 impl Style {
     pub fn of_standard_output() -> Style {
         let terminal = io::stdout().is_terminal();
-        let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-            && env::var_os("TERM").is_none_or(|value| value != "dumb");
+        let able = env::var_os("TERM").is_none_or(|value| value != "dumb");
+        let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Style {
             terminal,
-            coloured: terminal && wanted,
+            coloured: terminal && able && wanted,
+            erasing: terminal && able,
             typing: terminal && io::stdin().is_terminal(),
         }
     }

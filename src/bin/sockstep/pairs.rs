@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 /// A client and its server.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -16,6 +17,49 @@ pub enum Pair {
     TcpUpper,
     /// Lines of standard input, back in capitals, over UDP (client arguments: `[OPTIONS]`)
     UdpUpper,
+}
+
+/// What is to be run: a pair, with the server that it is named after or another one that its client can talk to.
+#[derive(Clone, Copy)]
+pub struct Choice {
+    pub pair: Pair,
+    pub server: &'static str,
+}
+
+/// The TCP echo servers. One client is for them all.
+const TCP_ECHO_SERVERS: [(&str, &str); 8] = [
+    ("tcp_echo_server", "The same as tcp_echo"),
+    ("tcp_echo_server_fork", "With a process for each client"),
+    ("tcp_echo_server_thread", "With a thread for each client"),
+    ("tcp_echo_server_prefork", "With processes made beforehand"),
+    (
+        "tcp_echo_server_pool",
+        "With threads made beforehand, and a queue",
+    ),
+    (
+        "tcp_echo_server_select",
+        "With one process for all clients, by select",
+    ),
+    ("tcp_echo_server_poll", "The same by poll"),
+    ("tcp_echo_server_epoll", "The same by epoll"),
+];
+
+impl Choice {
+    /// The value parser of a pair's name or a TCP echo server's.
+    pub fn parser() -> impl TypedValueParser<Value = Choice> {
+        let pairs = Pair::value_variants()
+            .iter()
+            .filter_map(Pair::to_possible_value);
+        let servers = TCP_ECHO_SERVERS.map(|(name, help)| PossibleValue::new(name).help(help));
+        PossibleValuesParser::new(pairs.chain(servers)).map(|name| {
+            let server = TCP_ECHO_SERVERS.iter().find(|(server, _)| *server == name);
+            let pair = Pair::from_str(&name, false).unwrap_or(Pair::TcpEcho);
+            Choice {
+                pair,
+                server: server.map_or(pair.server(), |(server, _)| server),
+            }
+        })
+    }
 }
 
 impl Pair {

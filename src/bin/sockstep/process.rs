@@ -50,10 +50,22 @@ impl Process {
         traced: bool,
         stdin: Stdio,
     ) -> Result<Process, String> {
+        let options: Option<&[String]> = if traced { Some(&[]) } else { None };
+        Process::start_under(side, program, arguments, options, stdin)
+    }
+
+    /// The same, with options for strace if it is to be traced.
+    pub fn start_under(
+        side: Side,
+        program: &Path,
+        arguments: &[OsString],
+        options: Option<&[String]>,
+        stdin: Stdio,
+    ) -> Result<Process, String> {
         let mut streams = Vec::new();
-        let mut command = if traced {
+        let mut command = if let Some(options) = options {
             let pipe = Pipe::new()?;
-            let mut command = strace(&pipe.path());
+            let mut command = strace(&pipe.path(), options);
             command.arg(program);
             let Pipe { from, into } = pipe;
             streams.push(Stream {
@@ -120,8 +132,12 @@ impl Process {
 
     /// Asks it to end, as Ctrl-C would.
     pub fn end(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    pub fn signal(&self, signal: Signal) {
         if let Ok(id) = self.child.id().try_into() {
-            let _ = kill(Pid::from_raw(id), Signal::SIGTERM); // it may have ended already
+            let _ = kill(Pid::from_raw(id), signal); // it may have ended already
         }
     }
 }
@@ -142,21 +158,9 @@ pub fn adopt() -> Result<(), String> {
 /// Ends whatever is left of what we started. strace's `-D` waits for ever when its program is killed before it has attached.
 pub fn end_strays() {
     loop {
-        let threads = fs::read_dir("/proc/self/task")
-            .into_iter()
-            .flatten()
-            .flatten();
-        let lists =
-            threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-        let children: Vec<i32> = lists
-            .flat_map(|list| {
-                list.split_whitespace()
-                    .flat_map(str::parse)
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        for child in &children {
-            let _ = kill(Pid::from_raw(*child), Signal::SIGKILL);
+        let children = children(getpid());
+        for &child in &children {
+            let _ = kill(child, Signal::SIGKILL);
         }
         let patience = if children.is_empty() {
             Some(WaitPidFlag::WNOHANG)
@@ -169,6 +173,24 @@ pub fn end_strays() {
             Ok(_) => {}
         }
     }
+}
+
+/// The children of a process, whichever of its threads started them.
+pub fn children(process: Pid) -> Vec<Pid> {
+    let threads = fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .flat_map(str::parse)
+                .map(Pid::from_raw)
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// Why waiting ended without anything to hear.
@@ -190,6 +212,19 @@ pub fn listen<const N: usize>(
     patience: Option<u8>,
     mut heard: impl FnMut(Side, Source, &[u8]),
 ) -> Result<(), Interrupted> {
+    let sides = processes.each_ref().map(|process| process.side);
+    listen_to_all(signals, processes, patience, |at, source, bytes| {
+        heard(sides[at], source, bytes);
+    })
+}
+
+/// The same with any number of processes, each known by its place among them.
+pub fn listen_to_all(
+    signals: &Signals,
+    processes: &mut [&mut Process],
+    patience: Option<u8>,
+    mut heard: impl FnMut(usize, Source, &[u8]),
+) -> Result<(), Interrupted> {
     let mut fds = vec![PollFd::new(signals.0.as_fd(), PollFlags::POLLIN)];
     let streams = processes.iter().flat_map(|process| &process.streams);
     fds.extend(streams.map(|stream| PollFd::new(stream.pipe.as_fd(), PollFlags::POLLIN)));
@@ -202,15 +237,14 @@ pub fn listen<const N: usize>(
         signals.take()?;
     }
     let mut buffer = [0; 16384];
-    for process in processes {
-        let side = process.side;
+    for (at, process) in processes.iter_mut().enumerate() {
         process.streams.retain_mut(|stream| {
             if ready.next() != Some(true) {
                 return true;
             }
             let n = read(&stream.pipe, &mut buffer).unwrap_or(0);
             stream.other_end = None;
-            heard(side, stream.source, &buffer[..n]);
+            heard(at, stream.source, &buffer[..n]);
             n > 0
         });
         // A program that could not be started has no strace that would write.

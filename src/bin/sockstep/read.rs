@@ -41,6 +41,15 @@ impl Call {
     }
 }
 
+/// A call that has begun and not returned: its process is in it now.
+pub struct Begun {
+    pub pid: Option<u32>,
+    pub start: Option<u64>,
+    pub name: String,
+    /// The descriptor that it is on, if it names one first.
+    pub descriptor: Option<String>,
+}
+
 /// Reads a recording from its first line on; it remembers the calls that are still under way.
 #[derive(Default)]
 pub struct Reader {
@@ -56,6 +65,7 @@ impl Reader {
             return entry(start, What::Signal(signal.to_owned()));
         }
         if let Some(end) = between(body, "+++ ", " +++") {
+            self.begun.remove(&pid);
             return entry(start, What::End(end.to_owned()));
         }
         let (start, text) =
@@ -72,12 +82,27 @@ impl Reader {
             Parsed::Neither => entry(start, What::Unknown(line.to_owned())),
         }
     }
-}
 
-/// The name of the call whose beginning alone stands in a line.
-pub fn under_way(line: &str) -> Option<String> {
-    let (name, _) = prefix(line).2.split_once('(')?;
-    is_name(name).then(|| name.to_owned())
+    /// The calls that have begun and not returned; `rest` is a line whose end is still to come.
+    pub fn under_way(&self, rest: &str) -> Vec<Begun> {
+        let (pid, start, text) = prefix(rest);
+        let earlier = self.begun.iter();
+        earlier
+            .map(|(&pid, (start, text))| (pid, *start, text.as_str()))
+            .chain([(pid, start, text)])
+            .filter_map(|(pid, start, text)| {
+                let (name, inside) = text.split_once('(').filter(|(name, _)| is_name(name))?;
+                let digits = inside.bytes().take_while(u8::is_ascii_digit).count();
+                let descriptor = inside[digits..].starts_with([',', ')']) && digits > 0;
+                Some(Begun {
+                    pid,
+                    start,
+                    name: name.to_owned(),
+                    descriptor: descriptor.then(|| inside[..digits].to_owned()),
+                })
+            })
+            .collect()
+    }
 }
 
 /// The process, the time, and what follows them.

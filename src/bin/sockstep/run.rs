@@ -8,14 +8,16 @@ use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::brief::Payload;
+use crate::clients::{self, Clients};
 use crate::common::{note, print};
 use crate::json::Json;
-use crate::ladder::{Calls, Ladder, Payload};
+use crate::ladder::{Calls, Ladder};
 use crate::lanes::{Lanes, Side, Style};
-use crate::pairs::Pair;
+use crate::pairs::{Choice, Pair};
 use crate::process::{Process, Signals, Source, adopt, end_strays, listen};
 use crate::programs::{Implementation, Programs};
-use crate::read::{Entry, What};
+use crate::read::{Begun, Entry, What};
 use crate::steps::Sockets;
 use crate::trace::{self, Trace};
 use crate::trouble::Trouble;
@@ -28,9 +30,15 @@ use crate::trouble::Trouble;
 #[derive(clap::Args)]
 #[command(after_help = "Example: sockstep run tcp_echo --impl c -- hello")]
 pub struct Args {
-    /// Which pair
-    #[arg(required_unless_present_all = ["server", "client"], conflicts_with_all = ["server", "client"])]
-    pair: Option<Pair>,
+    /// Which pair; with --clients any of the TCP echo servers, or several to compare
+    #[arg(required_unless_present_all = ["server", "client"], conflicts_with_all = ["server", "client"], value_parser = Choice::parser())]
+    pair: Vec<Choice>,
+    /// Run so many clients at the same time, each with the word and its number, and draw who waits for what, and for how long
+    #[arg(long, value_name = "N", conflicts_with_all = ["server", "plain", "keep", "print_command", "calls", "payload"], value_parser = clap::value_parser!(u8).range(1..=9))]
+    clients: Option<u8>,
+    /// How long each of them keeps its connection when it has its answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 100, requires = "clients", value_parser = clap::value_parser!(u32).range(10..=60_000))]
+    think: u32,
     /// Any server instead, as a shell has it: './my_server 12000'
     #[arg(long, value_name = "COMMAND", requires = "client")]
     server: Option<OsString>,
@@ -70,7 +78,24 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> ExitCode {
-    let outcome = adopt().map_err(Trouble::Said).and_then(|()| watch(args));
+    let unfit = args.pair.iter().find(|choice| choice.pair != Pair::TcpEcho);
+    if let (Some(_), Some(other)) = (args.clients, unfit) {
+        note(format_args!(
+            "sockstep: --clients is for the TCP echo servers, not for {}",
+            other.server
+        ));
+        return ExitCode::from(2);
+    }
+    if args.pair.len() > 1 && args.clients.is_none() {
+        note("sockstep: several servers are compared with --clients N");
+        return ExitCode::from(2);
+    }
+    let outcome = adopt()
+        .map_err(Trouble::Said)
+        .and_then(|()| match args.clients {
+            Some(clients) => watch_many(args, clients),
+            None => watch(args),
+        });
     end_strays();
     match outcome {
         Ok(status) => {
@@ -111,12 +136,11 @@ impl Plan {
                 _programs: None,
             });
         }
-        let pair = args.pair.ok_or("no pair is named")?;
+        let &[Choice { pair, server }] = &args.pair[..] else {
+            return Err("one pair is to be named".to_owned());
+        };
         let programs = Programs::find(&[
-            (
-                pair.server(),
-                args.server_impl.unwrap_or(args.implementation),
-            ),
+            (server, args.server_impl.unwrap_or(args.implementation)),
             (
                 pair.client(),
                 args.client_impl.unwrap_or(args.implementation),
@@ -147,7 +171,7 @@ impl Plan {
             (self.server, "server.strace"),
             (self.client, "client.strace"),
         ] {
-            let mut strace = trace::strace(file.as_ref());
+            let mut strace = trace::strace(file.as_ref(), &[]);
             strace.arg(program).args(arguments);
             let words = [strace.get_program()].into_iter().chain(strace.get_args());
             let words: Vec<String> = words.map(quoted).collect();
@@ -165,6 +189,33 @@ fn quoted(word: &OsStr) -> String {
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
     }
+}
+
+/// The calls in which a server, or a process or thread of it, waits for something to do.
+const WAITS_FOR_ANYBODY: [&str; 10] = [
+    "accept",
+    "accept4",
+    "select",
+    "pselect6",
+    "poll",
+    "ppoll",
+    "epoll_wait",
+    "epoll_pwait",
+    "futex",
+    "wait4",
+];
+
+/// Runs each server with many clients, and shows what they do.
+fn watch_many(args: &Args, clients: u8) -> Result<ExitStatus, Trouble> {
+    clients::watch(&Clients {
+        servers: args.pair.iter().map(|choice| choice.server).collect(),
+        server_impl: args.server_impl.unwrap_or(args.implementation),
+        client_impl: args.client_impl.unwrap_or(args.implementation),
+        number: clients.into(),
+        think: args.think,
+        given: &args.client_arguments,
+        json: args.json,
+    })
 }
 
 /// Runs the pair to the client's end, and shows what both do and print meanwhile.
@@ -319,6 +370,7 @@ impl View {
         let patience = match &self.picture {
             Picture::Ladder(ladder) if ladder.has_more() => Some(10),
             _ if self.client_is_done => Some(10),
+            Picture::Ladder(ladder) if ladder.is_live() => Some(100),
             _ => None,
         };
         let (mut shown, mut kept, mut heard) = (Ok(()), Ok(()), false);
@@ -352,7 +404,7 @@ impl View {
         shown?;
         kept.map_err(|error| format!("--keep: {error}"))?;
         if let Picture::Ladder(ladder) = &mut self.picture {
-            ladder.draw(false)?;
+            ladder.draw(&self.lanes.each_ref().map(|lane| lane.trace.under_way()))?;
         }
         Ok(heard)
     }
@@ -360,20 +412,19 @@ impl View {
     /// How long the server may be silent before it has, as far as can be seen, nothing more to do.
     fn patience_with_server(&self) -> Duration {
         let server = &self.lanes[Side::Server as usize];
-        let idle = match server.trace.under_way().as_deref() {
-            Some(
-                "accept" | "accept4" | "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait",
-            ) => true,
-            Some("recvfrom" | "recvmsg") => server.sockets.have_datagrams(),
-            _ => false,
+        let calls = server.trace.under_way();
+        let idle = |call: &Begun| match call.name.as_str() {
+            "recvfrom" | "recvmsg" => server.sockets.have_datagrams(),
+            name => WAITS_FOR_ANYBODY.contains(&name),
         };
+        let idle = !calls.is_empty() && calls.iter().all(idle);
         Duration::from_millis(if idle { 30 } else { 300 })
     }
 
     /// Shows what is still held back.
     fn end(&mut self) -> sockstep::Result<()> {
         match &mut self.picture {
-            Picture::Ladder(ladder) => ladder.draw(true),
+            Picture::Ladder(ladder) => ladder.end(),
             Picture::Lanes(lanes) => lanes.end(),
             Picture::Json(_) => Ok(()),
         }

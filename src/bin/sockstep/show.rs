@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use sockstep::Errno;
 
+use crate::brief::Payload;
 use crate::common::note;
 use crate::json::Json;
-use crate::ladder::{Calls, Ladder, Payload};
+use crate::ladder::{Calls, Ladder};
 use crate::lanes::{Side, Style};
 use crate::read::{Entry, What};
 use crate::trace::Trace;
@@ -91,7 +92,7 @@ fn draw_ladder(args: &Args, entries: Vec<(Side, Entry)>) -> sockstep::Result<()>
         entry.start = entry.start.or(u64::try_from(order).ok()); // without times, the order of the file
         ladder.traced(side, entry);
     }
-    ladder.draw(true)
+    ladder.end()
 }
 
 /// The recording's files, in the order of their names.

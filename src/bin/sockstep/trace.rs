@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use nix::fcntl::OFlag;
 use nix::unistd::{getpid, pipe2};
 
-use crate::read::{Entry, Reader, under_way};
+use crate::read::{Begun, Entry, Reader};
 
 /// Whether strace can be used here; if not, the reason, and what to do.
 pub fn available() -> Result<(), String> {
@@ -42,14 +42,15 @@ impl Pipe {
     }
 }
 
-/// The strace command to be put in front of a program and its arguments. It writes to `output`.
+/// The strace command to be put in front of a program and its arguments. It writes to `output`, and does what the `options` say.
 ///
 /// `-D` keeps the program our own child, so that its end and its exit status are ours to see.
-pub fn strace(output: &OsStr) -> Command {
+pub fn strace(output: &OsStr, options: &[String]) -> Command {
     let mut command = Command::new("strace");
     command.args(["-D", "-f", "--string-limit=262144", "--syscall-times=ns"]);
     command
         .arg("--absolute-timestamps=format:unix,precision:ns")
+        .args(options)
         .arg("-o")
         .arg(output)
         .arg("--");
@@ -83,8 +84,8 @@ impl Trace {
         entries
     }
 
-    /// The call that strace has written the beginning of: the program is in it now.
-    pub fn under_way(&self) -> Option<String> {
-        under_way(&String::from_utf8_lossy(&self.rest))
+    /// The calls that strace has written the beginnings of: the program is in them now.
+    pub fn under_way(&self) -> Vec<Begun> {
+        self.reader.under_way(&String::from_utf8_lossy(&self.rest))
     }
 }
