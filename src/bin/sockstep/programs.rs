@@ -39,6 +39,7 @@ const TWINS: &[(&str, &str)] = twins! {
     "udp_echo_server"
     "udp_upper_client"
     "udp_upper_server"
+    "web_server"
 };
 
 /// Programs that can be started. Twins live in a directory that goes when this does.
@@ -109,6 +110,10 @@ impl Programs {
         // Once, before the first compiler reads it: several work at the same time.
         write(&directory.join("common.h"), include_str!("../common.h"))?;
         write(&directory.join("echo.h"), include_str!("../echo.h"))?;
+        write(
+            &directory.join("web_request.h"),
+            include_str!("../web_request.h"),
+        )?;
         Ok(directory)
     }
 }
