@@ -42,6 +42,7 @@ const TWINS: &[(&str, &str)] = twins! {
     "udp_upper_client"
     "udp_upper_server"
     "web_client"
+    "web_server"
 };
 
 /// Programs that can be started. Twins live in a directory that goes when this does.
@@ -114,6 +115,10 @@ impl Programs {
         write(&directory.join("echo.h"), include_str!("../echo.h"))?;
         write(&directory.join("response.h"), include_str!("../response.h"))?;
         write(&directory.join("url.h"), include_str!("../url.h"))?;
+        write(
+            &directory.join("web_request.h"),
+            include_str!("../web_request.h"),
+        )?;
         Ok(directory)
     }
 }
