@@ -12,8 +12,8 @@ fn main() {
     println!("cargo::rerun-if-changed=src/abi.c");
     println!("cargo::rerun-if-changed=src/bin/common.h");
     println!("cargo::rerun-if-changed=src/bin/echo.h");
-    println!("cargo::rerun-if-changed=src/bin/response.h");
-    println!("cargo::rerun-if-changed=src/bin/url.h");
+    println!("cargo::rerun-if-changed=src/bin/web_response.h");
+    println!("cargo::rerun-if-changed=src/bin/web_url.h");
     println!("cargo::rerun-if-changed=src/bin/web_request.h");
     println!("cargo::rerun-if-env-changed=CC");
     println!("cargo::rustc-check-cfg=cfg(abi_probe)");

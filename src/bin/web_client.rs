@@ -3,10 +3,14 @@
 //! Usage: `web_client [OPTIONS] URL`
 //! Follows: the Princeton deck, "In Fact, Try This at a UNIX Prompt...", the telnet session, in the steps of "Example - Echo using
 //! stream socket", the client's column.
-//! C twin: `web_client.c`, which follows no redirects. Beside them: `common/url.rs` takes the URL apart, `common/response.rs` the
-//! response. Their server: `web_server.rs`.
+//! C twin: `web_client.c`, which follows no redirects. What it has to understand is in `web/url.rs` and
+//! `web/response.rs`. Its server: `web_server.rs`.
 
 mod common;
+#[path = "web/response.rs"]
+mod response;
+#[path = "web/url.rs"]
+mod url;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -19,13 +23,13 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use common::response::{Response, is_of_a_name};
-use common::url::Url;
 use common::{addresses, note, parse, print, send_all, text};
+use response::{Response, is_of_a_name};
 use sockstep::{
     AddrInfo, Errno, Error, Result, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET, close,
     connect, recv, setsockopt, socket, timeval, write,
 };
+use url::Url;
 
 const RCVBUFSIZE: usize = 65536; // bytes asked of each recv
 const REFUSED: i32 = 22; // the status of --fail, as curl has it

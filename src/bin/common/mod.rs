@@ -22,9 +22,7 @@ use sockstep::{
 pub mod echo;
 #[cfg(test)]
 mod pages;
-pub mod response;
 pub mod text;
-pub mod url;
 
 pub const DATAGRAM: usize = 65507; // bytes that a UDP datagram over IPv4 can carry at most
 pub const PAUSE: Duration = Duration::from_millis(100); // before a server that lacks descriptors or memory tries again

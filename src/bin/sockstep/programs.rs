@@ -113,12 +113,13 @@ impl Programs {
         // Once, before the first compiler reads it: several work at the same time.
         write(&directory.join("common.h"), include_str!("../common.h"))?;
         write(&directory.join("echo.h"), include_str!("../echo.h"))?;
-        write(&directory.join("response.h"), include_str!("../response.h"))?;
-        write(&directory.join("url.h"), include_str!("../url.h"))?;
-        write(
-            &directory.join("web_request.h"),
-            include_str!("../web_request.h"),
-        )?;
+        for (name, text) in [
+            ("web_request.h", include_str!("../web_request.h")),
+            ("web_response.h", include_str!("../web_response.h")),
+            ("web_url.h", include_str!("../web_url.h")),
+        ] {
+            write(&directory.join(name), text)?;
+        }
         Ok(directory)
     }
 }

@@ -1,11 +1,11 @@
 //! What web_client makes of URLs and responses, in both languages and whatever comes: properties, each with thousands of random
-//! cases (`PROPTEST_CASES=1000000 cargo test --release --test response` for more). The C side runs with the address and
+//! cases (`PROPTEST_CASES=1000000 cargo test --release --test web_response` for more). The C side runs with the address and
 //! undefined-behaviour sanitizers.
 
-#[path = "../src/bin/common/response.rs"]
+#[path = "../src/bin/web/response.rs"]
 #[allow(dead_code, reason = "the program uses more of it")]
 mod response;
-#[path = "../src/bin/common/url.rs"]
+#[path = "../src/bin/web/url.rs"]
 #[allow(dead_code, reason = "the same")]
 mod url;
 
@@ -266,7 +266,9 @@ fn a_sound_response_that_breaks_off_is_never_taken_for_whole() {
     let twin = Twin::start();
     proptest!(config(), |(sound in sound(), at in any::<Index>())| {
         let end = sound.end.unwrap_or(0);
-        prop_assume!(end > 0);
+        if end == 0 {
+            return Ok(()); // the close is its end
+        }
         let seen = seen("GET", &[&sound.bytes[..at.index(end)]]);
         prop_assert!(!seen.may_end && seen.problem.is_none() && sound.body.starts_with(&seen.body));
         prop_assert_eq!(twin.seen("GET", &[&sound.bytes[..at.index(end)]]), seen);
@@ -403,7 +405,7 @@ fn a_redirect_leads_to_a_url_or_nowhere() {
 
 // ---- The C side ----
 
-/// A process that answers with what `response.h` and `url.h` make of its input.
+/// A process that answers with what `web_response.h` and `web_url.h` make of its input.
 struct Twin(Mutex<Process>);
 
 struct Process {
@@ -516,8 +518,8 @@ fn len(len: usize) -> [u8; 4] {
 fn program() -> PathBuf {
     const SOURCE: &str = r#"
         #include "common.h"
-        #include "response.h"
-        #include "url.h"
+        #include "web_response.h"
+        #include "web_url.h"
         static unsigned count(void)
         {
             unsigned n;
