@@ -2,10 +2,14 @@
 
 mod support;
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use support::{require, run};
+use nix::sys::signal::Signal;
+use support::{DEADLINE, Process, marked, require, run};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
@@ -245,6 +249,37 @@ fn a_client_that_fails_is_named_and_its_status_returned() {
         let words = format!("sockstep: client {number}: exit status: 2: ");
         assert!(outcome.stderr.contains(&words), "{outcome:?}");
     }
+}
+
+#[test]
+fn a_signal_ends_it_while_strace_holds_its_clients_back() {
+    require("strace", "the chart");
+    let mark = format!("clients-{}", std::process::id());
+    let mut command = Command::new(SOCKSTEP);
+    command.args([
+        "run",
+        "tcp_echo_server_fork",
+        "--clients",
+        "2",
+        "--think",
+        "60000",
+        "--json",
+    ]);
+    let mut process = Process::start(command.env("SOCKSTEP_TEST", &mark));
+    while !process.line().contains("Received: hello") {}
+    let start = Instant::now();
+    process.signal(Signal::SIGTERM);
+    let outcome = process.end();
+    assert_eq!(outcome.status.signal(), Some(Signal::SIGTERM as i32));
+    let mark = format!("SOCKSTEP_TEST={mark}");
+    while !marked(&mark).is_empty() {
+        assert!(start.elapsed() < DEADLINE, "it left {:?}", marked(&mark));
+        thread::yield_now();
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(30),
+        "it waited for its clients"
+    );
 }
 
 #[test]
