@@ -197,9 +197,29 @@ pub enum Row {
 pub enum Verdict {
     /// To the letter.
     Identical,
-    /// After named forms, if there are any, and but for expected differences, if there are any.
+    /// After named forms.
     Equal,
+    /// But for differences that have a reason.
+    Expected,
     Divergent,
+}
+
+impl Verdict {
+    pub const ALL: [Verdict; 4] = [
+        Verdict::Identical,
+        Verdict::Equal,
+        Verdict::Expected,
+        Verdict::Divergent,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Identical => "identical",
+            Verdict::Equal => "equal",
+            Verdict::Expected => "expected",
+            Verdict::Divergent => "divergent",
+        }
+    }
 }
 
 pub struct Comparison {
@@ -276,11 +296,11 @@ fn judge(left: Script, right: Script, twins: bool) -> Comparison {
     let forms = left.forms();
     let letter =
         |row: &Row| matches!(*row, Row::Both(l, r) if left.lines[l].raw == right.lines[r].raw);
-    let verdict = if rows
-        .iter()
-        .any(|row| matches!(row, Row::Left(_) | Row::Right(_)))
-    {
+    let any = |kind: fn(&Row) -> bool| rows.iter().any(kind);
+    let verdict = if any(|row| matches!(row, Row::Left(_) | Row::Right(_))) {
         Verdict::Divergent
+    } else if any(|row| matches!(row, Row::Expected(..))) {
+        Verdict::Expected
     } else if rows.iter().all(letter) {
         Verdict::Identical
     } else {

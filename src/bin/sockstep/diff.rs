@@ -29,8 +29,9 @@ const COLUMNS: usize = 80;
 
 /// Compare the system calls of a Rust pair and its C twins, scenario by scenario
 ///
-/// Each program is recorded twice and compared with itself first, so that what varies by itself is known. Exit status: 0 if
-/// they agree, 1 if they differ, 2 if there was trouble.
+/// Each program is recorded twice and compared with itself first, so that what varies by itself is known. What a program did
+/// is then identical to the letter, equal after named normalisations, expected to differ for a reason that is given, or
+/// divergent. Exit status: 0 if they agree, 1 if any diverge, 2 if there was trouble.
 #[derive(clap::Args)]
 #[command(after_help = "Example: sockstep diff tcp_echo")]
 pub struct Args {
@@ -252,7 +253,7 @@ struct Report {
     raw: bool,
     pair: Option<String>,
     lanes: usize,
-    verdicts: [usize; 3],
+    verdicts: [usize; 4],
     forms: Forms,
     /// For each kind of call set aside: how often Rust and C made it.
     aside: BTreeMap<(Aside, String), [usize; 2]>,
@@ -268,7 +269,7 @@ impl Report {
             raw,
             pair: None,
             lanes: 0,
-            verdicts: [0; 3],
+            verdicts: [0; 4],
             forms: Forms::new(),
             aside: BTreeMap::new(),
             expected: BTreeMap::new(),
@@ -342,24 +343,23 @@ impl Report {
         }
 
         let calls = format!("{} lines", comparison.left.lines.len());
-        let (colour, word) = match comparison.verdict {
-            Verdict::Identical => ("32", "identical"),
-            Verdict::Equal => ("32", "equal"),
-            Verdict::Divergent => ("31", "divergent"),
+        let colour = match comparison.verdict {
+            Verdict::Divergent => "31",
+            _ => "32",
         };
         let mut words = Vec::new();
-        if comparison.verdict != Verdict::Divergent && !comparison.forms.is_empty() {
-            words.push(forms(&comparison.forms));
-        }
         let expected: Vec<String> = comparison.expected().map(letter).collect();
         if !expected.is_empty() {
-            words.push(format!("but {}", expected.concat()));
+            words.push(expected.join(", "));
+        }
+        if comparison.verdict != Verdict::Divergent && !comparison.forms.is_empty() {
+            words.push(forms(&comparison.forms));
         }
         let aside = rust.aside.len() + c.aside.len();
         if aside > 0 {
             words.push(format!("{aside} aside"));
         }
-        let word = format!("{word:9}");
+        let word = format!("{:9}", comparison.verdict.word());
         *text += format!(
             "    {name:8} {calls:>9}  {} {}",
             self.style.paint(colour, &word),
@@ -462,7 +462,7 @@ impl Report {
 
     /// What all verdicts have in common, and whether they are good.
     fn end(self) -> Result<bool, Trouble> {
-        let [identical, equal, divergent] = self.verdicts;
+        let divergent = self.verdicts[Verdict::Divergent as usize];
         let mut text = String::from("\n");
         if !self.forms.is_empty() {
             text += "Normalised before the comparison:\n";
@@ -501,10 +501,11 @@ impl Report {
                 );
             }
         }
-        let summary = format!(
-            "{} lanes: {identical} identical, {equal} equal, {divergent} divergent",
-            self.lanes
-        );
+        let verdicts = Verdict::ALL.map(|verdict| {
+            let count = self.verdicts[verdict as usize];
+            format!("{count} {}", verdict.word())
+        });
+        let summary = format!("{} lanes: {}", self.lanes, verdicts.join(", "));
         text += &self
             .style
             .paint(if divergent == 0 { "1;32" } else { "1;31" }, &summary);
