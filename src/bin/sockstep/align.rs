@@ -16,6 +16,13 @@ pub enum Aside {
 }
 
 impl Aside {
+    pub fn name(self) -> &'static str {
+        match self {
+            Aside::Memory => "memory",
+            Aside::Stdio => "stdio",
+        }
+    }
+
     pub fn reason(self) -> &'static str {
         match self {
             Aside::Memory => "memory management: each language's own",
@@ -104,13 +111,15 @@ struct Piece {
 }
 
 impl Script {
-    /// Takes a recording from its first `socket`. The server's port, if it is known, is the first that gets a letter.
-    pub fn new(entries: &[Entry], port: Option<u16>) -> Script {
+    /// Takes a recording from its first `socket`. The ports that the recording was made with are the first that get a letter.
+    pub fn new(entries: &[Entry], known: &[u16]) -> Script {
         let mut ports = Ports::default();
-        ports.learn(port);
+        for &port in known {
+            ports.learn(port);
+        }
         for entry in entries {
             if let What::Call(call) = &entry.what {
-                call.args.iter().for_each(|arg| ports.learn(sin_port(arg)));
+                ports.learn_from(call);
             }
         }
         let mut script = Script::default();
@@ -233,6 +242,15 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    pub fn diverges(&self) -> bool {
+        self.verdict == Verdict::Divergent
+    }
+
+    /// How many pieces of a stream had to be joined.
+    pub fn pieces(&self) -> usize {
+        self.forms.get(&Form::Pieces).copied().unwrap_or_default()
+    }
+
     /// How many lines only one side has, without a reason.
     fn differences(&self) -> usize {
         let differs = |row: &&Row| matches!(row, Row::Left(_) | Row::Right(_));
@@ -427,20 +445,35 @@ fn piece(call: &Call) -> Option<Piece> {
     })
 }
 
-/// The ports of a recording, in the order in which they get their letters.
+/// The ports that the kernel picked, in the order in which they get their letters.
 #[derive(Default)]
-struct Ports(Vec<u16>);
+struct Ports {
+    known: Vec<u16>,
+    /// Those that the program named itself, before anybody told it: they are compared as they are.
+    own: Vec<u16>,
+}
 
 impl Ports {
-    fn learn(&mut self, port: Option<u16>) {
-        if let Some(port) = port.filter(|&port| port != 0 && !self.0.contains(&port)) {
-            self.0.push(port);
+    fn learn(&mut self, port: u16) {
+        if port != 0 && !self.known.contains(&port) && !self.own.contains(&port) {
+            self.known.push(port);
+        }
+    }
+
+    fn learn_from(&mut self, call: &Call) {
+        for port in call.args.iter().filter_map(|arg| sin_port(arg)) {
+            match call.name.as_str() {
+                "bind" | "connect" | "sendto" | "sendmsg" if !self.known.contains(&port) => {
+                    self.own.push(port);
+                }
+                _ => self.learn(port),
+            }
         }
     }
 
     /// `A`, `B`, ... `Z`, `A1`, ...
     fn letter(&self, port: u16) -> Option<String> {
-        let place = self.0.iter().position(|&known| known == port)?;
+        let place = self.known.iter().position(|&known| known == port)?;
         let letter = char::from(b'A' + u8::try_from(place % 26).unwrap_or_default());
         Some(if place < 26 {
             letter.to_string()
@@ -451,9 +484,9 @@ impl Ports {
 }
 
 /// The port in a socket address, as strace writes it.
-fn sin_port(arg: &str) -> Option<u16> {
+pub fn sin_port(arg: &str) -> Option<u16> {
     let (_, rest) = arg
-        .split_once("sin_port=htons(")
+        .split_once("_port=htons(") // sin_port, sin6_port
         .filter(|_| !arg.starts_with('"'))?;
     rest.split_once(')')?.0.parse().ok()
 }

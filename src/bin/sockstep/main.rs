@@ -5,6 +5,7 @@
 //! A verb is a file of its own name; CONTRIBUTING.md says what the others are.
 
 mod align;
+mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod diff;
@@ -20,12 +21,15 @@ mod process;
 mod programs;
 mod read;
 mod record;
+mod report;
+mod report_json;
 mod run;
 mod scenarios;
 mod show;
 mod steps;
 mod trace;
 mod trouble;
+mod verdict;
 
 use std::process::ExitCode;
 

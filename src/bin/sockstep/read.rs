@@ -72,11 +72,25 @@ impl Reader {
             Parsed::Neither => entry(start, What::Unknown(line.to_owned())),
         }
     }
+
+    /// For each process, the name of the call that has begun and not ended. `rest` is a line whose end is still to come.
+    pub fn waiting(&self, rest: &str) -> HashMap<Option<u32>, String> {
+        let begun = self.begun.iter().map(|(pid, (_, call))| (*pid, &**call));
+        let (pid, _, body) = prefix(rest);
+        begun
+            .chain([(pid, body)])
+            .filter_map(|(pid, call)| Some((pid, name(call)?)))
+            .collect()
+    }
 }
 
 /// The name of the call whose beginning alone stands in a line.
 pub fn under_way(line: &str) -> Option<String> {
-    let (name, _) = prefix(line).2.split_once('(')?;
+    name(prefix(line).2)
+}
+
+fn name(call: &str) -> Option<String> {
+    let (name, _) = call.split_once('(')?;
     is_name(name).then(|| name.to_owned())
 }
 

@@ -1,5 +1,6 @@
 //! A program under strace, which writes what it sees into a pipe that we read.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -86,5 +87,10 @@ impl Trace {
     /// The call that strace has written the beginning of: the program is in it now.
     pub fn under_way(&self) -> Option<String> {
         under_way(&String::from_utf8_lossy(&self.rest))
+    }
+
+    /// For each process, the call that it is in.
+    pub fn waiting(&self) -> HashMap<Option<u32>, String> {
+        self.reader.waiting(&String::from_utf8_lossy(&self.rest))
     }
 }
