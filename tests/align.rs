@@ -175,6 +175,30 @@ fn a_stream_may_come_in_other_pieces() {
 }
 
 #[test]
+fn a_full_connection_may_have_taken_another_amount() {
+    let one = "sendto(3, \"ab\"..., 900, MSG_DONTWAIT, NULL, 0) = 500\nsendto(3, \"cd\"..., 400, MSG_DONTWAIT, NULL, 0) = -1 EAGAIN (Resource temporarily unavailable)";
+    let two = "sendto(3, \"ab\"..., 900, MSG_DONTWAIT, NULL, 0) = 500\nsendto(3, \"cd\"..., 400, MSG_DONTWAIT, NULL, 0) = 100\nsendto(3, \"ef\"..., 300, MSG_DONTWAIT, NULL, 0) = -1 EAGAIN (Resource temporarily unavailable)";
+    assert_eq!(twins(one, two).verdict, Verdict::Equal);
+    assert_eq!(twins(two, one).forms.get(&Form::Full), Some(&2));
+    // But not of other bytes, to another descriptor, or with a gap.
+    for (from, to) in [
+        ("\"ab\"", "\"ax\""),
+        ("(3, \"c", "(4, \"c"),
+        (", 400,", ", 399,"),
+    ] {
+        assert_eq!(
+            twins(one, &two.replace(from, to)).verdict,
+            Verdict::Divergent,
+            "{to}"
+        );
+    }
+    assert_eq!(
+        twins(one, &two.replace("MSG_DONTWAIT", "0")).verdict,
+        Verdict::Divergent
+    );
+}
+
+#[test]
 fn memory_is_set_aside_and_kept() {
     let rust = script("brk(NULL) = 0x55\nclose(3) = 0\nmunmap(0x7f00, 12288) = 0");
     let c = script(

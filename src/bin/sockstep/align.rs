@@ -55,6 +55,7 @@ pub enum Form {
     Pid,
     Pointer,
     Pieces,
+    Full,
 }
 
 impl Form {
@@ -64,6 +65,7 @@ impl Form {
             Form::Pid => "pid",
             Form::Pointer => "pointer",
             Form::Pieces => "pieces",
+            Form::Full => "full",
         }
     }
 
@@ -76,6 +78,9 @@ impl Form {
             Form::Pointer => "a place in memory",
             Form::Pieces => {
                 "TCP cuts a stream anew in each run: consecutive pieces are compared joined"
+            }
+            Form::Full => {
+                "how much a connection takes before it is full is the kernel's: non-blocking sends up to there are compared as one"
             }
         }
     }
@@ -99,6 +104,8 @@ pub struct Line {
     forms: Forms,
     /// A call that moved bytes of a stream.
     piece: Option<Piece>,
+    /// A non-blocking send that was not taken whole.
+    part: Option<Part>,
 }
 
 #[derive(Clone, Debug)]
@@ -108,6 +115,13 @@ struct Piece {
     /// How many bytes the first call of a run asked for.
     asked: String,
     bytes: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+struct Part {
+    fd: String,
+    asked: usize,
+    took: usize,
 }
 
 impl Script {
@@ -144,12 +158,25 @@ impl Script {
             aside: self.aside.clone(),
         };
         for next in &self.lines {
+            if let (Some(last), Some(next_part)) = (script.lines.last_mut(), &next.part) {
+                if last
+                    .part
+                    .as_ref()
+                    .is_some_and(|part| part.goes_on(next_part))
+                {
+                    last.part = Some(next_part.clone());
+                    let _ = write!(last.raw, "; {}", next.raw); // into memory
+                    *last.forms.entry(Form::Full).or_default() += 1;
+                    continue;
+                }
+            }
             if let (
                 Some(Line {
                     raw,
                     text,
                     forms,
                     piece: Some(run),
+                    ..
                 }),
                 Some(piece),
             ) = (script.lines.last_mut(), &next.piece)
@@ -169,7 +196,10 @@ impl Script {
                 }
             }
             let mut line = next.clone();
-            if let Some(run) = &line.piece {
+            if line.part.is_some() {
+                let call = line.text.rsplit_once(" = ").map_or("", |(call, _)| call);
+                line.text = format!("{call}, as far as it goes");
+            } else if let Some(run) = &line.piece {
                 line.text = format!(
                     "{}, asked {}, {} bytes: {}",
                     run.kind,
@@ -246,9 +276,10 @@ impl Comparison {
         self.verdict == Verdict::Divergent
     }
 
-    /// How many pieces of a stream had to be joined.
+    /// How many pieces of a stream had to be joined, to be received or sent.
     pub fn pieces(&self) -> usize {
-        self.forms.get(&Form::Pieces).copied().unwrap_or_default()
+        let joined = |form| self.forms.get(form).copied().unwrap_or_default();
+        [Form::Pieces, Form::Full].iter().map(joined).sum()
     }
 
     /// How many lines only one side has, without a reason.
@@ -385,6 +416,7 @@ fn line(raw: &str, ports: &Ports) -> Line {
         text,
         forms,
         piece: None,
+        part: None,
     }
 }
 
@@ -422,6 +454,7 @@ fn line_of(call: &Call, ports: &Ports) -> Line {
         text: raw(&same),
         forms,
         piece: piece(call),
+        part: part(call),
     }
 }
 
@@ -442,6 +475,30 @@ fn piece(call: &Call) -> Option<Piece> {
         kind: format!("{}({fd}, {flags})", call.name),
         asked: asked.clone(),
         bytes,
+    })
+}
+
+impl Part {
+    /// Whether the next one sends what this one has left.
+    fn goes_on(&self, next: &Part) -> bool {
+        self.fd == next.fd && self.asked - self.took == next.asked
+    }
+}
+
+fn part(call: &Call) -> Option<Part> {
+    let ("sendto", [fd, _, asked, flags, ..]) = (call.name.as_str(), call.args.as_slice()) else {
+        return None;
+    };
+    let took = if call.note.starts_with("EAGAIN") {
+        0
+    } else {
+        call.result.parse().ok()?
+    };
+    let asked = asked.parse().ok().filter(|&asked: &usize| asked > took)?;
+    flags.contains("MSG_DONTWAIT").then(|| Part {
+        fd: fd.clone(),
+        asked,
+        took,
     })
 }
 

@@ -130,8 +130,12 @@ impl Totals {
             for own in &lane.own {
                 if own.diverges() {
                     self.varying += 1;
-                } else if own.pieces() > 0 {
-                    *self.forms.entry(Form::Pieces).or_default() += own.pieces();
+                } else {
+                    for form in [Form::Pieces, Form::Full] {
+                        if let Some(count) = own.forms.get(&form) {
+                            *self.forms.entry(form).or_default() += count;
+                        }
+                    }
                 }
             }
         }
