@@ -1,11 +1,11 @@
 //! The two processes of a run: started so that they do not outlive us, and what comes from them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -148,6 +148,18 @@ impl Drop for Process {
         self.streams.clear(); // strace may be writing into a full pipe, and holds the program until it is done
         let _ = self.child.wait();
     }
+}
+
+/// A command as a shell has it: what to start, and its arguments. Our own programs are found beside this one.
+pub fn shell(command: &OsStr) -> Result<(PathBuf, Vec<OsString>), String> {
+    let this = std::env::current_exe().map_err(|error| format!("where am I? {error}"))?;
+    let beside = this.parent().unwrap_or(Path::new("/"));
+    let mut script = OsString::from("PATH=${PATH:+$PATH:}$1; exec ");
+    script.push(command);
+    Ok((
+        PathBuf::from("/bin/sh"),
+        vec!["-c".into(), script, "sh".into(), beside.into()],
+    ))
 }
 
 /// Makes the children of our children ours when their parents end, so that [`end_strays`] finds them.
