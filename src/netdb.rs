@@ -236,7 +236,7 @@ pub const AI_ADDRCONFIG: c_int = libc::AI_ADDRCONFIG;
 
 /// `getnameinfo(&sa, salen, host, hostlen, serv, servlen, flags)`: the names of an address and of its port.
 ///
-/// Where there is no name, the numbers. What a name server says is anybody's word; bytes of it that are no UTF-8 come back
+/// The numbers stand in for a name that there is not; not for one that no name server answered about. What one says is anybody's word; bytes of it that are no UTF-8 come back
 /// as `U+FFFD`.
 ///
 /// ```
@@ -253,7 +253,7 @@ pub const AI_ADDRCONFIG: c_int = libc::AI_ADDRCONFIG;
 /// # Errors
 ///
 /// - [`EAI_NONAME`]: [`NI_NAMEREQD`], and there is no name.
-/// - [`EAI_AGAIN`]: no name server answered, and there had to be a name.
+/// - [`EAI_AGAIN`]: no name server answered. Perhaps later, or with [`NI_NUMERICHOST`].
 /// - [`EAI_FAMILY`]: not an address of the Internet, or of another family than its type.
 /// - [`EAI_BADFLAGS`], [`EAI_FAIL`], [`EAI_MEMORY`], [`EAI_OVERFLOW`] (a name of more than 1024 bytes).
 /// - `EMFILE` and others: what a system call on the way failed with (C's `EAI_SYSTEM`).

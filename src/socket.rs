@@ -144,8 +144,8 @@ impl sealed::Sockaddr for sockaddr_in {
     type Room = Self;
     const EMPTY: Self = sockaddr_in::zeroed();
     fn filled_in(room: Self, addrlen: socklen_t) -> Option<Self> {
-        (addrlen == 0 || (addrlen <= length_of::<Self>() && room.sin_family == AF_INET))
-            .then_some(room)
+        let whole = addrlen == length_of::<Self>() && room.sin_family == AF_INET;
+        (whole || addrlen == 0).then_some(room)
     }
     fn family(&self) -> AddressFamily {
         self.sin_family
@@ -156,8 +156,8 @@ impl sealed::Sockaddr for sockaddr_in6 {
     type Room = Self;
     const EMPTY: Self = sockaddr_in6::zeroed();
     fn filled_in(room: Self, addrlen: socklen_t) -> Option<Self> {
-        (addrlen == 0 || (addrlen <= length_of::<Self>() && room.sin6_family == AF_INET6))
-            .then_some(room)
+        let whole = addrlen == length_of::<Self>() && room.sin6_family == AF_INET6;
+        (whole || addrlen == 0).then_some(room)
     }
     fn family(&self) -> AddressFamily {
         self.sin6_family
@@ -185,7 +185,7 @@ mod sealed {
         /// What the kernel fills in, from its first byte on: plain data, in which any bytes are a value.
         type Room;
         const EMPTY: Self::Room;
-        /// What it filled in, if that is a whole address of this type.
+        /// What it filled in, if that is a whole address of this type, or none at all.
         fn filled_in(room: Self::Room, addrlen: socklen_t) -> Option<Self>;
         fn family(&self) -> AddressFamily;
     }

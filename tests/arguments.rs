@@ -7,9 +7,9 @@ use std::os::unix::process::ExitStatusExt;
 
 use nix::sys::signal::Signal;
 use support::{
-    CLIENTS, ECHO_CLIENTS, ECHO_SERVERS, ON_A_FREE_PORT, Outcome, PROGRAMS, Program, SERVERS,
-    SHOWS, Server, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, assert_bytes, for_each, require,
-    run,
+    CLIENTS, CONCURRENT, CTRL_C_WORKS, ECHO_CLIENTS, ECHO_SERVERS, ON_A_FREE_PORT, Outcome,
+    PROGRAMS, Program, SERVERS, SHOWS, Server, TCP_ECHO_SERVERS, TCP_SERVERS, Talk, UDP_CLIENTS,
+    UPPER_CLIENTS, assert_bytes, for_each, require, run,
 };
 
 // ---- Help and version ----
@@ -209,7 +209,7 @@ fn what_is_left_out_is_as_in_the_lectures() {
             &format!("htons({port}), sin_addr=inet_addr(\"0.0.0.0\")"),
         );
     });
-    for_each(&["tcp_echo_server"], |program| {
+    for_each(&TCP_ECHO_SERVERS, |program| {
         assert_first_call(program, &ON_A_FREE_PORT, "listen", ", 5)");
     });
     for_each(&["tcp_upper_server"], |program| {
@@ -359,6 +359,21 @@ fn a_number_out_of_its_range_is_refused() {
             assert_refused(program, &["--backlog", number, "0"]);
         }
     });
+    for_each(&TCP_ECHO_SERVERS, |program| {
+        for number in ["0", "4294967296", "1.5"] {
+            assert_refused(program, &["--idle-timeout", number, "0"]);
+        }
+    });
+    for_each(&CONCURRENT, |program| {
+        for number in ["0", "-1", "4294967296", "few"] {
+            assert_refused(program, &["--limit", number, "0"]);
+        }
+    });
+    for_each(&["tcp_echo_server_pool"], |program| {
+        for number in ["0", "65536"] {
+            assert_refused(program, &["--queue", number, "0"]);
+        }
+    });
     for_each(&UDP_CLIENTS, |client| {
         let (words, _) = client.saying("hello", 9);
         for options in [
@@ -392,7 +407,6 @@ fn assert_refused(program: Program, args: &[&str]) {
 
 #[test]
 fn ctrl_c_and_sigterm_end_a_server_at_once() {
-    const CTRL_C_WORKS: [&str; 2] = ["env", "--default-signal=INT"]; // a shell's background jobs ignore it
     for_each(&SERVERS, |program| {
         for signal in [Signal::SIGINT, Signal::SIGTERM] {
             let start =

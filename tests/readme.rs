@@ -3,7 +3,7 @@
 //!
 //! A `console` block is a session: after `$ ` a command for `sh`, then its output. A command that ends in `&` is a server,
 //! which runs until the block ends. Port 7000 stands for a free one, and what differs from run to run (ports, times,
-//! and which of two processes comes first) is not compared.
+//! which of two processes comes first, every figure of `bench`) is not compared.
 
 use std::fmt::Write;
 use std::fs;
@@ -209,11 +209,12 @@ impl Drop for Server {
     }
 }
 
-/// The page without what may differ: ports, how long a call or a client waited, the order in which the two sides came, and how many calls
-/// manage memory.
+/// The page without what may differ: ports, how long a call or a client waited, the order in which the two sides came, how many
+/// calls manage memory, and what `bench` measured, where, and whether it held.
 fn comparable(page: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut servers = Vec::new();
+    let mut measures = false;
     for line in page
         .lines()
         .filter(|line| !line.trim_start().starts_with("(waited "))
@@ -229,7 +230,16 @@ fn comparable(page: &str) -> Vec<String> {
         if line == "```" {
             lines.append(&mut servers);
         }
-        lines.push(line);
+        measures =
+            line.contains("sockstep bench ") && line.starts_with("$ ") || measures && line != "```";
+        if !measures || line.starts_with("$ ") {
+            lines.push(line);
+        } else if !["Linux ", "void: ", "In half ", "Measure "]
+            .iter()
+            .any(|start| line.starts_with(start))
+        {
+            lines.push(without_figures(&line));
+        }
     }
     lines
 }
@@ -295,4 +305,22 @@ fn without_ports(line: &str) -> String {
         rest = &after[digits..];
     }
     text + rest
+}
+
+/// A line with `N` for each number, and one space between its words.
+fn without_figures(line: &str) -> String {
+    let word = |word: &str| {
+        let figure = word
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b".-,".contains(&byte));
+        if figure {
+            "N".to_owned()
+        } else {
+            word.to_owned()
+        }
+    };
+    line.split_whitespace()
+        .map(word)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

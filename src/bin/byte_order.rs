@@ -13,7 +13,7 @@ use sockstep::{
     getpeername, htonl, htons, inet_addr, ntohl, sockaddr_in, socket,
 };
 
-/// Shows the bytes of a port, of an address and of their sockaddr_in: in this machine, and on the wire
+/// Shows the bytes of a port and an address, in this machine and on the wire
 #[derive(Parser)]
 #[command(
     version,

@@ -67,13 +67,10 @@ static inline void *resize(void *memory, size_t size)
     return memory;
 }
 
-/* Ends the program over getaddrinfo() or getnameinfo(), which have codes of their own instead of errno. */
-static inline void dieOfResolver(const char *message, int code)
+/* Why getaddrinfo() or getnameinfo() failed: they have codes of their own, of which one means errno. */
+static inline const char *resolverError(int code)
 {
-    if (code == EAI_SYSTEM)
-        DieWithError(message);
-    note("%s: %s", message, gai_strerror(code));
-    exit(1);
+    return code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code);
 }
 
 /* malloc() that does not fail. */
@@ -228,8 +225,10 @@ static inline struct addrinfo *addresses(const char *server, in_port_t port, int
     hints.ai_socktype = socktype;
     snprintf(service, sizeof(service), "%d", port);
     int code = getaddrinfo(server, service, &hints, &res);
-    if (code != 0)
-        dieOfResolver("getaddrinfo() failed", code);
+    if (code != 0) {
+        note("getaddrinfo() failed: %s", resolverError(code));
+        exit(1);
+    }
     return res;
 }
 
@@ -267,6 +266,8 @@ static inline const char *sendAll(int sock, const char *bytes, size_t len)
 {
     while (len > 0) {
         ssize_t n = send(sock, bytes, len, 0);
+        if (n < 0 && errno == EINTR)
+            continue; /* stopped and continued, with a time-out set */
         if (n == 0)
             errno = EIO; /* not from a sound kernel, and no way on */
         if (n <= 0)

@@ -95,10 +95,15 @@ static inline const char *echo(int clntSock)
 
     if ((failed = giveUpAfter(clntSock, idleTimeout)) != NULL)
         return failed;
-    while ((recvMsgSize = recv(clntSock, echoBuffer, RCVBUFSIZE, 0)) > 0) /* zero indicates end of transmission */
+    while ((recvMsgSize = recv(clntSock, echoBuffer, RCVBUFSIZE, 0)) != 0) { /* zero indicates end of transmission */
+        if (recvMsgSize < 0 && errno == EINTR)
+            continue; /* stopped and continued, with a time-out set */
+        if (recvMsgSize < 0)
+            return "recv() failed";
         if ((failed = sendAll(clntSock, echoBuffer, recvMsgSize)) != NULL)
             return failed;
-    return recvMsgSize < 0 ? "recv() failed" : NULL;
+    }
+    return NULL;
 }
 
 /* Steps 4b and 4c: sends back what comes, until the client has sent all, and closes the connection. */

@@ -60,8 +60,10 @@ int main(int argc, char *argv[])
     /* 2. Translate the name to addresses, and the service to a port. */
     struct addrinfo *res;
     int code;
-    if ((code = getaddrinfo(hostName, serviceName, &hints, &res)) != 0)
-        dieOfResolver("getaddrinfo() failed", code);
+    if ((code = getaddrinfo(hostName, serviceName, &hints, &res)) != 0) {
+        note("getaddrinfo() failed: %s", resolverError(code));
+        exit(1);
+    }
     char *nodeText = quoted(hostName), *serviceText = quoted(serviceName), *line;
     int len = asprintf(&line, "getaddrinfo(%s, %s, &hints, &res) = 0\n", nodeText, serviceText);
     print(line, len);
@@ -78,8 +80,10 @@ int main(int argc, char *argv[])
         char host[NI_MAXHOST], serv[NI_MAXSERV];
         int datagrams = node->ai_socktype == SOCK_DGRAM;
         if ((code = getnameinfo(node->ai_addr, node->ai_addrlen, host, sizeof(host), serv, sizeof(serv),
-                                datagrams ? NI_DGRAM : 0)) != 0)
-            dieOfResolver("getnameinfo() failed", code);
+                                datagrams ? NI_DGRAM : 0)) != 0) {
+            printLine("  getnameinfo() failed: %s\n", resolverError(code));
+            continue; /* nobody may have answered, and there is no name without an answer */
+        }
         char *hostText = quoted(host), *servText = quoted(serv);
         printLine("  getnameinfo()  %s, %s\n", hostText, servText);
         free(hostText);
@@ -101,12 +105,14 @@ static void showFields(const struct addrinfo *node, int number)
     const char *protocol = node->ai_protocol == IPPROTO_TCP   ? "IPPROTO_TCP"
                            : node->ai_protocol == IPPROTO_UDP ? "IPPROTO_UDP"
                                                               : "0";
-    char *name = quoted(node->ai_canonname), next[32] = "NULL";
+    char *name = quoted(node->ai_canonname), next[32] = "NULL", flags[32] = "AI_CANONNAME";
+    if (node->ai_flags != AI_CANONNAME)
+        snprintf(flags, sizeof(flags), "0x%x", node->ai_flags);
     if (node->ai_next != NULL)
         snprintf(next, sizeof(next), "node %d", number + 1);
     printLine("\n"
               "node %d\n"
-              "  ai_flags       AI_CANONNAME\n"
+              "  ai_flags       %s\n"
               "  ai_family      %s\n"
               "  ai_socktype    %s\n"
               "  ai_protocol    %s\n"
@@ -114,7 +120,7 @@ static void showFields(const struct addrinfo *node, int number)
               "  ai_addr        %s\n"
               "  ai_canonname   %s\n"
               "  ai_next        %s\n",
-              number, family, type, protocol, node->ai_addrlen, addressText(node->ai_addr), name, next);
+              number, flags, family, type, protocol, node->ai_addrlen, addressText(node->ai_addr), name, next);
     free(name);
 }
 

@@ -13,14 +13,14 @@ use sockstep::{
     SOCK_STREAM, Sockaddr, freeaddrinfo, getaddrinfo, getnameinfo,
 };
 
-/// Shows the addresses that a name has, node by node of getaddrinfo's list, and the names that they have
+/// Shows a name's addresses, node by node of getaddrinfo's list, and their names
 #[derive(Parser)]
 #[command(
     version,
     after_help = "Examples:\n  name_lookup localhost http\n  name_lookup --all ::1 7000"
 )]
 struct Args {
-    /// Every type of socket: streams, datagrams and raw packets [default: streams]
+    /// Sockets for datagrams and raw packets too, not for streams alone
     #[arg(long)]
     all: bool,
     /// The name, or an address in numbers
@@ -72,9 +72,11 @@ fn look_up(args: &Args) -> Result<()> {
 
         // 4. Translate the address back.
         let datagrams = node.ai_socktype == SOCK_DGRAM;
-        let (host, serv) = getnameinfo(&node.ai_addr, if datagrams { NI_DGRAM } else { 0 })?;
-        let names = format!("  getnameinfo()  {}, {}\n", quoted(&host), quoted(&serv));
-        print(names.as_bytes());
+        let names = match getnameinfo(&node.ai_addr, if datagrams { NI_DGRAM } else { 0 }) {
+            Ok((host, serv)) => format!("getnameinfo()  {}, {}", quoted(&host), quoted(&serv)),
+            Err(error) => error.to_string(), // nobody may have answered, and there is no name without an answer
+        };
+        print(format!("  {names}\n").as_bytes());
     }
 
     // 5. Free the list.
@@ -84,6 +86,10 @@ fn look_up(args: &Args) -> Result<()> {
 
 /// A node's fields, a line each.
 fn fields(node: &AddrInfo, number: u32, next: &str) -> String {
+    let flags = match node.ai_flags {
+        AI_CANONNAME => "AI_CANONNAME".into(),
+        other => format!("{other:#x}"),
+    };
     let protocol = match node.ai_protocol {
         IPPROTO_TCP => "IPPROTO_TCP",
         IPPROTO_UDP => "IPPROTO_UDP",
@@ -93,7 +99,7 @@ fn fields(node: &AddrInfo, number: u32, next: &str) -> String {
     format!(
         "
 node {number}
-  ai_flags       AI_CANONNAME
+  ai_flags       {flags}
   ai_family      {:?}
   ai_socktype    {:?}
   ai_protocol    {protocol}

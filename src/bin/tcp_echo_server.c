@@ -104,8 +104,13 @@ static const char *echo(int clntSock)
     ssize_t recvMsgSize;
     const char *failed;
 
-    while ((recvMsgSize = recv(clntSock, echoBuffer, RCVBUFSIZE, 0)) > 0) /* zero indicates end of transmission */
+    while ((recvMsgSize = recv(clntSock, echoBuffer, RCVBUFSIZE, 0)) != 0) { /* zero indicates end of transmission */
+        if (recvMsgSize < 0 && errno == EINTR)
+            continue; /* stopped and continued, with a time-out set */
+        if (recvMsgSize < 0)
+            return "recv() failed";
         if ((failed = sendAll(clntSock, echoBuffer, recvMsgSize)) != NULL)
             return failed;
-    return recvMsgSize < 0 ? "recv() failed" : NULL;
+    }
+    return NULL;
 }

@@ -11,9 +11,9 @@ use std::os::fd::OwnedFd;
 use clap::Parser;
 use common::{die, dotted, give_up_after, go_on_after, parse, print, report, send_all};
 use sockstep::{
-    AF_INET, INADDR_ANY, IPPROTO_TCP, PF_INET, Result, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET,
-    accept, bind, close, getsockname, htonl, htons, inet_addr, listen, recv, setsockopt,
-    sockaddr_in, socket,
+    AF_INET, Errno, INADDR_ANY, IPPROTO_TCP, PF_INET, Result, SO_REUSEADDR, SOCK_STREAM,
+    SOL_SOCKET, accept, bind, close, getsockname, htonl, htons, inet_addr, listen, recv,
+    setsockopt, sockaddr_in, socket,
 };
 
 const MAXPENDING: i32 = 5; // connections the kernel may queue before accept takes them
@@ -102,7 +102,10 @@ fn serve(args: &Args) -> Result<()> {
 /// Sends back what comes, until the client has sent all.
 fn echo(clnt_sock: &OwnedFd, echo_buffer: &mut [u8]) -> Result<()> {
     loop {
-        let recv_msg_size = recv(clnt_sock, echo_buffer, 0)?;
+        let recv_msg_size = match recv(clnt_sock, echo_buffer, 0) {
+            Err(error) if error == Errno::EINTR => continue, // stopped and continued, with a time-out set
+            received => received?,
+        };
         if recv_msg_size == 0 {
             return Ok(()); // zero indicates end of transmission
         }

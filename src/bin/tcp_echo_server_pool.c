@@ -41,6 +41,8 @@ int main(int argc, char *argv[])
 {
     start(argv);
     parse(argc, argv, extra, ARGUMENTS);
+    if (queueSize > USHRT_MAX)
+        usage('?', argv[0], ARGUMENTS);
 
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
     int servSock = listening(SOCK_STREAM);

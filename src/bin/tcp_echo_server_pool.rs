@@ -26,8 +26,8 @@ struct Args {
     #[arg(long, visible_alias = "limit", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     threads: u32,
     /// Accepted clients that may wait for a thread; more wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
-    queue: u32,
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    queue: u16,
 }
 
 /// An accepted connection, on its way to a thread.
@@ -44,7 +44,7 @@ fn serve(args: &Args) -> Result<()> {
     let serv_sock = listening(&args.echo, SOCK_STREAM)?;
 
     // The threads, and the queue that they take their clients from.
-    let (queue, waiting) = sync_channel(args.queue as usize);
+    let (queue, waiting) = sync_channel(args.queue.into());
     let waiting = Arc::new(Mutex::new(waiting));
     let mut threads = Vec::new();
     for _ in 0..args.threads {

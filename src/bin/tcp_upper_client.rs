@@ -23,10 +23,11 @@ const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Examples:\n  tcp_upper_client -i localhost -p 12000\n  tcp_upper_client -i 127.0.0.1"
+    after_help = "Of a name's addresses the first that takes the connection is used.\n
+Examples:\n  tcp_upper_client -i localhost -p 12000\n  tcp_upper_client -i 127.0.0.1"
 )]
 struct Args {
-    /// The server's name or address. Of several addresses the first that takes the connection is used (also: -ip)
+    /// The server's name or address (also: -ip)
     #[arg(short, long, value_name = "SERVER", default_value = "127.0.0.1")]
     ipaddress: String,
     /// The server's port

@@ -20,11 +20,12 @@ const PATIENCE: u32 = 1; // seconds for an address that is not the last, if noth
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Examples:\n  udp_upper_client -i localhost -p 12000\n  udp_upper_client -i 127.0.0.1 --timeout 1 --tries 3"
+    after_help = "Of a name's addresses the first that answers is used: each but the last has
+--timeout SECONDS, or 1, for each of its tries; then the next is asked.\n
+Examples:\n  udp_upper_client -i localhost -p 12000\n  udp_upper_client -i 127.0.0.1 --timeout 1 --tries 3"
 )]
 struct Args {
-    /// The server's name or address. Of several addresses the first that answers is used: each but the last has
-    /// --timeout SECONDS, or 1, for each of its tries (also: -ip)
+    /// The server's name or address (also: -ip)
     #[arg(short, long, value_name = "SERVER", default_value = "127.0.0.1")]
     ipaddress: String,
     /// The server's port

@@ -14,6 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
@@ -72,6 +73,9 @@ pub const UDP_CLIENTS: [&str; 2] = ["udp_echo_client", "udp_upper_client"];
 pub const CLIENTS: [&str; 4] = join(&TCP_CLIENTS, &UDP_CLIENTS);
 pub const PROGRAMS: [&str; 15] = join(&SERVERS, &CLIENTS);
 
+/// Runs a program that Ctrl-C ends: a shell's background jobs ignore it.
+pub const CTRL_C_WORKS: [&str; 2] = ["env", "--default-signal=INT"];
+
 const fn join<const N: usize>(some: &[&'static str], others: &[&'static str]) -> [&'static str; N] {
     assert!(some.len() + others.len() == N);
     let mut all = [""; N];
@@ -123,6 +127,13 @@ pub fn for_each(names: &[&'static str], test: impl Fn(Program) + Sync) {
             .count()
     });
     assert_eq!(failed, 0, "programs that fail this test");
+}
+
+/// The same, one program after the other, where all together would take too much.
+pub fn for_each_in_turn(names: &[&'static str], test: impl Fn(Program) + Sync) {
+    for name in names {
+        for_each(&[name], &test);
+    }
 }
 
 impl Program {
@@ -277,10 +288,7 @@ impl Program {
     pub fn calls_of_the_start(self, call: &str) -> usize {
         let trace = format!("--trace={call}");
         let outcome = run(self.under(&["strace", "-qq", &trace]).arg("--version"), b"");
-        let calls = outcome.stderr.lines();
-        calls
-            .filter(|line| line.starts_with(&format!("{call}(")))
-            .count()
+        outcome.stderr.lines().count()
     }
 }
 
@@ -469,6 +477,31 @@ impl Process {
         family
     }
 
+    /// Stops it and its family, each of which waits for something, until it may go on.
+    pub fn halt(&self) {
+        self.be("S", None);
+        self.be("T", Some(Signal::SIGSTOP));
+    }
+
+    pub fn go_on(&self) {
+        self.be("SR", Some(Signal::SIGCONT));
+    }
+
+    /// Sends them all a signal, and waits until the state of each is one of these.
+    fn be(&self, states: &str, signal: Option<Signal>) {
+        let family = self.family();
+        for member in &family {
+            kill(member.pid, signal).expect("the process is there");
+        }
+        let is = |member: &Member| {
+            member
+                .stat()
+                .is_some_and(|stat| states.contains(stat.state))
+        };
+        let all = until(|| family.iter().all(is).then_some(()));
+        assert!(all.is_some(), "not all of them are {states}");
+    }
+
     /// What it and its family hold at this moment.
     pub fn holdings(&self) -> Holdings {
         let mut all = Holdings::default();
@@ -643,6 +676,19 @@ pub fn within<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T
     receiver.recv_timeout(DEADLINE).expect("it ends in time")
 }
 
+/// Lets this process, and the servers that it starts, open as many files as a thousand connections take.
+pub fn allow_many_files() {
+    const MANY: u64 = 4096;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("it has a limit");
+    assert!(
+        hard >= MANY,
+        "raise the limit of open files (ulimit -Hn) to {MANY}"
+    );
+    if soft < MANY {
+        setrlimit(Resource::RLIMIT_NOFILE, MANY, hard).expect("it is below the hard limit");
+    }
+}
+
 // ---- Servers ----
 
 /// One of our servers, ready on 127.0.0.1.
@@ -658,6 +704,16 @@ impl Server {
     /// Starts it on a free port.
     pub fn start(program: Program, args: &[&str]) -> Server {
         Server::start_by(program, program.command().args(ON_A_FREE_PORT).args(args))
+    }
+
+    /// Starts it with faults in its system calls. They are counted in each process and thread, so there is one worker.
+    pub fn faulty(program: Program, faults: &[&str]) -> Server {
+        let one_worker: &[&str] = match program.name {
+            "tcp_echo_server_prefork" | "tcp_echo_server_pool" => &["--limit", "1"],
+            _ => program.quiet(),
+        };
+        let mut command = program.with_faults(faults);
+        Server::start_by(program, command.args(ON_A_FREE_PORT).args(one_worker))
     }
 
     /// Starts it by a command of one's own.
@@ -877,6 +933,39 @@ pub fn converse(stream: &TcpStream, bytes: &[u8]) -> Vec<u8> {
             .expect("the server closes");
         answer
     })
+}
+
+/// Sends until nothing is taken for a while. Returns how many bytes were.
+pub fn fill(stream: &mut TcpStream) -> usize {
+    const TOO_MUCH: usize = 128_000_000; // no buffers hold as much
+    let enough = Some(Duration::from_millis(300));
+    stream.set_write_timeout(enough).expect("not zero");
+    let bytes = vec![b'x'; 1_000_000];
+    let mut taken = 0;
+    while taken < TOO_MUCH {
+        match stream.write(&bytes) {
+            Ok(n) => taken += n,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return taken,
+            Err(error) => panic!("it waits: {error}"),
+        }
+    }
+    panic!("there is no end to what it takes");
+}
+
+/// Whether nothing comes within this time. The stream has its deadline again after that.
+pub fn is_silent_for(time: Duration, stream: &TcpStream) -> bool {
+    stream.set_read_timeout(Some(time)).expect("not zero");
+    let outcome = stream.peek(&mut [0]);
+    stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    outcome.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+/// Whether nothing has come so far.
+pub fn has_heard_nothing(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).expect("a socket can");
+    let outcome = stream.peek(&mut [0]);
+    stream.set_nonblocking(false).expect("a socket can");
+    outcome.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
 /// Leaves at once: with a reset, whatever is still on its way.

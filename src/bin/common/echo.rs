@@ -86,7 +86,10 @@ fn echo(clnt_sock: &OwnedFd, idle_timeout: Option<u32>) -> Result<()> {
     let mut echo_buffer = [0; RCVBUFSIZE];
     give_up_after(clnt_sock, idle_timeout)?;
     loop {
-        let recv_msg_size = recv(clnt_sock, &mut echo_buffer, 0)?;
+        let recv_msg_size = match recv(clnt_sock, &mut echo_buffer, 0) {
+            Err(error) if error == Errno::EINTR => continue, // stopped and continued, with a time-out set
+            received => received?,
+        };
         if recv_msg_size == 0 {
             return Ok(()); // zero indicates end of transmission
         }

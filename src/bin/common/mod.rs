@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Command, CommandFactory, Parser};
 use sockstep::{
     AF_INET, AI_NUMERICSERV, AddrInfoList, Errno, Error, Hints, IPPROTO_UDP, PF_INET, Result,
     SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM, SOL_SOCKET, SockType, Sockaddr, connect, getaddrinfo,
@@ -20,6 +20,8 @@ use sockstep::{
 };
 
 pub mod echo;
+#[cfg(test)]
+mod pages;
 pub mod text;
 
 pub const DATAGRAM: usize = 65507; // bytes that a UDP datagram over IPv4 can carry at most
@@ -39,12 +41,7 @@ pub fn parse<Args: Parser>() -> Args {
             arg
         }
     };
-    // As getopt_long(3) has it: `--max` is enough for `--max-clients`, and of two the last one holds.
-    let command = Args::command()
-        .name(env!("CARGO_BIN_NAME"))
-        .infer_long_args(true)
-        .args_override_self(true);
-    let matches = command.try_get_matches_from(std::env::args_os().map(lectures));
+    let matches = command::<Args>().try_get_matches_from(std::env::args_os().map(lectures));
     matches
         .and_then(|matches| Args::from_arg_matches(&matches))
         .unwrap_or_else(|answer| {
@@ -56,6 +53,15 @@ pub fn parse<Args: Parser>() -> Args {
             }
             exit(answer.exit_code());
         })
+}
+
+/// What clap makes of `Args`: this program's command line.
+fn command<Args: CommandFactory>() -> Command {
+    // As getopt_long(3) has it: `--max` is enough for `--max-clients`, and of two the last one holds.
+    Args::command()
+        .name(env!("CARGO_BIN_NAME"))
+        .infer_long_args(true)
+        .args_override_self(true)
 }
 
 /// A value parser: an IPv4 address in the dotted form, which `inet_addr` then reads.
@@ -200,9 +206,10 @@ fn own_address() -> Result<sockaddr_in> {
 pub fn send_all(sock: impl AsFd, bytes: &[u8]) -> Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        match send(&sock, rest, 0)? {
-            0 => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
-            n => rest = &rest[n..],
+        match send(&sock, rest, 0) {
+            Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
+            Ok(0) => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
+            taken => rest = &rest[taken?..],
         }
     }
     Ok(())

@@ -14,6 +14,8 @@ use crate::programs::{Implementation, Programs};
 use crate::trace;
 
 /// Look whether this machine has what the tool needs
+///
+/// Exit status: 0 if it has, 1 if something is lacking, 2 if an argument is bad.
 #[derive(clap::Args)]
 pub struct Args {}
 

@@ -1,34 +1,43 @@
 //! sockstep - the lab bench: puts a client and a server of the lectures beside each other, in Rust and in C.
 //!
-//! Usage: `sockstep run PAIR`, `sockstep diff PAIR`, `sockstep show FILE`, `sockstep explain CALL`, `sockstep doctor`
+//! Usage: `sockstep run PAIR`, `sockstep diff PAIR`, `sockstep show FILE`, `sockstep bench SERVER`,
+//! `sockstep explain CALL`, `sockstep doctor`
 //!
 //! A verb is a file of its own name; CONTRIBUTING.md says what the others are.
 
 mod align;
+mod bench;
 mod brief;
 mod chart;
 mod clients;
+mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod diff;
 mod doctor;
 mod expected;
 mod explain;
+mod figures;
 mod json;
 mod ladder;
 mod lanes;
+mod load;
 mod pairs;
 mod peers;
 mod process;
 mod programs;
 mod read;
 mod record;
+mod report;
+mod report_json;
 mod run;
 mod scenarios;
 mod show;
 mod steps;
 mod trace;
 mod trouble;
+mod usage;
+mod verdict;
 
 use std::process::ExitCode;
 
@@ -49,6 +58,7 @@ enum Verb {
     Explain(explain::Args),
     Doctor(doctor::Args),
     Diff(diff::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -58,5 +68,6 @@ fn main() -> ExitCode {
         Verb::Explain(args) => explain::explain(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Diff(args) => diff::diff(&args),
+        Verb::Bench(args) => bench::bench(&args),
     }
 }

@@ -1,11 +1,11 @@
 //! The two processes of a run: started so that they do not outlive us, and what comes from them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -166,6 +166,18 @@ fn tracer_of(process: u32) -> Option<Pid> {
     (tracer > 0).then(|| Pid::from_raw(tracer))
 }
 
+/// A command as a shell has it: what to start, and its arguments. Our own programs are found beside this one.
+pub fn shell(command: &OsStr) -> Result<(PathBuf, Vec<OsString>), String> {
+    let this = std::env::current_exe().map_err(|error| format!("where am I? {error}"))?;
+    let beside = this.parent().unwrap_or(Path::new("/"));
+    let mut script = OsString::from("PATH=${PATH:+$PATH:}$1; exec ");
+    script.push(command);
+    Ok((
+        PathBuf::from("/bin/sh"),
+        vec!["-c".into(), script, "sh".into(), beside.into()],
+    ))
+}
+
 /// Makes the children of our children ours when their parents end, so that [`end_strays`] finds them.
 pub fn adopt() -> Result<(), String> {
     set_child_subreaper(true).map_err(|errno| format!("prctl: {errno}"))
@@ -174,21 +186,9 @@ pub fn adopt() -> Result<(), String> {
 /// Ends whatever is left of what we started. strace's `-D` waits for ever when its program is killed before it has attached.
 pub fn end_strays() {
     loop {
-        let threads = fs::read_dir("/proc/self/task")
-            .into_iter()
-            .flatten()
-            .flatten();
-        let lists =
-            threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-        let children: Vec<i32> = lists
-            .flat_map(|list| {
-                list.split_whitespace()
-                    .flat_map(str::parse)
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        for child in &children {
-            let _ = kill(Pid::from_raw(*child), Signal::SIGKILL);
+        let children = children(getpid());
+        for &child in &children {
+            let _ = kill(child, Signal::SIGKILL);
         }
         let patience = if children.is_empty() {
             Some(WaitPidFlag::WNOHANG)
@@ -201,6 +201,24 @@ pub fn end_strays() {
             Ok(_) => {}
         }
     }
+}
+
+/// The children of a process, whichever of its threads started them.
+pub fn children(process: Pid) -> Vec<Pid> {
+    let threads = fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .flat_map(str::parse)
+                .map(Pid::from_raw)
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// Why waiting ended without anything to hear.

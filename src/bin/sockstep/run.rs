@@ -24,7 +24,9 @@ use crate::trouble::Trouble;
 
 /// Run a pair: its server on a free port, its client against it
 ///
-/// Standard input goes to the client. The server is ended when the client is done, and the client's exit status is returned.
+/// Standard input goes to the client. The server is ended when the client is done.
+///
+/// Exit status: 1 if there was trouble, 2 if an argument is bad; else the client's, or 128 + N if signal N ended it.
 #[derive(clap::Args)]
 #[command(after_help = "Example: sockstep run tcp_echo --impl c -- hello")]
 pub struct Args {

@@ -18,9 +18,11 @@ use crate::trace::Trace;
 ///
 /// A recording is what `strace -o FILE` wrote, best with `-ttt -T` (or, as `sockstep run --keep DIR` leaves them, a directory of
 /// such files). A side that listens, or receives before it sends, is the server.
+///
+/// Exit status: 0 if it is shown, 1 if it cannot be read, 2 if an argument is bad.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example: strace -f -ttt -T -o trace.txt ./my_server 12000, and then: sockstep show trace.txt"
+    after_help = "Example: strace -f -ttt -T -o trace.txt ./my_server 12000\n         sockstep show trace.txt"
 )]
 pub struct Args {
     /// The recording: a file, or a directory of them

@@ -1,0 +1,117 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_sockstep_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_sockstep_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_sockstep_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_sockstep_using_subcommand
+    set -l cmd (__fish_sockstep_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c sockstep -n "__fish_sockstep_needs_command" -s h -l help -d 'Print help'
+complete -c sockstep -n "__fish_sockstep_needs_command" -s V -l version -d 'Print version'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "run" -d 'Run a pair: its server on a free port, its client against it'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "show" -d 'Show the ladder of a recording'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "explain" -d 'Explain a call: its C prototype, its Rust signature, who owns what, its errors, its line under strace'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "doctor" -d 'Look whether this machine has what the tool needs'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l clients -d 'Run so many clients at the same time, each with the word and its number, and draw who waits for what, and for how long' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l think -d 'How long each of them keeps its connection when it has its answer, in milliseconds' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server -d 'Any server instead, as a shell has it: \'./my_server 12000\'' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client -d 'Any client instead, as a shell has it: \'./my_client 127.0.0.1 12000\'' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l impl -d 'Both programs in this language' -r -f -a "rust\t'The Rust program'
+c\t'Its C twin, compiled when needed'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-impl -d 'The server in this language' -r -f -a "rust\t'The Rust program'
+c\t'Its C twin, compiled when needed'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-impl -d 'The client in this language' -r -f -a "rust\t'The Rust program'
+c\t'Its C twin, compiled when needed'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l calls -d 'Which calls the ladder shows' -r -f -a "network\t'Those on sockets'
+all\t'All'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l payload -d 'How the ladder shows the bytes that a call carries' -r -f -a "text\t'As text'
+hex\t'As hexadecimal digits'
+none\t'Not at all'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l keep -d 'Leave strace\'s own recordings in this directory, as client.strace and server.strace' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Only what the two print, without the ladder of their calls'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l print-command -d 'Print the strace commands, and run nothing'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l calls -d 'Which calls to show' -r -f -a "network\t'Those on sockets'
+all\t'All'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l payload -d 'How to show the bytes that a call carries' -r -f -a "text\t'As text'
+hex\t'As hexadecimal digits'
+none\t'Not at all'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sockstep -n "__fish_sockstep_using_subcommand explain" -s h -l help -d 'Print help'
+complete -c sockstep -n "__fish_sockstep_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l scenario -d 'This scenario only' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l server -d 'Any server instead, as a shell has it: \'./my_server 12000\'. Twice, for two to compare' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l client -d 'Any client, as a shell has it: \'./my_client 127.0.0.1 12000\'. Once for both servers, or twice' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l c-programs -d 'Take the C programs from this directory, instead of compiling the twins' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l all -d 'All scenarios; without PAIR, those of all pairs'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l list -d 'List the scenarios, and do nothing'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l raw -d 'Show the lines that are set aside'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l json -d 'Print the verdicts as JSON, one object a line; README says what is in it'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l connections -d 'Connections to each copy, a message under way on each; with UDP, sockets' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l size -d 'Bytes of a message; over TCP 4096 at most' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l seconds -d 'How long to measure, 0.1 to 60' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l slice -d 'How long a slice is, in milliseconds' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l seed -d 'The order of the slices, as an earlier run had it' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l c-programs -d 'Take the C program from this directory, instead of compiling the twin' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l reconnect -d 'A new connection for each message (60,000 at most)'
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l any-core -d 'Let client and server run on any core, instead of the same one'
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l json -d 'Print JSON'
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "run" -d 'Run a pair: its server on a free port, its client against it'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "show" -d 'Show the ladder of a recording'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "explain" -d 'Explain a call: its C prototype, its Rust signature, who owns what, its errors, its line under strace'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "doctor" -d 'Look whether this machine has what the tool needs'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -f -a "tcp_echo\t'A word there and back over TCP (client arguments: `[WORD]`)'
+udp_echo\t'A word there and back over UDP (client arguments: `[WORD] [OPTIONS]`)'
+tcp_upper\t'Lines of standard input, back in capitals, over TCP'
+udp_upper\t'Lines of standard input, back in capitals, over UDP (client arguments: `[OPTIONS]`)'
+tcp_echo_server\t'The same as tcp_echo'
+tcp_echo_server_fork\t'With a process for each client'
+tcp_echo_server_thread\t'With a thread for each client'
+tcp_echo_server_prefork\t'With processes made beforehand'
+tcp_echo_server_pool\t'With threads made beforehand, and a queue'
+tcp_echo_server_select\t'With one process for all clients, by select'
+tcp_echo_server_poll\t'The same by poll'
+tcp_echo_server_epoll\t'The same by epoll'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -f -a "tcp_echo\t'A word there and back over TCP (client arguments: `[WORD]`)'
+udp_echo\t'A word there and back over UDP (client arguments: `[WORD] [OPTIONS]`)'
+tcp_upper\t'Lines of standard input, back in capitals, over TCP'
+udp_upper\t'Lines of standard input, back in capitals, over UDP (client arguments: `[OPTIONS]`)'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -f -a "tcp_echo_server\t''
+tcp_echo_server_fork\t''
+tcp_echo_server_thread\t''
+tcp_echo_server_prefork\t''
+tcp_echo_server_pool\t''
+tcp_echo_server_select\t''
+tcp_echo_server_poll\t''
+tcp_echo_server_epoll\t''
+tcp_upper_server\t''
+udp_echo_server\t''
+udp_upper_server\t''"
