@@ -2,22 +2,28 @@
 
 mod support;
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use support::{require, run};
+use nix::sys::signal::Signal;
+use support::{DEADLINE, Process, marked, require, run};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
 /// How long each client thinks, in milliseconds: long beside what a loaded machine adds.
-const THINK: u64 = 300;
+const THINK: u64 = 600;
 
 /// A server's part of the picture.
+#[derive(Debug)]
 struct Chart {
     server: String,
     rows: Vec<Row>,
 }
 
+#[derive(Debug)]
 struct Row {
     label: String,
     /// What it does, column by column.
@@ -37,9 +43,27 @@ impl Chart {
         row.signs.matches('.').count()
     }
 
-    /// The number after a word: `waited 102 ms`.
-    fn milliseconds(&self, label: &str) -> u64 {
-        let words = &self.row(label).words;
+    /// The columns in which two clients have their answers and think, both at the same time.
+    fn think_together(&self, one: usize, other: usize) -> usize {
+        let [one, other] = [one, other].map(|client| &self.row(&format!("client {client}")).signs);
+        let columns = one.chars().zip(other.chars());
+        columns.filter(|both| *both == ('=', '=')).count()
+    }
+
+    /// Whether the server's first process is in accept in a column in which another one, or a thread, is there for a client.
+    fn accepts_while_another_serves(&self) -> bool {
+        let first = &self.row("server").signs;
+        let others = self
+            .rows
+            .iter()
+            .filter(|row| row.label.starts_with(['p', 't']));
+        let mut columns = others.flat_map(|row| first.chars().zip(row.signs.chars()));
+        columns.any(|(first, other)| first == '-' && other.is_ascii_digit())
+    }
+
+    /// How long a client waited for its answer, in milliseconds: `waited 102 ms`.
+    fn waited(&self, client: usize) -> u64 {
+        let words = &self.row(&format!("client {client}")).words;
         let number = words.split_whitespace().nth(1);
         number
             .and_then(|number| number.parse().ok())
@@ -57,11 +81,16 @@ fn charts(arguments: &[&str]) -> Vec<Chart> {
         outcome.status.success() && outcome.stderr.is_empty(),
         "{outcome:?}"
     );
+    let legend = "= client has its answer, and thinks";
+    assert!(outcome.stdout().contains(legend), "{outcome:?}");
     let mut charts: Vec<Chart> = Vec::new();
     for row in outcome.stdout().lines() {
         assert!(row.chars().count() <= 80, "wider than 80 columns: {row}");
-        let cut =
-            |from: usize, to: usize| row.get(from..to.min(row.len())).unwrap_or_default().trim();
+        let cut = |from: usize, to: usize| {
+            row.get(from..to.min(row.len()))
+                .unwrap_or_default()
+                .trim_end()
+        };
         let (label, signs, words) = (cut(0, 10), cut(10, 47), cut(47, 80));
         if words.contains("clients, done in") {
             let server = cut(0, 47).to_owned();
@@ -100,40 +129,39 @@ fn an_iterative_server_makes_the_others_wait_and_concurrent_ones_do_not() {
             panic!("no chart");
         };
 
-        assert!(iterative.waiting(2) > 0 && iterative.waiting(3) > iterative.waiting(2));
-        assert!(iterative.milliseconds("client 2") >= THINK);
+        assert!(
+            iterative.waiting(2) > 0 && iterative.waiting(3) > iterative.waiting(2),
+            "{iterative:?}"
+        );
+        assert!(iterative.waited(2) >= THINK / 2, "{iterative:?}"); // it may have come late
+        // Where one ends and the next begins, a column may be both's.
+        assert!(
+            iterative.think_together(1, 2) < 2 && iterative.think_together(2, 3) < 2,
+            "{iterative:?}"
+        );
         assert!(iterative.row("client 2").words.ends_with("server with 1"));
         assert!(iterative.row("client 3").words.ends_with("server with 1-2"));
         let mut served: Vec<char> = iterative.row("server").signs.chars().collect();
+        served.retain(char::is_ascii_digit); // it may pause in between
         served.dedup();
         assert_eq!(served, ['1', '2', '3']);
 
         for chart in concurrent {
-            for client in 1..=3 {
-                let label = format!("client {client}");
-                assert!(
-                    chart.milliseconds(&label) < THINK,
-                    "{} made {label} wait",
-                    chart.server
-                );
-                assert!(!chart.row(&label).words.contains("server with"));
-            }
+            assert!(chart.accepts_while_another_serves(), "{chart:?}");
+            let waits = |row: &Row| row.words.contains("server with");
+            assert!(!chart.rows.iter().any(waits), "{chart:?}");
             let others = chart
                 .rows
                 .iter()
                 .filter(|row| row.label.starts_with(['p', 't']));
             let mut served: Vec<_> = others.flat_map(|row| row.signs.chars()).collect();
+            served.retain(char::is_ascii_digit);
             served.sort_unstable();
             served.dedup();
             assert_eq!(
                 served,
                 ['1', '2', '3'],
                 "{}: one for each client",
-                chart.server
-            );
-            assert!(
-                chart.row("server").signs.contains('-'),
-                "{} waits for clients",
                 chart.server
             );
         }
@@ -148,9 +176,8 @@ fn servers_that_have_many_clients_at_once_say_in_which_call_they_wait() {
         "tcp_echo_server_epoll",
     ];
     for chart in charts(&[&servers[..], &["--clients", "2"]].concat()) {
-        assert!(chart.milliseconds("client 2") < THINK, "{}", chart.server);
         let row = chart.row("server");
-        assert!(row.signs.contains('*'), "{}", chart.server);
+        assert!(row.signs.contains('*'), "{chart:?}");
         assert!(
             row.words.contains("select") || row.words.contains("poll"),
             "{}",
@@ -159,7 +186,6 @@ fn servers_that_have_many_clients_at_once_say_in_which_call_they_wait() {
     }
     let servers = ["tcp_echo_server_prefork", "tcp_echo_server_pool"];
     for chart in charts(&[&servers[..], &["--clients", "2"]].concat()) {
-        assert!(chart.milliseconds("client 2") < THINK, "{}", chart.server);
         assert!(
             chart.rows.iter().any(|row| row.label.ends_with(" others")),
             "{}",
@@ -223,6 +249,37 @@ fn a_client_that_fails_is_named_and_its_status_returned() {
         let words = format!("sockstep: client {number}: exit status: 2: ");
         assert!(outcome.stderr.contains(&words), "{outcome:?}");
     }
+}
+
+#[test]
+fn a_signal_ends_it_while_strace_holds_its_clients_back() {
+    require("strace", "the chart");
+    let mark = format!("clients-{}", std::process::id());
+    let mut command = Command::new(SOCKSTEP);
+    command.args([
+        "run",
+        "tcp_echo_server_fork",
+        "--clients",
+        "2",
+        "--think",
+        "60000",
+        "--json",
+    ]);
+    let mut process = Process::start(command.env("SOCKSTEP_TEST", &mark));
+    while !process.line().contains("Received: hello") {}
+    let start = Instant::now();
+    process.signal(Signal::SIGTERM);
+    let outcome = process.end();
+    assert_eq!(outcome.status.signal(), Some(Signal::SIGTERM as i32));
+    let mark = format!("SOCKSTEP_TEST={mark}");
+    while !marked(&mark).is_empty() {
+        assert!(start.elapsed() < DEADLINE, "it left {:?}", marked(&mark));
+        thread::yield_now();
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(30),
+        "it waited for its clients"
+    );
 }
 
 #[test]

@@ -654,7 +654,10 @@ fn a_prompt_is_not_drawn_over() {
         assert!(screen.contains("sentence: slow"), "{screen}");
         assert!(screen.contains("| From Server: SLOW"), "{screen}");
         assert!(!screen.contains("blocked"), "{screen}");
-        assert!(!String::from_utf8_lossy(&shown).contains("blocked"));
+        let shown = String::from_utf8_lossy(&shown);
+        let (_, since) = shown.split_once("sentence:").expect("it was there");
+        let (meanwhile, _) = since.split_once("slow").expect("it was typed");
+        assert!(!meanwhile.contains("blocked"), "{meanwhile:?}");
         // After the prompt, too, a row begins where it should.
         let closing = |row: &&str| row.starts_with("Client 4. Close the");
         assert_eq!(screen.lines().filter(closing).count(), 2, "{screen}");

@@ -232,7 +232,7 @@ fn comparable(page: &str) -> Vec<String> {
         .lines()
         .filter(|line| !line.trim_start().starts_with("(waited "))
         .filter(|line| !line.contains(" in Rust ")) // one C library's memory management is not another's
-        .filter(|line| !is_axis(line))
+        .filter(|line| !is_axis(line) && !is_legend(line))
         .map(|line| line.rsplit_once("; ").map_or(line, |(line, _aside)| line))
         .map(|line| without_ports(&shape(line)))
     {
@@ -264,7 +264,16 @@ fn is_axis(line: &str) -> bool {
     words.peek().is_some() && words.all(|word| word == "|" || word == "ms" || number(word))
 }
 
-/// A chart's row without its times: of the columns only what follows what, but for what lasts no longer than a machine's hiccup.
+/// Whether this says what the signs of a chart mean: those that a busy machine brings in have their place there.
+fn is_legend(line: &str) -> bool {
+    let mut start = line.chars();
+    let sign = start.next().is_some_and(|sign| ".:=1-*_".contains(sign));
+    let text = start.as_str();
+    sign && (text.starts_with(" client ") || text.starts_with(" server "))
+}
+
+/// A chart's row without its times: what somebody does, in its order, but for pauses and waits that have no reason beside them,
+/// as a busy machine adds them.
 fn shape(line: &str) -> String {
     let is_row = ["client ", "server ", "process ", "thread "]
         .iter()
@@ -281,9 +290,15 @@ fn shape(line: &str) -> String {
     }
     let (label, row) = before.split_at(10);
     let (signs, words) = row.split_at(37);
-    let signs: Vec<char> = signs.trim_end().chars().collect();
-    let long = signs.chunk_by(|a, b| a == b).filter(|run| run.len() > 2);
-    let signs: String = long.map(|run| run[0]).collect();
+    let mut kept: Vec<char> = signs.chars().filter(|&sign| sign != ' ').collect();
+    if !after.contains("server with") {
+        kept.retain(|&sign| sign != '.' && sign != ':');
+    }
+    if kept.iter().any(char::is_ascii_digit) {
+        kept.retain(char::is_ascii_digit);
+    }
+    kept.dedup();
+    let signs: String = kept.into_iter().collect();
     format!("{label}{signs} {}{after}", words.trim_end())
 }
 

@@ -30,7 +30,7 @@ complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "run" -d 'Run a pa
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "show" -d 'Show the ladder of a recording'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "explain" -d 'Explain a call: its C prototype, its Rust signature, who owns what, its errors, its line under strace'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "doctor" -d 'Look whether this machine has what the tool needs'
-complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, scenario by scenario'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l clients -d 'Run so many clients at the same time, each with the word and its number, and draw who waits for what, and for how long' -r
@@ -63,10 +63,13 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand show" -s h -l help -d 
 complete -c sockstep -n "__fish_sockstep_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c sockstep -n "__fish_sockstep_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l scenario -d 'This scenario only' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l server -d 'Any server instead, as a shell has it: \'./my_server 12000\'. Twice, for two to compare' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l client -d 'Any client, as a shell has it: \'./my_client 127.0.0.1 12000\'. Once for both servers, or twice' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l c-programs -d 'Take the C programs from this directory, instead of compiling the twins' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l all -d 'All scenarios; without PAIR, those of all pairs'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l list -d 'List the scenarios, and do nothing'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l raw -d 'Show the lines that are set aside'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l json -d 'Print the verdicts as JSON, one object a line; README says what is in it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l connections -d 'Connections to each copy, a message under way on each; with UDP, sockets' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l size -d 'Bytes of a message; over TCP 4096 at most' -r
@@ -82,7 +85,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_s
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "show" -d 'Show the ladder of a recording'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "explain" -d 'Explain a call: its C prototype, its Rust signature, who owns what, its errors, its line under strace'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "doctor" -d 'Look whether this machine has what the tool needs'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, scenario by scenario'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -f -a "tcp_echo\t'A word there and back over TCP (client arguments: `[WORD]`)'

@@ -16,6 +16,13 @@ pub enum Aside {
 }
 
 impl Aside {
+    pub fn name(self) -> &'static str {
+        match self {
+            Aside::Memory => "memory",
+            Aside::Stdio => "stdio",
+        }
+    }
+
     pub fn reason(self) -> &'static str {
         match self {
             Aside::Memory => "memory management: each language's own",
@@ -48,6 +55,7 @@ pub enum Form {
     Pid,
     Pointer,
     Pieces,
+    Full,
 }
 
 impl Form {
@@ -57,6 +65,7 @@ impl Form {
             Form::Pid => "pid",
             Form::Pointer => "pointer",
             Form::Pieces => "pieces",
+            Form::Full => "full",
         }
     }
 
@@ -69,6 +78,9 @@ impl Form {
             Form::Pointer => "a place in memory",
             Form::Pieces => {
                 "TCP cuts a stream anew in each run: consecutive pieces are compared joined"
+            }
+            Form::Full => {
+                "how much a connection takes before it is full is the kernel's: non-blocking sends up to there are compared as one"
             }
         }
     }
@@ -92,6 +104,8 @@ pub struct Line {
     forms: Forms,
     /// A call that moved bytes of a stream.
     piece: Option<Piece>,
+    /// A non-blocking send that was not taken whole.
+    part: Option<Part>,
 }
 
 #[derive(Clone, Debug)]
@@ -103,14 +117,23 @@ struct Piece {
     bytes: Vec<u8>,
 }
 
+#[derive(Clone, Debug)]
+struct Part {
+    fd: String,
+    asked: usize,
+    took: usize,
+}
+
 impl Script {
-    /// Takes a recording from its first `socket`. The server's port, if it is known, is the first that gets a letter.
-    pub fn new(entries: &[Entry], port: Option<u16>) -> Script {
+    /// Takes a recording from its first `socket`. The ports that the recording was made with are the first that get a letter.
+    pub fn new(entries: &[Entry], known: &[u16]) -> Script {
         let mut ports = Ports::default();
-        ports.learn(port);
+        for &port in known {
+            ports.learn(port);
+        }
         for entry in entries {
             if let What::Call(call) = &entry.what {
-                call.args.iter().for_each(|arg| ports.learn(sin_port(arg)));
+                ports.learn_from(call);
             }
         }
         let mut script = Script::default();
@@ -135,12 +158,25 @@ impl Script {
             aside: self.aside.clone(),
         };
         for next in &self.lines {
+            if let (Some(last), Some(next_part)) = (script.lines.last_mut(), &next.part) {
+                if last
+                    .part
+                    .as_ref()
+                    .is_some_and(|part| part.goes_on(next_part))
+                {
+                    last.part = Some(next_part.clone());
+                    let _ = write!(last.raw, "; {}", next.raw); // into memory
+                    *last.forms.entry(Form::Full).or_default() += 1;
+                    continue;
+                }
+            }
             if let (
                 Some(Line {
                     raw,
                     text,
                     forms,
                     piece: Some(run),
+                    ..
                 }),
                 Some(piece),
             ) = (script.lines.last_mut(), &next.piece)
@@ -160,7 +196,10 @@ impl Script {
                 }
             }
             let mut line = next.clone();
-            if let Some(run) = &line.piece {
+            if line.part.is_some() {
+                let call = line.text.rsplit_once(" = ").map_or("", |(call, _)| call);
+                line.text = format!("{call}, as far as it goes");
+            } else if let Some(run) = &line.piece {
                 line.text = format!(
                     "{}, asked {}, {} bytes: {}",
                     run.kind,
@@ -197,9 +236,29 @@ pub enum Row {
 pub enum Verdict {
     /// To the letter.
     Identical,
-    /// After named forms, if there are any, and but for expected differences, if there are any.
+    /// After named forms.
     Equal,
+    /// But for differences that have a reason.
+    Expected,
     Divergent,
+}
+
+impl Verdict {
+    pub const ALL: [Verdict; 4] = [
+        Verdict::Identical,
+        Verdict::Equal,
+        Verdict::Expected,
+        Verdict::Divergent,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Identical => "identical",
+            Verdict::Equal => "equal",
+            Verdict::Expected => "expected",
+            Verdict::Divergent => "divergent",
+        }
+    }
 }
 
 pub struct Comparison {
@@ -213,6 +272,16 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    pub fn diverges(&self) -> bool {
+        self.verdict == Verdict::Divergent
+    }
+
+    /// How many pieces of a stream had to be joined, to be received or sent.
+    pub fn pieces(&self) -> usize {
+        let joined = |form| self.forms.get(form).copied().unwrap_or_default();
+        [Form::Pieces, Form::Full].iter().map(joined).sum()
+    }
+
     /// How many lines only one side has, without a reason.
     fn differences(&self) -> usize {
         let differs = |row: &&Row| matches!(row, Row::Left(_) | Row::Right(_));
@@ -276,11 +345,11 @@ fn judge(left: Script, right: Script, twins: bool) -> Comparison {
     let forms = left.forms();
     let letter =
         |row: &Row| matches!(*row, Row::Both(l, r) if left.lines[l].raw == right.lines[r].raw);
-    let verdict = if rows
-        .iter()
-        .any(|row| matches!(row, Row::Left(_) | Row::Right(_)))
-    {
+    let any = |kind: fn(&Row) -> bool| rows.iter().any(kind);
+    let verdict = if any(|row| matches!(row, Row::Left(_) | Row::Right(_))) {
         Verdict::Divergent
+    } else if any(|row| matches!(row, Row::Expected(..))) {
+        Verdict::Expected
     } else if rows.iter().all(letter) {
         Verdict::Identical
     } else {
@@ -347,6 +416,7 @@ fn line(raw: &str, ports: &Ports) -> Line {
         text,
         forms,
         piece: None,
+        part: None,
     }
 }
 
@@ -384,6 +454,7 @@ fn line_of(call: &Call, ports: &Ports) -> Line {
         text: raw(&same),
         forms,
         piece: piece(call),
+        part: part(call),
     }
 }
 
@@ -407,20 +478,59 @@ fn piece(call: &Call) -> Option<Piece> {
     })
 }
 
-/// The ports of a recording, in the order in which they get their letters.
+impl Part {
+    /// Whether the next one sends what this one has left.
+    fn goes_on(&self, next: &Part) -> bool {
+        self.fd == next.fd && self.asked - self.took == next.asked
+    }
+}
+
+fn part(call: &Call) -> Option<Part> {
+    let ("sendto", [fd, _, asked, flags, ..]) = (call.name.as_str(), call.args.as_slice()) else {
+        return None;
+    };
+    let took = if call.note.starts_with("EAGAIN") {
+        0
+    } else {
+        call.result.parse().ok()?
+    };
+    let asked = asked.parse().ok().filter(|&asked: &usize| asked > took)?;
+    flags.contains("MSG_DONTWAIT").then(|| Part {
+        fd: fd.clone(),
+        asked,
+        took,
+    })
+}
+
+/// The ports that the kernel picked, in the order in which they get their letters.
 #[derive(Default)]
-struct Ports(Vec<u16>);
+struct Ports {
+    known: Vec<u16>,
+    /// Those that the program named itself, before anybody told it: they are compared as they are.
+    own: Vec<u16>,
+}
 
 impl Ports {
-    fn learn(&mut self, port: Option<u16>) {
-        if let Some(port) = port.filter(|&port| port != 0 && !self.0.contains(&port)) {
-            self.0.push(port);
+    fn learn(&mut self, port: u16) {
+        if port != 0 && !self.known.contains(&port) && !self.own.contains(&port) {
+            self.known.push(port);
+        }
+    }
+
+    fn learn_from(&mut self, call: &Call) {
+        for port in call.args.iter().filter_map(|arg| sin_port(arg)) {
+            match call.name.as_str() {
+                "bind" | "connect" | "sendto" | "sendmsg" if !self.known.contains(&port) => {
+                    self.own.push(port);
+                }
+                _ => self.learn(port),
+            }
         }
     }
 
     /// `A`, `B`, ... `Z`, `A1`, ...
     fn letter(&self, port: u16) -> Option<String> {
-        let place = self.0.iter().position(|&known| known == port)?;
+        let place = self.known.iter().position(|&known| known == port)?;
         let letter = char::from(b'A' + u8::try_from(place % 26).unwrap_or_default());
         Some(if place < 26 {
             letter.to_string()
@@ -431,9 +541,9 @@ impl Ports {
 }
 
 /// The port in a socket address, as strace writes it.
-fn sin_port(arg: &str) -> Option<u16> {
+pub fn sin_port(arg: &str) -> Option<u16> {
     let (_, rest) = arg
-        .split_once("sin_port=htons(")
+        .split_once("_port=htons(") // sin_port, sin6_port
         .filter(|_| !arg.starts_with('"'))?;
     rest.split_once(')')?.0.parse().ok()
 }

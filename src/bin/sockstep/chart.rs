@@ -12,7 +12,7 @@ const LABEL: usize = 10;
 const CHART: usize = 35;
 
 /// From so many milliseconds on a wait has its reason beside it.
-const WORTH_A_WORD: u64 = 10;
+const WORTH_A_WORD: u64 = 25;
 
 /// One server and its clients: what strace has seen of each.
 pub struct Run {

@@ -22,8 +22,8 @@ use crate::trouble::Trouble;
 /// When the server has been silent for so long after its last client, it has nothing more to do.
 const SILENCE: Duration = Duration::from_millis(100);
 
-/// A client that has not connected by then has to wait for that, and the next one starts.
-const CONNECTING: Duration = Duration::from_millis(20);
+/// A client that is in connect for so long has to wait for its place, and the next one starts.
+const CONNECTING: Duration = Duration::from_millis(100);
 
 /// What is asked for.
 pub struct Clients<'a> {
@@ -195,11 +195,15 @@ impl<'a> Stage<'a> {
         // One after the other, as soon as the one before has connected or been kept from it: their order is that of their numbers.
         for number in 1..=self.asked.number {
             processes[number].signal(Signal::SIGCONT);
-            let started = Instant::now();
+            let mut connecting: Option<Instant> = None;
             while processes[number].is_heard()
                 && !self.run.clients[number - 1].iter().any(is_connect)
-                && started.elapsed() < CONNECTING
+                && connecting.is_none_or(|since| since.elapsed() < CONNECTING)
             {
+                let calls = self.traces[number].under_way();
+                if calls.iter().any(|call| call.name == "connect") {
+                    connecting.get_or_insert_with(Instant::now);
+                }
                 self.watch(&mut processes, Some(1))?;
             }
         }

@@ -1,16 +1,5 @@
-//! `--json`: what the ladder draws, for programs. One JSON object a line.
-//!
-//! The first line is `{"sockstep":1}`, the version of this shape. Each further line is one entry of a side's trace, from the
-//! start of the program on, in the order in which they came:
-//!
-//! | key | value |
-//! | --- | --- |
-//! | `side` | `"client"` or `"server"` |
-//! | `pid`, `start_ns` | numbers, or `null` where the recording has none; nanoseconds since 1970 (with `-t`, of the day) |
-//! | `kind` | `"call"`, `"signal"`, `"end"`, or `"unknown"` for a line that is not strace's |
-//! | `name`, `args`, `result`, `note`, `took_ns`, `step` | of a call: texts as strace has them, `args` an array; `note` is such as `"ECONNREFUSED (Connection refused)"` or empty; `step` the slide's, or `null` |
-//! | `text` | of anything else: what strace wrote |
-//! | `run`, `client` | with `--clients` only: the server of this run; of a client its number, from 1 on |
+//! `--json`: what the ladder draws, for programs. One JSON object a line; README.md has the keys, and those of `sockstep diff`
+//! (report_json.rs).
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -29,7 +18,7 @@ pub struct Json {
 
 impl Json {
     pub fn begin() -> Result<Json> {
-        put(b"{\"sockstep\":1}\n")?;
+        version()?;
         Ok(Json {
             lanes: HashMap::new(),
         })
@@ -91,6 +80,11 @@ impl Json {
     }
 }
 
+/// The first line.
+pub fn version() -> Result<()> {
+    put(b"{\"sockstep\":1}\n")
+}
+
 fn number<T: ToString>(number: Option<T>) -> String {
     number.map_or("null".to_owned(), |number| number.to_string())
 }
@@ -107,4 +101,16 @@ pub fn text(words: impl AsRef<str>) -> String {
     }
     quoted.push('"');
     quoted
+}
+
+pub fn object(pairs: &[(&str, String)]) -> String {
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(key, value)| format!("{}:{value}", text(key)))
+        .collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+pub fn array(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(","))
 }

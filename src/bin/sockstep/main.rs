@@ -10,6 +10,7 @@ mod bench;
 mod brief;
 mod chart;
 mod clients;
+mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod diff;
@@ -27,6 +28,8 @@ mod process;
 mod programs;
 mod read;
 mod record;
+mod report;
+mod report_json;
 mod run;
 mod scenarios;
 mod show;
@@ -34,6 +37,7 @@ mod steps;
 mod trace;
 mod trouble;
 mod usage;
+mod verdict;
 
 use std::process::ExitCode;
 

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use sockstep::{
-    AF_INET, IPPROTO_TCP, PF_INET, SO_LINGER, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, bind,
-    getsockname, htonl, linger, ntohs, setsockopt, sockaddr_in, socket, timeval,
+    AF_INET, IPPROTO_TCP, PF_INET, SO_LINGER, SO_RCVBUF, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET,
+    bind, getsockname, htonl, linger, ntohs, setsockopt, sockaddr_in, socket, timeval,
 };
 
 /// How long a script waits for the program, at most.
@@ -101,6 +101,13 @@ pub fn three(server: SocketAddrV4) -> io::Result<()> {
     take_leave(stream)
 }
 
+/// One message, answered, and the connection left open.
+pub fn stays(server: SocketAddrV4) -> io::Result<OwnedFd> {
+    let mut stream = connect(server)?;
+    ask(&mut stream, b"hello")?;
+    Ok(stream.into())
+}
+
 // ---- In the place of a UDP client ----
 
 fn datagrams() -> io::Result<UdpSocket> {
@@ -116,6 +123,13 @@ pub fn three_datagrams(server: SocketAddrV4) -> io::Result<()> {
         socket.recv(&mut [0; 100])?;
     }
     Ok(())
+}
+
+pub fn asks(server: SocketAddrV4) -> io::Result<OwnedFd> {
+    let socket = datagrams()?;
+    socket.send_to(b"hello", server)?;
+    socket.recv(&mut [0; 100])?;
+    Ok(socket.into())
 }
 
 pub fn sends_and_leaves(server: SocketAddrV4) -> io::Result<()> {
@@ -177,6 +191,18 @@ pub fn breaks_off() -> io::Result<Stage> {
         stream.write_all(b"hel")?;
         take_leave(stream)
     })
+}
+
+/// Answers before it has read anything, and never reads: what the client sends fills all buffers, these small ones too.
+pub fn answers_unread() -> io::Result<Stage> {
+    let (listener, port) = listener()?;
+    setsockopt(listener.as_fd(), SOL_SOCKET, SO_RCVBUF, &1).map_err(io_error)?;
+    let script = move || {
+        let (mut stream, _) = listener.accept()?;
+        stream.write_all(b"FULL\n")?;
+        Ok(stream.into())
+    };
+    Ok(at(port, script))
 }
 
 pub fn resets_client() -> io::Result<Stage> {

@@ -1,11 +1,11 @@
 //! The two processes of a run: started so that they do not outlive us, and what comes from them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,6 +23,7 @@ use crate::trace::{Pipe, strace};
 pub struct Process {
     pub side: Side,
     pub child: Child,
+    traced: bool,
     streams: Vec<Stream>,
 }
 
@@ -121,6 +122,7 @@ impl Process {
         Ok(Process {
             side,
             child,
+            traced: options.is_some(),
             streams,
         })
     }
@@ -144,10 +146,36 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // Its strace goes first: while that holds a program back, even a killed one stays.
+        if let (true, Ok(None)) = (self.traced, self.child.try_wait()) {
+            let _ = tracer_of(self.child.id()).map(|strace| kill(strace, Signal::SIGKILL));
+        }
         let _ = self.child.kill();
         self.streams.clear(); // strace may be writing into a full pipe, and holds the program until it is done
         let _ = self.child.wait();
     }
+}
+
+/// Who traces a process of ours.
+fn tracer_of(process: u32) -> Option<Pid> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let tracer = status
+        .lines()
+        .find_map(|line| line.strip_prefix("TracerPid:"))?;
+    let tracer = tracer.trim().parse().ok()?;
+    (tracer > 0).then(|| Pid::from_raw(tracer))
+}
+
+/// A command as a shell has it: what to start, and its arguments. Our own programs are found beside this one.
+pub fn shell(command: &OsStr) -> Result<(PathBuf, Vec<OsString>), String> {
+    let this = std::env::current_exe().map_err(|error| format!("where am I? {error}"))?;
+    let beside = this.parent().unwrap_or(Path::new("/"));
+    let mut script = OsString::from("PATH=${PATH:+$PATH:}$1; exec ");
+    script.push(command);
+    Ok((
+        PathBuf::from("/bin/sh"),
+        vec!["-c".into(), script, "sh".into(), beside.into()],
+    ))
 }
 
 /// Makes the children of our children ours when their parents end, so that [`end_strays`] finds them.

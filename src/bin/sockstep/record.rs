@@ -3,114 +3,142 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Seek, Write};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
+use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::lanes::Side;
 use crate::pairs::Pair;
 use crate::peers::{Script, Stage};
 use crate::process::{Interrupted, Process, Signals, Source, listen};
-use crate::read::{Call, Entry, What};
+use crate::read::{Begun, Call, Entry, What};
 use crate::scenarios::{Client, Play, Scenario};
 use crate::trace::Trace;
 
 /// How long a recording may take; many times what it does take.
 const DEADLINE: Duration = Duration::from_secs(20);
+/// What a keyboard sends for the end of input.
+const CTRL_D: u8 = 4;
 /// How often the deadline is looked at, in milliseconds.
 const TICK: u8 = 100;
 
 /// What the programs of one scenario did, from their first `socket` on.
+#[derive(Default)]
 pub struct Recording {
     pub lanes: Vec<Lane>,
     /// What went wrong around the programs: with a script, or with the time.
     pub trouble: Option<String>,
+    /// What a person should know of it.
+    pub note: Option<String>,
 }
 
 /// What one program did.
 pub struct Lane {
-    pub name: &'static str,
+    pub name: String,
     pub entries: Vec<Entry>,
-    /// The server's port, that there is a name for it wherever it appears.
-    pub port: Option<u16>,
+    /// The ports that it was made with, the server's first, that there is a name for each wherever it appears.
+    pub ports: Vec<u16>,
 }
 
-/// Where a recording takes place: what may interrupt it, and the two programs of the pair.
+/// What may interrupt a recording.
 pub struct Studio<'a> {
     pub signals: &'a Signals,
     /// Set when the others are to give up too.
     pub stop: &'a AtomicBool,
+}
+
+/// The programs of a pair.
+pub struct Cast<'a> {
+    pub pair: Pair,
     pub server: &'a Path,
     pub client: &'a Path,
 }
 
-impl Studio<'_> {
-    /// Runs the scenario to its end.
-    pub fn record(&self, pair: Pair, scenario: &Scenario) -> Result<Recording, Interrupted> {
-        let mut take = Take {
-            studio: self,
-            pair,
-            until: Instant::now() + DEADLINE,
-            said: Vec::new(),
-            complaints: Vec::new(),
-            traces: [Trace::default(), Trace::default()],
-            entries: [Vec::new(), Vec::new()],
-            recording: Recording {
-                lanes: Vec::new(),
-                trouble: None,
-            },
-        };
-        take.play(scenario)?;
-        Ok(take.recording)
-    }
-}
-
 /// A recording under way.
-struct Take<'a> {
+pub struct Take<'a> {
     studio: &'a Studio<'a>,
-    pair: Pair,
+    time: Duration,
     until: Instant,
     /// What the server has printed.
     said: Vec<u8>,
-    complaints: Vec<u8>,
-    traces: [Trace; 2],
-    entries: [Vec<Entry>; 2],
-    recording: Recording,
+    pub complaints: Vec<u8>,
+    pub traces: [Trace; 2],
+    pub entries: [Vec<Entry>; 2],
+    pub recording: Recording,
 }
 
-impl Take<'_> {
-    fn play(&mut self, scenario: &Scenario) -> Result<(), Interrupted> {
+impl<'a> Take<'a> {
+    pub fn begin(studio: &'a Studio) -> Take<'a> {
+        Take {
+            studio,
+            time: DEADLINE,
+            until: Instant::now() + DEADLINE,
+            said: Vec::new(),
+            complaints: Vec::new(),
+            traces: Default::default(),
+            entries: Default::default(),
+            recording: Recording::default(),
+        }
+    }
+
+    /// Plays the scenario to its end.
+    pub fn play(mut self, cast: &Cast, scenario: &Scenario) -> Result<Recording, Interrupted> {
+        self.run(cast, scenario)?;
+        Ok(self.recording)
+    }
+
+    fn run(&mut self, cast: &Cast, scenario: &Scenario) -> Result<(), Interrupted> {
         match &scenario.play {
             Play::Both(messages, clients) => {
-                let mut server = self.server(scenario, *messages)?;
+                let mut server = server(cast, scenario, *messages)?;
                 let Some(address) = self.ready(&mut server)? else {
-                    return self.keep(Side::Server, "server", None);
+                    return self.keep(Side::Server, "server", &[]);
                 };
                 for (client, name) in clients.iter().zip(["client", "client 2"]) {
-                    let mut process = self.client(client, address)?;
+                    let (mut process, ports, _terminal) = self::client(cast, client, address)?;
                     while process.is_heard() {
                         self.watch([&mut server, &mut process])?;
                     }
-                    self.keep(Side::Client, name, Some(address.port()))?;
+                    self.keep(Side::Client, name, &ports)?;
                 }
                 self.follow(&mut server)?;
-                self.keep(Side::Server, "server", Some(address.port()))
+                self.keep(Side::Server, "server", &[address.port()])
             }
             Play::Server(messages, script) => {
-                let mut server = self.server(scenario, *messages)?;
+                let mut server = server(cast, scenario, *messages)?;
                 let Some(address) = self.ready(&mut server)? else {
-                    return self.keep(Side::Server, "server", None);
+                    return self.keep(Side::Server, "server", &[]);
                 };
                 let script = *script;
                 let peer = thread::spawn(move || script(address));
                 self.follow(&mut server)?;
-                self.keep(Side::Server, "server", Some(address.port()))?;
+                self.keep(Side::Server, "server", &[address.port()])?;
                 self.leave(peer)
+            }
+            Play::Ended(script) => {
+                let mut server = server(cast, scenario, 2)?;
+                let Some(address) = self.ready(&mut server)? else {
+                    return self.keep(Side::Server, "server", &[]);
+                };
+                let script = *script;
+                let peer = thread::spawn(move || script(address));
+                while server.is_heard() && !(peer.is_finished() && self.waits_after_an_answer()) {
+                    self.watch([&mut server])?;
+                }
+                server.end();
+                self.follow(&mut server)?;
+                self.leave(peer)?;
+                self.keep(Side::Server, "server", &[address.port()])
             }
             Play::Alone(stage) => {
                 let Stage { address, script } = set(*stage)?;
@@ -120,77 +148,23 @@ impl Take<'_> {
                     address.port().to_string(),
                 ];
                 let arguments = arguments.map(OsString::from);
-                let mut server = Process::start(
-                    Side::Server,
-                    self.studio.server,
-                    &arguments,
-                    true,
-                    Stdio::null(),
-                )?;
+                let mut server =
+                    Process::start(Side::Server, cast.server, &arguments, true, Stdio::null())?;
                 let peer = thread::spawn(script);
                 if self.ready(&mut server)?.is_some() {
                     server.end(); // it should have failed, and would wait for clients that do not come
                 }
                 self.follow(&mut server)?;
                 self.leave(peer)?;
-                self.keep(
-                    Side::Server,
-                    "server",
-                    Some(address.port()).filter(|&port| port != 0),
-                )
+                self.keep(Side::Server, "server", &[address.port()])
             }
             Play::Client(stage, client) => {
                 let Stage { address, script } = set(*stage)?;
-                let mut process = self.client(client, address)?;
+                let (mut process, ports, _terminal) = self::client(cast, client, address)?;
                 self.beside(script, &mut process)?;
-                self.keep(Side::Client, "client", Some(address.port()))
+                self.keep(Side::Client, "client", &ports)
             }
         }
-    }
-
-    fn server(&self, scenario: &Scenario, messages: u32) -> Result<Process, Interrupted> {
-        let limit = match self.pair {
-            Pair::TcpEcho | Pair::TcpUpper => "--max-clients",
-            Pair::UdpEcho | Pair::UdpUpper => "--max-messages",
-        };
-        let messages = messages.to_string();
-        let mut arguments = vec!["--bind", "127.0.0.1", limit, &messages];
-        arguments.extend(scenario.server);
-        arguments.push("0");
-        let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-        Ok(Process::start(
-            Side::Server,
-            self.studio.server,
-            &arguments,
-            true,
-            Stdio::null(),
-        )?)
-    }
-
-    fn client(&self, client: &Client, server: SocketAddrV4) -> Result<Process, Interrupted> {
-        let text = client.text.bytes();
-        let options = client.options.iter().map(OsString::from);
-        let (given, stdin): (Vec<OsString>, _) = match self.pair {
-            Pair::TcpEcho | Pair::UdpEcho => {
-                let word = String::from_utf8_lossy(&text).into_owned();
-                (
-                    std::iter::once(word.into()).chain(options).collect(),
-                    Stdio::null(),
-                )
-            }
-            Pair::TcpUpper | Pair::UdpUpper => {
-                (options.collect(), file_of(&[&text[..], b"\n"].concat())?)
-            }
-        };
-        let (address, port) = (server.ip().to_string(), server.port().to_string());
-        let arguments = self.pair.client_arguments(&address, &port, &given);
-        Ok(Process::start(
-            Side::Client,
-            self.studio.client,
-            &arguments,
-            true,
-            stdin,
-        )?)
     }
 
     /// Waits until the server has said where it listens; `None` if it ended instead.
@@ -225,6 +199,16 @@ impl Take<'_> {
         self.leave(peer)
     }
 
+    /// Whether the server has answered, and is in the call that waits for the next message.
+    fn waits_after_an_answer(&self) -> bool {
+        let entries = &self.entries[Side::Server as usize];
+        entries.iter().any(|entry| is_call(entry, "sendto"))
+            && self.traces[Side::Server as usize]
+                .under_way()
+                .iter()
+                .any(|call| call.name == "recvfrom")
+    }
+
     /// Waits for the end of a script. Each of its waits has a deadline.
     fn leave<T>(
         &mut self,
@@ -242,17 +226,32 @@ impl Take<'_> {
         self.recording.trouble.get_or_insert(words);
     }
 
-    fn watch<const N: usize>(
+    /// From now on, so long.
+    pub fn allow(&mut self, time: Duration) {
+        (self.time, self.until) = (time, Instant::now() + time);
+    }
+
+    pub fn watch<const N: usize>(
         &mut self,
-        mut processes: [&mut Process; N],
+        processes: [&mut Process; N],
     ) -> Result<(), Interrupted> {
+        self.watch_for(TICK, processes).map(drop)
+    }
+
+    /// Waits so many milliseconds at most for what comes next. Says whether anything came.
+    pub fn watch_for<const N: usize>(
+        &mut self,
+        patience: u8,
+        mut processes: [&mut Process; N],
+    ) -> Result<bool, Interrupted> {
         if self.studio.stop.load(Ordering::Relaxed) {
             return Err(Interrupted::Failed("stopped".to_owned()));
         }
         if Instant::now() > self.until {
-            self.trouble(format!("not done after {} seconds", DEADLINE.as_secs()));
+            self.trouble(format!("not done after {} seconds", self.time.as_secs()));
             for process in &mut processes {
                 let _ = process.child.kill(); // strace writes that down, and the pipes end
+                self.signal(process.side, Signal::SIGKILL);
             }
         }
         let Take {
@@ -262,26 +261,69 @@ impl Take<'_> {
             entries,
             ..
         } = self;
+        let mut anything = false;
         listen(
             self.studio.signals,
             &mut processes,
-            Some(TICK),
-            |side, source, bytes| match source {
-                Source::Strace => entries[side as usize].extend(traces[side as usize].take(bytes)),
-                Source::StandardOutput if side == Side::Server => said.extend_from_slice(bytes),
-                Source::StandardOutput => {}
-                Source::StandardError => complaints.extend_from_slice(bytes),
+            Some(patience),
+            |side, source, bytes| {
+                anything |= !bytes.is_empty();
+                match source {
+                    Source::Strace => {
+                        entries[side as usize].extend(traces[side as usize].take(bytes));
+                    }
+                    Source::StandardOutput if side == Side::Server => said.extend_from_slice(bytes),
+                    Source::StandardOutput => {}
+                    Source::StandardError => complaints.extend_from_slice(bytes),
+                }
             },
-        )
+        )?;
+        Ok(anything)
+    }
+
+    /// The processes of a side that have not ended, as far as strace has said.
+    fn alive(&self, side: Side) -> Vec<u32> {
+        let mut alive = Vec::new();
+        for entry in &self.entries[side as usize] {
+            let Some(pid) = entry.pid else { continue };
+            match &entry.what {
+                What::End(_) => alive.retain(|&other| other != pid),
+                _ if !alive.contains(&pid) => alive.push(pid),
+                _ => {}
+            }
+        }
+        alive
+    }
+
+    /// Sends a signal to whatever is left of a side.
+    pub fn signal(&self, side: Side, signal: Signal) {
+        for pid in self.alive(side) {
+            if let Ok(pid) = pid.try_into() {
+                let _ = kill(Pid::from_raw(pid), signal); // it may have ended meanwhile
+            }
+        }
+    }
+
+    /// Whether each process of a side waits for others.
+    pub fn waits(&self, side: Side) -> bool {
+        let listens = self.entries[side as usize]
+            .iter()
+            .any(|entry| is_call(entry, "listen"));
+        let idle = |call: &Begun| match call.name.as_str() {
+            "accept" | "accept4" | "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait"
+            | "epoll_pwait" | "wait4" | "waitid" | "futex" | "pause" | "rt_sigsuspend"
+            | "rt_sigtimedwait" => true,
+            "recvfrom" | "recvmsg" => !listens, // otherwise from a client
+            _ => false,
+        };
+        let calls = self.traces[side as usize].under_way();
+        self.alive(side)
+            .iter()
+            .all(|&pid| calls.iter().any(|call| call.pid == Some(pid) && idle(call)))
     }
 
     /// Files what a side has done since it began.
-    fn keep(
-        &mut self,
-        side: Side,
-        name: &'static str,
-        port: Option<u16>,
-    ) -> Result<(), Interrupted> {
+    pub fn keep(&mut self, side: Side, name: &str, ports: &[u16]) -> Result<(), Interrupted> {
         let mut entries = std::mem::take(&mut self.entries[side as usize]);
         let first = entries.iter().position(|entry| is_call(entry, "socket"));
         let Some(first) = first else {
@@ -291,12 +333,103 @@ impl Take<'_> {
             )));
         };
         self.recording.lanes.push(Lane {
-            name,
+            name: name.to_owned(),
             entries: entries.split_off(first),
-            port,
+            ports: ports.to_vec(),
         });
         Ok(())
     }
+}
+
+fn server(cast: &Cast, scenario: &Scenario, messages: u32) -> Result<Process, Interrupted> {
+    let limit = match cast.pair {
+        Pair::TcpEcho | Pair::TcpUpper => "--max-clients",
+        Pair::UdpEcho | Pair::UdpUpper => "--max-messages",
+    };
+    let messages = messages.to_string();
+    let mut arguments = vec!["--bind", "127.0.0.1", limit, &messages];
+    arguments.extend(scenario.server);
+    arguments.push("0");
+    let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+    Ok(Process::start(
+        Side::Server,
+        cast.server,
+        &arguments,
+        true,
+        Stdio::null(),
+    )?)
+}
+
+/// Starts a client. Also returns the ports that it was told, and its terminal, if it has one.
+fn client(
+    cast: &Cast,
+    client: &Client,
+    server: SocketAddrV4,
+) -> Result<(Process, Vec<u16>, Option<PtyMaster>), Interrupted> {
+    let text = client.text.bytes();
+    let mut ports = vec![server.port()];
+    let mut options = Vec::new();
+    for option in client.options {
+        options.push(OsString::from(match *option {
+            "SERVER-PORT" => server.port().to_string(),
+            "FREE-PORT" => {
+                let port = free_port()?;
+                ports.push(port);
+                port.to_string()
+            }
+            other => other.to_owned(),
+        }));
+    }
+    let (mut stdin, mut terminal) = (Stdio::null(), None);
+    match cast.pair {
+        Pair::TcpEcho | Pair::UdpEcho => {
+            options.insert(0, String::from_utf8_lossy(&text).into_owned().into());
+        }
+        Pair::TcpUpper | Pair::UdpUpper => {
+            let lines = [&text[..], b"\n"].concat();
+            if client.typed {
+                let (keyboard, screen) = typed(&lines)?;
+                (stdin, terminal) = (screen, Some(keyboard));
+            } else {
+                stdin = file_of(&lines)?;
+            }
+        }
+    }
+    let (address, port) = (server.ip().to_string(), server.port().to_string());
+    let arguments = cast.pair.client_arguments(&address, &port, &options);
+    let process = Process::start(Side::Client, cast.client, &arguments, true, stdin)?;
+    Ok((process, ports, terminal))
+}
+
+/// A UDP port that nobody has now, outside of the range from which the kernel picks.
+fn free_port() -> Result<u16, Interrupted> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 10_000).unwrap_or_default();
+    for _ in 0..1000 {
+        let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(Interrupted::Failed("no UDP port is free".to_owned()))
+}
+
+/// A terminal at which these lines, and then Ctrl-D, are typed ahead: the end that must stay open, and the program's end.
+fn typed(lines: &[u8]) -> Result<(PtyMaster, Stdio), Interrupted> {
+    let open = || {
+        // Programs that are started meanwhile must not inherit it.
+        let mut keyboard = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)?;
+        grantpt(&keyboard)?;
+        unlockpt(&keyboard)?;
+        let place = ptsname_r(&keyboard)?;
+        let mut open = File::options();
+        open.read(true).write(true);
+        let screen = open.custom_flags(libc::O_NOCTTY).open(place)?;
+        keyboard.write_all(lines)?;
+        keyboard.write_all(&[CTRL_D])?;
+        std::io::Result::Ok((keyboard, screen.into()))
+    };
+    open().map_err(|error| Interrupted::Failed(format!("a terminal: {error}")))
 }
 
 fn set(stage: fn() -> std::io::Result<Stage>) -> Result<Stage, Interrupted> {
@@ -308,7 +441,7 @@ fn is_call(entry: &Entry, wanted: &str) -> bool {
 }
 
 /// Standard input with these bytes: a file, so that each `read` brings what it asks for.
-fn file_of(bytes: &[u8]) -> Result<Stdio, Interrupted> {
+pub fn file_of(bytes: &[u8]) -> Result<Stdio, Interrupted> {
     let fill = || {
         let mut file = File::from(memfd_create(c"input", MFdFlags::MFD_CLOEXEC)?);
         file.write_all(bytes)?;

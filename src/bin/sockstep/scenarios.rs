@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddrV4;
+use std::os::fd::OwnedFd;
 
 use crate::pairs::Pair;
 use crate::peers::{self, Stage};
@@ -24,6 +25,8 @@ pub enum Play {
     Both(u32, &'static [Client]),
     /// The server, and a script in the client's place. The server ends by itself after so many messages.
     Server(u32, fn(SocketAddrV4) -> io::Result<()>),
+    /// The same, but SIGTERM ends the server when the script is done and the server waits for more.
+    Ended(fn(SocketAddrV4) -> io::Result<OwnedFd>),
     /// The server alone, which is to fail, and what stands in its way.
     Alone(fn() -> io::Result<Stage>),
     /// The client, and a script in the server's place.
@@ -32,9 +35,12 @@ pub enum Play {
 
 /// One run of a client.
 pub struct Client {
+    /// `SERVER-PORT` and `FREE-PORT` stand for numbers.
     pub options: &'static [&'static str],
     /// The word of an echo client, the lines of an uppercase client.
     pub text: Text,
+    /// Whether it is typed at a terminal.
+    pub typed: bool,
 }
 
 /// What a client sends.
@@ -58,6 +64,15 @@ const fn says(words: &'static str) -> Client {
     Client {
         options: &[],
         text: Text::Words(words),
+        typed: false,
+    }
+}
+
+const fn types(words: &'static str) -> Client {
+    Client {
+        options: &[],
+        text: Text::Words(words),
+        typed: true,
     }
 }
 
@@ -65,6 +80,7 @@ const fn says_letters(count: usize) -> Client {
     Client {
         options: &[],
         text: Text::Long(count),
+        typed: false,
     }
 }
 
@@ -72,6 +88,7 @@ const fn says_hello_with(options: &'static [&'static str]) -> Client {
     Client {
         options,
         text: Text::Words("hello"),
+        typed: false,
     }
 }
 
@@ -164,6 +181,19 @@ pub const SCENARIOS: &[Scenario] = &[
         Play::Both(2, &[says("hello"), says("again")]),
         "two clients one after the other",
     ),
+    // After the last line the TCP client connects once more, and sees the end of its input at the prompt.
+    scenario(
+        "terminal",
+        &[Pair::TcpUpper],
+        Play::Both(3, &[types("one\ntwo")]),
+        "two lines typed at a terminal, after a prompt",
+    ),
+    scenario(
+        "terminal",
+        &[Pair::UdpUpper],
+        Play::Both(2, &[types("one\ntwo")]),
+        "two lines typed at a terminal, after a prompt",
+    ),
     // Before and after the connection.
     scenario(
         "nobody-listens",
@@ -200,6 +230,21 @@ pub const SCENARIOS: &[Scenario] = &[
         ALL,
         Play::Client(peers::broadcast, says("hello")),
         "an address that cannot be reached",
+    ),
+    scenario(
+        "client-port",
+        &[Pair::UdpEcho],
+        Play::Both(1, &[says_hello_with(&["--client-port", "FREE-PORT"])]),
+        "a client with a port of its own choice",
+    ),
+    scenario(
+        "client-port-in-use",
+        &[Pair::UdpEcho],
+        Play::Client(
+            peers::silent,
+            says_hello_with(&["--client-port", "SERVER-PORT"]),
+        ),
+        "a client whose port somebody else has",
     ),
     // Clients that do not behave.
     scenario(
@@ -252,6 +297,12 @@ pub const SCENARIOS: &[Scenario] = &[
         "the server resets in mid-exchange",
     ),
     scenario(
+        "server-full",
+        &[Pair::TcpUpper],
+        Play::Client(peers::answers_unread, says_letters(4_000_000)),
+        "a line that the server does not read: EAGAIN, poll",
+    ),
+    scenario(
         "timeout",
         UDP,
         Play::Client(
@@ -274,6 +325,18 @@ pub const SCENARIOS: &[Scenario] = &[
         UDP,
         Play::Client(peers::stranger_first, says("hello")),
         "a datagram from someone else first",
+    ),
+    scenario(
+        "sigterm",
+        TCP,
+        Play::Ended(peers::stays),
+        "the server is ended by SIGTERM in mid-exchange",
+    ),
+    scenario(
+        "sigterm",
+        UDP,
+        Play::Ended(peers::asks),
+        "the server is ended by SIGTERM between two messages",
     ),
     // The servers' options.
     Scenario {

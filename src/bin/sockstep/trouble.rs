@@ -1,5 +1,6 @@
 //! What ends a verb early.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use nix::sys::signal::{SigSet, Signal, raise};
@@ -18,6 +19,14 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// With these words before our own.
+    pub fn with(self, context: impl Display) -> Trouble {
+        match self {
+            Trouble::Said(words) => Trouble::Said(format!("{context}{words}")),
+            other => other,
+        }
+    }
+
     /// Ends the verb: says what there is to say, and leaves with `status`; with `unread` if only the reader has gone.
     pub fn end(self, status: u8, unread: u8) -> ExitCode {
         match self {

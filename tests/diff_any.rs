@@ -1,0 +1,300 @@
+//! `sockstep diff` of any two servers or clients, and what `--json` says of a comparison.
+
+mod support;
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use support::{DEADLINE, Outcome, listener, local, python, require, run};
+
+const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers");
+
+fn diff(args: &[&str], stdin: &str) -> Outcome {
+    require("strace", "the tests of sockstep diff");
+    require("python3", "the programs in tests/peers");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockstep"));
+    run(command.arg("diff").args(args), stdin.as_bytes())
+}
+
+/// Two servers and the textbook's client, which says hello.
+fn servers(left: &str, right: &str, port: u16) -> Outcome {
+    let client = format!("python3 '{PEERS}/textbook_client.py' {port}");
+    diff(
+        &["--server", left, "--server", right, "--client", &client],
+        "hello\n",
+    )
+}
+
+fn textbook(arguments: &str) -> String {
+    format!("python3 '{PEERS}/textbook_server.py' -r {arguments}")
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    listener().1
+}
+
+/// The word after a lane's name and the number of its lines.
+fn verdict<'a>(report: &'a str, lane: &str) -> &'a str {
+    report
+        .lines()
+        .find(|line| line.starts_with(&format!("    {lane} ")))
+        .and_then(|line| line.split_whitespace().nth(3))
+        .unwrap_or_else(|| panic!("no lane {lane}:\n{report}"))
+}
+
+#[test]
+fn a_server_agrees_with_itself() {
+    let port = free_port();
+    let server = textbook(&port.to_string());
+    let outcome = servers(&server, &server, port);
+    let report = outcome.stdout();
+    assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+    assert!(
+        report.starts_with(&format!("server:   {server}\nclient:   python3 ")),
+        "{report}"
+    );
+    assert_eq!(
+        (verdict(report, "client"), verdict(report, "server")),
+        ("equal", "equal")
+    );
+}
+
+/// The second run finds the port in TIME_WAIT. Where that cannot be ended, each run waits for a minute.
+#[test]
+fn a_server_that_cannot_start_again_at_once_is_waited_for() {
+    let port = free_port();
+    let server = textbook(&port.to_string()).replace(" -r ", " ");
+    let client = format!("tcp_echo_client 127.0.0.1 hello {port}");
+    let args = [
+        "diff", "--server", &server, "--server", &server, "--client", &client,
+    ];
+    let (sender, receiver) = channel();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockstep"));
+    command.args(args).stdin(Stdio::null());
+    thread::spawn(move || sender.send(command.output().expect("sockstep starts")));
+    let outcome = receiver
+        .recv_timeout(5 * DEADLINE)
+        .expect("it ends in time");
+    assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+}
+
+#[test]
+fn servers_that_differ_by_one_call_diverge_there() {
+    let port = free_port();
+    let (one, two) = (
+        textbook(&format!("{port} 1")),
+        textbook(&format!("{port} 2")),
+    );
+    let outcome = servers(&one, &two, port);
+    let report = outcome.stdout();
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    assert!(
+        report.starts_with(&format!("server A: {one}\nserver B: {two}\n")),
+        "{report}"
+    );
+    assert_eq!(
+        (verdict(report, "client"), verdict(report, "server")),
+        ("equal", "divergent")
+    );
+    let marked: Vec<&str> = marked(report).collect();
+    assert_eq!(
+        marked,
+        ["- A      4 listen(3, 1) = 0", "+ B      4 listen(3, 2) = 0"]
+    );
+}
+
+/// The lines that only one side has.
+fn marked(report: &str) -> impl Iterator<Item = &str> {
+    let lines = report
+        .lines()
+        .filter_map(|line| line.strip_prefix("      "));
+    lines.filter(|line| line.starts_with("- ") || line.starts_with("+ "))
+}
+
+#[test]
+fn a_port_that_a_server_names_itself_is_compared() {
+    let (port, other) = (free_port(), free_port());
+    let outcome = servers(
+        &textbook(&port.to_string()),
+        &textbook(&other.to_string()),
+        port,
+    );
+    let report = outcome.stdout();
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    assert!(
+        report.contains(&format!(
+            "+ B      3 bind(3, {{sa_family=AF_INET, sin_port=htons({other})"
+        )),
+        "{report}"
+    );
+    assert!(
+        report.contains("\n    B: the client ended with status 1: ConnectionRefusedError"),
+        "{report}"
+    );
+}
+
+#[test]
+fn standard_input_goes_to_the_client_in_every_run() {
+    let port = free_port();
+    let outcome = servers(
+        &textbook(&format!("{port} 1 upper")),
+        &textbook(&format!("{port} 1 title")),
+        port,
+    );
+    let report = outcome.stdout();
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    assert!(
+        report.contains(r#"sendto(4, "HELLO", 5, 0, NULL, 0) = 5"#),
+        "{report}"
+    );
+    assert!(
+        report.contains(r#"sendto(4, "Hello", 5, 0, NULL, 0) = 5"#),
+        "{report}"
+    );
+    assert!(!report.contains("varies by itself"), "{report}");
+}
+
+#[test]
+fn our_programs_are_found_by_name_and_a_client_may_be_named_twice() {
+    let port = free_port();
+    for pair in ["tcp_echo", "udp_echo"] {
+        let twin = format!("{}/{pair}_server {port}", env!("SOCKSTEP_TWINS"));
+        let client = format!("{pair}_client 127.0.0.1 hello {port}");
+        let outcome = diff(
+            &[
+                "--server",
+                &format!("{pair}_server {port}"),
+                "--server",
+                &twin,
+                "--client",
+                &client,
+            ],
+            "",
+        );
+        assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+
+        let other = client.replace("hello", "hallo");
+        let outcome = diff(
+            &["--server", &twin, "--client", &client, "--client", &other],
+            "",
+        );
+        assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+        assert!(
+            outcome
+                .stdout()
+                .contains(&format!("\nclient A: {client}\nclient B: {other}\n")),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_does_not_start_is_trouble() {
+    let port = free_port();
+    let outcome = servers(&textbook(&port.to_string()), "./no-such-server", port);
+    assert_eq!(outcome.status.code(), Some(2), "{outcome:?}");
+    assert_eq!(
+        outcome.stderr,
+        "sockstep: B: the server ended before listen(), or bind() for datagrams: sh: 1: exec: ./no-such-server: not found\n"
+    );
+}
+
+#[test]
+fn a_port_that_somebody_else_has_is_trouble() {
+    let taken = TcpListener::bind(local(0)).expect("a port is free");
+    let port = taken.local_addr().expect("it is bound").port();
+    let server = textbook(&port.to_string());
+    let outcome = servers(&server, &server, port);
+    assert_eq!(outcome.status.code(), Some(2), "{outcome:?}");
+    assert_eq!(
+        outcome.stderr,
+        format!("sockstep: A: port {port} is in use. See by whom: ss -lntup 'sport = {port}'\n")
+    );
+}
+
+#[test]
+fn one_server_alone_is_no_comparison() {
+    let outcome = diff(&["--server", "a", "--client", "b"], "");
+    assert_eq!(outcome.status.code(), Some(2));
+    assert_eq!(
+        outcome.stderr,
+        "sockstep: name two servers to compare, or two clients: --server A --server B --client C\n"
+    );
+}
+
+// ---- --json ----
+
+/// The same words, whatever the space between them.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What the text report and its JSON both say.
+fn both(args: &[&str], status: i32, stdin: &str) -> (String, String) {
+    let text = diff(args, stdin);
+    let json = diff(&[args, &["--json"]].concat(), stdin);
+    for outcome in [&text, &json] {
+        assert_eq!(outcome.status.code(), Some(status), "{outcome:?}");
+    }
+    let told = run(
+        &mut python("report_from_json.py", &[]),
+        json.stdout().as_bytes(),
+    );
+    assert!(told.status.success(), "{told:?}");
+    (text.stdout().to_owned(), told.stdout().to_owned())
+}
+
+#[test]
+fn json_has_what_the_text_report_has() {
+    for args in [
+        &["tcp_echo", "--scenario", "happy"][..],
+        &["udp_upper", "--all"],
+    ] {
+        let (text, told) = both(args, 0, "");
+        assert_eq!(words(&told), words(&text));
+    }
+}
+
+#[test]
+fn json_has_the_lines_that_are_set_aside() {
+    let (text, told) = both(&["tcp_upper", "--scenario", "happy", "--raw"], 0, "");
+    // The addresses in them, and their order, are another run's.
+    let calls = |report: &str| {
+        let mut calls: Vec<String> = report
+            .lines()
+            .filter_map(|line| {
+                Some(
+                    line.split_once(" memory: ")?
+                        .1
+                        .split('(')
+                        .next()?
+                        .to_owned(),
+                )
+            })
+            .collect();
+        calls.sort();
+        calls
+    };
+    assert_eq!(calls(&told), calls(&text));
+    assert!(!calls(&text).is_empty());
+}
+
+#[test]
+fn json_has_the_differences() {
+    let port = free_port();
+    let (one, two) = (
+        textbook(&format!("{port} 1")),
+        textbook(&format!("{port} 2")),
+    );
+    let client = format!("python3 '{PEERS}/textbook_client.py' {port}");
+    let args = ["--server", &one, "--server", &two, "--client", &client];
+    let (text, told) = both(&args, 1, "hello\n");
+    // But for the lines around a difference.
+    let (lanes, rest) = text.split_once("\n\n").expect("two parts");
+    let context = |line: &&str| line.starts_with("        ") || *line == "      ...";
+    let lanes: Vec<&str> = lanes.lines().filter(|line| !context(line)).collect();
+    assert_eq!(words(&told), words(&format!("{} {rest}", lanes.join(" "))));
+}
