@@ -18,6 +18,7 @@ mod lanes;
 mod pairs;
 mod peers;
 mod process;
+mod processes;
 mod programs;
 mod read;
 mod record;
