@@ -45,6 +45,9 @@ const TWINS: &[(&str, &str)] = twins! {
     "web_server"
 };
 
+/// What a Web server of ours has to show.
+const PAGE: &str = "<!DOCTYPE html>\n<title>sockstep</title>\n<p>Site under construction\n";
+
 /// Programs that can be started. Twins live in a directory that goes when this does.
 pub struct Programs {
     pub paths: Vec<PathBuf>,
@@ -99,6 +102,14 @@ impl Programs {
             paths: wanted.map(find).collect::<Result<_, _>>()?,
             directory: None,
         })
+    }
+
+    /// A directory with a page, for a Web server.
+    pub fn site(&mut self) -> Result<PathBuf, String> {
+        let site = self.directory()?.join("site");
+        fs::create_dir(&site).map_err(|error| format!("{}: {error}", site.display()))?;
+        write(&site.join("index.html"), PAGE)?;
+        Ok(site)
     }
 
     /// The directory for the twins, made when first asked for.
