@@ -19,7 +19,7 @@ fn script(recording: &str) -> Script {
         .lines()
         .filter_map(|line| reader.read(line.trim()))
         .collect();
-    Script::new(&entries, &[])
+    Script::new(&entries, &[], false)
 }
 
 fn twins(rust: &str, c: &str) -> Comparison {
@@ -88,7 +88,7 @@ fn a_port_that_the_program_names_itself_is_compared_as_it_is() {
         let entry = Reader::default()
             .read(&call("connect", port))
             .expect("a call");
-        Script::new(&[entry], &[port])
+        Script::new(&[entry], &[port], false)
     };
     assert_eq!(compare(&with(6), &with(5), true).verdict, Verdict::Equal);
 }
@@ -195,6 +195,98 @@ fn a_full_connection_may_have_taken_another_amount() {
     assert_eq!(
         twins(one, &two.replace("MSG_DONTWAIT", "0")).verdict,
         Verdict::Divergent
+    );
+}
+
+#[test]
+fn a_child_may_end_at_any_moment() {
+    let accepts =
+        "accept(3, NULL, NULL) = 4\nclone(child_stack=NULL, flags=SIGCHLD) = 17\nclose(4) = 0";
+    let waits = "accept(3, NULL, NULL) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)";
+    let ends = |pid, time| {
+        format!(
+            "--- SIGCHLD {{si_signo=SIGCHLD, si_pid={pid}, si_status=0, si_utime={time}, si_stime=0}} ---"
+        )
+    };
+    let reaps = |pid| format!("wait4(-1, NULL, WNOHANG, NULL) = {pid}");
+    let none = "wait4(-1, NULL, WNOHANG, NULL) = -1 ECHILD (No child processes)\nrt_sigreturn({mask=[]}) = 1";
+    let last = "accept(3, NULL, NULL) = 5";
+
+    let while_waiting = format!(
+        "{accepts}\n{waits}\n{}\n{}\n{none}\n{last}",
+        ends(17, 0),
+        reaps(17)
+    );
+    let before = format!(
+        "{accepts}\n{}\n{}\n{}\n{last}",
+        ends(18, 1),
+        reaps(18),
+        none.replace("= 1", "= -1 EINTR")
+    );
+    let comparison = twins(&while_waiting, &before.replace("= 17", "= 18"));
+    assert_eq!(comparison.verdict, Verdict::Equal);
+    assert!(comparison.forms.contains_key(&Form::Children));
+    // One signal may stand for two children.
+    let two = format!("{while_waiting}\n{}\n{}\n{none}", ends(19, 0), reaps(19));
+    let at_once = format!(
+        "{accepts}\n{}\n{}\n{}\n{none}\n{last}",
+        ends(17, 0),
+        reaps(17),
+        reaps(19)
+    );
+    assert_eq!(twins(&two, &at_once).verdict, Verdict::Equal);
+    // But not a child that is not waited for, one that failed, or a handler that does something else.
+    assert_eq!(twins(&two, &while_waiting).verdict, Verdict::Divergent);
+    for (from, to) in [
+        (reaps(18), String::new()),
+        ("si_status=0".to_owned(), "si_status=1".to_owned()),
+        ("WNOHANG".to_owned(), "0".to_owned()),
+    ] {
+        assert_eq!(
+            twins(&while_waiting, &before.replace(&from, &to)).verdict,
+            Verdict::Divergent,
+            "{from}"
+        );
+    }
+}
+
+#[test]
+fn processes_and_threads_are_all_alike() {
+    let calls = |pid: u32| {
+        format!(
+            "getpid() = {pid}\nclone3({{flags=CLONE_THREAD, stack=0x7fb78ac02000, stack_size=0xff{}}} => {{parent_tid=[{pid}]}}, 88) = {pid}\nwait4({pid}, NULL, 0, NULL) = {pid}\nkill({pid}, SIGTERM) = 0",
+            pid % 10
+        )
+    };
+    let comparison = twins(&calls(121), &calls(1347));
+    assert_eq!(comparison.verdict, Verdict::Equal);
+    assert_eq!(comparison.forms.get(&Form::Pid), Some(&6));
+    assert_eq!(
+        twins(&calls(121), &calls(1347).replace("= 1347", "= -1 EAGAIN")).verdict,
+        Verdict::Divergent
+    );
+}
+
+#[test]
+fn how_threads_wait_and_end_is_set_aside() {
+    let recording = "futex(0x55c1293b5728, FUTEX_WAKE_PRIVATE, 1) = 1\nrt_sigprocmask(SIG_BLOCK, ~[RT_1], NULL, 8) = 0\nexit(0) = ?";
+    let mut reader = Reader::default();
+    let entries: Vec<_> = recording
+        .lines()
+        .filter_map(|line| reader.read(line))
+        .collect();
+    let of_thread = Script::new(&entries, &[], true);
+    assert!(
+        of_thread.lines.is_empty()
+            && of_thread
+                .aside
+                .iter()
+                .all(|(aside, _)| *aside == Aside::Threads)
+    );
+    assert_eq!(
+        script(recording).lines.len(),
+        2,
+        "a process blocks signals, and exits, of its own accord"
     );
 }
 

@@ -3,6 +3,7 @@
 mod support;
 
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -223,6 +224,98 @@ fn one_server_alone_is_no_comparison() {
         outcome.stderr,
         "sockstep: name two servers to compare, or two clients: --server A --server B --client C\n"
     );
+}
+
+// ---- Several processes and threads ----
+
+/// `tests/peers/concurrent.c`, compiled with these options.
+fn concurrent(options: &[&str]) -> PathBuf {
+    require("cc", "tests/peers/concurrent.c");
+    let name = format!("concurrent{}", options.concat());
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut cc = Command::new("cc");
+    cc.args(["-O2", "-pthread", "-o"])
+        .arg(&program)
+        .args(options);
+    let outcome = run(cc.arg(format!("{PEERS}/concurrent.c")), b"");
+    assert!(outcome.status.success(), "{outcome:?}");
+    program
+}
+
+/// Two servers, and a client that is two clients at the same time.
+fn with_two_clients(left: &str, right: &str, port: u16) -> Outcome {
+    let client = format!("python3 '{PEERS}/two_at_a_time.py' {port}");
+    diff(
+        &["--server", left, "--server", right, "--client", &client],
+        "",
+    )
+}
+
+#[test]
+fn a_server_of_several_processes_or_threads_agrees_with_itself() {
+    let port = free_port();
+    let c = |option| format!("'{}' {port}", concurrent(&[option]).display());
+    let python = |kind| format!("python3 '{PEERS}/concurrent_server.py' {kind} {port}");
+    for (server, lanes) in [
+        (c("-DFORK"), ["process 2", "process 3"]),
+        (c("-DPREFORK"), ["process 2", "process 3"]),
+        (c("-DTHREAD"), ["thread 2", "thread 3"]),
+        (python("fork"), ["process 2", "process 3"]),
+        (python("thread"), ["thread 2", "thread 3"]),
+    ] {
+        let outcome = with_two_clients(&server, &server, port);
+        assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+        for lane in lanes {
+            let line = outcome
+                .stdout()
+                .lines()
+                .find(|line| line.starts_with(&format!("    {lane}")));
+            assert!(
+                line.is_some_and(|line| line.contains(" equal ")),
+                "{outcome:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_child_that_keeps_the_listening_socket_is_caught() {
+    let port = free_port();
+    let [sound, leaks] = [&["-DFORK"][..], &["-DFORK", "-DLEAK"]]
+        .map(|options| format!("'{}' {port}", concurrent(options).display()));
+    let outcome = with_two_clients(&sound, &leaks, port);
+    let report = outcome.stdout();
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    assert_eq!(verdict(report, "server"), "equal");
+    let marked: Vec<&str> = marked(report).collect();
+    assert_eq!(
+        marked,
+        ["- A      2 close(3) = 0", "- A      2 close(3) = 0"],
+        "{report}"
+    );
+    assert!(report.ends_with(" 2 divergent\n"), "{report}");
+}
+
+#[test]
+fn processes_and_threads_have_no_counterpart_in_a_server_of_another_kind() {
+    let port = free_port();
+    let [forks, threads] = ["-DFORK", "-DTHREAD"]
+        .map(|option| format!("'{}' {port}", concurrent(&[option]).display()));
+    let outcome = with_two_clients(&forks, &threads, port);
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    for (lane, side) in [
+        ("process 2", "A"),
+        ("process 3", "A"),
+        ("thread 2", "B"),
+        ("thread 3", "B"),
+    ] {
+        let mut lines = outcome.stdout().lines();
+        let line = lines.find(|line| line.starts_with(&format!("    {lane}")));
+        assert!(
+            line.is_some_and(|line| line.contains(&format!("divergent only in {side}"))),
+            "{outcome:?}"
+        );
+    }
 }
 
 // ---- --json ----

@@ -13,6 +13,7 @@ use crate::read::{Call, Entry, What, bytes};
 pub enum Aside {
     Memory,
     Stdio,
+    Threads,
 }
 
 impl Aside {
@@ -20,6 +21,7 @@ impl Aside {
         match self {
             Aside::Memory => "memory",
             Aside::Stdio => "stdio",
+            Aside::Threads => "threads",
         }
     }
 
@@ -27,11 +29,15 @@ impl Aside {
         match self {
             Aside::Memory => "memory management: each language's own",
             Aside::Stdio => "C's stdio puts back, at exit, the standard input that it has not used",
+            Aside::Threads => {
+                "threads wait for each other, and take leave of their library: each language's own"
+            }
         }
     }
 
-    fn of(call: &Call) -> Option<Aside> {
+    fn of(call: &Call, thread: bool) -> Option<Aside> {
         let first = call.args.first().map_or("", String::as_str);
+        let second = call.args.get(1).map_or("", String::as_str);
         match call.name.as_str() {
             "brk" | "mmap" | "munmap" | "mremap" | "madvise" | "mprotect" => Some(Aside::Memory),
             "getrandom"
@@ -43,6 +49,13 @@ impl Aside {
                 Some(Aside::Memory)
             } // malloc's
             "lseek" if first == "0" => Some(Aside::Stdio),
+            "futex" => Some(Aside::Threads),
+            // The end of a thread, which the end of the process may forestall.
+            "exit" if thread => Some(Aside::Threads),
+            "rt_sigprocmask" if thread && (first, second) == ("SIG_BLOCK", "~[RT_1]") => {
+                Some(Aside::Threads)
+            }
+            "sigaltstack" if thread && first.contains("SS_DISABLE") => Some(Aside::Threads),
             _ => None,
         }
     }
@@ -56,6 +69,7 @@ pub enum Form {
     Pointer,
     Pieces,
     Full,
+    Children,
 }
 
 impl Form {
@@ -66,6 +80,7 @@ impl Form {
             Form::Pointer => "pointer",
             Form::Pieces => "pieces",
             Form::Full => "full",
+            Form::Children => "children",
         }
     }
 
@@ -74,13 +89,16 @@ impl Form {
             Form::Port => {
                 "the kernel picks it; each gets a letter, A the server's, the others as they appear"
             }
-            Form::Pid => "the process that sent a signal",
+            Form::Pid => "which process or thread it is",
             Form::Pointer => "a place in memory",
             Form::Pieces => {
                 "TCP cuts a stream anew in each run: consecutive pieces are compared joined"
             }
             Form::Full => {
                 "how much a connection takes before it is full is the kernel's: non-blocking sends up to there are compared as one"
+            }
+            Form::Children => {
+                "a child ends when it does: what SIGCHLD interrupts is compared as if it had not, what its handler does at the end"
             }
         }
     }
@@ -126,7 +144,8 @@ struct Part {
 
 impl Script {
     /// Takes a recording from its first `socket`. The ports that the recording was made with are the first that get a letter.
-    pub fn new(entries: &[Entry], known: &[u16]) -> Script {
+    /// Of a `thread` that is not its process's first, the end is set aside.
+    pub fn new(entries: &[Entry], known: &[u16], thread: bool) -> Script {
         let mut ports = Ports::default();
         for &port in known {
             ports.learn(port);
@@ -136,10 +155,11 @@ impl Script {
                 ports.learn_from(call);
             }
         }
+        let (rest, children) = without_children(entries);
         let mut script = Script::default();
-        for entry in entries {
+        for entry in rest {
             match &entry.what {
-                What::Call(call) => match Aside::of(call) {
+                What::Call(call) => match Aside::of(call, thread) {
                     Some(aside) => script.aside.push((aside, raw(call))),
                     None => script.lines.push(line_of(call, &ports)),
                 },
@@ -148,6 +168,7 @@ impl Script {
                 What::Unknown(text) => script.lines.push(line(text, &ports)),
             }
         }
+        script.lines.extend(reaped(&children, &ports));
         script
     }
 
@@ -343,8 +364,9 @@ fn judge(left: Script, right: Script, twins: bool) -> Comparison {
         }
     }
     let forms = left.forms();
-    let letter =
-        |row: &Row| matches!(*row, Row::Both(l, r) if left.lines[l].raw == right.lines[r].raw);
+    // What was done about children is no longer in its place.
+    let in_place = |line: &Line| !line.forms.contains_key(&Form::Children);
+    let letter = |row: &Row| matches!(*row, Row::Both(l, r) if left.lines[l].raw == right.lines[r].raw && in_place(&left.lines[l]));
     let any = |kind: fn(&Row) -> bool| rows.iter().any(kind);
     let verdict = if any(|row| matches!(row, Row::Left(_) | Row::Right(_))) {
         Verdict::Divergent
@@ -437,6 +459,26 @@ fn line_of(call: &Call, ports: &Ports) -> Line {
         });
     }
     let mut result = call.result.clone();
+    let pids = |text: &mut String, forms: &mut Forms| {
+        if text.parse::<u32>().is_ok_and(|pid| pid > 0) {
+            *forms.entry(Form::Pid).or_default() += 1;
+            "PID".clone_into(text);
+        }
+    };
+    if let "clone" | "clone3" | "fork" | "vfork" | "wait4" | "waitid" | "getpid" | "getppid"
+    | "gettid" | "set_tid_address" = call.name.as_str()
+    {
+        pids(&mut result, &mut forms);
+    }
+    let named = match call.name.as_str() {
+        "kill" | "tkill" | "wait4" | "sched_getaffinity" => 0..1,
+        "tgkill" => 0..2,
+        "waitid" => 1..2,
+        _ => 0..0,
+    };
+    for arg in args.get_mut(named).into_iter().flatten() {
+        pids(arg, &mut forms);
+    }
     if missing > 0 {
         for count in args.last_mut().into_iter().chain([&mut result]) {
             if let Ok(number) = count.parse::<usize>() {
@@ -456,6 +498,86 @@ fn line_of(call: &Call, ports: &Ports) -> Line {
         piece: piece(call),
         part: part(call),
     }
+}
+
+// ---- Children ----
+
+/// What a lane did of its own accord, and apart from that each SIGCHLD with what its handler did.
+fn without_children(entries: &[Entry]) -> (Vec<&Entry>, Vec<&Entry>) {
+    let (mut rest, mut children): (Vec<&Entry>, Vec<&Entry>) = Default::default();
+    let mut at = 0;
+    while let Some(entry) = entries.get(at) {
+        if !is_sigchld(entry) {
+            rest.push(entry);
+            at += 1;
+            continue;
+        }
+        let end = handler_end(entries, at).unwrap_or(at);
+        children.extend(&entries[at..=end]);
+        at = end + 1;
+        // The call that was interrupted, if it is made again.
+        let next = entries[at..].iter().find(|entry| !is_sigchld(entry));
+        if let (
+            Some(Entry {
+                what: What::Call(call),
+                ..
+            }),
+            Some(Entry {
+                what: What::Call(again),
+                ..
+            }),
+        ) = (rest.last(), next)
+        {
+            let same = call.name == again.name && call.args.first() == again.args.first();
+            if same && call.note.starts_with("ERESTART") {
+                rest.pop();
+            }
+        }
+    }
+    (rest, children)
+}
+
+fn is_sigchld(entry: &Entry) -> bool {
+    matches!(&entry.what, What::Signal(text) if text.starts_with("SIGCHLD "))
+}
+
+/// Where the handler returns that a signal starts, if it has one.
+fn handler_end(entries: &[Entry], signal: usize) -> Option<usize> {
+    let mut at = signal + 1;
+    loop {
+        match &entries.get(at)?.what {
+            What::Call(call) if call.name == "rt_sigreturn" => return Some(at),
+            What::Signal(_) => at = handler_end(entries, at)? + 1,
+            _ => at += 1,
+        }
+    }
+}
+
+/// What was done about children, however many of them one signal stood for: each child, and one of everything else.
+fn reaped(children: &[&Entry], ports: &Ports) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for entry in children {
+        let mut line = match &entry.what {
+            What::Call(call) if call.name == "rt_sigreturn" => line(&call.name, ports),
+            What::Call(call) if call.name == "wait4" && (call.result == "0" || call.failed()) => {
+                line(
+                    &format!("{}({}) = no more", call.name, call.args.join(", ")),
+                    ports,
+                )
+            }
+            What::Call(call) => line_of(call, ports),
+            What::Signal(text) => line(&format!("--- {text} ---"), ports),
+            What::End(text) | What::Unknown(text) => line(text, ports),
+        };
+        let is_child = matches!(&entry.what, What::Call(call) if call.name == "wait4")
+            && line.text.ends_with(" = PID");
+        if is_child || lines.iter().all(|other| other.text != line.text) {
+            *line.forms.entry(Form::Children).or_default() += 1;
+            lines.push(line);
+        }
+    }
+    lines.sort_by(|one, other| one.text.cmp(&other.text));
+    lines
 }
 
 /// A call's part in a stream: bytes that came or went without an address.
@@ -552,6 +674,41 @@ fn digits(text: &str) -> usize {
     text.bytes().take_while(u8::is_ascii_digit).count()
 }
 
+/// A number that is another in each run.
+struct Number {
+    text: &'static str,
+    word: &'static str,
+    form: Form,
+}
+
+const NUMBERS: [Number; 5] = [
+    Number {
+        text: "si_pid=",
+        word: "PID",
+        form: Form::Pid,
+    },
+    Number {
+        text: "parent_tid=[",
+        word: "PID",
+        form: Form::Pid,
+    },
+    Number {
+        text: "stack_size=",
+        word: "SIZE",
+        form: Form::Pointer,
+    },
+    Number {
+        text: "si_utime=",
+        word: "TIME",
+        form: Form::Children,
+    },
+    Number {
+        text: "si_stime=",
+        word: "TIME",
+        form: Form::Children,
+    },
+];
+
 /// What stands outside of strings, with ports, pids and pointers by name.
 fn plain(arg: &str, ports: &Ports, forms: &mut Forms) -> String {
     let mut text = String::new();
@@ -569,10 +726,14 @@ fn plain(arg: &str, ports: &Ports, forms: &mut Forms) -> String {
                 rest = &after[end..];
                 continue;
             }
-        } else if let Some(after) = rest.strip_prefix("si_pid=") {
-            *forms.entry(Form::Pid).or_default() += 1;
-            text += "si_pid=PID";
-            rest = &after[digits(after)..];
+        } else if let Some((key, after)) = NUMBERS
+            .iter()
+            .find_map(|key| Some((key, rest.strip_prefix(key.text)?)))
+        {
+            *forms.entry(key.form).or_default() += 1;
+            text += key.text;
+            text += key.word;
+            rest = after.trim_start_matches(|c: char| c.is_ascii_hexdigit() || c == 'x');
             continue;
         } else if let Some(after) = rest.strip_prefix("0x") {
             let end = after.bytes().take_while(u8::is_ascii_hexdigit).count();

@@ -31,6 +31,30 @@ pub const EXPECTED: &[Expected] = &[
         before: "close(",
         reason: "A debug build of the standard library asserts that a descriptor it drops is open; a release build does not.",
     },
+    Expected {
+        call: "sched_getaffinity(",
+        end: "",
+        before: "gettid(",
+        reason: "Rust's runtime asks where the stack of a new thread ends; glibc looks on its way which processors it may use.",
+    },
+    Expected {
+        call: "gettid(",
+        end: "",
+        before: "sigaltstack(NULL,",
+        reason: "Rust's runtime notes the number of a new thread, for the message when its stack overflows.",
+    },
+    Expected {
+        call: "sigaltstack(NULL,",
+        end: " = 0",
+        before: "sigaltstack({ss_sp=",
+        reason: "Rust's runtime looks whether a new thread has a signal stack.",
+    },
+    Expected {
+        call: "sigaltstack({ss_sp=POINTER, ss_flags=0,",
+        end: " = 0",
+        before: "",
+        reason: "Rust's runtime gives each new thread a signal stack, on which to report an overflow.",
+    },
 ];
 
 impl Expected {
@@ -42,12 +66,13 @@ impl Expected {
     /// As a row of the table in `ffi-notes.md`.
     #[cfg(test)]
     pub fn row(&self) -> String {
+        let before = match self.before.trim_end() {
+            "" => "anything".to_owned(),
+            before => format!("`{before}`"),
+        };
         format!(
-            "| `{}…{}` | `{}` | {} |",
-            self.call,
-            self.end,
-            self.before.trim_end(),
-            self.reason
+            "| `{}…{}` | {before} | {} |",
+            self.call, self.end, self.reason
         )
     }
 }

@@ -25,6 +25,7 @@ mod load;
 mod pairs;
 mod peers;
 mod process;
+mod processes;
 mod programs;
 mod read;
 mod record;

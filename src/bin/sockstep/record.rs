@@ -21,6 +21,7 @@ use crate::lanes::Side;
 use crate::pairs::Pair;
 use crate::peers::{Script, Stage};
 use crate::process::{Interrupted, Process, Signals, Source, listen};
+use crate::processes::{Part, split};
 use crate::read::{Begun, Call, Entry, What};
 use crate::scenarios::{Client, Play, Scenario};
 use crate::trace::Trace;
@@ -48,6 +49,8 @@ pub struct Lane {
     pub entries: Vec<Entry>,
     /// The ports that it was made with, the server's first, that there is a name for each wherever it appears.
     pub ports: Vec<u16>,
+    /// Not the first thread of its process.
+    pub thread: bool,
 }
 
 /// What may interrupt a recording.
@@ -324,19 +327,33 @@ impl<'a> Take<'a> {
 
     /// Files what a side has done since it began.
     pub fn keep(&mut self, side: Side, name: &str, ports: &[u16]) -> Result<(), Interrupted> {
-        let mut entries = std::mem::take(&mut self.entries[side as usize]);
-        let first = entries.iter().position(|entry| is_call(entry, "socket"));
-        let Some(first) = first else {
+        let entries = std::mem::take(&mut self.entries[side as usize]);
+        let Some(lanes) = split(entries) else {
             let words = String::from_utf8_lossy(&self.complaints).trim().to_owned();
             return Err(Interrupted::Failed(format!(
                 "the {name} made no socket: {words}"
             )));
         };
-        self.recording.lanes.push(Lane {
-            name: name.to_owned(),
-            entries: entries.split_off(first),
-            ports: ports.to_vec(),
-        });
+        // The first is process 1, and its thread 1.
+        let (mut processes, mut threads) = (1, 1);
+        for (at, Part { thread, entries }) in lanes.into_iter().enumerate() {
+            let (kind, number) = if thread {
+                ("thread", &mut threads)
+            } else {
+                ("process", &mut processes)
+            };
+            *number += i32::from(at > 0);
+            self.recording.lanes.push(Lane {
+                name: match (at, side) {
+                    (0, _) => name.to_owned(),
+                    (_, Side::Server) => format!("{kind} {number}"),
+                    (_, Side::Client) => format!("{name}'s {kind} {number}"),
+                },
+                entries,
+                ports: ports.to_vec(),
+                thread,
+            });
+        }
         Ok(())
     }
 }

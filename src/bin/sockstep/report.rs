@@ -212,7 +212,7 @@ impl Report<'_> {
         if !totals.aside.is_empty() {
             text += "Set aside, not compared (--raw shows them):\n";
             for ((aside, call), [lefts, rights]) in &totals.aside {
-                let counts = format!("  {call:12} {lefts:>5} in {left} {rights:>5} in {right}  ");
+                let counts = format!("  {call:14} {lefts:>4} in {left} {rights:>4} in {right}  ");
                 wrap(
                     &format!("{counts}{}", aside.reason()),
                     counts.len(),

@@ -68,7 +68,7 @@ pub fn judge(case: Case, sides: &Sides, recordings: &[Recording; 4]) -> Judged {
         let [left, left_again, right, right_again] = recordings.each_ref().map(|recording| {
             let lane = recording.lanes.iter().find(|lane| lane.name == **name);
             lane.map_or_else(Script::default, |lane| {
-                Script::new(&lane.entries, &lane.ports)
+                Script::new(&lane.entries, &lane.ports, lane.thread)
             })
         });
         Lane {
