@@ -898,6 +898,8 @@ pub const MSG_DONTWAIT: c_int = libc::MSG_DONTWAIT;
 pub const MSG_OOB: c_int = libc::MSG_OOB;
 /// Look at what came, and leave it there.
 pub const MSG_PEEK: c_int = libc::MSG_PEEK;
+/// More follows at once: a stream waits for it, so that both leave together.
+pub const MSG_MORE: c_int = libc::MSG_MORE;
 /// Receive until the buffer is full, or the stream ends.
 pub const MSG_WAITALL: c_int = libc::MSG_WAITALL;
 /// Return a datagram's real length, even when the buffer is smaller.

@@ -12,7 +12,7 @@ use std::thread;
 use nix::sys::signal::Signal;
 use support::{Outcome, Process, marked, require, run, within};
 
-const PAIRS: [&str; 4] = ["tcp_echo", "udp_echo", "tcp_upper", "udp_upper"];
+const PAIRS: [&str; 5] = ["tcp_echo", "udp_echo", "tcp_upper", "udp_upper", "web"];
 
 fn diff(args: &[&str]) -> Outcome {
     require("strace", "the tests of sockstep diff");
@@ -390,6 +390,13 @@ const MUTATIONS: &[Mutation] = &[
         )],
     ),
     mutation(
+        "a smaller buffer",
+        "web_client",
+        "happy",
+        "web_client.c",
+        &[("#define RCVBUFSIZE 65536", "#define RCVBUFSIZE 4096")],
+    ),
+    mutation(
         "other words about a failure",
         "tcp_upper_server",
         "bad-bind",
@@ -501,7 +508,13 @@ fn compile(
     changes: &[(&str, &str)],
 ) -> Result<(), String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
-    for name in [&format!("{program}.c"), "common.h"] {
+    let web = ["web_request.h", "web_response.h", "web_url.h"];
+    let web = web.iter().filter(|_| program.starts_with("web"));
+    for name in [&*format!("{program}.c"), "common.h"]
+        .iter()
+        .chain(web)
+        .copied()
+    {
         let mut text = fs::read_to_string(sources.join(name)).expect("the sources are there");
         for (from, to) in changes.iter().filter(|_| name == file) {
             let found = text.matches(from).count();

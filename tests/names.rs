@@ -8,13 +8,13 @@ use std::ffi::OsStr;
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::Once;
 
 use nix::sys::wait::WaitPidFlag;
 use support::{
-    Outcome, Process, Program, SHOWS, Server, UPPER_CLIENTS, for_each, local, require, run,
+    Outcome, Process, Program, SHOWS, Server, UPPER_CLIENTS, for_each, local, require, resolver,
+    run,
 };
 
 /// Runs it in both languages, which say the same.
@@ -429,44 +429,6 @@ fn by(resolver: &Path, client: Program, addresses: &[&str], port: u16) -> Comman
         .env("ADDRESSES", addresses.join(" "));
     command.args(["-i", "several.test", "-p", &port.to_string()]);
     command
-}
-
-/// A getaddrinfo that answers for the name `several.test`, in the order of the variable ADDRESSES.
-fn resolver() -> PathBuf {
-    const SOURCE: &str = r#"
-        #define _GNU_SOURCE
-        #include <dlfcn.h>
-        #include <netdb.h>
-        #include <stdlib.h>
-        #include <string.h>
-        int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
-        {
-            int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
-                dlsym(RTLD_NEXT, "getaddrinfo");
-            if (node == NULL || strcmp(node, "several.test") != 0)
-                return real(node, service, hints, res);
-            char *addresses = strdup(getenv("ADDRESSES"));
-            for (char *address = strtok(addresses, " "); address != NULL; address = strtok(NULL, " ")) {
-                if (real(address, service, hints, res) != 0)
-                    abort();
-                while (*res != NULL)
-                    res = &(*res)->ai_next;
-            }
-            free(addresses);
-            return 0;
-        }
-    "#;
-    static ONCE: Once = Once::new();
-    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("resolver.so");
-    ONCE.call_once(|| {
-        let mut cc = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()));
-        cc.args(["-shared", "-fPIC", "-x", "c", "-o"])
-            .arg(&library)
-            .arg("-");
-        let outcome = run(&mut cc, SOURCE.as_bytes());
-        assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
-    });
-    library
 }
 
 /// How many datagrams have come.

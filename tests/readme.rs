@@ -117,6 +117,19 @@ fn the_notes_say_how_many_lines_each_program_has() {
         table,
         "| shared by the concurrent servers: `common/echo.rs`, `echo.h` | {rust} | {c} |"
     );
+    let parts = ["request", "response", "url"];
+    let rust: usize = parts
+        .map(|part| lines(&format!("web/{part}.rs")))
+        .iter()
+        .sum();
+    let c: usize = parts
+        .map(|part| lines(&format!("web_{part}.h")))
+        .iter()
+        .sum();
+    let _ = writeln!(
+        table,
+        "| of the Web programs alone: `web/`, `web_*.h` | {rust} | {c} |"
+    );
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ffi-notes.md");
     let notes = fs::read_to_string(&path).expect("ffi-notes.md is readable");

@@ -91,6 +91,18 @@ fn each_pair_runs_in_every_mix_of_languages() {
                     ["ONE", "", "THREE"].map(|text| format!("client | From Server: {text}"));
                 assert_eq!(client, answers);
             }
+            let (server, client) = run(&["web", "--", "/index.html"], b"");
+            assert_eq!(server[0], ready);
+            assert!(
+                server[1].ends_with("\"GET /index.html HTTP/1.1\" 200 67"),
+                "{server:?}"
+            );
+            let page = [
+                "<!DOCTYPE html>",
+                "<title>sockstep</title>",
+                "<p>Site under construction",
+            ];
+            assert_eq!(client, page.map(|line| format!("client | {line}")));
         }
     }
 }

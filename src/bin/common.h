@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -437,6 +438,29 @@ static inline char *escape(const char *bytes, size_t len, char *out)
         s += n > 0 ? n : 1;
     }
     return out;
+}
+
+/*
+ * Writes a piece of a page as escape() does, but in its own lines and with its tabs, from *out on. Returns how many bytes are
+ * done: fewer than all when they end amid a character or a line's end whose rest may still come, which `last` rules out.
+ */
+static inline size_t escapePage(const char *bytes, size_t len, int last, char **out)
+{
+    size_t done = 0;
+    while (done < len) {
+        const char *c = bytes + done;
+        unsigned character;
+        int n = utf8((const unsigned char *)c, len - done, &character);
+        if (!last && (n < 0 || (*c == '\r' && done + 1 == len)))
+            break;
+        n = n > 0 ? n : 1;
+        if (*c == '\n' || *c == '\t')
+            *(*out)++ = *c;
+        else if (*c != '\r' || done + 1 == len || c[1] != '\n')
+            *out = escape(c, n, *out);
+        done += n;
+    }
+    return done;
 }
 
 /* A caption and what came from the network, as one line: the bytes themselves, or escaped where they reach a terminal. */

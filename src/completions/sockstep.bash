@@ -117,7 +117,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__diff)
-            opts="-h --scenario --all --list --server --client --raw --json --c-programs --help tcp_echo udp_echo tcp_upper udp_upper"
+            opts="-h --scenario --all --list --server --client --raw --json --c-programs --help tcp_echo udp_echo tcp_upper udp_upper web"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -287,7 +287,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__run)
-            opts="-h --clients --think --server --client --impl --server-impl --client-impl --plain --calls --payload --keep --json --print-command --help tcp_echo udp_echo tcp_upper udp_upper tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
+            opts="-h --clients --think --server --client --impl --server-impl --client-impl --plain --calls --payload --keep --json --print-command --help tcp_echo udp_echo tcp_upper udp_upper web tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

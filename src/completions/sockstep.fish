@@ -92,6 +92,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -f -a "tcp_echo\t
 udp_echo\t'A word there and back over UDP (client arguments: `[WORD] [OPTIONS]`)'
 tcp_upper\t'Lines of standard input, back in capitals, over TCP'
 udp_upper\t'Lines of standard input, back in capitals, over UDP (client arguments: `[OPTIONS]`)'
+web\t'A page over HTTP (client arguments: `[/PATH] [OPTIONS]`)'
 tcp_echo_server\t'The same as tcp_echo'
 tcp_echo_server_fork\t'With a process for each client'
 tcp_echo_server_thread\t'With a thread for each client'
@@ -103,7 +104,8 @@ tcp_echo_server_epoll\t'The same by epoll'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -f -a "tcp_echo\t'A word there and back over TCP (client arguments: `[WORD]`)'
 udp_echo\t'A word there and back over UDP (client arguments: `[WORD] [OPTIONS]`)'
 tcp_upper\t'Lines of standard input, back in capitals, over TCP'
-udp_upper\t'Lines of standard input, back in capitals, over UDP (client arguments: `[OPTIONS]`)'"
+udp_upper\t'Lines of standard input, back in capitals, over UDP (client arguments: `[OPTIONS]`)'
+web\t'A page over HTTP (client arguments: `[/PATH] [OPTIONS]`)'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -f -a "tcp_echo_server\t''
 tcp_echo_server_fork\t''
 tcp_echo_server_thread\t''

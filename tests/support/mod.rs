@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Once;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -1002,6 +1003,44 @@ impl Random {
     pub fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next()).expect("32 bits") % limit
     }
+}
+
+/// A getaddrinfo that answers for the name `several.test`, in the order of the variable ADDRESSES.
+pub fn resolver() -> PathBuf {
+    const SOURCE: &str = r#"
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <netdb.h>
+        #include <stdlib.h>
+        #include <string.h>
+        int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+        {
+            int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
+                dlsym(RTLD_NEXT, "getaddrinfo");
+            if (node == NULL || strcmp(node, "several.test") != 0)
+                return real(node, service, hints, res);
+            char *addresses = strdup(getenv("ADDRESSES"));
+            for (char *address = strtok(addresses, " "); address != NULL; address = strtok(NULL, " ")) {
+                if (real(address, service, hints, res) != 0)
+                    abort();
+                while (*res != NULL)
+                    res = &(*res)->ai_next;
+            }
+            free(addresses);
+            return 0;
+        }
+    "#;
+    static ONCE: Once = Once::new();
+    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("resolver.so");
+    ONCE.call_once(|| {
+        let mut cc = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()));
+        cc.args(["-shared", "-fPIC", "-x", "c", "-o"])
+            .arg(&library)
+            .arg("-");
+        let outcome = run(&mut cc, SOURCE.as_bytes());
+        assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+    });
+    library
 }
 
 /// Runs one of the Python programs in `tests/peers`.

@@ -42,6 +42,25 @@ pub fn escape(bytes: &[u8], line: &mut Vec<u8>) {
     }
 }
 
+/// Appends a piece of a page as `escape` has it, but in its own lines and with its tabs. Returns how many bytes are done: fewer
+/// than all when they end amid a character or a line's end whose rest may still come, which `last` rules out.
+pub fn escape_page(bytes: &[u8], last: bool, page: &mut Vec<u8>) -> usize {
+    let cut = bytes.utf8_chunks().last().map_or(0, |chunk| {
+        let whole = str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_some());
+        if whole { 0 } else { chunk.invalid().len() }
+    });
+    let cut = cut.max(usize::from(bytes.ends_with(b"\r")));
+    let done = bytes.len() - if last { 0 } else { cut };
+    for piece in bytes[..done].split_inclusive(|byte| b"\n\t".contains(byte)) {
+        let end = piece.len() - usize::from(piece.ends_with(b"\n") || piece.ends_with(b"\t"));
+        let (text, end) = piece.split_at(end);
+        let carriage = end == b"\n" && text.ends_with(b"\r");
+        escape(&text[..text.len() - usize::from(carriage)], page);
+        page.extend_from_slice(end);
+    }
+    done
+}
+
 fn escape_bytes(bytes: &[u8], line: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     for &byte in bytes {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::process::{Command, ExitCode};
 
+use clap::ValueEnum;
 use sockstep::{
     AF_INET, INADDR_LOOPBACK, IPPROTO_TCP, PF_INET, SOCK_STREAM, bind, htonl, sockaddr_in, socket,
 };
@@ -86,8 +87,7 @@ fn compiler() -> Result<String, String> {
 }
 
 fn programs(implementation: Implementation, how: &str) -> Result<String, String> {
-    let pairs = [Pair::TcpEcho, Pair::UdpEcho, Pair::TcpUpper, Pair::UdpUpper];
-    let wanted: Vec<_> = pairs
+    let wanted: Vec<_> = Pair::value_variants()
         .iter()
         .flat_map(|pair| [pair.server(), pair.client()])
         .collect();

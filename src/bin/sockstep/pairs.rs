@@ -17,6 +17,8 @@ pub enum Pair {
     TcpUpper,
     /// Lines of standard input, back in capitals, over UDP (client arguments: `[OPTIONS]`)
     UdpUpper,
+    /// A page over HTTP (client arguments: `[/PATH] [OPTIONS]`)
+    Web,
 }
 
 /// What is to be run: a pair, with the server that it is named after or another one that its client can talk to.
@@ -98,6 +100,7 @@ impl Pair {
             Pair::UdpEcho => "udp_echo_server",
             Pair::TcpUpper => "tcp_upper_server",
             Pair::UdpUpper => "udp_upper_server",
+            Pair::Web => "web_server",
         }
     }
 
@@ -107,6 +110,7 @@ impl Pair {
             Pair::UdpEcho => "udp_echo_client",
             Pair::TcpUpper => "tcp_upper_client",
             Pair::UdpUpper => "udp_upper_client",
+            Pair::Web => "web_client",
         }
     }
 
@@ -131,6 +135,17 @@ impl Pair {
             Pair::TcpUpper | Pair::UdpUpper => {
                 arguments.extend(["-i", address, "-p", port].map(OsString::from));
                 arguments.extend_from_slice(given);
+            }
+            // The path ends the URL; without one, the client asks for `/`.
+            Pair::Web => {
+                let paths = given
+                    .first()
+                    .is_some_and(|first| first.as_encoded_bytes().starts_with(b"/"));
+                let (path, options) = given.split_at(usize::from(paths));
+                let mut url = OsString::from(format!("http://{address}:{port}"));
+                url.extend(path.iter().cloned());
+                arguments.extend_from_slice(options);
+                arguments.push(url);
             }
         }
         arguments

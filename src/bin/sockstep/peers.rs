@@ -267,6 +267,50 @@ pub fn resets_client() -> io::Result<Stage> {
     })
 }
 
+// ---- In the place of a Web server ----
+
+/// Answers a request with these bytes, and closes.
+fn responds(response: Vec<u8>) -> io::Result<Stage> {
+    for_one_client(move |mut stream| {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            request.extend(byte);
+        }
+        stream.write_all(&response)?;
+        take_leave(stream)
+    })
+}
+
+pub fn has_page() -> io::Result<Stage> {
+    responds(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n".to_vec())
+}
+
+pub fn has_chunks() -> io::Result<Stage> {
+    let head = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    responds(
+        [head, "5;x\r\nhello\r\n1\r\n\n\r\n0\r\nX: y\r\n\r\n"]
+            .concat()
+            .into(),
+    )
+}
+
+/// A page that one recv takes: how the kernel cuts a longer one shows in what is written.
+pub fn has_large_page() -> io::Result<Stage> {
+    let mut response = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+    response.extend((b'a'..=b'z').cycle().take(10_000));
+    responds(response)
+}
+
+pub fn has_no_page() -> io::Result<Stage> {
+    responds(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno".to_vec())
+}
+
+pub fn has_half_a_page() -> io::Result<Stage> {
+    responds(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec())
+}
+
 // ---- In the place of a UDP server ----
 
 /// A UDP socket with a port; it takes datagrams and never answers.

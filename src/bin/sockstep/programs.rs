@@ -41,7 +41,12 @@ const TWINS: &[(&str, &str)] = twins! {
     "udp_echo_server"
     "udp_upper_client"
     "udp_upper_server"
+    "web_client"
+    "web_server"
 };
+
+/// What a Web server of ours has to show.
+const PAGE: &str = "<!DOCTYPE html>\n<title>sockstep</title>\n<p>Site under construction\n";
 
 /// Programs that can be started. Twins live in a directory that goes when this does.
 pub struct Programs {
@@ -99,6 +104,14 @@ impl Programs {
         })
     }
 
+    /// A directory with a page, for a Web server.
+    pub fn site(&mut self) -> Result<PathBuf, String> {
+        let site = self.directory()?.join("site");
+        fs::create_dir(&site).map_err(|error| format!("{}: {error}", site.display()))?;
+        write(&site.join("index.html"), PAGE)?;
+        Ok(site)
+    }
+
     /// The directory for the twins, made when first asked for.
     fn directory(&mut self) -> Result<PathBuf, String> {
         if let Some(directory) = &self.directory {
@@ -111,6 +124,13 @@ impl Programs {
         // Once, before the first compiler reads it: several work at the same time.
         write(&directory.join("common.h"), include_str!("../common.h"))?;
         write(&directory.join("echo.h"), include_str!("../echo.h"))?;
+        for (name, text) in [
+            ("web_request.h", include_str!("../web_request.h")),
+            ("web_response.h", include_str!("../web_response.h")),
+            ("web_url.h", include_str!("../web_url.h")),
+        ] {
+            write(&directory.join(name), text)?;
+        }
         Ok(directory)
     }
 }

@@ -439,7 +439,7 @@ impl<'a> Take<'a> {
 
 fn server(cast: &Cast, scenario: &Scenario, messages: u32) -> Result<Process, Interrupted> {
     let limit = match cast.pair.pair {
-        Pair::TcpEcho | Pair::TcpUpper => "--max-clients",
+        Pair::TcpEcho | Pair::TcpUpper | Pair::Web => "--max-clients",
         Pair::UdpEcho | Pair::UdpUpper => "--max-messages",
     };
     let messages = messages.to_string();
@@ -483,7 +483,7 @@ fn client(
     }
     let (mut stdin, mut terminal) = (Stdio::null(), None);
     match cast.pair.pair {
-        Pair::TcpEcho | Pair::UdpEcho => {
+        Pair::TcpEcho | Pair::UdpEcho | Pair::Web => {
             options.insert(0, String::from_utf8_lossy(&text).into_owned().into());
         }
         Pair::TcpUpper | Pair::UdpUpper => {

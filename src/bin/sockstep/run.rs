@@ -139,14 +139,17 @@ impl Plan {
         let &[Choice { pair, server }] = &args.pair[..] else {
             return Err("one pair is to be named".to_owned());
         };
-        let programs = Programs::find(&[
+        let mut programs = Programs::find(&[
             (server, args.server_impl.unwrap_or(args.implementation)),
             (
                 pair.client(),
                 args.client_impl.unwrap_or(args.implementation),
             ),
         ])?;
-        let on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from).to_vec();
+        let mut on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from).to_vec();
+        if pair == Pair::Web && !args.print_command {
+            on_a_free_port.extend(["--root".into(), programs.site()?.into()]);
+        }
         let server = (programs.paths[0].clone(), on_a_free_port);
         let client = (programs.paths[1].clone(), Vec::new());
         Ok(Plan {

@@ -39,7 +39,7 @@ pub enum Play {
 pub struct Client {
     /// `SERVER-PORT` and `FREE-PORT` stand for numbers.
     pub options: &'static [&'static str],
-    /// The word of an echo client, the lines of an uppercase client.
+    /// The word of an echo client, the lines of an uppercase client, the path that a Web client asks for.
     pub text: Text,
     /// Whether it is typed at a terminal.
     pub typed: bool,
@@ -94,6 +94,17 @@ const fn says_hello_with(options: &'static [&'static str]) -> Client {
     }
 }
 
+const fn asks(path: &'static str, options: &'static [&'static str]) -> Client {
+    Client {
+        options,
+        text: Text::Words(path),
+        typed: false,
+    }
+}
+
+const HOST: &str = "Host: www.example.com";
+
+const WEB: &[Pair] = &[Pair::Web];
 const TCP: &[Pair] = &[Pair::TcpEcho, Pair::TcpUpper];
 const UDP: &[Pair] = &[Pair::UdpEcho, Pair::UdpUpper];
 const UPPER: &[Pair] = &[Pair::TcpUpper, Pair::UdpUpper];
@@ -382,6 +393,70 @@ pub const SCENARIOS: &[Scenario] = &[
         UPPER,
         Play::Both(1, &[says_hello_with(&["-i", "::ffff:127.0.0.1"])]),
         "the server's address in IPv6's form",
+    ),
+    // The Web, against scripts: the server's own answers have the time in them, as a client's request has the port.
+    scenario(
+        "happy",
+        WEB,
+        Play::Client(
+            peers::has_page,
+            asks("/index.html", &["--include", "-H", HOST]),
+        ),
+        "a page with its headers",
+    ),
+    scenario(
+        "head",
+        WEB,
+        Play::Client(peers::has_page, asks("/", &["--head", "-H", HOST])),
+        "the headers alone",
+    ),
+    scenario(
+        "chunks",
+        WEB,
+        Play::Client(peers::has_chunks, asks("/", &["-H", HOST])),
+        "100 Continue, then a page in chunks",
+    ),
+    scenario(
+        "output",
+        WEB,
+        Play::Client(
+            peers::has_large_page,
+            asks("/", &["-o", "/dev/null", "-H", HOST]),
+        ),
+        "a larger page, into a file",
+    ),
+    scenario(
+        "not-found",
+        WEB,
+        Play::Client(
+            peers::has_no_page,
+            asks("/nothing", &["--fail", "-H", HOST]),
+        ),
+        "no such page, with --fail",
+    ),
+    scenario(
+        "half-a-page",
+        WEB,
+        Play::Client(peers::has_half_a_page, asks("/", &["-H", HOST])),
+        "the server ends amid its page",
+    ),
+    scenario(
+        "server-leaves",
+        WEB,
+        Play::Client(peers::leaves, asks("/", &["-H", HOST])),
+        "the server closes without an answer",
+    ),
+    scenario(
+        "server-resets",
+        WEB,
+        Play::Client(peers::resets_client, asks("/", &["-H", HOST])),
+        "the server resets in mid-exchange",
+    ),
+    scenario(
+        "nobody-listens",
+        WEB,
+        Play::Client(peers::not_listening, asks("/", &["-H", HOST])),
+        "a port where nobody listens",
     ),
 ];
 

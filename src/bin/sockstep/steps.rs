@@ -14,7 +14,9 @@ const STREAM_SERVER: &Steps = &[
     (&["listen"], "Server 3. Set the socket to listen"),
     (&["accept", "accept4"], "Server 4a. Accept a new connection"),
     (
-        &["recvfrom", "recvmsg", "read", "sendto", "sendmsg", "write"],
+        &[
+            "recvfrom", "recvmsg", "read", "sendto", "sendmsg", "sendfile", "write",
+        ],
         "Server 4b. Communicate",
     ),
     (&["close"], "Server 4c. Close the connection"),

@@ -1,0 +1,541 @@
+//! What the web server has to understand of HTTP/1.1 (RFC 9112, RFC 9110): a request's lines, a URL, a range, a date. No call
+//! is made here, and nothing can fail but by a status. The C twin has the same in `web_request.h`.
+
+use std::io::Write;
+use std::ops::Range;
+
+/// What an answer begins with: 200 is good, from 400 on the request is at fault, from 500 on the server.
+pub type Status = u16;
+
+pub const LINE: usize = 8192; // bytes of a request's line at most, its end not counted
+pub const HEADERS: usize = 100; // header lines of a request at most
+
+// ---- A request, line by line ----
+
+/// A request. To be fed with its lines; used again for the next one, so that its memory is.
+#[derive(Default)]
+pub struct Request {
+    /// The request line, as it came.
+    pub line: Vec<u8>,
+    /// Where in it the URL is.
+    target: Range<usize>,
+    /// HEAD: the answer has no body.
+    pub head: bool,
+    /// Whether another request may follow on the same connection.
+    pub keep_alive: bool,
+    /// HTTP/1.0: a client that must be told so.
+    pub old: bool,
+    /// What `Authorization:` says.
+    pub credentials: Vec<u8>,
+    /// What `Range:` says, if it is a single range.
+    pub range: Option<ByteRange>,
+    /// `If-Range:`: the range holds only for the file of this time.
+    pub if_range: Option<Option<i64>>,
+    /// `If-Modified-Since:`, if that holds.
+    pub if_modified_since: Option<i64>,
+    asks_to_stay: bool, // Connection: keep-alive, close
+    asks_to_close: bool,
+    headers: usize,
+    hosts: usize,
+    length: Option<bool>, // Content-Length: whether there is a body
+    chunked: bool,
+    ranges: usize,
+    if_none_match: bool,
+}
+
+impl Request {
+    /// Makes ready for the next request.
+    pub fn clear(&mut self) {
+        let (mut line, mut credentials) = (
+            std::mem::take(&mut self.line),
+            std::mem::take(&mut self.credentials),
+        );
+        line.clear();
+        credentials.clear();
+        *self = Request {
+            line,
+            credentials,
+            ..Request::default()
+        };
+    }
+
+    /// The URL, as it came.
+    pub fn target(&self) -> &[u8] {
+        &self.line[self.target.clone()]
+    }
+
+    /// What a line is refused with that is longer than `LINE`.
+    pub fn too_long(&mut self, line: &[u8]) -> Status {
+        if self.line.is_empty() {
+            self.line.extend_from_slice(&line[..LINE]);
+            414
+        } else {
+            431
+        }
+    }
+
+    /// Takes the next line, without its end. Returns whether the request is whole with it.
+    pub fn take(&mut self, line: &[u8]) -> Result<bool, Status> {
+        if line.len() > LINE {
+            return Err(self.too_long(line));
+        }
+        match (self.line.is_empty(), line.is_empty()) {
+            (true, true) => Ok(false), // empty lines before a request mean nothing
+            (true, false) => self.request_line(line).map(|()| false),
+            (false, false) => self.header(line).map(|()| false),
+            (false, true) => self.end().map(|()| true),
+        }
+    }
+
+    /// `GET /index.html HTTP/1.1`
+    fn request_line(&mut self, line: &[u8]) -> Result<(), Status> {
+        self.line.extend_from_slice(line);
+        let mut words = line.split(|&byte| byte == b' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err(400);
+        };
+        if !is_token(method) || target.is_empty() || !target.iter().all(|&byte| is_visible(byte)) {
+            return Err(400);
+        }
+        match version {
+            b"HTTP/1.1" => {}
+            b"HTTP/1.0" => self.old = true,
+            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => return Err(505),
+            _ => return Err(400),
+        }
+        match method {
+            b"GET" => {}
+            b"HEAD" => self.head = true,
+            b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"OPTIONS" | b"TRACE" | b"PATCH" => {
+                return Err(405);
+            }
+            _ => return Err(501),
+        }
+        self.target = method.len() + 1..method.len() + 1 + target.len();
+        Ok(())
+    }
+
+    /// `Host: www.example.org`
+    fn header(&mut self, line: &[u8]) -> Result<(), Status> {
+        self.headers += 1;
+        if self.headers > HEADERS {
+            return Err(431);
+        }
+        // A line that begins with a blank would go on with the one before, in HTTP of old. Its name is no token here.
+        let colon = line.iter().position(|&byte| byte == b':').ok_or(400_u16)?;
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        if !is_token(name) || !value.iter().all(|&byte| byte == b'\t' || is_text(byte)) {
+            return Err(400);
+        }
+        let value = trim(value);
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        if is("Host") {
+            self.hosts += 1;
+            if self.hosts > 1 || !is_host(value) {
+                return Err(400);
+            }
+        } else if is("Content-Length") {
+            if self.length.is_some() || value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+                return Err(400);
+            }
+            self.length = Some(value.iter().any(|&digit| digit != b'0'));
+        } else if is("Transfer-Encoding") {
+            if self.chunked {
+                return Err(400);
+            }
+            if !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(501);
+            }
+            self.chunked = true;
+        } else if is("Connection") {
+            for option in value.split(|&byte| byte == b',').map(trim) {
+                self.asks_to_close |= option.eq_ignore_ascii_case(b"close");
+                self.asks_to_stay |= option.eq_ignore_ascii_case(b"keep-alive");
+            }
+        } else if is("Range") {
+            self.ranges += 1;
+            self.range = byte_range(value).filter(|_| self.ranges == 1);
+        } else if is("If-Range") {
+            self.if_range = Some(parse_date(value));
+        } else if is("If-Modified-Since") {
+            self.if_modified_since = parse_date(value);
+        } else if is("If-None-Match") {
+            self.if_none_match = true;
+        } else if is("Authorization") {
+            self.credentials.clear();
+            self.credentials.extend_from_slice(value);
+        }
+        Ok(())
+    }
+
+    /// The empty line: what holds for the request as a whole.
+    fn end(&mut self) -> Result<(), Status> {
+        if (!self.old && self.hosts == 0) || (self.chunked && (self.length.is_some() || self.old)) {
+            return Err(400);
+        }
+        // A body is not read, so where the next request would begin is not known.
+        let has_body = self.chunked || self.length == Some(true);
+        self.keep_alive = !has_body && !self.asks_to_close && (!self.old || self.asks_to_stay);
+        if self.if_none_match {
+            self.if_modified_since = None; // it takes the place of this, and never matches: no answer of ours has a tag
+        }
+        Ok(())
+    }
+}
+
+/// A method's or a header's name: RFC 9110's `token`.
+fn is_token(word: &[u8]) -> bool {
+    let may = |&byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !word.is_empty() && word.iter().all(may)
+}
+
+/// No control byte and no blank. What is beyond ASCII passes: a browser would escape it, a person at a prompt does not.
+fn is_visible(byte: u8) -> bool {
+    byte > b' ' && byte != 0x7f
+}
+
+/// No control byte.
+fn is_text(byte: u8) -> bool {
+    byte >= b' ' && byte != 0x7f
+}
+
+/// A host's name or address, perhaps with a port; an empty one may be.
+fn is_host(value: &[u8]) -> bool {
+    let may = |&byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=[]:".contains(&byte);
+    value.iter().all(may)
+}
+
+/// Without the blanks around it.
+fn trim(value: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value.iter().position(|byte| !is_blank(byte));
+    let end = value.iter().rposition(|byte| !is_blank(byte));
+    match (start, end) {
+        (Some(start), Some(end)) => &value[start..=end],
+        _ => &[],
+    }
+}
+
+// ---- A URL ----
+
+/// The name of the file that a URL means, relative to the root: no empty name, no `.` and no `..` is left in it. A directory's
+/// ends with a slash, but for the root's, which is empty.
+pub fn file_name(target: &[u8], name: &mut Vec<u8>) -> Result<(), Status> {
+    name.clear();
+    let mut rest = path(target)?.iter();
+    let mut part = 0; // where in the name its last part begins
+    loop {
+        // Once: what has been decoded is not looked at again.
+        let byte = match rest.next() {
+            Some(b'%') => Some(digit(rest.next())? << 4 | digit(rest.next())?),
+            byte => byte.copied(),
+        };
+        match byte {
+            Some(b'/') | None => {
+                match &name[part..] {
+                    b"" => {}
+                    b"." => name.truncate(part),
+                    b".." => {
+                        name.truncate(part);
+                        name.pop().ok_or(400_u16)?; // there is nothing above the root
+                        let slash = name.iter().rposition(|&byte| byte == b'/');
+                        name.truncate(slash.map_or(0, |slash| slash + 1));
+                    }
+                    _ => name.extend(byte), // the slash, if it is one
+                }
+                part = name.len();
+                if byte.is_none() {
+                    return Ok(());
+                }
+            }
+            // NUL would end the name early; the others belong into no log and no header.
+            Some(byte) if !is_text(byte) => return Err(400),
+            Some(byte) => name.push(byte),
+        }
+    }
+}
+
+/// The path of a URL: it begins with a slash, or, as for a proxy, behind `http://` and a host; what follows a `?` is not for us.
+fn path(target: &[u8]) -> Result<&[u8], Status> {
+    let end = target.iter().position(|&byte| byte == b'?');
+    let path = &target[..end.unwrap_or(target.len())];
+    if path.contains(&b'#') {
+        return Err(400); // that part of a URL stays with the client
+    }
+    if path.starts_with(b"/") {
+        return Ok(path);
+    }
+    match path.split_at_checked(7) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"http://") => {
+            let host = rest
+                .iter()
+                .position(|&byte| byte == b'/')
+                .unwrap_or(rest.len());
+            if host == 0 || !is_host(&rest[..host]) {
+                return Err(400);
+            }
+            Ok(&rest[host..])
+        }
+        _ => Err(400),
+    }
+}
+
+/// The value of a hexadecimal digit.
+fn digit(byte: Option<&u8>) -> Result<u8, Status> {
+    match byte {
+        Some(&byte @ b'0'..=b'9') => Ok(byte - b'0'),
+        Some(&byte @ (b'a'..=b'f' | b'A'..=b'F')) => Ok((byte | 0x20) - b'a' + 10),
+        _ => Err(400),
+    }
+}
+
+/// Whether a part of the name begins with a dot.
+pub fn is_hidden(name: &[u8]) -> bool {
+    name.split(|&byte| byte == b'/')
+        .any(|part| part.starts_with(b"."))
+}
+
+/// Appends a name as it stands in a URL: whatever is not plain as `%XX`.
+pub fn escape_url(name: &[u8], out: &mut Vec<u8>) {
+    for &byte in name {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            out.push(byte);
+        } else {
+            let _ = write!(out, "%{byte:02X}"); // into memory
+        }
+    }
+}
+
+/// What a browser is to make of a file, by the end of its name.
+pub fn content_type(name: &[u8]) -> &'static str {
+    const TYPES: [(&str, &str); 24] = [
+        ("css", "text/css; charset=utf-8"),
+        ("csv", "text/csv; charset=utf-8"),
+        ("gif", "image/gif"),
+        ("htm", "text/html; charset=utf-8"),
+        ("html", "text/html; charset=utf-8"),
+        ("ico", "image/x-icon"),
+        ("jpeg", "image/jpeg"),
+        ("jpg", "image/jpeg"),
+        ("js", "text/javascript; charset=utf-8"),
+        ("json", "application/json"),
+        ("md", "text/markdown; charset=utf-8"),
+        ("mjs", "text/javascript; charset=utf-8"),
+        ("mp3", "audio/mpeg"),
+        ("mp4", "video/mp4"),
+        ("pdf", "application/pdf"),
+        ("png", "image/png"),
+        ("svg", "image/svg+xml"),
+        ("txt", "text/plain; charset=utf-8"),
+        ("wasm", "application/wasm"),
+        ("webm", "video/webm"),
+        ("webp", "image/webp"),
+        ("woff2", "font/woff2"),
+        ("xml", "text/xml; charset=utf-8"),
+        ("zip", "application/zip"),
+    ];
+    let last = name.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let suffix = match last.iter().rposition(|&byte| byte == b'.') {
+        Some(dot) => &last[dot + 1..],
+        None => &[],
+    };
+    let known = TYPES
+        .iter()
+        .find(|(known, _)| suffix.eq_ignore_ascii_case(known.as_bytes()));
+    known.map_or("application/octet-stream", |&(_, content_type)| {
+        content_type
+    })
+}
+
+// ---- A range of bytes ----
+
+/// What `Range: bytes=...` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteRange {
+    /// `first-last` or `first-`
+    From(u64, Option<u64>),
+    /// `-count`: so many at the end
+    Last(u64),
+}
+
+/// A single range; `None` for what is none, and for several.
+fn byte_range(value: &[u8]) -> Option<ByteRange> {
+    let (unit, range) = value.split_at_checked(6)?;
+    if !unit.eq_ignore_ascii_case(b"bytes=") {
+        return None;
+    }
+    let range = trim(range);
+    let dash = range.iter().position(|&byte| byte == b'-')?;
+    match (&range[..dash], &range[dash + 1..]) {
+        (b"", count) => Some(ByteRange::Last(number(count)?)),
+        (first, b"") => Some(ByteRange::From(number(first)?, None)),
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            (first <= last).then_some(ByteRange::From(first, Some(last)))
+        }
+    }
+}
+
+/// Digits; what is too large for any file is as large as can be.
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(digits.iter().fold(0, |value: u64, &digit| {
+        value
+            .saturating_mul(10)
+            .saturating_add(u64::from(digit - b'0'))
+    }))
+}
+
+impl ByteRange {
+    /// Which bytes of a file of this size are meant, if there are any.
+    pub fn within(self, size: u64) -> Option<Range<u64>> {
+        let range = match self {
+            ByteRange::From(first, last) => {
+                first..last.map_or(size, |last| last.saturating_add(1).min(size))
+            }
+            ByteRange::Last(count) => size.saturating_sub(count)..size,
+        };
+        (!range.is_empty()).then_some(range)
+    }
+}
+
+// ---- Dates, all in universal time ----
+
+const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// Seconds since 1970 as a date and a time of day.
+struct Date {
+    year: i64,
+    month: usize, // from 0
+    day: i64,
+    weekday: usize, // from Sunday
+    hour: i64,
+    minute: i64,
+    second: i64,
+}
+
+impl Date {
+    fn new(seconds: i64) -> Date {
+        let (days, rest) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
+        // Years that begin in March end with the leap day, and 400 of them have 146,097 days. 1970 is 719,468 days after
+        // the first of March of the year 0.
+        let from_zero = days + 719_468;
+        let (era, day) = (from_zero.div_euclid(146_097), from_zero.rem_euclid(146_097));
+        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153; // from March: 31, 30, 31, 30, 31 days, and again
+        let from_january = (month + 2) % 12;
+        Date {
+            year: era * 400 + year + i64::from(month >= 10),
+            month: usize::try_from(from_january).unwrap_or_default(),
+            day: day - (153 * month + 2) / 5 + 1,
+            weekday: usize::try_from((days + 4).rem_euclid(7)).unwrap_or_default(),
+            hour: rest / 3600,
+            minute: rest / 60 % 60,
+            second: rest % 60,
+        }
+    }
+
+    /// The way back; `None` if there is no such day or time.
+    fn seconds(&self) -> Option<i64> {
+        let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        let length = match self.month {
+            1 if leap => 29,
+            1 => 28,
+            3 | 5 | 8 | 10 => 30,
+            _ => 31,
+        };
+        let in_range = (1..=length).contains(&self.day)
+            && (0..24).contains(&self.hour)
+            && (0..60).contains(&self.minute)
+            && (0..=60).contains(&self.second); // 60 is a leap second
+        let month = (i64::try_from(self.month).ok()? + 10) % 12; // from March
+        let year = self.year - i64::from(month >= 10);
+        let (era, year) = (year.div_euclid(400), year.rem_euclid(400));
+        let day = 365 * year + year / 4 - year / 100 + (153 * month + 2) / 5 + self.day - 1;
+        let days = era * 146_097 + day - 719_468;
+        in_range.then_some(((days * 24 + self.hour) * 60 + self.minute) * 60 + self.second)
+    }
+}
+
+/// Appends a time as HTTP has it: `Mon, 04 Feb 2008 13:09:03 GMT`.
+pub fn http_date(seconds: i64, out: &mut Vec<u8>) {
+    let Date {
+        year,
+        month,
+        day,
+        weekday,
+        hour,
+        minute,
+        second,
+    } = Date::new(seconds);
+    let (weekday, month) = (DAYS[weekday], MONTHS[month]);
+    let _ = write!(
+        out,
+        "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT"
+    ); // into memory
+}
+
+/// Appends a time as logs have it: `04/Feb/2008:13:09:03 +0000`.
+pub fn log_date(seconds: i64, out: &mut Vec<u8>) {
+    let Date {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        ..
+    } = Date::new(seconds);
+    let month = MONTHS[month];
+    let _ = write!(
+        out,
+        "{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000"
+    ); // into memory
+}
+
+/// The time that a header names, in any of the three forms of RFC 9110: the one that we write, and two of old.
+pub fn parse_date(value: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(value).ok()?;
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let (year, month, day, time) = match words[..] {
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        [_, day, month, year, time, "GMT"] => (year, month, day, time),
+        // Sunday, 06-Nov-94 08:49:37 GMT
+        [_, date, time, "GMT"] => {
+            let (day, rest) = date.split_once('-')?;
+            let (month, year) = rest.split_once('-')?;
+            (year, month, day, time)
+        }
+        // Sun Nov  6 08:49:37 1994
+        [_, month, day, time, year] => (year, month, day, time),
+        _ => return None,
+    };
+    let year = match (field(year, 9999)?, year.len()) {
+        (year, 2) => year + if year < 69 { 2000 } else { 1900 },
+        (year, _) => year,
+    };
+    let mut time = time.split(':').map(|digits| field(digits, 60));
+    let date = Date {
+        year,
+        month: MONTHS.iter().position(|&known| known == month)?,
+        day: field(day, 31)?,
+        weekday: 0,
+        hour: time.next()??,
+        minute: time.next()??,
+        second: time.next()??,
+    };
+    date.seconds().filter(|_| time.next().is_none())
+}
+
+fn field(digits: &str, max: u64) -> Option<i64> {
+    let value = number(digits.as_bytes()).filter(|&value| value <= max)?;
+    i64::try_from(value).ok()
+}

@@ -1,0 +1,103 @@
+/*
+ * web_url.h - a URL taken apart: whom to ask, and for what. The Rust program has the same in web/url.rs.
+ */
+#define HTTP_PORT 80 /* where a Web server is if nothing else is said */
+
+struct url {
+    char *host; /* a name, or an address in numbers; one of IPv6 without its brackets */
+    in_port_t port;
+    char *target; /* the path and the query, as the request has them */
+};
+
+/* Whether it is a name, or an address in dotted form: what ends in a number is none of the names, and C would read 127.1. */
+static inline int isName(const char *host)
+{
+    size_t len = strlen(host);
+    struct in_addr address;
+    if (len > 0 && host[len - 1] == '.')
+        len--;
+    const char *last = host + len;
+    while (last > host && last[-1] != '.')
+        last--;
+    if (last + strspn(last, "0123456789") >= host + len || strncasecmp(last, "0x", 2) == 0)
+        return inet_pton(AF_INET, host, &address) == 1;
+    for (; *host != '\0'; host++)
+        if (!isalnum((unsigned char)*host) && strchr("-._", *host) == NULL)
+            return 0;
+    return 1;
+}
+
+/* The host and the port. Returns NULL, or what is wrong with them. */
+static inline const char *whom(const char *authority, size_t len, struct url *url)
+{
+    struct in6_addr address;
+    const char *end = authority + len, *start = authority, *hostEnd, *rest;
+    if (memchr(authority, '@', len) != NULL)
+        return "names and passwords in a URL are not sent: --header 'Authorization: ...' is";
+    int brackets = len > 0 && *authority == '[';
+    if (brackets) {
+        start++;
+        hostEnd = memchr(start, ']', end - start);
+        rest = hostEnd != NULL ? hostEnd + 1 : end;
+        hostEnd = hostEnd != NULL ? hostEnd : start;
+    } else {
+        hostEnd = memchr(authority, ':', len);
+        rest = hostEnd = hostEnd != NULL ? hostEnd : end;
+    }
+    url->host = strndup(start, hostEnd - start);
+    if (brackets ? inet_pton(AF_INET6, url->host, &address) != 1 : !isName(url->host))
+        return "the host is neither a name, nor an IPv4 address in dotted form, nor an IPv6 one in brackets";
+
+    unsigned long port = rest + 1 >= end ? HTTP_PORT : 0;
+    int wrong = rest < end && *rest != ':';
+    for (const char *digit = rest + 1; digit < end; digit++) {
+        wrong |= !isdigit((unsigned char)*digit);
+        port = port * 10 + (*digit - '0');
+        wrong |= port > 65535;
+        if (wrong)
+            break;
+    }
+    if (wrong)
+        return "the port is not a number from 0 to 65535";
+    url->port = port;
+    return NULL;
+}
+
+/*
+ * Takes http://HOST[:PORT][/PATH][?QUERY][#FRAGMENT] apart. Returns NULL, or what is wrong with it. The fragment is the reader's
+ * own, and dropped; bytes beyond ASCII are written as %C3.
+ */
+static inline const char *parseUrl(const char *text, struct url *url)
+{
+    for (const char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c <= ' ' || *c == 0x7f)
+            return "a URL has neither spaces (write %20) nor control characters";
+    size_t scheme = strcspn(text, ":");
+    if (scheme == strlen("https") && strncasecmp(text, "https", scheme) == 0)
+        return "https needs TLS, which this client does not have: only http";
+    if (scheme != strlen("http") || strncasecmp(text, "http://", strlen("http://")) != 0)
+        return "not a URL like http://www.example.com/index.html";
+
+    const char *authority = text + strlen("http://"), *rest = authority + strcspn(authority, "/?#");
+    const char *wrong = whom(authority, rest - authority, url);
+    if (wrong != NULL)
+        return wrong;
+    size_t len = strcspn(rest, "#");
+    char *out = url->target = allocate(3 * len + 2);
+    if (*rest != '/')
+        *out++ = '/';
+    for (size_t i = 0; i < len; i++)
+        out += sprintf(out, (unsigned char)rest[i] < 0x80 ? "%c" : "%%%02X", (unsigned char)rest[i]);
+    *out = '\0';
+    return NULL;
+}
+
+/* The host as the Host header has it, with its port if that is not the usual one. The caller frees it. */
+static inline char *authority(const struct url *url)
+{
+    char *text = allocate(strlen(url->host) + 16), *end = text;
+    end += sprintf(end, strchr(url->host, ':') != NULL ? "[%s]" : "%s", url->host);
+    if (url->port != HTTP_PORT)
+        sprintf(end, ":%d", url->port);
+    return text;
+}
