@@ -52,7 +52,7 @@ fn two_hundred_silent_clients_do_not_keep_one_that_talks_waiting() {
     allow_many_files();
     for_each_in_turn(&CONCURRENT, |program| {
         let server = roomy(program, 201);
-        let mut silent: Vec<_> = (0..200).map(|_| server.connect()).collect();
+        let mut silent: Vec<_> = (0..200).map(|_| server.connect_from_elsewhere()).collect();
         let mut talker = server.connect();
         for _ in 0..100 {
             assert_bytes(&talker.ask(b"x", 1), b"x");
@@ -68,7 +68,7 @@ fn two_hundred_silent_clients_keep_the_next_one_of_an_iterative_server_waiting_u
     allow_many_files();
     for_each_in_turn(&ITERATIVE, |program| {
         let server = roomy(program, 201);
-        let silent: Vec<_> = (0..200).map(|_| server.connect()).collect();
+        let silent: Vec<_> = (0..200).map(|_| server.connect_from_elsewhere()).collect();
         let mut talker = server.connect();
         talker.say(b"X");
         for mut client in silent {
@@ -111,6 +111,7 @@ fn twenty_megabytes_each_way_whose_reader_starts_late_while_another_is_served() 
 fn what_a_client_does_not_read_does_not_pile_up_in_the_server() {
     for_each(&CONCURRENT, |program| {
         let server = roomy(program, 4);
+        server.rests();
         let mut deaf = server.connect();
         deaf.ask(b"x", 1);
         let mut other = server.connect();
@@ -128,16 +129,16 @@ fn what_a_client_does_not_read_does_not_pile_up_in_the_server() {
     });
 }
 
-/// Bytes in memory, of all the server's processes.
+/// Bytes in memory that hold data, of all the server's processes.
 fn memory(server: &Server) -> usize {
-    let resident = |member: Member| {
+    let data = |member: Member| {
         let status = fs::read_to_string(format!("/proc/{}/status", member.pid)).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        let line = status.lines().find(|line| line.starts_with("RssAnon:"))?;
         line.split_whitespace().nth(1)?.parse::<usize>().ok()
     };
     let family = server.process.family().into_iter();
     family
-        .map(|member| 1024 * resident(member).expect("it runs"))
+        .map(|member| 1024 * data(member).expect("it runs"))
         .sum()
 }
 
@@ -171,7 +172,7 @@ fn more_clients_than_places_are_all_served() {
         server.serves();
         let before = server.rests();
         let clients = (0..100).map(|i| {
-            let mut client = server.connect();
+            let mut client = server.connect_from_elsewhere();
             client.say(&random_bytes(i + 1, 1000));
             client.shutdown(Shutdown::Write).expect("it is connected");
             client

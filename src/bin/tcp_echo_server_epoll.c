@@ -109,7 +109,7 @@ int main(int argc, char *argv[])
                 }
         }
     }
-    if (close(servSock) < 0)
+    if (close(servSock) < 0 || close(epoll) < 0)
         DieWithError("close() failed");
     return 0;
 }

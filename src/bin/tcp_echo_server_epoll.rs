@@ -137,7 +137,8 @@ fn serve(args: &Args) -> Result<()> {
             }
         }
     }
-    close(serv_sock)
+    close(serv_sock)?;
+    close(epoll.0)
 }
 
 /// What is to be reported of a socket, under its own number.

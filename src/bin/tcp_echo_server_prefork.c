@@ -77,7 +77,7 @@ int main(int argc, char *argv[])
             pauseAfterSetback(&setbacks);
         }
     }
-    if (close(servSock) < 0)
+    if (close(servSock) < 0 || (ticketFd >= 0 && close(ticketFd) < 0))
         DieWithError("close() failed");
     return 0;
 }

@@ -87,7 +87,8 @@ fn supervise(args: &Args) -> Result<()> {
             pause(&mut setbacks);
         }
     }
-    close(serv_sock)
+    close(serv_sock)?;
+    tickets.map_or(Ok(()), |tickets| close(tickets.into()))
 }
 
 /// After a setback: twice as long as after the one before. Gives up when there are too many.

@@ -46,15 +46,15 @@ pub const PAIRS: [(&str, &str); 4] = [
 /// Those that serve one client at a time: the next one waits until the first leaves.
 pub const ITERATIVE: [&str; 2] = ["tcp_echo_server", "tcp_upper_server"];
 /// Those that serve several at a time.
-pub const CONCURRENT: [&str; 7] = [
-    "tcp_echo_server_fork",
-    "tcp_echo_server_thread",
-    "tcp_echo_server_prefork",
-    "tcp_echo_server_pool",
-    "tcp_echo_server_select",
-    "tcp_echo_server_poll",
-    "tcp_echo_server_epoll",
-];
+pub const CONCURRENT: [&str; 7] = join(
+    &[
+        "tcp_echo_server_fork",
+        "tcp_echo_server_thread",
+        "tcp_echo_server_prefork",
+        "tcp_echo_server_pool",
+    ],
+    &EVENT_LOOPS,
+);
 /// Those of them that have a single process with a single thread.
 pub const EVENT_LOOPS: [&str; 3] = [
     "tcp_echo_server_select",
@@ -936,21 +936,23 @@ pub fn converse(stream: &TcpStream, bytes: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Sends until nothing is taken for a while. Returns how many bytes were.
+/// Sends until nothing is taken for a while. Returns how many bytes were. The stream has its deadline again after that.
 pub fn fill(stream: &mut TcpStream) -> usize {
     const TOO_MUCH: usize = 128_000_000; // no buffers hold as much
     let enough = Some(Duration::from_millis(300));
     stream.set_write_timeout(enough).expect("not zero");
     let bytes = vec![b'x'; 1_000_000];
     let mut taken = 0;
-    while taken < TOO_MUCH {
+    let error = loop {
         match stream.write(&bytes) {
             Ok(n) => taken += n,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return taken,
-            Err(error) => panic!("it waits: {error}"),
+            Err(error) => break error,
         }
-    }
-    panic!("there is no end to what it takes");
+        assert!(taken < TOO_MUCH, "there is no end to what it takes");
+    };
+    assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
+    stream.set_write_timeout(Some(DEADLINE)).expect("not zero");
+    taken
 }
 
 /// Whether nothing comes within this time. The stream has its deadline again after that.

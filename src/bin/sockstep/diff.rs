@@ -10,11 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use clap::ValueEnum;
-
 use crate::commands;
 use crate::lanes::put;
-use crate::pairs::Pair;
+use crate::pairs::Choice;
 use crate::process::{Signals, adopt, end_strays};
 use crate::programs::{Implementation, Programs};
 use crate::record::{Cast, Recording, Studio, Take};
@@ -45,8 +43,8 @@ const WORKERS: usize = 8;
 )]
 pub struct Args {
     /// Which pair
-    #[arg(required_unless_present_any = ["all", "list", "server", "client"])]
-    pair: Option<Pair>,
+    #[arg(required_unless_present_any = ["all", "list", "server", "client"], value_parser = Choice::parser())]
+    pair: Option<Choice>,
     /// This scenario only
     #[arg(long, value_name = "NAME", conflicts_with = "all")]
     scenario: Vec<String>,
@@ -110,7 +108,7 @@ fn twins(args: &Args) -> Result<bool, Trouble> {
     let names: Vec<Case> = cases
         .iter()
         .map(|(pair, scenario)| Case {
-            pair: name(*pair),
+            pair: pair.name(),
             scenario: scenario.name.to_owned(),
             about: scenario.about.to_owned(),
         })
@@ -250,10 +248,10 @@ fn compare_all(
 }
 
 /// The pairs and scenarios that are asked for.
-fn cases(args: &Args) -> Result<Vec<(Pair, &'static Scenario)>, String> {
+fn cases(args: &Args) -> Result<Vec<(Choice, &'static Scenario)>, String> {
     let pairs = args
         .pair
-        .map_or_else(|| Pair::value_variants().to_vec(), |pair| vec![pair]);
+        .map_or_else(|| Choice::all().collect(), |pair| vec![pair]);
     let cases: Vec<_> = pairs
         .iter()
         .flat_map(|&pair| scenarios::of(pair).map(move |scenario| (pair, scenario)))
@@ -276,13 +274,13 @@ fn cases(args: &Args) -> Result<Vec<(Pair, &'static Scenario)>, String> {
         .collect())
 }
 
-fn list(cases: &[(Pair, &Scenario)]) -> sockstep::Result<()> {
+fn list(cases: &[(Choice, &Scenario)]) -> sockstep::Result<()> {
     let mut text = String::new();
     for (pair, scenario) in cases {
         let _ = writeln!(
             text,
-            "{:10} {:18} {}",
-            name(*pair),
+            "{:23} {:18} {}",
+            pair.name(),
             scenario.name,
             scenario.about
         );
@@ -290,26 +288,21 @@ fn list(cases: &[(Pair, &Scenario)]) -> sockstep::Result<()> {
     put(text.as_bytes())
 }
 
-fn name(pair: Pair) -> String {
-    pair.to_possible_value()
-        .map_or_else(String::new, |value| value.get_name().to_owned())
-}
-
 /// The programs of all pairs that are asked for.
 struct Found {
-    pairs: Vec<Pair>,
+    pairs: Vec<Choice>,
     rust: Programs,
     c: Programs,
 }
 
 impl Found {
-    fn new(cases: &[(Pair, &Scenario)], args: &Args) -> Result<Found, String> {
-        let pairs: Vec<Pair> = Pair::value_variants().to_vec();
-        let pairs: Vec<Pair> = pairs
-            .into_iter()
+    fn new(cases: &[(Choice, &Scenario)], args: &Args) -> Result<Found, String> {
+        let pairs: Vec<Choice> = Choice::all()
             .filter(|pair| cases.iter().any(|(other, _)| other == pair))
             .collect();
-        let names = pairs.iter().flat_map(|pair| [pair.server(), pair.client()]);
+        let names = pairs
+            .iter()
+            .flat_map(|choice| [choice.server, choice.pair.client()]);
         let wanted = |implementation| {
             names
                 .clone()
@@ -324,7 +317,7 @@ impl Found {
         Ok(Found { pairs, rust, c })
     }
 
-    fn of(&self, pair: Pair, implementation: Implementation) -> (&PathBuf, &PathBuf) {
+    fn of(&self, pair: Choice, implementation: Implementation) -> (&PathBuf, &PathBuf) {
         let programs = match implementation {
             Implementation::Rust => &self.rust,
             Implementation::C => &self.c,

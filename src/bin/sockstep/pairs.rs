@@ -22,7 +22,7 @@ pub enum Pair {
 }
 
 /// What is to be run: a pair, with the server that it is named after or another one that its client can talk to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
     pub pair: Pair,
     pub server: &'static str,
@@ -47,6 +47,35 @@ const TCP_ECHO_SERVERS: [(&str, &str); 8] = [
 ];
 
 impl Choice {
+    /// The pairs, and the concurrent servers with the client that they share.
+    pub fn all() -> impl Iterator<Item = Choice> {
+        let of = |pair: Pair| Choice {
+            pair,
+            server: pair.server(),
+        };
+        let concurrent = TCP_ECHO_SERVERS[1..].iter().map(|&(server, _)| Choice {
+            pair: Pair::TcpEcho,
+            server,
+        });
+        Pair::value_variants()
+            .iter()
+            .map(move |&pair| of(pair))
+            .chain(concurrent)
+    }
+
+    /// `tcp_echo`, or the server's name where that is not the pair's own.
+    pub fn name(self) -> String {
+        if self.is_concurrent() {
+            return self.server.to_owned();
+        }
+        let value = self.pair.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    pub fn is_concurrent(self) -> bool {
+        self.server != self.pair.server()
+    }
+
     /// The value parser of a pair's name or a TCP echo server's.
     pub fn parser() -> impl TypedValueParser<Value = Choice> {
         let pairs = Pair::value_variants()

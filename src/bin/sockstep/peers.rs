@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use sockstep::{
@@ -99,6 +100,60 @@ pub fn three(server: SocketAddrV4) -> io::Result<()> {
         ask(&mut stream, words)?;
     }
     take_leave(stream)
+}
+
+// ---- In the place of several TCP clients ----
+
+/// Lets a script wait until the server has done so much, and each of its processes and threads waits for more.
+pub struct Settled {
+    pub ask: Sender<Progress>,
+    pub answer: Receiver<()>,
+}
+
+/// How many connections the server has accepted, how often it has sent, and how many of the connections have ended.
+#[derive(Clone, Copy)]
+pub struct Progress(pub usize, pub usize, pub usize);
+
+impl Settled {
+    fn at(&self, accepted: usize, sent: usize, ended: usize) -> io::Result<()> {
+        let asked = self.ask.send(Progress(accepted, sent, ended)).ok();
+        asked
+            .and_then(|()| self.answer.recv_timeout(PATIENCE).ok())
+            .ok_or_else(|| io::Error::other("the server does not come to rest"))
+    }
+}
+
+pub fn one_client(server: SocketAddrV4, settled: &Settled) -> io::Result<()> {
+    let mut stream = connect(server)?;
+    ask(&mut stream, b"hello")?;
+    settled.at(1, 1, 0)?;
+    take_leave(stream)
+}
+
+pub fn two_at_once(server: SocketAddrV4, settled: &Settled) -> io::Result<()> {
+    let mut first = connect(server)?;
+    ask(&mut first, b"hello")?;
+    settled.at(1, 1, 0)?;
+    let mut second = connect(server)?;
+    ask(&mut second, b"again")?;
+    settled.at(2, 2, 0)?;
+    take_leave(first)?;
+    settled.at(2, 2, 1)?;
+    take_leave(second)
+}
+
+pub fn leaves_when_accepted(server: SocketAddrV4, settled: &Settled) -> io::Result<()> {
+    let stream = connect(server)?;
+    settled.at(1, 0, 0)?;
+    drop(stream);
+    Ok(())
+}
+
+pub fn resets_when_answered(server: SocketAddrV4, settled: &Settled) -> io::Result<()> {
+    let mut stream = connect(server)?;
+    ask(&mut stream, b"hello")?;
+    settled.at(1, 1, 0)?;
+    reset(stream)
 }
 
 /// One message, answered, and the connection left open.

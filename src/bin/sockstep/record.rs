@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,17 +18,35 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::align::sin_port;
 use crate::lanes::Side;
-use crate::pairs::Pair;
-use crate::peers::{Script, Stage};
+use crate::pairs::{Choice, Pair};
+use crate::peers::{Progress, Script, Settled, Stage};
 use crate::process::{Interrupted, Process, Signals, Source, listen};
 use crate::processes::{Part, split};
-use crate::read::{Begun, Call, Entry, What};
+use crate::read::{Call, Entry, What};
 use crate::scenarios::{Client, Play, Scenario};
 use crate::trace::Trace;
 
 /// How long a recording may take; many times what it does take.
 const DEADLINE: Duration = Duration::from_secs(20);
+/// Calls that wait for others.
+const IDLE: &[&str] = &[
+    "accept",
+    "accept4",
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "epoll_wait",
+    "epoll_pwait",
+    "wait4",
+    "waitid",
+    "futex",
+    "pause",
+    "rt_sigsuspend",
+    "rt_sigtimedwait",
+];
 /// What a keyboard sends for the end of input.
 const CTRL_D: u8 = 4;
 /// How often the deadline is looked at, in milliseconds.
@@ -62,7 +81,7 @@ pub struct Studio<'a> {
 
 /// The programs of a pair.
 pub struct Cast<'a> {
-    pub pair: Pair,
+    pub pair: Choice,
     pub server: &'a Path,
     pub client: &'a Path,
 }
@@ -127,6 +146,26 @@ impl<'a> Take<'a> {
                 self.follow(&mut server)?;
                 self.keep(Side::Server, "server", &[address.port()])?;
                 self.leave(peer)
+            }
+            Play::Several(messages, script) => {
+                let mut server = server(cast, scenario, *messages)?;
+                let Some(address) = self.ready(&mut server)? else {
+                    return self.keep(Side::Server, "server", &[]);
+                };
+                let ((ask, asked), (answers, answer)) = (channel(), channel());
+                let script = *script;
+                let peer = thread::spawn(move || script(address, &Settled { ask, answer }));
+                let mut wanted = None;
+                while server.is_heard() {
+                    self.watch([&mut server])?;
+                    wanted = wanted.or_else(|| asked.try_recv().ok());
+                    if wanted.is_some_and(|progress| self.has_come_to(progress)) {
+                        wanted = None;
+                        let _ = answers.send(()); // the script may have failed
+                    }
+                }
+                self.leave(peer)?;
+                self.keep(Side::Server, "server", &[address.port()])
             }
             Play::Ended(script) => {
                 let mut server = server(cast, scenario, 2)?;
@@ -202,14 +241,46 @@ impl<'a> Take<'a> {
         self.leave(peer)
     }
 
-    /// Whether the server has answered, and is in the call that waits for the next message.
+    /// Whether the server has answered, and all of it is in calls that wait for the next message.
     fn waits_after_an_answer(&self) -> bool {
         let entries = &self.entries[Side::Server as usize];
         entries.iter().any(|entry| is_call(entry, "sendto"))
-            && self.traces[Side::Server as usize]
-                .under_way()
-                .iter()
-                .any(|call| call.name == "recvfrom")
+            && self.is_blocked(Side::Server, &[IDLE, &["recvfrom"]])
+    }
+
+    /// Whether the server has come so far, and all of it waits for more.
+    fn has_come_to(&self, Progress(accepted, sent, ended): Progress) -> bool {
+        let calls = self.entries[Side::Server as usize]
+            .iter()
+            .filter_map(|entry| match &entry.what {
+                What::Call(call) => Some(call),
+                _ => None,
+            });
+        let count =
+            |wanted: &dyn Fn(&Call) -> bool| calls.clone().filter(|call| wanted(call)).count();
+        let forks = count(&|call| {
+            call.name.starts_with("clone")
+                && !call.args.iter().any(|arg| arg.contains("CLONE_THREAD"))
+        });
+        let reaped = count(&|call| call.name == "wait4" && !call.failed() && call.result != "0");
+        count(&|call| call.name.starts_with("accept") && !call.failed()) >= accepted
+            && count(&|call| call.name == "sendto" && !call.failed()) >= sent
+            && count(&|call| call.name == "recvfrom" && call.result == "0") >= ended
+            && (forks == 0 || reaped >= ended)
+            && self.is_blocked(Side::Server, &[IDLE, &["recvfrom"]])
+    }
+
+    /// Whether each process and thread of a side is in one of these calls.
+    fn is_blocked(&self, side: Side, calls: &[&[&str]]) -> bool {
+        let under_way = self.traces[side as usize].under_way();
+        self.alive(side).iter().all(|&pid| {
+            under_way.iter().any(|call| {
+                call.pid == Some(pid)
+                    && calls
+                        .iter()
+                        .any(|calls| calls.contains(&call.name.as_str()))
+            })
+        })
     }
 
     /// Waits for the end of a script. Each of its waits has a deadline.
@@ -312,22 +383,30 @@ impl<'a> Take<'a> {
         let listens = self.entries[side as usize]
             .iter()
             .any(|entry| is_call(entry, "listen"));
-        let idle = |call: &Begun| match call.name.as_str() {
-            "accept" | "accept4" | "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait"
-            | "epoll_pwait" | "wait4" | "waitid" | "futex" | "pause" | "rt_sigsuspend"
-            | "rt_sigtimedwait" => true,
-            "recvfrom" | "recvmsg" => !listens, // otherwise from a client
-            _ => false,
+        let messages: &[&str] = if listens {
+            &[] // they would come from a client
+        } else {
+            &["recvfrom", "recvmsg"]
         };
-        let calls = self.traces[side as usize].under_way();
-        self.alive(side)
-            .iter()
-            .all(|&pid| calls.iter().any(|call| call.pid == Some(pid) && idle(call)))
+        self.is_blocked(side, &[IDLE, messages])
     }
 
     /// Files what a side has done since it began.
     pub fn keep(&mut self, side: Side, name: &str, ports: &[u16]) -> Result<(), Interrupted> {
         let entries = std::mem::take(&mut self.entries[side as usize]);
+        // A client's port is in the call of whoever accepts it, and in the words of whoever serves it.
+        let mut ports = ports.to_vec();
+        for entry in &entries {
+            if let What::Call(call) = &entry.what {
+                let accepts = call.name.starts_with("accept");
+                ports.extend(
+                    call.args
+                        .iter()
+                        .filter(|_| accepts)
+                        .filter_map(|arg| sin_port(arg)),
+                );
+            }
+        }
         let Some(lanes) = split(entries) else {
             let words = String::from_utf8_lossy(&self.complaints).trim().to_owned();
             return Err(Interrupted::Failed(format!(
@@ -350,7 +429,7 @@ impl<'a> Take<'a> {
                     (_, Side::Client) => format!("{name}'s {kind} {number}"),
                 },
                 entries,
-                ports: ports.to_vec(),
+                ports: ports.clone(),
                 thread,
             });
         }
@@ -359,13 +438,18 @@ impl<'a> Take<'a> {
 }
 
 fn server(cast: &Cast, scenario: &Scenario, messages: u32) -> Result<Process, Interrupted> {
-    let limit = match cast.pair {
+    let limit = match cast.pair.pair {
         Pair::TcpEcho | Pair::TcpUpper | Pair::Web => "--max-clients",
         Pair::UdpEcho | Pair::UdpUpper => "--max-messages",
     };
     let messages = messages.to_string();
     let mut arguments = vec!["--bind", "127.0.0.1", limit, &messages];
     arguments.extend(scenario.server);
+    match cast.pair.server {
+        "tcp_echo_server_prefork" => arguments.extend(["--workers", "2"]),
+        "tcp_echo_server_pool" => arguments.extend(["--threads", "2"]),
+        _ => {}
+    }
     arguments.push("0");
     let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
     Ok(Process::start(
@@ -398,7 +482,7 @@ fn client(
         }));
     }
     let (mut stdin, mut terminal) = (Stdio::null(), None);
-    match cast.pair {
+    match cast.pair.pair {
         Pair::TcpEcho | Pair::UdpEcho | Pair::Web => {
             options.insert(0, String::from_utf8_lossy(&text).into_owned().into());
         }
@@ -413,7 +497,7 @@ fn client(
         }
     }
     let (address, port) = (server.ip().to_string(), server.port().to_string());
-    let arguments = cast.pair.client_arguments(&address, &port, &options);
+    let arguments = cast.pair.pair.client_arguments(&address, &port, &options);
     let process = Process::start(Side::Client, cast.client, &arguments, true, stdin)?;
     Ok((process, ports, terminal))
 }

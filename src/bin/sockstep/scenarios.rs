@@ -5,8 +5,8 @@ use std::io;
 use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 
-use crate::pairs::Pair;
-use crate::peers::{self, Stage};
+use crate::pairs::{Choice, Pair};
+use crate::peers::{self, Settled, Stage};
 
 /// One thing that may happen to a pair.
 pub struct Scenario {
@@ -25,7 +25,9 @@ pub enum Play {
     Both(u32, &'static [Client]),
     /// The server, and a script in the client's place. The server ends by itself after so many messages.
     Server(u32, fn(SocketAddrV4) -> io::Result<()>),
-    /// The same, but SIGTERM ends the server when the script is done and the server waits for more.
+    /// The same with several clients at a time. The script waits where the order of things would be left to chance.
+    Several(u32, fn(SocketAddrV4, &Settled) -> io::Result<()>),
+    /// As with `Server`, but SIGTERM ends the server when the script is done and the server waits for more.
     Ended(fn(SocketAddrV4) -> io::Result<OwnedFd>),
     /// The server alone, which is to fail, and what stands in its way.
     Alone(fn() -> io::Result<Stage>),
@@ -458,9 +460,48 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
+/// What may happen to a server of many clients. Its client's lanes are those of the iterative server's.
+const CONCURRENT: &[Scenario] = &[
+    scenario(
+        "happy",
+        &[Pair::TcpEcho],
+        Play::Several(1, peers::one_client),
+        "a message there and back",
+    ),
+    scenario(
+        "two-at-once",
+        &[Pair::TcpEcho],
+        Play::Several(2, peers::two_at_once),
+        "two clients at the same time",
+    ),
+    scenario(
+        "client-leaves",
+        &[Pair::TcpEcho],
+        Play::Several(1, peers::leaves_when_accepted),
+        "the client leaves without a word",
+    ),
+    scenario(
+        "client-resets",
+        &[Pair::TcpEcho],
+        Play::Several(1, peers::resets_when_answered),
+        "the client resets in mid-exchange",
+    ),
+    scenario(
+        "address-in-use",
+        &[Pair::TcpEcho],
+        Play::Alone(peers::listening),
+        "the server's address is in use",
+    ),
+];
+
 /// Those that make sense for a pair.
-pub fn of(pair: Pair) -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS
+pub fn of(choice: Choice) -> impl Iterator<Item = &'static Scenario> {
+    let scenarios = if choice.is_concurrent() {
+        CONCURRENT
+    } else {
+        SCENARIOS
+    };
+    scenarios
         .iter()
-        .filter(move |scenario| scenario.pairs.contains(&pair))
+        .filter(move |scenario| scenario.pairs.contains(&choice.pair))
 }
