@@ -117,6 +117,11 @@ fn the_notes_say_how_many_lines_each_program_has() {
         table,
         "| shared by the concurrent servers: `common/echo.rs`, `echo.h` | {rust} | {c} |"
     );
+    let (rust, c) = (lines("web/request.rs"), lines("web_request.h"));
+    let _ = writeln!(
+        table,
+        "| HTTP for `web_server`: `web/request.rs`, `web_request.h` | {rust} | {c} |"
+    );
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ffi-notes.md");
     let notes = fs::read_to_string(&path).expect("ffi-notes.md is readable");

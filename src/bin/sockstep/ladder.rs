@@ -221,7 +221,7 @@ impl Ladder {
             self.row(side, "", step.unwrap_or_default(), Look::Step);
         }
         let moved = call.result.parse().is_ok_and(|n: i64| n > 0) && stream.is_some();
-        let sends = ["sendto", "sendmsg", "write"].contains(&call.name.as_str());
+        let sends = ["sendto", "sendmsg", "sendfile", "write"].contains(&call.name.as_str());
         let receives = ["recvfrom", "recvmsg", "read"].contains(&call.name.as_str());
         let arrow = match (
             moved && (sends || receives),

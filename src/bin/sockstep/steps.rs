@@ -14,7 +14,9 @@ const STREAM_SERVER: &Steps = &[
     (&["listen"], "Server 3. Set the socket to listen"),
     (&["accept", "accept4"], "Server 4a. Accept a new connection"),
     (
-        &["recvfrom", "recvmsg", "read", "sendto", "sendmsg", "write"],
+        &[
+            "recvfrom", "recvmsg", "read", "sendto", "sendmsg", "sendfile", "write",
+        ],
         "Server 4b. Communicate",
     ),
     (&["close"], "Server 4c. Close the connection"),
@@ -70,6 +72,8 @@ pub fn step(side: Side, stream: bool, call: &str) -> Option<&'static str> {
 pub struct Sockets {
     /// By process and descriptor: whether it carries a stream.
     open: HashMap<(Option<u32>, String), bool>,
+    /// Threads, each with the process whose descriptors it shares.
+    threads: HashMap<Option<u32>, Option<u32>>,
     /// Whether there has been one.
     pub begun: bool,
 }
@@ -83,7 +87,20 @@ impl Sockets {
     /// Takes the next call, and says whether it is on a socket; if so, whether that carries a stream.
     pub fn follow(&mut self, pid: Option<u32>, call: &Call) -> Option<bool> {
         let name = call.name.as_str();
+        let thread = pid;
+        let pid = self.threads.get(&pid).copied().unwrap_or(pid);
         match name {
+            "clone" | "clone3" => {
+                let shares = call.args.iter().any(|arg| arg.contains("CLONE_FILES"));
+                if let (true, Ok(new)) = (shares, call.result.parse()) {
+                    self.threads.insert(Some(new), pid);
+                }
+                None
+            }
+            "exit" => {
+                self.threads.remove(&thread); // its number may come again
+                None
+            }
             "socket" => {
                 let stream = call
                     .args
