@@ -149,7 +149,9 @@ proptest! {
     #[test]
     fn a_name_in_a_url_comes_back(parts in vec("[^/\\p{Cc}]{1,8}", 1..4)) {
         let name = parts.join("/").into_bytes();
-        prop_assume!(!name.split(|&byte| byte == b'/').any(|part| part == b"." || part == b".."));
+        if parts.iter().any(|part| part == "." || part == "..") {
+            return Ok(()); // these are no names
+        }
         let mut url = b"/".to_vec();
         escape_url(&name, &mut url);
         prop_assert!(url.iter().all(|&byte| byte.is_ascii_graphic()));

@@ -170,7 +170,7 @@ fn serve(args: Args) -> Result<()> {
         });
         if let Err(error) = thread {
             THREADS.fetch_sub(1, SeqCst);
-            report(client, Err(thread_error(&error))); // this client's loss alone: its connection is closed
+            report(&client, Err(thread_error(&error))); // this client's loss alone: its connection is closed
         }
         clients += 1;
     }
@@ -192,8 +192,8 @@ fn serve_client(site: &'static Site, sock: OwnedFd, client: AnyAddr) {
         name: Vec::new(),
         answer: Vec::new(),
     };
-    report(client, serve_requests(&mut conn));
-    report(client, close(conn.sock));
+    report(&client, serve_requests(&mut conn));
+    report(&client, close(conn.sock));
 }
 
 fn serve_requests(conn: &mut Connection) -> Result<()> {
@@ -329,7 +329,7 @@ fn respond(conn: &mut Connection, found: Found) -> Result<bool> {
         if outcome.is_ok() {
             outcome = send_file_in_time(conn, &fd, part, &mut sent);
         }
-        report(conn.client, close(fd));
+        report(&conn.client, close(fd));
     }
     if !conn.site.args.quiet {
         log(conn, status, sent);
@@ -375,7 +375,7 @@ impl Connection {
 
     /// The server is at fault, and says why.
     fn fail(&self, error: Error) -> Status {
-        report(self.client, Err(error));
+        report(&self.client, Err(error));
         500
     }
 }
@@ -471,9 +471,7 @@ fn conditional(request: &Request, size: u64, modified: i64) -> (Status, Range<u6
         return (304, 0..0);
     }
     match request.range {
-        Some(range)
-            if !request.head && request.if_range.is_none_or(|date| date == Some(modified)) =>
-        {
+        Some(range) if !request.head && request.if_range.is_none_or(|date| date == modified) => {
             range.within(size).map_or((416, 0..0), |part| (206, part))
         }
         _ => (200, 0..size),

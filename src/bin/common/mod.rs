@@ -148,7 +148,7 @@ pub fn note(message: impl Display) {
 }
 
 /// What went wrong with one client, if anything did. The server goes on.
-pub fn report(client: impl Display, outcome: Result<()>) {
+pub fn report(client: &impl Display, outcome: Result<()>) {
     if let Err(error) = outcome {
         note(format_args!("{client}: {error}"));
     }

@@ -361,7 +361,7 @@ impl Ladder {
         let lane = self.lane(side);
         let tag = lane.tag_or_room(pid);
         let moved = call.result.parse().is_ok_and(|n: i64| n > 0) && on_a_socket;
-        let sends = ["sendto", "sendmsg", "write"].contains(&call.name.as_str());
+        let sends = ["sendto", "sendmsg", "sendfile", "write"].contains(&call.name.as_str());
         let receives = ["recvfrom", "recvmsg", "read"].contains(&call.name.as_str());
         let arrow = match (
             moved && (sends || receives),

@@ -30,7 +30,7 @@ pub struct Request {
     /// What `Range:` says, if it is a single range.
     pub range: Option<ByteRange>,
     /// `If-Range:`: the range holds only for the file of this time.
-    pub if_range: Option<Option<i64>>,
+    pub if_range: Option<i64>,
     /// `If-Modified-Since:`, if that holds.
     pub if_modified_since: Option<i64>,
     asks_to_stay: bool, // Connection: keep-alive, close
@@ -40,6 +40,7 @@ pub struct Request {
     length: Option<bool>, // Content-Length: whether there is a body
     chunked: bool,
     ranges: usize,
+    if_range_tag: bool,
     if_none_match: bool,
 }
 
@@ -158,7 +159,8 @@ impl Request {
             self.ranges += 1;
             self.range = byte_range(value).filter(|_| self.ranges == 1);
         } else if is("If-Range") {
-            self.if_range = Some(parse_date(value));
+            self.if_range = parse_date(value);
+            self.if_range_tag = self.if_range.is_none();
         } else if is("If-Modified-Since") {
             self.if_modified_since = parse_date(value);
         } else if is("If-None-Match") {
@@ -178,8 +180,11 @@ impl Request {
         // A body is not read, so where the next request would begin is not known.
         let has_body = self.chunked || self.length == Some(true);
         self.keep_alive = !has_body && !self.asks_to_close && (!self.old || self.asks_to_stay);
+        if self.if_range_tag {
+            self.range = None; // no answer of ours has a tag
+        }
         if self.if_none_match {
-            self.if_modified_since = None; // it takes the place of this, and never matches: no answer of ours has a tag
+            self.if_modified_since = None; // it takes the place of this, and never matches
         }
         Ok(())
     }
@@ -506,16 +511,16 @@ pub fn parse_date(value: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(value).ok()?;
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let (year, month, day, time) = match words[..] {
-        // Sun, 06 Nov 1994 08:49:37 GMT
-        [_, day, month, year, time, "GMT"] => (year, month, day, time),
+        // Sun, 06 Nov 1994 08:49:37 GMT, and Sun Nov  6 08:49:37 1994
+        [_, day, month, year, time, "GMT"] | [_, month, day, time, year] => {
+            (year, month, day, time)
+        }
         // Sunday, 06-Nov-94 08:49:37 GMT
         [_, date, time, "GMT"] => {
             let (day, rest) = date.split_once('-')?;
             let (month, year) = rest.split_once('-')?;
             (year, month, day, time)
         }
-        // Sun Nov  6 08:49:37 1994
-        [_, month, day, time, year] => (year, month, day, time),
         _ => return None,
     };
     let year = match (field(year, 9999)?, year.len()) {
