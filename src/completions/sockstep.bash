@@ -117,7 +117,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__diff)
-            opts="-h --scenario --all --list --server --client --raw --json --c-programs --help tcp_echo udp_echo tcp_upper udp_upper web"
+            opts="-h --scenario --all --list --server --client --raw --json --c-programs --help tcp_echo udp_echo tcp_upper udp_upper web tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

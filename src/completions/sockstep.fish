@@ -105,7 +105,15 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -f -a "tcp_echo\
 udp_echo\t'A word there and back over UDP (client arguments: `[WORD] [OPTIONS]`)'
 tcp_upper\t'Lines of standard input, back in capitals, over TCP'
 udp_upper\t'Lines of standard input, back in capitals, over UDP (client arguments: `[OPTIONS]`)'
-web\t'A page over HTTP (client arguments: `[/PATH] [OPTIONS]`)'"
+web\t'A page over HTTP (client arguments: `[/PATH] [OPTIONS]`)'
+tcp_echo_server\t'The same as tcp_echo'
+tcp_echo_server_fork\t'With a process for each client'
+tcp_echo_server_thread\t'With a thread for each client'
+tcp_echo_server_prefork\t'With processes made beforehand'
+tcp_echo_server_pool\t'With threads made beforehand, and a queue'
+tcp_echo_server_select\t'With one process for all clients, by select'
+tcp_echo_server_poll\t'The same by poll'
+tcp_echo_server_epoll\t'The same by epoll'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -f -a "tcp_echo_server\t''
 tcp_echo_server_fork\t''
 tcp_echo_server_thread\t''
