@@ -18,6 +18,7 @@ use support::{
 };
 
 const CLIENT: [&str; 1] = ["web_client"];
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 const CLOSED_EARLY: &str = "recv() failed: connection closed prematurely";
 
 // ---- The session ----
@@ -337,165 +338,122 @@ fn a_page_of_any_length_comes_through_unchanged() {
 }
 
 #[test]
-fn a_response_that_makes_no_sense_is_one_line_after_what_came() {
-    const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let not_http = "the response makes no sense: not a response of HTTP/1";
-    let headers = "the response makes no sense: malformed headers";
-    let length = "the response makes no sense: a malformed Content-Length";
-    let coding = "the response makes no sense: a Transfer-Encoding other than chunked";
-    let chunk = "the response makes no sense: a malformed chunk";
+fn a_response_that_ends_early_is_an_error_after_what_came() {
     for_each(&CLIENT, |client| {
-        for (head, rest, body, message) in [
-            ("", "", "", CLOSED_EARLY),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n",
-                "",
-                "",
-                CLOSED_EARLY,
-            ),
-            ("HTTP/1.1 100 Continue\r\n\r\n", "", "", CLOSED_EARLY),
+        for (head, rest, body) in [
+            ("", "", ""),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", "", ""),
+            ("HTTP/1.1 100 Continue\r\n\r\n", "", ""),
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n",
                 "hello",
                 "hello",
-                CLOSED_EARLY,
             ),
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n",
                 "hello",
                 "hello",
-                CLOSED_EARLY,
             ),
-            (CHUNKED, "", "", CLOSED_EARLY),
-            (CHUNKED, "5\r\nhel", "hel", CLOSED_EARLY),
-            (CHUNKED, "5\r\nhello\r\n", "hello", CLOSED_EARLY),
-            (CHUNKED, "5\r\nhello\r\n0\r\n", "hello", CLOSED_EARLY),
-            (
-                CHUNKED,
-                "5\r\nhello\r\n0\r\nX: y\r\n",
-                "hello",
-                CLOSED_EARLY,
-            ),
-            (CHUNKED, "ffffffffffffffff\r\nhello", "hello", CLOSED_EARLY),
-            (
-                CHUNKED,
-                "5\r\nhello\r\n10000000000000000\r\n",
-                "hello",
-                "the response makes no sense: a chunk's size is too large",
-            ),
-            (CHUNKED, "5\r\nhello\r\nx\r\n", "hello", chunk),
-            (CHUNKED, "\r\n", "", chunk),
-            (CHUNKED, "-5\r\nhello", "", chunk),
-            (CHUNKED, "0x5\r\nhello", "", chunk),
-            (CHUNKED, "5\nhello", "", chunk),
-            (CHUNKED, "5 5\r\nhello", "", chunk),
-            (CHUNKED, "5;a\nhello", "", chunk),
-            (CHUNKED, "5\r\nhello!\r\n", "hello", chunk),
-            (CHUNKED, "5\r\nhello\n0\r\n\r\n", "hello", chunk),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n",
-                "hello",
-                "",
-                length,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-                "hello",
-                "",
-                length,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n",
-                "hello",
-                "",
-                length,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\n",
-                "hello",
-                "",
-                length,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
-                "hello",
-                "",
-                length,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5,\r\n\r\n",
-                "hello",
-                "",
-                length,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 4\r\n\r\n",
-                "hello",
-                "",
-                length,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
-                "",
-                "",
-                coding,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
-                "",
-                "",
-                coding,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n",
-                "",
-                "",
-                coding,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\r\n",
-                "",
-                "",
-                coding,
-            ),
-            ("SSH-2.0-OpenSSH\r\n", "", "", not_http),
-            ("HTTP/2 200 OK\r\n\r\n", "", "", not_http),
-            ("HTTP/1.1 99 -\r\n\r\n", "", "", not_http),
-            ("HTTP/1.1 099 -\r\n\r\n", "", "", not_http),
-            ("HTTP/1.1 2000 -\r\n\r\n", "", "", not_http),
-            ("HTTP/1.1  200 -\r\n\r\n", "", "", not_http),
-            ("\r\nHTTP/1.1 200 -\r\n\r\n", "", "", not_http),
-            (
-                "HTTP/1.1 101 Switching Protocols\r\n\r\n",
-                "\u{1}\n",
-                "",
-                not_http,
-            ),
-            ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "", "", headers),
-            ("HTTP/1.1 200 OK\r\n: no name\r\n\r\n", "", "", headers),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\n",
-                "",
-                "",
-                headers,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\n folded: too early\r\n\r\n",
-                "",
-                "",
-                headers,
-            ),
-            ("HTTP/1.1 200 OK\r\nA: b\rC: d\r\n\r\n", "", "", headers),
-            ("HTTP/1.1 200 OK\r\nA: \u{1b}[2J\r\n\r\n", "", "", headers),
-            ("HTTP/1.1 200 OK\r\nA: \0\r\n\r\n", "", "", headers),
+            (CHUNKED, "", ""),
+            (CHUNKED, "5\r\nhel", "hel"),
+            (CHUNKED, "5\r\nhello\r\n", "hello"),
+            (CHUNKED, "5\r\nhello\r\n0\r\n", "hello"),
+            (CHUNKED, "5\r\nhello\r\n0\r\nX: y\r\n", "hello"),
+            (CHUNKED, "ffffffffffffffff\r\nhello", "hello"),
         ] {
             let response = format!("{head}{rest}");
             let outcome = fetch(client, &[], response.as_bytes());
-            assert_eq!(
-                outcome,
-                Outcome::new(1, body, &format!("{message}\n")),
-                "{response:?}"
-            );
+            let expected = Outcome::new(1, body, &format!("{CLOSED_EARLY}\n"));
+            assert_eq!(outcome, expected, "{response:?}");
+        }
+    });
+}
+
+#[test]
+fn a_malformed_chunk_is_an_error_after_what_came() {
+    for_each(&CLIENT, |client| {
+        for (rest, body, problem) in [
+            (
+                "5\r\nhello\r\n10000000000000000\r\n",
+                "hello",
+                "a chunk's size is too large",
+            ),
+            ("5\r\nhello\r\nx\r\n", "hello", "a malformed chunk"),
+            ("\r\n", "", "a malformed chunk"),
+            ("-5\r\nhello", "", "a malformed chunk"),
+            ("0x5\r\nhello", "", "a malformed chunk"),
+            ("5\nhello", "", "a malformed chunk"),
+            ("5 5\r\nhello", "", "a malformed chunk"),
+            ("5;a\nhello", "", "a malformed chunk"),
+            ("5\r\nhello!\r\n", "hello", "a malformed chunk"),
+            ("5\r\nhello\n0\r\n\r\n", "hello", "a malformed chunk"),
+        ] {
+            let outcome = fetch(client, &[], format!("{CHUNKED}{rest}").as_bytes());
+            let message = format!("the response makes no sense: {problem}\n");
+            assert_eq!(outcome, Outcome::new(1, body, &message), "{rest:?}");
+        }
+    });
+}
+
+#[test]
+fn headers_that_make_no_sense_are_one_line() {
+    for_each(&CLIENT, |client| {
+        for (headers, problem) in [
+            (
+                "Content-Length: 18446744073709551616",
+                "a malformed Content-Length",
+            ),
+            ("Content-Length: -1", "a malformed Content-Length"),
+            ("Content-Length: +5", "a malformed Content-Length"),
+            ("Content-Length: 5x", "a malformed Content-Length"),
+            ("Content-Length:", "a malformed Content-Length"),
+            ("Content-Length: 5,", "a malformed Content-Length"),
+            (
+                "Content-Length: 5\r\nContent-Length: 4",
+                "a malformed Content-Length",
+            ),
+            (
+                "Transfer-Encoding: gzip, chunked",
+                "a Transfer-Encoding other than chunked",
+            ),
+            (
+                "Transfer-Encoding: chunked, chunked",
+                "a Transfer-Encoding other than chunked",
+            ),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: x",
+                "a Transfer-Encoding other than chunked",
+            ),
+            (
+                "Transfer-Encoding:",
+                "a Transfer-Encoding other than chunked",
+            ),
+            ("no colon", "malformed headers"),
+            (": no name", "malformed headers"),
+            ("Content-Length : 5", "malformed headers"),
+            (" folded: too early", "malformed headers"),
+            ("A: b\rC: d", "malformed headers"),
+            ("A: \u{1b}[2J", "malformed headers"),
+            ("A: \0", "malformed headers"),
+        ] {
+            let response = format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\nhello");
+            let outcome = fetch(client, &["-i"], response.as_bytes());
+            let message = format!("the response makes no sense: {problem}");
+            assert_eq!(outcome, Outcome::failed(&message), "{headers:?}");
+        }
+        for response in [
+            "SSH-2.0-OpenSSH\r\n",
+            "HTTP/2 200 OK\r\n\r\n",
+            "HTTP/1.1 99 -\r\n\r\n",
+            "HTTP/1.1 099 -\r\n\r\n",
+            "HTTP/1.1 2000 -\r\n\r\n",
+            "HTTP/1.1  200 -\r\n\r\n",
+            "\r\nHTTP/1.1 200 -\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\n\r\n\u{1}\n",
+        ] {
+            let outcome = fetch(client, &["-i"], response.as_bytes());
+            let message = "the response makes no sense: not a response of HTTP/1";
+            assert_eq!(outcome, Outcome::failed(message), "{response:?}");
         }
     });
 }

@@ -12,7 +12,7 @@ mod response;
 #[path = "web/url.rs"]
 mod url;
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
@@ -59,7 +59,7 @@ struct Args {
     #[arg(short, long)]
     fail: bool,
     /// Send this header too, or instead of the usual one
-    #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = OsStringValueParser::new().try_map(header))]
+    #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = OsStringValueParser::new().try_map(|line| header(&line)))]
     header: Vec<(String, Vec<u8>)>,
     /// How long it may take in all [default: for ever]
     #[arg(short = 'm', long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
@@ -73,7 +73,7 @@ struct Args {
 }
 
 /// A value parser: a header, as in `Accept: text/html`. Returns its name, and the line.
-fn header(line: OsString) -> std::result::Result<(String, Vec<u8>), &'static str> {
+fn header(line: &OsStr) -> std::result::Result<(String, Vec<u8>), &'static str> {
     let line = line.as_bytes();
     let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
     let named = !name.is_empty() && name.iter().all(|&byte| is_of_a_name(byte));

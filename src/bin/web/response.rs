@@ -208,13 +208,14 @@ impl Response {
             (State::NoSize, _) if byte.is_ascii_hexdigit() => digit(0, byte),
             (State::Size(size), _) if byte.is_ascii_hexdigit() => digit(size, byte),
             (State::Size(size) | State::AfterSize(size), b' ' | b'\t') => State::AfterSize(size),
-            (State::Size(size) | State::AfterSize(size), b';') => State::Extension(size),
             (State::Size(size) | State::AfterSize(size) | State::Extension(size), b'\r') => {
                 State::EndOfSize(size)
             }
             (State::Extension(_), b'\n') => State::Broken("a malformed chunk"),
-            (State::Extension(size), _) => State::Extension(size),
-            (State::EndOfSize(0), b'\n') | (State::TrailerLine, b'\n') => State::Trailer,
+            (State::Size(size) | State::AfterSize(size), b';') | (State::Extension(size), _) => {
+                State::Extension(size)
+            }
+            (State::EndOfSize(0) | State::TrailerLine, b'\n') => State::Trailer,
             (State::EndOfSize(size), b'\n') => State::Chunk(size),
             (State::EndOfChunk, b'\r') => State::AfterChunk,
             (State::AfterChunk, b'\n') => State::NoSize,

@@ -1,5 +1,6 @@
 //! A URL taken apart: whom to ask, and for what. The C twin has the same in `web_url.h`, but for `resolve`.
 
+use std::fmt::Write;
 use std::str;
 
 use sockstep::{AF_INET, AF_INET6, in_addr, in6_addr, inet_pton};
@@ -42,7 +43,7 @@ impl Url {
             if byte.is_ascii() {
                 target.push(byte.into());
             } else {
-                target += &format!("%{byte:02X}");
+                let _ = write!(target, "%{byte:02X}"); // into memory
             }
         }
         Ok(Url { host, port, target })
