@@ -468,36 +468,37 @@ const GIVING_UP: &str = "6 workers in a row died early: giving up";
 
 #[test]
 fn a_process_a_thread_or_a_place_that_cannot_be_had_costs_one_client() {
-    for (name, fault, message) in [
-        (
-            "tcp_echo_server_fork",
-            "/^(clone|fork)$:error=EAGAIN:when=1",
-            "fork() failed: Resource temporarily unavailable",
-        ),
-        (
-            "tcp_echo_server_thread",
-            "/^clone3?$:error=EAGAIN:when=1",
-            "pthread_create() failed: Resource temporarily unavailable",
-        ),
-        (
-            "tcp_echo_server_epoll",
-            "epoll_ctl:error=ENOMEM:when=2", // the first is for the listening socket
-            "epoll_ctl() failed: Cannot allocate memory",
-        ),
-    ] {
-        for_each(&[name], |program| {
-            let mut command = program.with_faults(&[fault]);
-            let command = command.args(ON_A_FREE_PORT).args(["--limit", "1"]);
-            let mut server = Server::start_by(program, command);
-            let mut client = server.connect();
-            let complaint = format!("{}: {message}", client.address());
-            assert_eq!(server.process.complaint(), complaint);
-            assert_ends(&mut client);
-            server.serves(); // in the one place that there is
-            server.rests();
-            assert_eq!(server.stop().stderr, "");
-        });
-    }
+    let names = [
+        "tcp_echo_server_fork",
+        "tcp_echo_server_thread",
+        "tcp_echo_server_epoll",
+    ];
+    for_each(&names, |program| {
+        let (fault, message) = match program.name {
+            "tcp_echo_server_fork" => (
+                "/^(clone|fork)$:error=EAGAIN:when=1",
+                "fork() failed: Resource temporarily unavailable",
+            ),
+            "tcp_echo_server_thread" => (
+                "/^clone3?$:error=EAGAIN:when=1",
+                "pthread_create() failed: Resource temporarily unavailable",
+            ),
+            _ => (
+                "epoll_ctl:error=ENOMEM:when=2", // the first is for the listening socket
+                "epoll_ctl() failed: Cannot allocate memory",
+            ),
+        };
+        let mut command = program.with_faults(&[fault]);
+        let command = command.args(ON_A_FREE_PORT).args(["--limit", "1"]);
+        let mut server = Server::start_by(program, command);
+        let mut client = server.connect();
+        let complaint = format!("{}: {message}", client.address());
+        assert_eq!(server.process.complaint(), complaint);
+        assert_ends(&mut client);
+        server.serves(); // in the one place that there is
+        server.rests();
+        assert_eq!(server.stop().stderr, "");
+    });
 }
 
 #[test]
@@ -584,7 +585,9 @@ fn a_server_that_is_stopped_and_continued_goes_on() {
             assert_serves(&mut client);
 
             let taken = fill(&mut client);
-            pause(&server); // in send
+            for _ in 0..3 {
+                pause(&server); // in send: the first time it may have sent a part, and that is no failure
+            }
             assert_bytes(&client.hear(taken), &vec![b'x'; taken]);
             assert_serves(&mut client);
             assert_eq!(server.stop().stderr, "");
@@ -656,9 +659,7 @@ fn assert_ends(client: &mut TcpStream) {
 
 /// Sends any signal, one of those that have no name as well.
 fn send(signal: &str, to: &Member) {
-    let outcome = run(
-        Command::new("kill").args([signal, &to.pid.to_string()]),
-        b"",
-    );
+    let kill = format!("kill {signal} {}", to.pid);
+    let outcome = run(Command::new("sh").args(["-c", &kill]), b"");
     assert_eq!(outcome, Outcome::done(""));
 }

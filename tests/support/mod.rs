@@ -20,8 +20,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use sockstep::{
-    AF_INET, INADDR_LOOPBACK, PF_INET, SO_LINGER, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, bind,
-    connect, htonl, htons, linger, setsockopt, sockaddr_in, socket,
+    AF_INET, INADDR_LOOPBACK, PF_INET, SO_LINGER, SO_REUSEADDR, SOCK_CLOEXEC, SOCK_STREAM,
+    SOL_SOCKET, bind, connect, htonl, htons, linger, setsockopt, sockaddr_in, socket,
 };
 
 /// How long anything may take before its test fails; many times what a loaded machine needs.
@@ -736,14 +736,15 @@ impl Server {
         patient(TcpStream::connect(local(self.port)).expect("it listens"))
     }
 
-    /// The same from another address of this machine, one for each server. A port that is in use there, or was a minute ago,
-    /// is free here.
+    /// The same from another address of this machine, one for each server. A port that is in use there, or was a minute ago
+    /// (TIME_WAIT), is free for the other tests.
     pub fn connect_from_elsewhere(&self) -> TcpStream {
         let [high, low] = self.port.to_be_bytes();
         let mut elsewhere = sockaddr_in::zeroed();
         elsewhere.sin_family = AF_INET;
         elsewhere.sin_addr.s_addr = htonl(u32::from_be_bytes([127, 1, high, low]));
         let sock = socket(PF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0).expect("a descriptor is free");
+        setsockopt(&sock, SOL_SOCKET, SO_REUSEADDR, &1).expect("a socket can");
         bind(&sock, &elsewhere).expect("a port is free");
         let mut server = elsewhere;
         server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
