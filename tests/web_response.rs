@@ -235,7 +235,9 @@ fn seen(method: &str, pieces: &[&[u8]]) -> Seen {
         done: response.is_done(),
         may_end: response.may_end(),
         problem: response.problem().map(str::to_owned),
-        head: response.has_head.then_some((response.status, response.head)),
+        head: response
+            .has_head
+            .then_some((response.status, response.head)),
         body,
     }
 }

@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use sockstep::{
-    AF_INET, IPPROTO_TCP, PF_INET, SO_LINGER, SO_RCVBUF, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET,
-    bind, getsockname, htonl, linger, ntohs, setsockopt, sockaddr_in, socket, timeval,
+    AF_INET, IPPROTO_TCP, PF_INET, SO_LINGER, SO_RCVBUF, SO_RCVTIMEO, SOCK_CLOEXEC, SOCK_STREAM,
+    SOL_SOCKET, bind, getsockname, htonl, linger, ntohs, setsockopt, sockaddr_in, socket, timeval,
 };
 
 /// How long a script waits for the program, at most.
@@ -196,7 +196,8 @@ pub fn sends_and_leaves(server: SocketAddrV4) -> io::Result<()> {
 /// A port that is taken and not listened to: to connect is refused, and nobody else can get it meanwhile.
 pub fn not_listening() -> io::Result<Stage> {
     let make = || {
-        let sock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
+        // A program that is started meanwhile must not inherit it.
+        let sock = socket(PF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP)?;
         let mut address = sockaddr_in::zeroed();
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(Ipv4Addr::LOCALHOST.to_bits());

@@ -67,7 +67,10 @@ impl Programs {
                 Implementation::Rust => beside_this_one(name)?,
                 Implementation::C => {
                     let directory = programs.directory()?;
-                    compilers.push((name, compile(name, &directory)?));
+                    // One client is that of several servers: a second compiler would write what the first one reads.
+                    if !compilers.iter().any(|&(other, _)| other == name) {
+                        compilers.push((name, compile(name, &directory)?));
+                    }
                     directory.join(name)
                 }
             };
