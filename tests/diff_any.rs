@@ -258,7 +258,6 @@ fn a_server_of_several_processes_or_threads_agrees_with_itself() {
     let python = |kind| format!("python3 '{PEERS}/concurrent_server.py' {kind} {port}");
     for (server, lanes) in [
         (c("-DFORK"), ["process 2", "process 3"]),
-        (c("-DPREFORK"), ["process 2", "process 3"]),
         (c("-DTHREAD"), ["thread 2", "thread 3"]),
         (python("fork"), ["process 2", "process 3"]),
         (python("thread"), ["thread 2", "thread 3"]),

@@ -43,7 +43,7 @@ const REFUSED: i32 = 22; // the status of --fail, as curl has it
     after_help = "Examples:\n  web_client --include http://localhost:8080/index.html\n  web_client --location --output page.html http://www.example.com/"
 )]
 struct Args {
-    /// The page: http://HOST[:PORT][/PATH][?QUERY]
+    /// The page: `http://HOST[:PORT][/PATH][?QUERY]`
     #[arg(value_parser = OsStringValueParser::new().try_map(|text| Url::parse(text.as_bytes())))]
     url: Url,
     /// Show the response's headers too

@@ -1,5 +1,5 @@
 /* An echo server for several clients at a time. Usage: concurrent PORT. -DFORK: a process for each; -DTHREAD: a thread for each;
-   -DPREFORK: three processes made beforehand. -DLEAK: a child keeps the listening socket. */
+   -DLEAK: a child keeps the listening socket. */
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -39,10 +39,6 @@ int main(int argc, char *argv[])
     setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(server, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(server, 5) < 0)
         return 1;
-#ifdef PREFORK
-    for (int i = 0; i < 2 && fork() > 0; i++)
-        continue;
-#endif
 #ifdef FORK
     struct sigaction action = {.sa_handler = reap};
     sigaction(SIGCHLD, &action, NULL);

@@ -101,10 +101,15 @@ impl Report<'_> {
         let calls = format!("{} lines", if lines[0] > 0 { lines[0] } else { lines[1] });
         let colour = if comparison.diverges() { "31" } else { "32" };
         let word = format!("{:9}", comparison.verdict.word());
+        let mut words = words.join("; ");
+        if words.len() > COLUMNS - 34 {
+            if let Some(end) = words.rfind("; ") {
+                words.replace_range(end..=end + 1, &format!(";\n{:34}", ""));
+            }
+        }
         *text += format!(
-            "    {name:8} {calls:>9}  {} {}",
+            "    {name:8} {calls:>9}  {} {words}",
             self.style.paint(colour, &word),
-            words.join("; ")
         )
         .trim_end();
         text.push('\n');
