@@ -340,6 +340,7 @@ impl fmt::Debug for sockaddr_storage {
 // ---- Results ----
 
 /// A call that returns -1 or something else.
+#[inline]
 fn check(call: &'static str, ret: c_int) -> Result<c_int> {
     if ret < 0 {
         Err(Error::last(call))
@@ -349,6 +350,7 @@ fn check(call: &'static str, ret: c_int) -> Result<c_int> {
 }
 
 /// A call that returns -1 or a count of bytes, at most `room`.
+#[inline]
 fn count(call: &'static str, ret: ssize_t, room: usize) -> Result<usize> {
     match usize::try_from(ret) {
         Err(_) => Err(Error::last(call)),
@@ -358,6 +360,7 @@ fn count(call: &'static str, ret: ssize_t, room: usize) -> Result<usize> {
 }
 
 /// How many bytes a receiving call may report: with `MSG_TRUNC` a datagram's own length, whatever the buffer's.
+#[inline]
 fn room(buf: &[u8], flags: c_int) -> usize {
     if flags & MSG_TRUNC == 0 {
         buf.len()
@@ -452,6 +455,7 @@ pub fn listen(sockfd: impl AsFd, backlog: c_int) -> Result<()> {
 /// - `EAFNOSUPPORT`: the client's address is no `A`. That connection is closed.
 ///
 /// See [accept(2)](https://man7.org/linux/man-pages/man2/accept.2.html).
+#[inline]
 pub fn accept<A: Sockaddr>(sockfd: impl AsFd) -> Result<(OwnedFd, A)> {
     let sockfd = sockfd.as_fd().as_raw_fd();
     let mut addr = A::EMPTY;
@@ -507,6 +511,7 @@ pub fn connect(sockfd: impl AsFd, addr: &impl Sockaddr) -> Result<()> {
 /// - `ENOTSOCK`, `EBADF`: a file, an `O_PATH` descriptor.
 ///
 /// See [send(2)](https://man7.org/linux/man-pages/man2/send.2.html).
+#[inline]
 pub fn send(sockfd: impl AsFd, buf: &[u8], flags: c_int) -> Result<usize> {
     let sockfd = sockfd.as_fd().as_raw_fd();
     // SAFETY: `buf` is readable for `buf.len()` bytes.
@@ -531,6 +536,7 @@ pub fn send(sockfd: impl AsFd, buf: &[u8], flags: c_int) -> Result<usize> {
 /// - `ENOTSOCK`, `EBADF`: a file, an `O_PATH` descriptor.
 ///
 /// See [recv(2)](https://man7.org/linux/man-pages/man2/recv.2.html).
+#[inline]
 pub fn recv(sockfd: impl AsFd, buf: &mut [u8], flags: c_int) -> Result<usize> {
     let sockfd = sockfd.as_fd().as_raw_fd();
     // SAFETY: `buf` is writable for `buf.len()` bytes.
@@ -551,6 +557,7 @@ pub fn recv(sockfd: impl AsFd, buf: &mut [u8], flags: c_int) -> Result<usize> {
 /// - `EAFNOSUPPORT`: the address is of another family than the socket.
 ///
 /// See [sendto(2)](https://man7.org/linux/man-pages/man2/sendto.2.html).
+#[inline]
 pub fn sendto(
     sockfd: impl AsFd,
     buf: &[u8],
@@ -577,6 +584,7 @@ pub fn sendto(
 /// - `EAFNOSUPPORT`: the sender's address is no `A`. That datagram is lost.
 ///
 /// See [recvfrom(2)](https://man7.org/linux/man-pages/man2/recvfrom.2.html).
+#[inline]
 pub fn recvfrom<A: Sockaddr>(
     sockfd: impl AsFd,
     buf: &mut [u8],

@@ -13,7 +13,16 @@ pub struct Part {
 
 /// From the first `socket` on: first the process that made it; then the others in the order in which they served clients,
 /// for which of them does is chance; then those that served none. `None` if there is no socket.
+///
+/// What came before the first process became its program is left out: a shell, or the script that finds the right python3.
 pub fn split(mut entries: Vec<Entry>) -> Option<Vec<Part>> {
+    let started = entries.first().map(|entry| entry.pid);
+    if let Some(becomes) = entries
+        .iter()
+        .rposition(|entry| Some(entry.pid) == started && becomes_a_program(entry))
+    {
+        entries.drain(..becomes);
+    }
     let threads: HashSet<u32> = entries.iter().filter_map(new_thread).collect();
     let first = entries
         .iter()
@@ -60,6 +69,10 @@ fn name(entry: &Entry) -> &str {
         What::Call(call) => &call.name,
         What::Signal(text) | What::End(text) | What::Unknown(text) => text,
     }
+}
+
+fn becomes_a_program(entry: &Entry) -> bool {
+    matches!(&entry.what, What::Call(call) if call.name == "execve" && !call.failed())
 }
 
 /// The thread that this call has started.
