@@ -132,6 +132,14 @@ impl Process {
         !self.streams.is_empty()
     }
 
+    /// Whether all of it waits for somebody or something.
+    pub fn is_asleep(&self) -> bool {
+        self.child
+            .id()
+            .try_into()
+            .is_ok_and(|id| is_asleep(Pid::from_raw(id)))
+    }
+
     /// Asks it to end, as Ctrl-C would.
     pub fn end(&self) {
         self.signal(Signal::SIGTERM);
@@ -203,15 +211,27 @@ pub fn end_strays() {
     }
 }
 
-/// The children of a process, whichever of its threads started them.
-pub fn children(process: Pid) -> Vec<Pid> {
+/// Whether no thread of a process, and of those that it started, has anything to do now.
+fn is_asleep(process: Pid) -> bool {
+    let sleeps = |stat: String| {
+        let state = stat.rsplit_once(") "); // behind the name, in which anything may stand
+        state.is_some_and(|(_, state)| !state.starts_with(['R', 'D']))
+    };
+    of_threads(process, "stat").all(sleeps) && children(process).into_iter().all(is_asleep)
+}
+
+/// What the kernel says of each thread of a process in a file of that name.
+fn of_threads(process: Pid, file: &str) -> impl Iterator<Item = String> {
     let threads = fs::read_dir(format!("/proc/{process}/task"))
         .into_iter()
         .flatten()
         .flatten();
-    let lists =
-        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    lists
+    threads.filter_map(move |thread| fs::read_to_string(thread.path().join(file)).ok())
+}
+
+/// The children of a process, whichever of its threads started them.
+pub fn children(process: Pid) -> Vec<Pid> {
+    of_threads(process, "children")
         .flat_map(|list| {
             list.split_whitespace()
                 .flat_map(str::parse)

@@ -271,7 +271,7 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
     // The server may still have to notice that its client has gone.
     view.client_is_done = true;
     let mut last_heard = Instant::now();
-    while view.traces() && server.is_heard() && last_heard.elapsed() < view.patience_with_server() {
+    while server.is_heard() && last_heard.elapsed() < view.patience_with(&server) {
         if view.watch(&signals, [&mut server])? {
             last_heard = Instant::now();
         }
@@ -413,7 +413,10 @@ impl View {
     }
 
     /// How long the server may be silent before it has, as far as can be seen, nothing more to do.
-    fn patience_with_server(&self) -> Duration {
+    fn patience_with(&self, process: &Process) -> Duration {
+        if !self.traces() {
+            return Duration::from_millis(if process.is_asleep() { 0 } else { 300 });
+        }
         let server = &self.lanes[Side::Server as usize];
         let calls = server.trace.under_way();
         let idle = |call: &Begun| match call.name.as_str() {
