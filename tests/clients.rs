@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use support::{DEADLINE, Process, marked, require, run};
+use support::{DEADLINE, Process, marked, python3, require, run};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
@@ -197,7 +197,6 @@ fn servers_that_have_many_clients_at_once_say_in_which_call_they_wait() {
 #[test]
 fn its_entries_say_whose_they_are() {
     require("strace", "the chart");
-    require("python3", "reading JSON");
     let read = "import json, sys
 lines = [json.loads(line) for line in sys.stdin][1:]
 sent = [(e['run'], e['client'], e['args'][1], e['step']) for e in lines if e['side'] == 'client' and e.get('name') == 'sendto']
@@ -220,7 +219,7 @@ print(all('client' not in e for e in lines if e['side'] == 'server'))
     );
     assert!(json.status.success() && json.stderr.is_empty(), "{json:?}");
     let seen = run(
-        Command::new("python3").args(["-c", read]),
+        Command::new(python3()).args(["-c", read]),
         json.stdout().as_bytes(),
     );
     let expected = r#"[('tcp_echo_server', 1, '"a word 1"', 'Client 3. Communicate'), ('tcp_echo_server', 2, '"a word 2"', 'Client 3. Communicate')]

@@ -8,20 +8,19 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use support::{DEADLINE, Outcome, listener, local, python, require, run};
+use support::{DEADLINE, Outcome, listener, local, python, python3, require, run};
 
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers");
 
 fn diff(args: &[&str], stdin: &str) -> Outcome {
     require("strace", "the tests of sockstep diff");
-    require("python3", "the programs in tests/peers");
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockstep"));
     run(command.arg("diff").args(args), stdin.as_bytes())
 }
 
 /// Two servers and the textbook's client, which says hello.
 fn servers(left: &str, right: &str, port: u16) -> Outcome {
-    let client = format!("python3 '{PEERS}/textbook_client.py' {port}");
+    let client = format!("{} '{PEERS}/textbook_client.py' {port}", python3());
     diff(
         &["--server", left, "--server", right, "--client", &client],
         "hello\n",
@@ -29,7 +28,7 @@ fn servers(left: &str, right: &str, port: u16) -> Outcome {
 }
 
 fn textbook(arguments: &str) -> String {
-    format!("python3 '{PEERS}/textbook_server.py' -r {arguments}")
+    format!("{} '{PEERS}/textbook_server.py' -r {arguments}", python3())
 }
 
 /// A port that was free a moment ago.
@@ -54,7 +53,7 @@ fn a_server_agrees_with_itself() {
     let report = outcome.stdout();
     assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
     assert!(
-        report.starts_with(&format!("server:   {server}\nclient:   python3 ")),
+        report.starts_with(&format!("server:   {server}\nclient:   {} ", python3())),
         "{report}"
     );
     assert_eq!(
@@ -192,6 +191,23 @@ fn our_programs_are_found_by_name_and_a_client_may_be_named_twice() {
     }
 }
 
+/// As `python3` is itself in some places: a script that looks around, sockets and other processes and all, before it becomes
+/// the program.
+#[test]
+fn what_a_wrapper_does_before_it_becomes_the_program_is_not_compared() {
+    require("bash", "a wrapper script");
+    let port = free_port();
+    let server = textbook(&port.to_string());
+    let wrapper = r#"exec 9<>/dev/udp/127.0.0.1/9 9<&-; now=$(date +%N); : "$now"; exec "$@""#;
+    let outcome = servers(&format!("bash -c '{wrapper}' - {server}"), &server, port);
+    let report = outcome.stdout();
+    assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+    assert!(
+        report.ends_with("\n2 lanes: 0 identical, 2 equal, 0 expected, 0 divergent\n"),
+        "{report}"
+    );
+}
+
 #[test]
 fn a_server_that_does_not_start_is_trouble() {
     let port = free_port();
@@ -244,7 +260,7 @@ fn concurrent(options: &[&str]) -> PathBuf {
 
 /// Two servers, and a client that is two clients at the same time.
 fn with_two_clients(left: &str, right: &str, port: u16) -> Outcome {
-    let client = format!("python3 '{PEERS}/two_at_a_time.py' {port}");
+    let client = format!("{} '{PEERS}/two_at_a_time.py' {port}", python3());
     diff(
         &["--server", left, "--server", right, "--client", &client],
         "",
@@ -255,7 +271,7 @@ fn with_two_clients(left: &str, right: &str, port: u16) -> Outcome {
 fn a_server_of_several_processes_or_threads_agrees_with_itself() {
     let port = free_port();
     let c = |option| format!("'{}' {port}", concurrent(&[option]).display());
-    let python = |kind| format!("python3 '{PEERS}/concurrent_server.py' {kind} {port}");
+    let python = |kind| format!("{} '{PEERS}/concurrent_server.py' {kind} {port}", python3());
     for (server, lanes) in [
         (c("-DFORK"), ["process 2", "process 3"]),
         (c("-DTHREAD"), ["thread 2", "thread 3"]),
@@ -381,7 +397,7 @@ fn json_has_the_differences() {
         textbook(&format!("{port} 1")),
         textbook(&format!("{port} 2")),
     );
-    let client = format!("python3 '{PEERS}/textbook_client.py' {port}");
+    let client = format!("{} '{PEERS}/textbook_client.py' {port}", python3());
     let args = ["--server", &one, "--server", &two, "--client", &client];
     let (text, told) = both(&args, 1, "hello\n");
     // But for the lines around a difference.

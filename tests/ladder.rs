@@ -18,7 +18,9 @@ use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{DEADLINE, Process, Program, hear_from, listener, require, run, udp, without_ports};
+use support::{
+    DEADLINE, Process, Program, hear_from, listener, python3, require, run, udp, without_ports,
+};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
@@ -115,6 +117,14 @@ fn each_call_stands_on_its_side_under_its_step_in_both_languages() {
         let [client, _] = ladder(&["run", "udp_echo", "--impl", implementation], b"");
         assert_eq!(client, UDP_CLIENT, "{implementation}");
     }
+}
+
+#[test]
+fn a_programs_first_socket_is_3_whatever_is_open_around_it() {
+    require("strace", "the ladder");
+    let script = r#"exec "$0" run udp_echo 3</dev/null 4</dev/null 9</dev/null"#;
+    let outcome = run(Command::new("sh").args(["-c", script, SOCKSTEP]), b"");
+    assert_eq!(sides(outcome.stdout())[0], UDP_CLIENT);
 }
 
 #[test]
@@ -301,7 +311,6 @@ fn the_command_that_is_printed_records_the_same() {
 #[test]
 fn json_is_one_object_a_line_that_python_reads() {
     require("strace", "the ladder");
-    require("python3", "reading JSON");
     let read = "import json, sys
 lines = [json.loads(line) for line in sys.stdin]
 assert lines[0] == {'sockstep': 1}, lines[0]
@@ -316,7 +325,7 @@ assert any(e['kind'] == 'end' and e['text'] == 'exited with 0' for e in lines[1:
     );
     assert!(json.status.success() && json.stderr.is_empty(), "{json:?}");
     let seen = run(
-        Command::new("python3").args(["-c", read]),
+        Command::new(python3()).args(["-c", read]),
         json.stdout().as_bytes(),
     );
     assert!(seen.status.success(), "{seen:?}");

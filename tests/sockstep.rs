@@ -238,6 +238,7 @@ fn a_call_is_explained_from_the_notes() {
             page.status.success() && page.stdout().contains(&format!("{call}(")),
             "{page:?}"
         );
+        assert!(page.stdout().contains("\n- Slides. "), "{page:?}");
         assert!(!page.stdout().contains("```"), "{page:?}");
     }
     assert!(calls.stdout().lines().count() >= 24, "{calls:?}");

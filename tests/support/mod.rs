@@ -10,8 +10,8 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::Once;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Once, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -1044,10 +1044,20 @@ pub fn resolver() -> PathBuf {
     library
 }
 
+/// The interpreter itself: `python3` may be a script that looks for it, which takes time, under strace above all.
+pub fn python3() -> &'static str {
+    static PYTHON3: OnceLock<String> = OnceLock::new();
+    PYTHON3.get_or_init(|| {
+        require("python3", "the programs in tests/peers");
+        let script = "import sys; print(sys.executable, end='')";
+        let outcome = run(Command::new("python3").args(["-c", script]), b"");
+        outcome.stdout().to_owned()
+    })
+}
+
 /// Runs one of the Python programs in `tests/peers`.
 pub fn python(script: &str, args: &[&str]) -> Command {
-    require("python3", "the programs in tests/peers");
-    let mut command = Command::new("python3");
+    let mut command = Command::new(python3());
     command
         .arg("-u")
         .arg(

@@ -86,6 +86,7 @@ impl Process {
 
         let parent = getpid();
         let die_with_parent = move || {
+            leave_descriptors();
             SigSet::empty().thread_set_mask()?; // ours holds back what is to end it
             set_pdeathsig(Signal::SIGKILL)?;
             if getppid() == parent {
@@ -95,7 +96,7 @@ impl Process {
             }
         };
         #[allow(unsafe_code, reason = "around fork")]
-        // SAFETY: between fork and exec the closure makes three system calls, and no allocation.
+        // SAFETY: between fork and exec the closure makes four system calls, and no allocation.
         unsafe {
             command.pre_exec(die_with_parent)
         };
@@ -162,6 +163,18 @@ impl Drop for Process {
         self.streams.clear(); // strace may be writing into a full pipe, and holds the program until it is done
         let _ = self.child.wait();
     }
+}
+
+/// Has `exec` close what a terminal, an editor or a script has left open in us: a program's first socket is to be 3.
+fn leave_descriptors() {
+    let Ok(flags) = libc::CLOSE_RANGE_CLOEXEC.try_into() else {
+        return; // it does fit
+    };
+    #[allow(unsafe_code, reason = "around fork")]
+    // SAFETY: closes nothing now, and three integers are no memory. Where the kernel does not know the flag nothing happens.
+    unsafe {
+        libc::close_range(3, libc::c_uint::MAX, flags)
+    };
 }
 
 /// Who traces a process of ours.
