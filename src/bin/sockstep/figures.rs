@@ -90,13 +90,14 @@ fn plural(count: u16, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Kernel and processor.
+/// Kernel, but for who built it, and processor.
 fn machine() -> String {
     let kernel = uname().map_or_else(
         |_| "unknown kernel".to_owned(),
         |name| {
-            let (system, release) = (name.sysname(), name.release());
-            format!("{} {}", system.to_string_lossy(), release.to_string_lossy())
+            let release = name.release().to_string_lossy();
+            let version = release.split('-').next().unwrap_or_default();
+            format!("{} {version}", name.sysname().to_string_lossy())
         },
     );
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
