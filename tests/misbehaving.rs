@@ -379,7 +379,11 @@ fn a_datagram_from_a_stranger_is_no_answer() {
         server
             .send_to(b"FROM THE SERVER", local(from))
             .expect("it leaves");
-        let note = format!("ignored a datagram from {}\n", stranger.address());
+        let note = format!(
+            "ignored a datagram from {}: {} was asked\n",
+            stranger.address(),
+            server.address()
+        );
         assert_eq!(
             client_process.end(),
             Outcome::new(0, client.prints("FROM THE SERVER"), &note)

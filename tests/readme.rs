@@ -1,8 +1,8 @@
 //! README.md shows what its commands print, and ffi-notes.md how long the programs are. This looks whether they still do;
 //! `UPDATE=1 cargo test --release --test readme` writes both anew.
 //!
-//! A `console` block is a session: after `$ ` a command for `sh`, then its output. A command that ends in `&` is a server,
-//! which runs until the block ends. Port 7000 stands for a free one, and what differs from run to run (ports, times,
+//! A `console` block is a session: after `$ ` a command for `sh`, then its output. A command that ends in `&` is a server, and
+//! `kill %1` ends it, as whoever types the whole page needs that port again. Port 7000 stands for a free one, and what differs from run to run (ports, times,
 //! which of two processes comes first, every figure of `bench`) is not compared.
 
 use std::fmt::Write;
@@ -154,7 +154,7 @@ fn session(block: &[&str]) -> String {
         .chain(20_000..start)
         .find(|&port| TcpListener::bind(("0.0.0.0", port)).is_ok());
     let free = free.expect("a port is free").to_string();
-    let mut servers = Vec::new();
+    let mut running = None;
     let mut text = String::new();
     for command in block.iter().filter_map(|line| line.strip_prefix("$ ")) {
         text += "$ ";
@@ -163,14 +163,20 @@ fn session(block: &[&str]) -> String {
         let command = command.replace(PORT, &free);
         let output = match command.strip_suffix(" &") {
             Some(server) => {
+                assert!(running.is_none(), "{block:?} starts a second server");
                 let (child, line) = Server::start(server);
-                servers.push(child);
+                running = Some(child);
                 line
+            }
+            None if command == "kill %1" => {
+                drop(running.take().expect("a server to end"));
+                String::new()
             }
             None => output_of(&command),
         };
         text += &output.replace(&free, PORT);
     }
+    assert!(running.is_none(), "{block:?} leaves its server running");
     text
 }
 

@@ -24,8 +24,9 @@
 #include <wctype.h>
 
 #define VERSION "0.1.0"
-#define DATAGRAM 65507 /* bytes that a UDP datagram over IPv4 can carry at most */
-#define PAUSE 100      /* milliseconds before a server that lacks descriptors or memory tries again */
+#define DATAGRAM 65507      /* bytes that a UDP datagram over IPv4 can carry at most */
+#define DATAGRAM_IPV6 65527 /* and over IPv6, whose length does not count its header */
+#define PAUSE 100           /* milliseconds before a server that lacks descriptors or memory tries again */
 
 /* ---- Words to the person in front of it ---- */
 
@@ -46,14 +47,14 @@ static inline void note(const char *format, ...)
 }
 
 /* Ends the program with a message and no more. */
-static inline void die(const char *message)
+static inline _Noreturn void die(const char *message)
 {
     note("%s", message);
     exit(1);
 }
 
 /* Ends the program over a failed call: the message, and why. */
-static inline void DieWithError(const char *message)
+static inline _Noreturn void DieWithError(const char *message)
 {
     note("%s: %s", message, strerror(errno));
     exit(1);
@@ -119,16 +120,19 @@ static inline void print(const char *lines, size_t len)
     }
 }
 
-/* print() with a format, for short lines. */
+/* print() with a format. */
 __attribute__((format(printf, 1, 2)))
 static inline void printLine(const char *format, ...)
 {
-    char line[1024];
+    char *line;
     va_list args;
     va_start(args, format);
-    int len = vsnprintf(line, sizeof(line), format, args);
+    int len = vasprintf(&line, format, args);
     va_end(args);
-    print(line, len < (int)sizeof(line) ? len : (int)sizeof(line) - 1);
+    if (len < 0)
+        DieWithError("vasprintf() failed");
+    print(line, len);
+    free(line);
 }
 
 /* ---- Start and arguments ---- */
@@ -146,7 +150,7 @@ static inline void start(char **argv)
 }
 
 /* Ends the program over its arguments: 'h' and 'V' as asked, anything else with a usage line and status 2. */
-static inline void usage(int option, const char *path, const char *arguments)
+static inline _Noreturn void usage(int option, const char *path, const char *arguments)
 {
     const char *slash = strrchr(path, '/'), *program = slash ? slash + 1 : path;
     if (option == 'V')
@@ -320,7 +324,6 @@ static inline int pauseAfter(const char *failed)
         return 1;
     default:
         DieWithError(failed);
-        return 0;
     }
 }
 
@@ -333,8 +336,8 @@ static inline void goOnAfter(const char *failed)
 
 /*
  * Whether a datagram may be answered. Its sender can be forged, so that the answer goes to another server that answers all it
- * gets, and the two never end (CVE-1999-0103). Such a one is on a port below 1024, or is this one's kin; a host it is not if
- * the address is a network's or a group's.
+ * gets, and the two never end (CVE-1999-0103). Such a server has a port below 1024, or our own. A network's or a group's
+ * address is no sender's.
  */
 static inline int mayAnswer(const struct sockaddr_in *sender, const struct sockaddr_in *server)
 {
@@ -364,9 +367,11 @@ static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int so
         ssize_t n = recvfrom(sock, buffer, size, 0, (struct sockaddr *)&from, &fromLen);
         if (n >= 0 && fromLen == serverLen && memcmp(&from, server, serverLen) == 0)
             return n;
-        if (n >= 0)
-            note("ignored a datagram from %s", addressText((struct sockaddr *)&from));
-        else if (errno != EINTR) /* stopped and continued, with a time-out set */
+        if (n >= 0) {
+            char other[80];
+            snprintf(other, sizeof(other), "%s", addressText((struct sockaddr *)&from));
+            note("ignored a datagram from %s: %s was asked", other, addressText(server));
+        } else if (errno != EINTR) /* stopped and continued, with a time-out set */
             return -1;
         clock_gettime(CLOCK_MONOTONIC, &now);
         long long gone = (now.tv_sec - start.tv_sec) * 1000000LL + (now.tv_nsec - start.tv_nsec) / 1000;

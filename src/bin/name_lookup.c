@@ -64,10 +64,8 @@ int main(int argc, char *argv[])
         note("getaddrinfo() failed: %s", resolverError(code));
         exit(1);
     }
-    char *nodeText = quoted(hostName), *serviceText = quoted(serviceName), *line;
-    int len = asprintf(&line, "getaddrinfo(%s, %s, &hints, &res) = 0\n", nodeText, serviceText);
-    print(line, len);
-    free(line);
+    char *nodeText = quoted(hostName), *serviceText = quoted(serviceName);
+    printLine("getaddrinfo(%s, %s, &hints, &res) = 0\n", nodeText, serviceText);
     free(nodeText);
     free(serviceText);
 
@@ -127,9 +125,9 @@ static void showFields(const struct addrinfo *node, int number)
 /* A name as C writes a text. It may be anybody's word, so what acts on a terminal is escaped. The caller frees it. */
 static char *quoted(const char *name)
 {
+    char *text = allocate(name == NULL ? sizeof("NULL") : 4 * strlen(name) + 3);
     if (name == NULL)
-        return strdup("NULL");
-    char *text = allocate(4 * strlen(name) + 3);
+        return strcpy(text, "NULL");
     *text = '"';
     strcpy(escape(name, strlen(name), text + 1), "\"");
     return text;

@@ -10,6 +10,7 @@
 
 #define SERVER_PORT 12000 /* the book's */
 #define RCVBUFSIZE 4096   /* bytes asked of each recv */
+#define MORE 65536        /* bytes that a reply may have beyond three for each byte of its sentence */
 
 #define ARGUMENTS "[-i SERVER] [-p PORT]"
 static const char *serverIP = "127.0.0.1";
@@ -51,15 +52,18 @@ int main(int argc, char *argv[])
         int clientSocket;
         for (;; server = server->ai_next) {
             /* 1. Create a TCP socket. */
-            if ((clientSocket = socket(server->ai_family, server->ai_socktype, server->ai_protocol)) < 0)
-                DieWithError("socket() failed");
+            if ((clientSocket = socket(server->ai_family, server->ai_socktype, server->ai_protocol)) < 0) {
+                if (server->ai_next == NULL)
+                    DieWithError("socket() failed");
+                continue; /* it has another address */
+            }
 
             /* 2. Connect it to the server. */
             if (connect(clientSocket, server->ai_addr, server->ai_addrlen) == 0)
                 break;
             if (server->ai_next == NULL)
                 DieWithError("connect() failed");
-            if (close(clientSocket) < 0) /* it has another address */
+            if (close(clientSocket) < 0)
                 DieWithError("close() failed");
         }
 
@@ -92,7 +96,7 @@ static int hasReceived(int socket);
 /* Sends a line, and receives to the end of the reply's line, or of the stream. */
 static char *exchange(int clientSocket, const char *sentence, size_t len, size_t *replyLen)
 {
-    /* A line that no buffer holds comes back before all of it has gone: who only sends then waits for ever. */
+    /* The answer to a line longer than all buffers comes while we still send. If we only sent, both sides would wait for ever. */
     int flags = len > RCVBUFSIZE ? MSG_DONTWAIT : 0;
     size_t sent = 0, room = 0;
     char *reply = NULL;
@@ -118,6 +122,10 @@ static char *exchange(int clientSocket, const char *sentence, size_t len, size_t
         *replyLen = end != NULL ? (size_t)(end - reply) : *replyLen + n;
         if (n == 0 || end != NULL)
             return reply;
+        if (*replyLen > 3 * len + MORE) {
+            errno = EMSGSIZE; /* not in the book: memory has an end */
+            DieWithError("recv() failed");
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use sockstep::{
 
 const SERVER_PORT: u16 = 12000; // the book's
 const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
+const MORE: usize = 65536; // bytes that a reply may have beyond three for each byte of its sentence
 
 /// Sends each line that is typed to a server and prints what it answers
 #[derive(Parser)]
@@ -53,16 +54,16 @@ fn converse(args: &Args) -> Result<()> {
         let client_socket = loop {
             // 1. Create a TCP socket.
             let address = &servers[server];
-            let client_socket =
-                socket(address.ai_family, address.ai_socktype, address.ai_protocol)?;
-
-            // 2. Connect it to the server.
-            match connect(&client_socket, &address.ai_addr) {
-                Ok(()) => break client_socket,
-                Err(error) if server + 1 == servers.len() => return Err(error),
-                Err(_) => close(client_socket)?, // it has another address
+            let connected = socket(address.ai_family, address.ai_socktype, address.ai_protocol)
+                .and_then(|client_socket| {
+                    // 2. Connect it to the server.
+                    connect(&client_socket, &address.ai_addr)?;
+                    Ok(client_socket)
+                });
+            match connected {
+                Err(_) if server + 1 < servers.len() => server += 1, // it has another address
+                client_socket => break client_socket?,
             }
-            server += 1;
         };
 
         // 3. Send a sentence, receive it in upper case.
@@ -85,7 +86,7 @@ fn converse(args: &Args) -> Result<()> {
 
 /// Sends a line, and receives to the end of the reply's line, or of the stream.
 fn exchange(client_socket: &OwnedFd, sentence: &[u8]) -> Result<Vec<u8>> {
-    // A line that no buffer holds comes back before all of it has gone: who only sends then waits for ever.
+    // The answer to a line longer than all buffers comes while we still send. If we only sent, both sides would wait for ever.
     let flags = if sentence.len() > RCVBUFSIZE {
         MSG_DONTWAIT
     } else {
@@ -117,6 +118,9 @@ fn exchange(client_socket: &OwnedFd, sentence: &[u8]) -> Result<Vec<u8>> {
                 }
                 None => reply.extend_from_slice(&chunk[..n]),
             },
+        }
+        if reply.len() > 3 * sentence.len() + MORE {
+            return Err(Error::new("recv", Errno::EMSGSIZE)); // not in the book: memory has an end
         }
     }
 }

@@ -36,7 +36,7 @@ static void parse(int argc, char *argv[])
         usage('?', argv[0], ARGUMENTS);
 }
 
-static int socketTo(const struct addrinfo *server);
+static int socketTo(struct addrinfo **server);
 static size_t unpadded(const char *reply, size_t replyLen, size_t messageLen);
 
 int main(int argc, char *argv[])
@@ -45,14 +45,14 @@ int main(int argc, char *argv[])
     parse(argc, argv);
     struct addrinfo *servers = addresses(serverIP, serverPort, SOCK_DGRAM);
     struct addrinfo *server = servers; /* the one to ask: the first, and once that has not answered the next */
-    static char modifiedMessage[DATAGRAM]; /* none is longer, so none is cut */
+    static char modifiedMessage[DATAGRAM_IPV6]; /* none is longer, so none is cut */
     char *message = NULL;
     size_t size = 0;
     int typing = isatty(STDIN_FILENO);
 
     while (typing || !inputEnded()) {
         /* 1. Create a UDP socket. */
-        int clientSocket = socketTo(server);
+        int clientSocket = socketTo(&server);
 
         /* 2. Send a message to the server's address. */
         if (typing)
@@ -73,7 +73,7 @@ int main(int argc, char *argv[])
             if (sendto(clientSocket, message, messageLen, 0, server->ai_addr, server->ai_addrlen) >= 0) {
                 /* 3. Receive it in upper case. */
                 failed = "recvfrom() failed";
-                len = answerFrom(server->ai_addr, server->ai_addrlen, clientSocket, modifiedMessage, DATAGRAM,
+                len = answerFrom(server->ai_addr, server->ai_addrlen, clientSocket, modifiedMessage, DATAGRAM_IPV6,
                                  timeout > 0 || last ? timeout : PATIENCE);
                 if (len >= 0)
                     break;
@@ -87,7 +87,7 @@ int main(int argc, char *argv[])
             if (close(clientSocket) < 0) /* it has another address */
                 DieWithError("close() failed");
             server = server->ai_next;
-            clientSocket = socketTo(server);
+            clientSocket = socketTo(&server);
             triesLeft = tries;
         }
         show("From Server: ", modifiedMessage, unpadded(modifiedMessage, len, messageLen));
@@ -100,12 +100,16 @@ int main(int argc, char *argv[])
     return 0;
 }
 
-static int socketTo(const struct addrinfo *server)
+/* A socket to ask the server by: at its next address, if this machine does not have this one's family. */
+static int socketTo(struct addrinfo **server)
 {
-    int sock = socket(server->ai_family, server->ai_socktype, server->ai_protocol);
-    if (sock < 0)
-        DieWithError("socket() failed");
-    return sock;
+    for (;; *server = (*server)->ai_next) {
+        int sock = socket((*server)->ai_family, (*server)->ai_socktype, (*server)->ai_protocol);
+        if (sock >= 0)
+            return sock;
+        if ((*server)->ai_next == NULL)
+            DieWithError("socket() failed");
+    }
 }
 
 /* A reply's length without the zero bytes beyond the message's length: Java's server sends back its whole buffer. */

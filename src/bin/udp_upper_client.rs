@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
 
 use clap::Parser;
-use common::{DATAGRAM, Input, addresses, answer_from, die, parse, print, show};
+use common::{DATAGRAM_IPV6, Input, addresses, answer_from, die, parse, print, show};
 use sockstep::{AddrInfo, Errno, Result, SOCK_DGRAM, close, sendto, socket};
 
 const SERVER_PORT: u16 = 12000; // the book's
@@ -46,7 +46,7 @@ fn main() {
 }
 
 fn converse(args: &Args) -> Result<()> {
-    let mut modified_message = vec![0; DATAGRAM]; // none is longer, so none is cut
+    let mut modified_message = vec![0; DATAGRAM_IPV6]; // none is longer, so none is cut
     let servers = addresses(&args.ipaddress, args.port, SOCK_DGRAM)?;
     let servers: Vec<AddrInfo> = servers.iter().collect();
     let mut server = 0; // the one to ask: the first, and once that has not answered the next
@@ -55,7 +55,7 @@ fn converse(args: &Args) -> Result<()> {
 
     while typing || !input.has_ended() {
         // 1. Create a UDP socket.
-        let mut client_socket = socket_to(&servers[server])?;
+        let mut client_socket = socket_to(&servers, &mut server)?;
 
         // 2. Send a message to the server's address.
         if typing {
@@ -84,7 +84,7 @@ fn converse(args: &Args) -> Result<()> {
                 Err(_) => {
                     close(client_socket)?; // it has another address
                     server += 1;
-                    client_socket = socket_to(&servers[server])?;
+                    client_socket = socket_to(&servers, &mut server)?;
                     tries = args.tries;
                 }
             }
@@ -100,8 +100,15 @@ fn converse(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn socket_to(server: &AddrInfo) -> Result<OwnedFd> {
-    socket(server.ai_family, server.ai_socktype, server.ai_protocol)
+/// A socket to ask the server by: at its next address, if this machine does not have this one's family.
+fn socket_to(servers: &[AddrInfo], server: &mut usize) -> Result<OwnedFd> {
+    loop {
+        let address = &servers[*server];
+        match socket(address.ai_family, address.ai_socktype, address.ai_protocol) {
+            Err(_) if *server + 1 < servers.len() => *server += 1,
+            client_socket => return client_socket,
+        }
+    }
 }
 
 /// Sends the message, and receives the answer to it.

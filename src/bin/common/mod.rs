@@ -25,6 +25,7 @@ mod pages;
 pub mod text;
 
 pub const DATAGRAM: usize = 65507; // bytes that a UDP datagram over IPv4 can carry at most
+pub const DATAGRAM_IPV6: usize = 65527; // and over IPv6, whose length does not count its header
 pub const PAUSE: Duration = Duration::from_millis(100); // before a server that lacks descriptors or memory tries again
 
 // ---- Arguments ----
@@ -60,6 +61,7 @@ fn command<Args: CommandFactory>() -> Command {
     // As getopt_long(3) has it: `--max` is enough for `--max-clients`, and of two the last one holds.
     Args::command()
         .name(env!("CARGO_BIN_NAME"))
+        .max_term_width(100)
         .infer_long_args(true)
         .args_override_self(true)
 }
@@ -266,8 +268,8 @@ pub fn pause_after(error: Error) -> Result<bool> {
 }
 
 /// Whether a datagram may be answered. Its sender can be forged, so that the answer goes to another server that answers all it
-/// gets, and the two never end (CVE-1999-0103). Such a one is on a port below 1024, or is this one's kin; a host it is not if
-/// the address is a network's or a group's.
+/// gets, and the two never end (CVE-1999-0103). Such a server has a port below 1024, or our own. A network's or a group's
+/// address is no sender's.
 pub fn may_answer(sender: &sockaddr_in, server: &sockaddr_in) -> bool {
     static SAID: AtomicBool = AtomicBool::new(false);
     let port = ntohs(sender.sin_port);
@@ -303,7 +305,9 @@ pub fn answer_from<A: Sockaddr + PartialEq + Display>(
         }
         match recvfrom::<A>(&sock, buffer, 0) {
             Ok((n, from)) if from == *server => return Ok(n),
-            Ok((_, from)) => note(format_args!("ignored a datagram from {from}")),
+            Ok((_, from)) => note(format_args!(
+                "ignored a datagram from {from}: {server} was asked"
+            )),
             Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
             Err(error) => return Err(error),
         }

@@ -85,7 +85,10 @@ const SERVERS: [(&str, Design); 11] = [
 ///
 /// Exit status: 0 if the figures hold, 1 if one is void, 2 if there was trouble.
 #[derive(clap::Args)]
-#[command(after_help = "Example: sockstep bench tcp_echo_server_epoll --connections 64")]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Example: sockstep bench tcp_echo_server_epoll --connections 64"
+)]
 pub struct Args {
     /// Which server
     #[arg(value_parser = PossibleValuesParser::new(SERVERS.map(|server| server.0)))]

@@ -39,6 +39,7 @@ const WORKERS: usize = 8;
 /// without SO_REUSEADDR is ended.
 #[derive(clap::Args)]
 #[command(
+    arg_required_else_help = true,
     after_help = "Examples:\n  sockstep diff tcp_echo\n  sockstep diff --server './mine 12000' --server 'tcp_echo_server 12000' --client 'tcp_echo_client 127.0.0.1 hello 12000'"
 )]
 pub struct Args {

@@ -1,51 +1,49 @@
 //! `sockstep doctor`: what this machine has of what the tool needs, and what to do about the rest.
 
-use std::fmt::Write;
 use std::fs;
 use std::process::{Command, ExitCode};
 
-use clap::ValueEnum;
 use sockstep::{
     AF_INET, INADDR_LOOPBACK, IPPROTO_TCP, PF_INET, SOCK_STREAM, bind, htonl, sockaddr_in, socket,
 };
 
 use crate::common::print;
-use crate::pairs::Pair;
-use crate::programs::{Implementation, Programs};
+use crate::process::Signals;
+use crate::programs::{Implementation, Programs, all};
 use crate::trace;
 
-/// Look whether this machine has what the tool needs
+/// Check whether this machine has what the tool needs
 ///
 /// Exit status: 0 if it has, 1 if something is lacking, 2 if an argument is bad.
 #[derive(clap::Args)]
 pub struct Args {}
 
+type Finding = Result<String, String>;
+
+/// What is looked at, in this order: the last one takes longest.
+const CHECKS: [(&str, fn() -> Finding); 7] = [
+    ("strace", strace),
+    ("ptrace", ptrace),
+    ("ports", ports),
+    ("programs", programs),
+    ("source lines", source_lines),
+    ("C compiler", compiler),
+    ("C twins", twins),
+];
+
 pub fn doctor(_: &Args) -> ExitCode {
-    let findings = [
-        ("strace", strace()),
-        (
-            "ptrace",
-            trace::available().map(|()| "strace may trace programs".to_owned()),
-        ),
-        ("C compiler", compiler()),
-        (
-            "programs",
-            programs(Implementation::Rust, "beside this one"),
-        ),
-        ("C twins", programs(Implementation::C, "compile")),
-        ("ports", ports()),
-        ("source lines", source_lines()),
-    ];
-    let mut report = String::new();
-    for (what, finding) in &findings {
-        let (mark, words) = match finding {
+    let mut well = true;
+    for (what, check) in CHECKS {
+        let (mark, words) = match check() {
             Ok(words) => ("ok", words),
-            Err(words) => ("--", words),
+            Err(words) => {
+                well = false;
+                ("--", words)
+            }
         };
-        let _ = writeln!(report, "{mark}  {what:<13}{words}");
+        print(format!("{mark}  {what:<13}{words}\n").as_bytes());
     }
-    print(report.as_bytes());
-    if findings.iter().all(|(_, finding)| finding.is_ok()) {
+    if well {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -67,7 +65,7 @@ fn version(program: &str, argument: &str, package: &str) -> Result<String, Strin
 }
 
 /// strace, from the oldest version that is known to work on.
-fn strace() -> Result<String, String> {
+fn strace() -> Finding {
     let words = version("strace", "-V", "strace")?;
     let number = words.rsplit(' ').next().unwrap_or_default();
     let mut parts = number
@@ -81,25 +79,30 @@ fn strace() -> Result<String, String> {
     Ok(format!("version {number}"))
 }
 
-fn compiler() -> Result<String, String> {
+fn ptrace() -> Finding {
+    trace::available().map(|()| "strace may trace programs".to_owned())
+}
+
+fn compiler() -> Finding {
     let cc = std::env::var("CC").unwrap_or("cc".to_owned());
     version(&cc, "--version", "gcc libc6-dev")
 }
 
-fn programs(implementation: Implementation, how: &str) -> Result<String, String> {
-    let wanted: Vec<_> = Pair::value_variants()
-        .iter()
-        .flat_map(|pair| [pair.server(), pair.client()])
+fn programs() -> Finding {
+    let wanted: Vec<_> = all()
+        .map(|program| (program, Implementation::Rust))
         .collect();
-    let wanted: Vec<_> = wanted
-        .into_iter()
-        .map(|name| (name, implementation))
-        .collect();
-    Programs::find(&wanted).map(|found| format!("{} {how}", found.paths.len()))
+    Programs::find(&wanted).map(|found| format!("{} beside this one", found.paths.len()))
+}
+
+/// Compiles one, which stands for all: they need the same compiler and the same headers.
+fn twins() -> Finding {
+    let _signals = Signals::collect()?; // or Ctrl-C would leave its directory
+    Programs::find(&[("web_server", Implementation::C)]).map(|_| "they compile".to_owned())
 }
 
 /// A port of 127.0.0.1 can be had; which ports are whose.
-fn ports() -> Result<String, String> {
+fn ports() -> Finding {
     let mut addr = sockaddr_in::zeroed();
     addr.sin_family = AF_INET;
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -114,14 +117,14 @@ fn ports() -> Result<String, String> {
     );
     let range: Vec<&str> = range.split_whitespace().collect();
     Ok(format!(
-        "anyone may bind from {} on; the kernel gives {} itself",
+        "{} and up need no privilege; the kernel hands out {}",
         lowest.trim(),
         range.join(" to ")
     ))
 }
 
 /// Whether this build tells debuggers and `strace -k` which source line a call is on.
-fn source_lines() -> Result<String, String> {
+fn source_lines() -> Finding {
     let this = std::env::current_exe()
         .and_then(fs::read)
         .map_err(|error| error.to_string())?;

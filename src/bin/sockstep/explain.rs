@@ -7,7 +7,7 @@ use crate::common::{note, print};
 
 const NOTES: &str = include_str!("../../../ffi-notes.md");
 
-/// Explain a call: its C prototype, its Rust signature, who owns what, its errors, its line under strace
+/// Explain a call: its C prototype, its Rust signature, its step of the slides, who owns what, its errors
 #[derive(clap::Args)]
 #[command(after_help = "Example: sockstep explain accept")]
 pub struct Args {
@@ -15,19 +15,20 @@ pub struct Args {
     call: Option<String>,
 }
 
+/// Columns that a page has at most.
+const WIDTH: usize = 80;
+
 pub fn explain(args: &Args) -> ExitCode {
-    let Some(call) = args.call.as_deref().map(|call| call.trim_end_matches("()")) else {
-        let names: Vec<&str> = sections()
-            .flat_map(|(heading, _)| heading.split(", "))
-            .collect();
-        print(format!("{}\n", names.join("\n")).as_bytes());
+    let Some(call) = &args.call else {
+        print(contents().as_bytes());
         return ExitCode::SUCCESS;
     };
+    let wanted = call.trim_end_matches("()").to_lowercase();
     let Some((heading, text)) =
-        sections().find(|(heading, _)| heading.split(", ").any(|name| name == call))
+        sections().find(|(heading, _)| heading.split(", ").any(|name| name == wanted))
     else {
         note(format_args!(
-            "sockstep: no section on {call}. Those there are: sockstep explain"
+            "sockstep: nothing on {call}. All that there is: sockstep explain"
         ));
         return ExitCode::from(2);
     };
@@ -44,6 +45,23 @@ fn sections() -> impl Iterator<Item = (&'static str, &'static str)> {
     sections.filter(|(_, text)| text.trim_start().starts_with("```c"))
 }
 
+/// Each name, and where the slides have it.
+fn contents() -> String {
+    let mut out = String::new();
+    for (heading, text) in sections() {
+        let slides = text.split_once("\n- **Slides.** ").map_or("", |it| it.1);
+        let place = match slides.strip_prefix('"') {
+            Some(title) => title.split('"').next(),
+            None if slides.starts_with("None") => Some("not in the slides"),
+            None => slides.split([':', '.', '\n']).next(),
+        };
+        for name in heading.split(", ") {
+            out += &format!("{name:14}{}\n", place.unwrap_or_default());
+        }
+    }
+    out
+}
+
 /// A section without what only a renderer or a compiler needs.
 fn page(heading: &str, text: &str) -> String {
     let bold = if io::stdout().is_terminal() {
@@ -52,8 +70,12 @@ fn page(heading: &str, text: &str) -> String {
         ("", "")
     };
     let mut out = format!("{}{heading}{}\n", bold.0, bold.1);
-    let mut code = false;
+    let (mut code, mut item) = (false, String::new());
     for line in text.lines() {
+        if !item.is_empty() && (line.starts_with("- ") || line.trim().is_empty()) {
+            fill(&item, &mut out);
+            item.clear();
+        }
         if let Some(fence) = line.strip_prefix("```") {
             code = !code;
             if fence.contains("compile_fail") {
@@ -65,10 +87,36 @@ fn page(heading: &str, text: &str) -> String {
             out += "    ";
             out += line;
             out += "\n";
+        } else if line.starts_with("- ") || !item.is_empty() {
+            item += &line.replace("**", "");
+            item += "\n";
         } else {
-            out += &line.replace("**", "");
+            out += line;
             out += "\n";
         }
     }
+    fill(&item, &mut out);
     out.trim_end().to_owned() + "\n"
+}
+
+/// Appends an item of a list, its words filled into lines.
+fn fill(item: &str, out: &mut String) {
+    let mut column = 0;
+    for word in item.split_whitespace() {
+        if column == 0 {
+            out.push_str(word);
+        } else if column + 1 + word.chars().count() > WIDTH {
+            out.push_str("\n  ");
+            out.push_str(word);
+            column = 2;
+        } else {
+            out.push(' ');
+            out.push_str(word);
+            column += 1;
+        }
+        column += word.chars().count();
+    }
+    if column > 0 {
+        out.push('\n');
+    }
 }

@@ -1,9 +1,10 @@
 //! The pairs of the lectures, and how each client is told where its server is.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
-use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Command, ValueEnum};
 
 /// A client and its server.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,18 +79,53 @@ impl Choice {
 
     /// The value parser of a pair's name or a TCP echo server's.
     pub fn parser() -> impl TypedValueParser<Value = Choice> {
+        Names(Choice::names())
+    }
+
+    fn names() -> PossibleValuesParser {
         let pairs = Pair::value_variants()
             .iter()
             .filter_map(Pair::to_possible_value);
         let servers = TCP_ECHO_SERVERS.map(|(name, help)| PossibleValue::new(name).help(help));
-        PossibleValuesParser::new(pairs.chain(servers)).map(|name| {
-            let server = TCP_ECHO_SERVERS.iter().find(|(server, _)| *server == name);
-            let pair = Pair::from_str(&name, false).unwrap_or(Pair::TcpEcho);
-            Choice {
-                pair,
-                server: server.map_or(pair.server(), |(server, _)| server),
+        PossibleValuesParser::new(pairs.chain(servers))
+    }
+
+    fn of(name: &str) -> Choice {
+        let server = TCP_ECHO_SERVERS.iter().find(|(server, _)| *server == name);
+        let pair = Pair::from_str(name, false).unwrap_or(Pair::TcpEcho);
+        Choice {
+            pair,
+            server: server.map_or(pair.server(), |(server, _)| server),
+        }
+    }
+}
+
+/// Tells who writes `run tcp_echo hello` where the client's arguments go.
+#[derive(Clone)]
+struct Names(PossibleValuesParser);
+
+impl TypedValueParser for Names {
+    type Value = Choice;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Choice, clap::Error> {
+        let name = self.0.parse_ref(command, arg, value);
+        name.map(|name| Choice::of(&name)).map_err(|mut error| {
+            if command.get_name() == "run" {
+                let tip = "arguments for the client follow --: sockstep run tcp_echo -- hello";
+                let tip = ContextValue::StyledStrs(vec![tip.into()]);
+                error.insert(ContextKind::Suggested, tip);
             }
+            error
         })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        self.0.possible_values()
     }
 }
 

@@ -45,6 +45,11 @@ const TWINS: &[(&str, &str)] = twins! {
     "web_server"
 };
 
+/// The names of all programs.
+pub fn all() -> impl Iterator<Item = &'static str> {
+    TWINS.iter().map(|&(name, _)| name)
+}
+
 /// What a Web server of ours has to show.
 const PAGE: &str = "<!DOCTYPE html>\n<title>sockstep</title>\n<p>Site under construction\n";
 

@@ -28,10 +28,13 @@ use crate::trouble::Trouble;
 ///
 /// Exit status: 1 if there was trouble, 2 if an argument is bad; else the client's, or 128 + N if signal N ended it.
 #[derive(clap::Args)]
-#[command(after_help = "Example: sockstep run tcp_echo --impl c -- hello")]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Example: sockstep run tcp_echo --impl c -- hello"
+)]
 pub struct Args {
     /// Which pair; with --clients any of the TCP echo servers, or several to compare
-    #[arg(required_unless_present_all = ["server", "client"], conflicts_with_all = ["server", "client"], value_parser = Choice::parser())]
+    #[arg(required_unless_present_any = ["server", "client"], conflicts_with_all = ["server", "client"], value_parser = Choice::parser())]
     pair: Vec<Choice>,
     /// Run so many clients at the same time, each with the word and its number, and draw who waits for what, and for how long
     #[arg(long, value_name = "N", conflicts_with_all = ["server", "plain", "keep", "print_command", "calls", "payload"], value_parser = clap::value_parser!(u8).range(1..=9))]
