@@ -13,7 +13,7 @@ use nix::sys::wait::WaitPidFlag;
 use support::{
     EVENT_LOOPS, ON_A_FREE_PORT, Outcome, Process, Program, Random, SERVERS, Server, TCP_CLIENTS,
     TCP_SERVERS, Talk, UDP_CLIENTS, UDP_SERVERS, assert_bytes, converse, fill, for_each, hear_from,
-    local, play, random_bytes, require, reset, udp,
+    local, play, random_bytes, require, reset, run, udp,
 };
 
 // ---- Clients of the TCP servers ----
@@ -363,6 +363,19 @@ fn reset_by(client: &TcpStream) -> Vec<String> {
 /// The one line about this client.
 fn complaint_of(client: &TcpStream, failed: &str) -> Vec<String> {
     vec![format!("{}: {failed}\n", client.address())]
+}
+
+// ---- Servers of the TCP clients ----
+
+#[test]
+fn a_reply_without_an_end_does_not_take_all_memory() {
+    for_each(&["tcp_upper_client"], |client| {
+        let (server, port) = play(|mut stream| while stream.write_all(&[b'X'; 65536]).is_ok() {});
+        let (words, stdin) = client.saying("hello", port);
+        let outcome = run(client.command().args(words), &stdin);
+        assert_eq!(outcome, Outcome::failed("recv() failed: Message too long"));
+        server.join().expect("the server is content");
+    });
 }
 
 // ---- Servers of the UDP clients ----

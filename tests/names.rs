@@ -13,8 +13,8 @@ use std::process::Command;
 
 use nix::sys::wait::WaitPidFlag;
 use support::{
-    Outcome, Process, Program, SHOWS, Server, UPPER_CLIENTS, for_each, local, require, resolver,
-    run,
+    DEADLINE, Outcome, Process, Program, SHOWS, Server, UPPER_CLIENTS, for_each, local, require,
+    resolver, run,
 };
 
 /// Runs it in both languages, which say the same.
@@ -319,7 +319,7 @@ fn each_address_is_tried_in_turn_and_the_one_that_answers_is_kept() {
         let nobody = UdpSocket::bind(("127.0.0.2", server.port)).ok(); // for UDP: silence, not a refusal
         let mut command = by(
             &resolver,
-            client,
+            client.command(),
             &["127.0.0.2", "::ffff:127.0.0.1", "127.0.0.1"],
             server.port,
         );
@@ -344,7 +344,12 @@ fn when_no_address_takes_the_connection_the_last_one_says_why() {
             .local_addr()
             .unwrap()
             .port();
-        let mut command = by(&resolver, client, &["127.0.0.2", "255.255.255.255"], closed);
+        let mut command = by(
+            &resolver,
+            client.command(),
+            &["127.0.0.2", "255.255.255.255"],
+            closed,
+        );
         let outcome = run(&mut command, b"hello\n");
         assert_eq!(
             outcome,
@@ -360,7 +365,12 @@ fn each_silent_address_has_all_the_tries() {
         let second = UdpSocket::bind(local(0)).unwrap();
         let port = second.local_addr().unwrap().port();
         let first = UdpSocket::bind(("127.0.0.2", port)).unwrap();
-        let mut command = by(&resolver, client, &["127.0.0.2", "127.0.0.1"], port);
+        let mut command = by(
+            &resolver,
+            client.command(),
+            &["127.0.0.2", "127.0.0.1"],
+            port,
+        );
         let outcome = run(command.args(["--timeout", "1", "--tries", "2"]), b"hello\n");
         assert_eq!(
             outcome,
@@ -377,13 +387,55 @@ fn an_address_that_cannot_be_sent_to_is_passed_over() {
         let server = Server::start(Program::c("udp_upper_server"), &[]);
         let mut command = by(
             &resolver,
-            client,
+            client.command(),
             &["255.255.255.255", "127.0.0.1"],
             server.port,
         );
         assert_eq!(
             run(&mut command, b"hello\n"),
             Outcome::done("From Server: HELLO\n")
+        );
+    });
+}
+
+#[test]
+fn an_address_of_a_family_that_this_machine_lacks_is_passed_over() {
+    let resolver = resolver();
+    for_each(&UPPER_CLIENTS, |client| {
+        let server = Server::start(Program::c(client.server()), &[]);
+        let without_ipv6 = client.with_faults(&["socket:error=EAFNOSUPPORT:when=1"]);
+        let addresses = ["::1", "127.0.0.1"];
+        let outcome = run(
+            &mut by(&resolver, without_ipv6, &addresses, server.port),
+            b"one\ntwo\n",
+        );
+        let lines = "From Server: ONE\nFrom Server: TWO\n";
+        assert_eq!(outcome, Outcome::done(lines));
+    });
+}
+
+/// IPv6 carries 20 bytes more than IPv4.
+#[test]
+fn the_largest_datagram_over_ipv6_comes_whole() {
+    let Ok(server) = UdpSocket::bind("[::1]:0") else {
+        return for_each(&["udp_upper_client"], |client| {
+            let outcome = run(client.command().args(["-i", "::1"]), b"hello\n");
+            assert_eq!(outcome.status.code(), Some(1), "without IPv6: {outcome:?}");
+        });
+    };
+    let port = server.local_addr().unwrap().port().to_string();
+    for_each(&["udp_upper_client"], |client| {
+        let mut command = client.command();
+        command.args(["-i", "::1", "-p", &port]);
+        let mut asking = Process::start(&mut command);
+        asking.feed(b"hello\n".to_vec());
+        server.set_read_timeout(Some(DEADLINE)).unwrap();
+        let (_, from) = server.recv_from(&mut [0; 16]).expect("it asks");
+        let reply = "X".repeat(65527);
+        server.send_to(reply.as_bytes(), from).expect("it fits");
+        assert_eq!(
+            asking.end(),
+            Outcome::done(format!("From Server: {reply}\n"))
         );
     });
 }
@@ -422,8 +474,7 @@ fn an_address_in_numbers_makes_no_socket_of_the_resolvers() {
 }
 
 /// Runs a client whose server is a name with these addresses, in this order.
-fn by(resolver: &Path, client: Program, addresses: &[&str], port: u16) -> Command {
-    let mut command = client.command();
+fn by(resolver: &Path, mut command: Command, addresses: &[&str], port: u16) -> Command {
     command
         .env("LD_PRELOAD", resolver)
         .env("ADDRESSES", addresses.join(" "));
