@@ -323,7 +323,8 @@ fn two_servers_on_one_port_number_do_not_answer_each_other() {
         client.send_to(b"hello", place).expect("it leaves");
         assert_bytes(&hear_from(&client).0, &program.reply_to(b"hello"));
         let received = second.stop().stderr;
-        assert!(received.starts_with("recvfrom(3, \"hello\""), "{received}");
+        let first_of_all = received.split(", ").nth(1); // behind the descriptor, whichever that is
+        assert_eq!(first_of_all, Some("\"hello\""), "{received}");
         assert_eq!(first.stop().stderr, "");
     });
 }
