@@ -6,6 +6,7 @@ mod support;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
@@ -13,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use support::{
-    CONCURRENT, CREW, CTRL_C_WORKS, DEADLINE, EVENT_LOOPS, ITERATIVE, Member, ON_A_FREE_PORT,
+    CONCURRENT, CREW, CTRL_C_WORKS, DEADLINE, EVENT_LOOPS, ITERATIVE, Lang, Member, ON_A_FREE_PORT,
     Outcome, Program, Server, TCP_ECHO_SERVERS, Talk, allow_many_files, assert_bytes, fill,
-    for_each, for_each_in_turn, has_heard_nothing, is_silent_for, python, random_bytes, run, until,
-    wait_for_the_end_of,
+    for_each, for_each_in_turn, has_heard_nothing, is_silent_for, python, random_bytes, require,
+    run, until, wait_for_the_end_of,
 };
 
 // ---- Many clients ----
@@ -126,6 +127,41 @@ fn what_a_client_does_not_read_does_not_pile_up_in_the_server() {
         assert_bytes(&deaf.hear(taken), &vec![b'x'; taken]);
         assert_serves_at_once(&mut deaf);
         assert_eq!(server.stop().stderr, "");
+    });
+}
+
+#[test]
+fn a_message_allocates_nothing() {
+    require("cc", "the counter of these tests");
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let counter = tmp.join("allocations.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/allocations.c");
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&counter);
+    assert_eq!(run(cc.arg(source), b""), Outcome::done(""));
+
+    for_each(&TCP_ECHO_SERVERS, |program| {
+        let page = tmp.join(format!("allocations of {program}"));
+        fs::write(&page, [0; 4096]).expect("the directory is ours");
+        let allocations = || {
+            let page = fs::read(&page).expect("it is there");
+            u64::from_ne_bytes(page[..8].try_into().expect("8 bytes"))
+        };
+        let mut command = program.command();
+        command
+            .env("LD_PRELOAD", &counter)
+            .env("ALLOCATIONS", &page);
+        let server = Server::start_by(program, command.args(ON_A_FREE_PORT));
+        let mut client = server.connect();
+        client.ask(&[b'x'; 10_000], 10_000); // what its connection costs is paid by now
+        let before = allocations();
+        assert!(before > 0 || program.lang == Lang::C, "nothing is counted");
+        for _ in 0..1000 {
+            assert_serves(&mut client);
+        }
+        client.ask(&[b'x'; 10_000], 10_000);
+        let more = allocations() - before;
+        assert!(more < 100, "{more} for 1000 messages"); // some for workers and threads that are still starting
     });
 }
 

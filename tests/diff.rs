@@ -397,6 +397,40 @@ const MUTATIONS: &[Mutation] = &[
         &[("#define RCVBUFSIZE 65536", "#define RCVBUFSIZE 4096")],
     ),
     mutation(
+        "a listening socket that the child keeps",
+        "tcp_echo_server_fork",
+        "happy",
+        "tcp_echo_server_fork.c",
+        &[(
+            "close(servSock) < 0 ? \"close() failed\" : NULL); /* new",
+            "0 ? \"close() failed\" : NULL); /* new",
+        )],
+    ),
+    mutation(
+        "workers that outlive their server",
+        "tcp_echo_server_prefork",
+        "sigterm",
+        "tcp_echo_server_prefork.c",
+        &[("    endWith(server);\n", "")],
+    ),
+    mutation(
+        "a thread that ends its server's process",
+        "tcp_echo_server_thread",
+        "two-at-once",
+        "tcp_echo_server_thread.c",
+        &[("    count(-1);\n    return NULL;", "    exit(0);")],
+    ),
+    mutation(
+        "a send that may wait",
+        "tcp_echo_server_epoll",
+        "happy",
+        "echo.h",
+        &[(
+            "client->held - client->sent, MSG_DONTWAIT)",
+            "client->held - client->sent, 0)",
+        )],
+    ),
+    mutation(
         "other words about a failure",
         "tcp_upper_server",
         "bad-bind",
@@ -456,11 +490,12 @@ fn uncaught(at: usize, mutation: &Mutation) -> Option<String> {
         changes,
     } = mutation;
     let directory = directory(&format!("mutation-{at}"));
-    let (pair, side) = program.rsplit_once('_').expect("a side ends the name");
-    let other = format!(
-        "{pair}_{}",
-        if side == "server" { "client" } else { "server" }
-    );
+    // The concurrent servers are pairs of their own, with the client that they share.
+    let (pair, side, other) = match program.rsplit_once('_').expect("a side ends the name") {
+        (pair, "server") => (pair, "server", format!("{pair}_client")),
+        (pair, "client") => (pair, "client", format!("{pair}_server")),
+        _ => (*program, "", "tcp_echo_client".to_owned()),
+    };
     symlink(
         Path::new(env!("SOCKSTEP_TWINS")).join(&other),
         directory.join(&other),
@@ -479,7 +514,7 @@ fn uncaught(at: usize, mutation: &Mutation) -> Option<String> {
     let named = outcome
         .stdout()
         .lines()
-        .any(|line| line.starts_with(&format!("    {side} ")) && line.contains(" divergent"));
+        .any(|line| line.starts_with(&format!("    {side}")) && line.contains(" divergent"));
     (outcome.status.code() != Some(1) || !named).then(|| {
         format!(
             "{what} in {program}: {}\n{}{}",
@@ -510,7 +545,7 @@ fn compile(
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
     let web = ["web_request.h", "web_response.h", "web_url.h"];
     let web = web.iter().filter(|_| program.starts_with("web"));
-    for name in [&*format!("{program}.c"), "common.h"]
+    for name in [&*format!("{program}.c"), "common.h", "echo.h"]
         .iter()
         .chain(web)
         .copied()

@@ -13,9 +13,10 @@ use sockstep::{
     sockaddr_in, socket,
 };
 use support::{
-    CLIENTS, CREW, DATAGRAM, ECHO_CLIENTS, ON_A_FREE_PORT, Outcome, PROGRAMS, Process, Program,
-    SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS, UPPER_SERVERS,
-    assert_bytes, converse, for_each, listener, play, require, reset, run, udp, until,
+    CLIENTS, CREW, DATAGRAM, ECHO_CLIENTS, FIRST_PORT, ON_A_FREE_PORT, Outcome, PROGRAMS, Process,
+    Program, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS,
+    UPPER_SERVERS, assert_bytes, converse, for_each, listener, play, require, reset, run, udp,
+    until,
 };
 
 // ---- The network ----
@@ -356,6 +357,7 @@ fn mute(program: Program, process: Process) -> Server {
         process,
         port: port.expect("it listens"),
         crew: CREW,
+        next: FIRST_PORT.into(),
     }
 }
 

@@ -132,16 +132,16 @@ fn a_client_that_is_silent_costs_the_others_no_more_than_its_stay() {
 }
 
 #[test]
-fn ten_thousand_clients_in_a_row_of_which_nine_in_ten_reset() {
+fn ten_thousand_clients_in_a_row_of_which_a_thousand_reset() {
     for_each(&TCP_SERVERS, |program| {
         let server = Server::start(program, program.quiet());
         server.serves();
         let before = server.rests();
         let mut complaints = Vec::new();
         for i in 0..10_000 {
-            let mut client = server.connect_from_elsewhere(); // a tenth of them keep their ports for a minute: TIME_WAIT
+            let mut client = server.connect_from_elsewhere(); // nine in ten keep their ports for a minute: TIME_WAIT
             assert_bytes(&client.ask(b"x", 1), &program.reply_to(b"x"));
-            if i % 10 != 0 {
+            if i % 10 == 0 {
                 complaints.push(
                     complaint_of(&client, "recv() failed: Connection reset by peer")[0]
                         .trim_end()
@@ -323,7 +323,8 @@ fn two_servers_on_one_port_number_do_not_answer_each_other() {
         client.send_to(b"hello", place).expect("it leaves");
         assert_bytes(&hear_from(&client).0, &program.reply_to(b"hello"));
         let received = second.stop().stderr;
-        assert!(received.starts_with("recvfrom(3, \"hello\""), "{received}");
+        let first_of_all = received.split(", ").nth(1); // behind the descriptor, whichever that is
+        assert_eq!(first_of_all, Some("\"hello\""), "{received}");
         assert_eq!(first.stop().stderr, "");
     });
 }

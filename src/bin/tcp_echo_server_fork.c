@@ -49,7 +49,7 @@ int main(int argc, char *argv[])
             endWith(server);
             report(&echoClntAddr, close(servSock) < 0 ? "close() failed" : NULL); /* new connections are the other's affair */
             serveClient(clntSock, &echoClntAddr);
-            exit(0);
+            _exit(0); /* what exit would do besides is the parent's affair */
         case -1:
             children--;
             report(&echoClntAddr, "fork() failed"); /* this client's loss alone */

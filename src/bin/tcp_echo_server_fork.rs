@@ -6,7 +6,6 @@
 
 mod common;
 
-use std::process::exit;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
@@ -69,7 +68,8 @@ fn serve(args: &Args) -> Result<()> {
                 end_with(server);
                 report(&echo_clnt_addr, close(serv_sock)); // new connections are the other's affair
                 serve_client(clnt_sock, &echo_clnt_addr, args.echo.idle_timeout);
-                exit(0);
+                // SAFETY: no pointer is passed. What `exit` would do besides is the parent's affair.
+                unsafe { libc::_exit(0) }
             }
             Ok(ForkResult::Parent { .. }) => {}
             Err(errno) => {

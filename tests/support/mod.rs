@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Once, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -31,6 +32,8 @@ pub const DATAGRAM: usize = 65507;
 
 /// A server's arguments, if it needs no others.
 pub const ON_A_FREE_PORT: [&str; 3] = ["--bind", "127.0.0.1", "0"];
+/// The port of a server's first client from elsewhere: below those that the kernel picks.
+pub const FIRST_PORT: u16 = 10_000;
 /// Workers or threads that a server makes beforehand, if it is not told how many.
 pub const CREW: usize = 8;
 
@@ -699,6 +702,8 @@ pub struct Server {
     pub port: u16,
     /// Workers or threads made beforehand.
     pub crew: usize,
+    /// The port that the next client from elsewhere has.
+    pub next: AtomicU16,
 }
 
 impl Server {
@@ -728,6 +733,7 @@ impl Server {
             process,
             port,
             crew: crew.unwrap_or(CREW),
+            next: FIRST_PORT.into(),
         }
     }
 
@@ -737,7 +743,8 @@ impl Server {
     }
 
     /// The same from another address of this machine, one for each server. A port that is in use there, or was a minute ago
-    /// (TIME_WAIT), is free for the other tests.
+    /// (TIME_WAIT), is free for the other tests. Each client has the next port: to look for a free one among thousands that are
+    /// not takes the kernel longer than all the rest.
     pub fn connect_from_elsewhere(&self) -> TcpStream {
         let [high, low] = self.port.to_be_bytes();
         let mut elsewhere = sockaddr_in::zeroed();
@@ -745,7 +752,11 @@ impl Server {
         elsewhere.sin_addr.s_addr = htonl(u32::from_be_bytes([127, 1, high, low]));
         let sock = socket(PF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0).expect("a descriptor is free");
         setsockopt(&sock, SOL_SOCKET, SO_REUSEADDR, &1).expect("a socket can");
-        bind(&sock, &elsewhere).expect("a port is free");
+        let bound = (0..10).any(|_| {
+            elsewhere.sin_port = htons(self.next.fetch_add(1, SeqCst));
+            bind(&sock, &elsewhere).is_ok() // not if a server of this machine has the port
+        });
+        assert!(bound, "a port is free");
         let mut server = elsewhere;
         server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         server.sin_port = htons(self.port);

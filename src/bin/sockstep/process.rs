@@ -228,7 +228,7 @@ pub fn end_strays() {
 fn is_asleep(process: Pid) -> bool {
     let sleeps = |stat: String| {
         let state = stat.rsplit_once(") "); // behind the name, in which anything may stand
-        state.is_some_and(|(_, state)| !state.starts_with(['R', 'D']))
+        state.is_some_and(|(_, state)| !state.starts_with(['R', 'D', 't'])) // t: strace is about to let it go on
     };
     of_threads(process, "stat").all(sleeps) && children(process).into_iter().all(is_asleep)
 }

@@ -174,7 +174,10 @@ impl<'a> Take<'a> {
                 };
                 let script = *script;
                 let peer = thread::spawn(move || script(address));
-                while server.is_heard() && !(peer.is_finished() && self.waits_after_an_answer()) {
+                // Asleep as well: while strace holds one thread back at the door of its call, another gets the signal.
+                while server.is_heard()
+                    && !(peer.is_finished() && self.waits_after_an_answer() && server.is_asleep())
+                {
                     self.watch([&mut server])?;
                 }
                 server.end();
@@ -259,8 +262,7 @@ impl<'a> Take<'a> {
         let count =
             |wanted: &dyn Fn(&Call) -> bool| calls.clone().filter(|call| wanted(call)).count();
         let forks = count(&|call| {
-            call.name.starts_with("clone")
-                && !call.args.iter().any(|arg| arg.contains("CLONE_THREAD"))
+            starts_another(call) && !call.args.iter().any(|arg| arg.contains("CLONE_THREAD"))
         });
         let reaped = count(&|call| call.name == "wait4" && !call.failed() && call.result != "0");
         count(&|call| call.name.starts_with("accept") && !call.failed()) >= accepted
@@ -355,17 +357,22 @@ impl<'a> Take<'a> {
         Ok(anything)
     }
 
-    /// The processes of a side that have not ended, as far as strace has said.
+    /// The processes of a side that have not ended, as far as strace has said. One that has been started and has done nothing
+    /// yet is among them.
     fn alive(&self, side: Side) -> Vec<u32> {
-        let mut alive = Vec::new();
+        let (mut alive, mut ended) = (Vec::new(), Vec::new());
         for entry in &self.entries[side as usize] {
-            let Some(pid) = entry.pid else { continue };
             match &entry.what {
-                What::End(_) => alive.retain(|&other| other != pid),
-                _ if !alive.contains(&pid) => alive.push(pid),
-                _ => {}
+                What::End(_) => ended.extend(entry.pid),
+                What::Call(call) if starts_another(call) => {
+                    alive.extend([entry.pid, call.result.parse().ok()].into_iter().flatten());
+                }
+                _ => alive.extend(entry.pid),
             }
         }
+        alive.sort_unstable();
+        alive.dedup();
+        alive.retain(|pid| !ended.contains(pid));
         alive
     }
 
@@ -535,6 +542,11 @@ fn typed(lines: &[u8]) -> Result<(PtyMaster, Stdio), Interrupted> {
 
 fn set(stage: fn() -> std::io::Result<Stage>) -> Result<Stage, Interrupted> {
     stage().map_err(|error| Interrupted::Failed(format!("a socket of our own: {error}")))
+}
+
+/// Whether this call has started a process or a thread.
+fn starts_another(call: &Call) -> bool {
+    matches!(call.name.as_str(), "clone" | "clone3" | "fork" | "vfork") && !call.failed()
 }
 
 fn is_call(entry: &Entry, wanted: &str) -> bool {

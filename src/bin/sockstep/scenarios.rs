@@ -487,6 +487,12 @@ const CONCURRENT: &[Scenario] = &[
         "the client resets in mid-exchange",
     ),
     scenario(
+        "sigterm",
+        &[Pair::TcpEcho],
+        Play::Ended(peers::stays),
+        "the server is ended by SIGTERM in mid-exchange",
+    ),
+    scenario(
         "address-in-use",
         &[Pair::TcpEcho],
         Play::Alone(peers::listening),
