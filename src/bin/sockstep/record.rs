@@ -1,7 +1,7 @@
 //! Runs one scenario with one implementation under strace, and keeps what each program of it did.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Seek, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,7 +21,7 @@ use nix::unistd::Pid;
 use crate::align::sin_port;
 use crate::lanes::Side;
 use crate::pairs::{Choice, Pair};
-use crate::peers::{Progress, Script, Settled, Stage};
+use crate::peers::{self, Progress, Script, Settled, Stage};
 use crate::process::{Interrupted, Process, Signals, Source, listen};
 use crate::processes::{Part, split};
 use crate::read::{Call, Entry, What};
@@ -84,6 +84,8 @@ pub struct Cast<'a> {
     pub pair: Choice,
     pub server: &'a Path,
     pub client: &'a Path,
+    /// The directory for a Web server.
+    pub site: &'a Path,
 }
 
 /// A recording under way.
@@ -133,6 +135,14 @@ impl<'a> Take<'a> {
                     }
                     self.keep(Side::Client, name, &ports)?;
                 }
+                if clients.len() < *messages as usize {
+                    while server.is_heard()
+                        && !(self.is_blocked(Side::Server, &[IDLE]) && self.sleeps(Side::Server))
+                    {
+                        self.watch([&mut server])?;
+                    }
+                    server.end();
+                }
                 self.follow(&mut server)?;
                 self.keep(Side::Server, "server", &[address.port()])
             }
@@ -148,24 +158,14 @@ impl<'a> Take<'a> {
                 self.leave(peer)
             }
             Play::Several(messages, script) => {
-                let mut server = server(cast, scenario, *messages)?;
-                let Some(address) = self.ready(&mut server)? else {
-                    return self.keep(Side::Server, "server", &[]);
-                };
-                let ((ask, asked), (answers, answer)) = (channel(), channel());
                 let script = *script;
-                let peer = thread::spawn(move || script(address, &Settled { ask, answer }));
-                let mut wanted = None;
-                while server.is_heard() {
-                    self.watch([&mut server])?;
-                    wanted = wanted.or_else(|| asked.try_recv().ok());
-                    if wanted.is_some_and(|progress| self.has_come_to(progress)) {
-                        wanted = None;
-                        let _ = answers.send(()); // the script may have failed
-                    }
-                }
-                self.leave(peer)?;
-                self.keep(Side::Server, "server", &[address.port()])
+                self.several(cast, scenario, *messages, script)
+            }
+            Play::Requests(pieces) => {
+                let pieces = *pieces;
+                self.several(cast, scenario, 1, move |server, settled| {
+                    peers::says(server, settled, pieces)
+                })
             }
             Play::Ended(script) => {
                 let mut server = server(cast, scenario, 2)?;
@@ -174,7 +174,11 @@ impl<'a> Take<'a> {
                 };
                 let script = *script;
                 let peer = thread::spawn(move || script(address));
-                while server.is_heard() && !(peer.is_finished() && self.waits_after_an_answer()) {
+                while server.is_heard()
+                    && !(peer.is_finished()
+                        && self.waits_after_an_answer()
+                        && self.sleeps(Side::Server))
+                {
                     self.watch([&mut server])?;
                 }
                 server.end();
@@ -207,6 +211,32 @@ impl<'a> Take<'a> {
                 self.keep(Side::Client, "client", &ports)
             }
         }
+    }
+
+    fn several(
+        &mut self,
+        cast: &Cast,
+        scenario: &Scenario,
+        messages: u32,
+        script: impl FnOnce(SocketAddrV4, &Settled) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<(), Interrupted> {
+        let mut server = server(cast, scenario, messages)?;
+        let Some(address) = self.ready(&mut server)? else {
+            return self.keep(Side::Server, "server", &[]);
+        };
+        let ((ask, asked), (answers, answer)) = (channel(), channel());
+        let peer = thread::spawn(move || script(address, &Settled { ask, answer }));
+        let mut wanted = None;
+        while server.is_heard() {
+            self.watch([&mut server])?;
+            wanted = wanted.or_else(|| asked.try_recv().ok());
+            if wanted.is_some_and(|progress| self.has_come_to(progress)) {
+                wanted = None;
+                let _ = answers.send(()); // the script may have failed
+            }
+        }
+        self.leave(peer)?;
+        self.keep(Side::Server, "server", &[address.port()])
     }
 
     /// Waits until the server has said where it listens; `None` if it ended instead.
@@ -249,7 +279,7 @@ impl<'a> Take<'a> {
     }
 
     /// Whether the server has come so far, and all of it waits for more.
-    fn has_come_to(&self, Progress(accepted, sent, ended): Progress) -> bool {
+    fn has_come_to(&self, Progress(accepted, received, ended): Progress) -> bool {
         let calls = self.entries[Side::Server as usize]
             .iter()
             .filter_map(|entry| match &entry.what {
@@ -262,10 +292,14 @@ impl<'a> Take<'a> {
             call.name.starts_with("clone")
                 && !call.args.iter().any(|arg| arg.contains("CLONE_THREAD"))
         });
+        let came = |call: &Call| -> Option<usize> {
+            let result = call.result.parse().ok();
+            result.filter(|_| call.name == "recvfrom")
+        };
         let reaped = count(&|call| call.name == "wait4" && !call.failed() && call.result != "0");
         count(&|call| call.name.starts_with("accept") && !call.failed()) >= accepted
-            && count(&|call| call.name == "sendto" && !call.failed()) >= sent
-            && count(&|call| call.name == "recvfrom" && call.result == "0") >= ended
+            && count(&|call| came(call).is_some_and(|bytes| bytes > 0)) >= received
+            && count(&|call| came(call) == Some(0)) >= ended
             && (forks == 0 || reaped >= ended)
             && self.is_blocked(Side::Server, &[IDLE, &["recvfrom"]])
     }
@@ -279,6 +313,16 @@ impl<'a> Take<'a> {
                     && calls
                         .iter()
                         .any(|calls| calls.contains(&call.name.as_str()))
+            })
+        })
+    }
+
+    /// Whether each process and thread of a side sleeps: which of several takes a signal is chance as long as one does not.
+    fn sleeps(&self, side: Side) -> bool {
+        self.alive(side).iter().all(|pid| {
+            fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+                stat.rsplit_once(") ")
+                    .is_some_and(|(_, rest)| rest.starts_with('S'))
             })
         })
     }
@@ -444,6 +488,10 @@ fn server(cast: &Cast, scenario: &Scenario, messages: u32) -> Result<Process, In
     };
     let messages = messages.to_string();
     let mut arguments = vec!["--bind", "127.0.0.1", limit, &messages];
+    let site = cast.site.to_string_lossy();
+    if cast.pair.pair == Pair::Web {
+        arguments.extend(["--root", &site]);
+    }
     arguments.extend(scenario.server);
     match cast.pair.server {
         "tcp_echo_server_prefork" => arguments.extend(["--workers", "2"]),
