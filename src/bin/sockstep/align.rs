@@ -56,8 +56,8 @@ impl Aside {
             } // malloc's
             "lseek" if first == "0" => Some(Aside::Stdio),
             "futex" => Some(Aside::Threads),
-            // The end of a thread, which the end of the process may forestall.
-            "exit" if thread => Some(Aside::Threads),
+            // The end of a thread, which the end of the process may forestall: strace then has that here too, now and then.
+            "exit" | "exit_group" if thread => Some(Aside::Threads),
             "rt_sigprocmask" if thread && (first, second) == ("SIG_BLOCK", "~[RT_1]") => {
                 Some(Aside::Threads)
             }
@@ -184,16 +184,19 @@ impl Script {
             match &entry.what {
                 What::Call(call) => {
                     clock.goes_on(entry.start);
-                    match Aside::of(call, thread) {
-                        Some(aside) => script.aside.push((aside, raw(call))),
-                        None => {
-                            let line = line_of(call, &ports, &mut clock, &mut files);
-                            script.lines.push(line);
-                        }
+                    if let Some(aside) = Aside::of(call, thread) {
+                        script.aside.push((aside, raw(call)));
+                    } else {
+                        let line = line_of(call, &ports, &mut clock, &mut files);
+                        script.lines.push(line);
                     }
                 }
                 What::Signal(text) => script.lines.push(line(&format!("--- {text} ---"), &ports)),
                 What::End(text) => script.lines.push(line(&format!("+++ {text} +++"), &ports)),
+                // So strace calls what the end of the process has kept a thread from.
+                What::Unknown(text) if thread && text.contains(" ???()") => {
+                    script.aside.push((Aside::Threads, "???() = ?".to_owned()));
+                }
                 What::Unknown(text) => script.lines.push(line(text, &ports)),
             }
         }
