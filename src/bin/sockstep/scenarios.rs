@@ -477,8 +477,12 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario(
         "in-pieces",
         WEB,
-        Play::Requests(&["GET / HTTP/1.1\r\nHo", "st: a\r\nConnection: close\r\n\r\n"]),
-        "a request in two pieces: the second has less time",
+        Play::Requests(&[
+            "GET / HTTP/1.1\r\nHo",
+            "st: a\r\n",
+            "Connection: close\r\n\r\n",
+        ]),
+        "a request in three pieces: the third has less time",
     ),
     scenario(
         "large",
