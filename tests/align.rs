@@ -269,7 +269,7 @@ fn processes_and_threads_are_all_alike() {
 
 #[test]
 fn how_threads_wait_and_end_is_set_aside() {
-    let recording = "futex(0x55c1293b5728, FUTEX_WAKE_PRIVATE, 1) = 1\nrt_sigprocmask(SIG_BLOCK, ~[RT_1], NULL, 8) = 0\nexit(0) = ?\nexit_group(0) = ?\n12 1795267737.302312516 ???()        = ?";
+    let recording = "futex(0x55c1293b5728, FUTEX_WAKE_PRIVATE, 1) = 1\nrt_sigprocmask(SIG_BLOCK, ~[RT_1], NULL, 8) = 0\nexit(0) = ?\nexit_group(0) = ?\n12 1795267737.302312516 ???()        = ?\n12 1795267737.302312516 ???( <unfinished ...>\n12 1795267737.302312517 <... ??? resumed>) = ?";
     let mut reader = Reader::default();
     let entries: Vec<_> = recording
         .lines()
@@ -285,7 +285,7 @@ fn how_threads_wait_and_end_is_set_aside() {
     );
     assert_eq!(
         script(recording).lines.len(),
-        4,
+        6,
         "a process blocks signals, and exits, of its own accord"
     );
 }

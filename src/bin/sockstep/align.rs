@@ -194,7 +194,7 @@ impl Script {
                 What::Signal(text) => script.lines.push(line(&format!("--- {text} ---"), &ports)),
                 What::End(text) => script.lines.push(line(&format!("+++ {text} +++"), &ports)),
                 // So strace calls what the end of the process has kept a thread from.
-                What::Unknown(text) if thread && text.contains(" ???()") => {
+                What::Unknown(text) if thread && text.contains(" ???") => {
                     script.aside.push((Aside::Threads, "???() = ?".to_owned()));
                 }
                 What::Unknown(text) => script.lines.push(line(text, &ports)),

@@ -101,18 +101,18 @@ impl Report<'_> {
         let calls = format!("{} lines", if lines[0] > 0 { lines[0] } else { lines[1] });
         let colour = if comparison.diverges() { "31" } else { "32" };
         let word = format!("{:9}", comparison.verdict.word());
-        let mut line = String::new();
+        let mut about = String::new();
         let mut column = 34;
         for word in words.join("; ").split_inclusive([',', ';']) {
             if column + word.len() > COLUMNS {
-                let _ = write!(line, "\n{:33}", "");
+                let _ = write!(about, "\n{:33}", "");
                 column = 33;
             }
-            line += word;
+            about += word;
             column += word.len();
         }
         *text += format!(
-            "    {name:8} {calls:>9}  {} {line}",
+            "    {name:8} {calls:>9}  {} {about}",
             self.style.paint(colour, &word),
         )
         .trim_end();
