@@ -269,7 +269,7 @@ fn processes_and_threads_are_all_alike() {
 
 #[test]
 fn how_threads_wait_and_end_is_set_aside() {
-    let recording = "futex(0x55c1293b5728, FUTEX_WAKE_PRIVATE, 1) = 1\nrt_sigprocmask(SIG_BLOCK, ~[RT_1], NULL, 8) = 0\nexit(0) = ?";
+    let recording = "futex(0x55c1293b5728, FUTEX_WAKE_PRIVATE, 1) = 1\nrt_sigprocmask(SIG_BLOCK, ~[RT_1], NULL, 8) = 0\nexit(0) = ?\nexit_group(0) = ?\n12 1795267737.302312516 ???()        = ?\n12 1795267737.302312516 ???( <unfinished ...>\n12 1795267737.302312517 <... ??? resumed>) = ?";
     let mut reader = Reader::default();
     let entries: Vec<_> = recording
         .lines()
@@ -285,9 +285,99 @@ fn how_threads_wait_and_end_is_set_aside() {
     );
     assert_eq!(
         script(recording).lines.len(),
-        2,
+        6,
         "a process blocks signals, and exits, of its own accord"
     );
+}
+
+#[test]
+fn the_time_of_day_has_a_form_and_no_other_time_has() {
+    // 1795267737 is Saturday, 21 November 2026, 13:28:57.
+    let answers = |start, date| {
+        format!(
+            r#"{start}.5 sendto(5, "HTTP/1.1 200 OK\r\nDate: {date}\r\n\r\n", 56, 0, NULL, 0) = 56 <0.000010000>"#
+        )
+    };
+    let now = answers(1_795_267_737_u64, "Sat, 21 Nov 2026 13:28:57 GMT");
+    let later = answers(1_795_267_800, "Sat, 21 Nov 2026 13:29:59 GMT");
+    let alike = twins(&now, &later);
+    assert_eq!(alike.verdict, Verdict::Equal);
+    assert_eq!(alike.forms.get(&Form::Date), Some(&1));
+    for wrong in [
+        "Sat, 21 Nov 2026 14:29:59 GMT", // another zone's
+        "Sun, 21 Nov 2026 13:29:59 GMT",
+        "Sat, 21 Nov 2026 13:30:01 GMT",
+        "Sat, 21 Nov 2026 13:29:39 GMT",
+        "Sat, 21 Nov 2026 13:29:59 UTC",
+    ] {
+        let verdict = twins(&now, &answers(1_795_267_800, wrong)).verdict;
+        assert_eq!(verdict, Verdict::Divergent, "{wrong}");
+    }
+    let modified = |recording: &str| recording.replace("Date", "Last-Modified");
+    assert_eq!(
+        twins(&modified(&now), &modified(&later)).verdict,
+        Verdict::Divergent
+    );
+
+    let logs = |time| {
+        format!(
+            r#"1795267737.5 write(1, "127.0.0.1 - - [{time}] \"GET / HTTP/1.1\" 200 -\n", 66) = 66"#
+        )
+    };
+    let now = logs("21/Nov/2026:13:28:57 +0000");
+    let before = logs("21/Nov/2026:13:28:56 +0000");
+    assert_eq!(twins(&now, &before).verdict, Verdict::Equal);
+    let wrong = logs("21/Nov/2026:14:28:57 +0100");
+    assert_eq!(twins(&now, &wrong).verdict, Verdict::Divergent);
+}
+
+#[test]
+fn what_is_left_of_a_timeout_has_a_form_if_it_is_right() {
+    // Ten seconds first; half a second later what is left of them.
+    let waits = |seconds: u8, micros: &str| {
+        format!(
+            r#"1795267737.0 shutdown(5, SHUT_WR) = 0
+            1795267737.1 setsockopt(5, SOL_SOCKET, SO_RCVTIMEO_OLD, "\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16) = 0
+            1795267737.6 setsockopt(5, SOL_SOCKET, SO_RCVTIMEO_OLD, "\{seconds}\0\0\0\0\0\0\0{micros}", 16) = 0"#
+        )
+    };
+    // From 0x0aae60 on, 700,000 microseconds, to 0x0f423f, 999,999.
+    let right = waits(11, r"\377A\17\0\0\0\0\0").replace(r"\11", r"\t");
+    let alike = twins(&right, &right.replace(r"\377A\17", r"\140\256\12"));
+    assert_eq!(alike.verdict, Verdict::Equal);
+    assert_eq!(alike.forms.get(&Form::Left), Some(&1));
+    for wrong in [
+        right.replace(r"\377A\17", r"\140\256\2"), // less than can be left
+        right.replace(r"\377A\17", r"\0\0\0"),     // whole seconds
+        right.replace(r"\t\0", r"\n\0"),           // more than there was
+        right.replace("RCV", "SND"),
+        right.replace("37.6 setsockopt(5", "37.6 setsockopt(6"),
+    ] {
+        assert_eq!(twins(&right, &wrong).verdict, Verdict::Divergent, "{wrong}");
+    }
+}
+
+#[test]
+fn a_file_that_a_thread_has_opened_may_have_any_number() {
+    let thread = |recording: String| {
+        let mut reader = Reader::default();
+        let lines = recording.lines();
+        let entries: Vec<_> = lines.filter_map(|line| reader.read(line.trim())).collect();
+        Script::new(&entries, &[], true)
+    };
+    let sends = |opened: u8, sent: u8, closed: u8| {
+        thread(format!(
+            r#"openat2(3, "index.html", {{flags=O_RDONLY}}, 24) = {opened}
+            sendfile(5, {sent}, [0] => [6], 6) = 6
+            close({closed}) = 0
+            close(5) = 0"#
+        ))
+    };
+    let verdict = |left: &Script, right: &Script| compare(left, right, true).verdict;
+    assert_eq!(verdict(&sends(6, 6, 6), &sends(7, 7, 7)), Verdict::Equal);
+    for wrong in [sends(6, 3, 6), sends(6, 6, 5), sends(6, 6, 7)] {
+        assert_eq!(verdict(&sends(6, 6, 6), &wrong), Verdict::Divergent);
+    }
 }
 
 #[test]

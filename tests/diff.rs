@@ -431,6 +431,139 @@ const MUTATIONS: &[Mutation] = &[
         )],
     ),
     mutation(
+        "another status",
+        "web_server",
+        "hidden",
+        "web_server.c",
+        &[(
+            "isHidden(conn->name))\n        return 403;",
+            "isHidden(conn->name))\n        return 404;",
+        )],
+    ),
+    mutation(
+        "a missing header",
+        "web_server",
+        "happy",
+        "web_server.c",
+        &[("\"\\r\\nAccept-Ranges: bytes\\r\\n\"", "\"\\r\\n\"")],
+    ),
+    mutation(
+        "a date of another time zone",
+        "web_server",
+        "hidden",
+        "web_server.c",
+        &[("HTTP_DATE, time(NULL))", "HTTP_DATE, time(NULL) + 3600)")],
+    ),
+    mutation(
+        "a log of another time zone",
+        "web_server",
+        "hidden",
+        "web_server.c",
+        &[("LOG_DATE, time(NULL))", "LOG_DATE, time(NULL) - 3600)")],
+    ),
+    mutation(
+        "each page modified now",
+        "web_server",
+        "happy",
+        "web_server.c",
+        &[("HTTP_DATE, found->modified)", "HTTP_DATE, time(NULL))")],
+    ),
+    mutation(
+        "a file that is not closed",
+        "web_server",
+        "keep-alive",
+        "web_server.c",
+        &[(
+            "        reportOn(conn, close(found->fd) < 0 ? \"close() failed\" : NULL);\n",
+            "",
+        )],
+    ),
+    mutation(
+        "the wrong file closed",
+        "web_server",
+        "happy",
+        "web_server.c",
+        &[("close(found->fd)", "close(conn->sock)")],
+    ),
+    mutation(
+        "no O_NONBLOCK",
+        "web_server",
+        "keep-alive",
+        "web_server.c",
+        &[("O_RDONLY | O_NONBLOCK |", "O_RDONLY |")],
+    ),
+    mutation(
+        "no RESOLVE_BENEATH",
+        "web_server",
+        "directory",
+        "web_server.c",
+        &[("RESOLVE_BENEATH | RESOLVE_NO", "RESOLVE_NO")],
+    ),
+    mutation(
+        "no MSG_MORE",
+        "web_server",
+        "happy",
+        "web_server.c",
+        &[("first < end ? MSG_MORE : 0", "0")],
+    ),
+    mutation(
+        "a smaller chunk",
+        "web_server",
+        "large",
+        "web_server.c",
+        &[("#define CHUNK (128 *", "#define CHUNK (64 *")],
+    ),
+    mutation(
+        "send for sendfile",
+        "web_server",
+        "keep-alive",
+        "web_server.c",
+        &[(
+            "sendfile(conn->sock, fd, &offset, chunk - first);",
+            "send(conn->sock, conn->line, pread(fd, conn->line, chunk - first, offset), 0);",
+        )],
+    ),
+    mutation(
+        "no shutdown",
+        "web_server",
+        "bad-request",
+        "web_server.c",
+        &[("if (shutdown(conn->sock, SHUT_WR) < 0)", "if (0)")],
+    ),
+    mutation(
+        "two options the other way round",
+        "web_server",
+        "client-leaves",
+        "web_server.c",
+        &[
+            (
+                "    if ((failed = giveUpAfter(conn->sock, requestTimeout)) != NULL)\n        return failed;\n",
+                "",
+            ),
+            (
+                "        return \"setsockopt() failed\";\n    while (",
+                "        return \"setsockopt() failed\";\n    if ((failed = giveUpAfter(conn->sock, requestTimeout)) != NULL)\n        return failed;\n    while (",
+            ),
+        ],
+    ),
+    mutation(
+        "a time-out that begins anew with each piece",
+        "web_server",
+        "in-pieces",
+        "web_server.c",
+        &[("deadline ? deadline - time : timeout", "timeout")],
+    ),
+    mutation(
+        "anybody let in",
+        "web_server",
+        "password",
+        "web_server.c",
+        &[(
+            "credentials != NULL && !areShown(conn",
+            "0 && !areShown(conn",
+        )],
+    ),
+    mutation(
         "other words about a failure",
         "tcp_upper_server",
         "bad-bind",
@@ -514,7 +647,12 @@ fn uncaught(at: usize, mutation: &Mutation) -> Option<String> {
     let named = outcome
         .stdout()
         .lines()
-        .any(|line| line.starts_with(&format!("    {side}")) && line.contains(" divergent"));
+        .filter(|line| line.contains(" divergent"))
+        .any(|line| {
+            // Of a server's threads the second is the first that serves.
+            line.starts_with(&format!("    {side} "))
+                || side == "server" && line.starts_with("    thread ")
+        });
     (outcome.status.code() != Some(1) || !named).then(|| {
         format!(
             "{what} in {program}: {}\n{}{}",

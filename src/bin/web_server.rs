@@ -142,7 +142,6 @@ fn serve(args: Args) -> Result<()> {
     allow_descriptors(args.limit);
     let directory = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open(&args.root, directory, Mode::empty()).map_err(|e| Error::new("open", e))?;
-    let serv_sock = listening(&args)?;
     // Threads borrow it for as long as they like: it stays until the program ends.
     let site: &'static Site = Box::leak(Box::new(Site {
         root,
@@ -150,6 +149,7 @@ fn serve(args: Args) -> Result<()> {
         timeout: Duration::from_secs(args.request_timeout.into()),
         args,
     }));
+    let serv_sock = listening(&site.args)?;
 
     let mut clients = 0;
     while site.args.max_clients != Some(clients) {

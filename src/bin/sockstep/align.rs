@@ -2,8 +2,14 @@
 //!
 //! What is set aside, and what is put in another form first, has a name and is counted.
 
-use std::collections::BTreeMap;
+#[path = "../web/request.rs"]
+#[allow(dead_code, reason = "only how it writes a time")]
+mod request;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
+
+use request::{http_date, log_date};
 
 use crate::expected::EXPECTED;
 use crate::read::{Call, Entry, What, bytes};
@@ -50,8 +56,8 @@ impl Aside {
             } // malloc's
             "lseek" if first == "0" => Some(Aside::Stdio),
             "futex" => Some(Aside::Threads),
-            // The end of a thread, which the end of the process may forestall.
-            "exit" if thread => Some(Aside::Threads),
+            // The end of a thread, which the end of the process may forestall: strace then has that here too, now and then.
+            "exit" | "exit_group" if thread => Some(Aside::Threads),
             "rt_sigprocmask" if thread && (first, second) == ("SIG_BLOCK", "~[RT_1]") => {
                 Some(Aside::Threads)
             }
@@ -70,6 +76,9 @@ pub enum Form {
     Pieces,
     Full,
     Children,
+    Date,
+    Left,
+    File,
 }
 
 impl Form {
@@ -81,6 +90,9 @@ impl Form {
             Form::Pieces => "pieces",
             Form::Full => "full",
             Form::Children => "children",
+            Form::Date => "date",
+            Form::Left => "left",
+            Form::File => "file",
         }
     }
 
@@ -99,6 +111,15 @@ impl Form {
             }
             Form::Children => {
                 "a child ends when it does: what SIGCHLD interrupts is compared as if it had not, what its handler does at the end"
+            }
+            Form::Date => {
+                "the time of day, in an answer's Date: or a line of a log: right to some seconds"
+            }
+            Form::Left => {
+                "what is left of a time-out that was set in whole seconds: right to the time that has passed"
+            }
+            Form::File => {
+                "a file that a thread opens: its number depends on what others have open just then"
             }
         }
     }
@@ -157,14 +178,25 @@ impl Script {
         }
         let (rest, children) = without_children(entries);
         let mut script = Script::default();
+        let mut clock = Clock::default();
+        let mut files = Files(if thread { Some(Vec::new()) } else { None });
         for entry in rest {
             match &entry.what {
-                What::Call(call) => match Aside::of(call, thread) {
-                    Some(aside) => script.aside.push((aside, raw(call))),
-                    None => script.lines.push(line_of(call, &ports)),
-                },
+                What::Call(call) => {
+                    clock.goes_on(entry.start);
+                    if let Some(aside) = Aside::of(call, thread) {
+                        script.aside.push((aside, raw(call)));
+                    } else {
+                        let line = line_of(call, &ports, &mut clock, &mut files);
+                        script.lines.push(line);
+                    }
+                }
                 What::Signal(text) => script.lines.push(line(&format!("--- {text} ---"), &ports)),
                 What::End(text) => script.lines.push(line(&format!("+++ {text} +++"), &ports)),
+                // So strace calls what the end of the process has kept a thread from.
+                What::Unknown(text) if thread && text.contains(" ???") => {
+                    script.aside.push((Aside::Threads, "???() = ?".to_owned()));
+                }
                 What::Unknown(text) => script.lines.push(line(text, &ports)),
             }
         }
@@ -442,23 +474,33 @@ fn line(raw: &str, ports: &Ports) -> Line {
     }
 }
 
-fn line_of(call: &Call, ports: &Ports) -> Line {
+fn line_of(call: &Call, ports: &Ports, clock: &mut Clock, files: &mut Files) -> Line {
     let mut forms = Forms::new();
     // A port in what a program prints may have fewer digits in another run; the counts then follow.
     let mut missing = 0;
     let mut args = Vec::new();
     for arg in &call.args {
-        args.push(if call.name == "write" && arg.starts_with('"') {
-            let (text, digits) = printed(arg, ports, &mut forms);
-            missing = digits;
-            text
-        } else if arg.starts_with('"') {
-            arg.clone()
+        args.push(if arg.starts_with('"') {
+            match call.name.as_str() {
+                "write" => {
+                    let text = clock.told(arg, call, &mut forms);
+                    let (text, digits) = printed(&text, ports, &mut forms);
+                    missing = digits;
+                    text
+                }
+                "sendto" | "recvfrom" => clock.told(arg, call, &mut forms),
+                _ => arg.clone(),
+            }
         } else {
             plain(arg, ports, &mut forms)
         });
     }
+    if clock.is_left(call) {
+        *forms.entry(Form::Left).or_default() += 1;
+        "LEFT".clone_into(&mut args[3]);
+    }
     let mut result = call.result.clone();
+    files.name(call, &mut args, &mut result, &mut forms);
     let pids = |text: &mut String, forms: &mut Forms| {
         if text.parse::<u32>().is_ok_and(|pid| pid > 0) {
             *forms.entry(Form::Pid).or_default() += 1;
@@ -495,7 +537,7 @@ fn line_of(call: &Call, ports: &Ports) -> Line {
         raw: raw(call),
         text: raw(&same),
         forms,
-        piece: piece(call),
+        piece: piece(&same),
         part: part(call),
     }
 }
@@ -565,7 +607,7 @@ fn reaped(children: &[&Entry], ports: &Ports) -> Vec<Line> {
                     ports,
                 )
             }
-            What::Call(call) => line_of(call, ports),
+            What::Call(call) => line_of(call, ports, &mut Clock::default(), &mut Files(None)),
             What::Signal(text) => line(&format!("--- {text} ---"), ports),
             What::End(text) | What::Unknown(text) => line(text, ports),
         };
@@ -578,6 +620,133 @@ fn reaped(children: &[&Entry], ports: &Ports) -> Vec<Line> {
     }
     lines.sort_by(|one, other| one.text.cmp(&other.text));
     lines
+}
+
+// ---- Times ----
+
+/// How long ago may be what a program calls now, in seconds: as long as a recording takes.
+const NOW: u64 = 20;
+
+/// How programs say what time it is. What stands for it is as long.
+struct Time {
+    before: &'static str,
+    form: &'static str,
+    after: &'static str,
+    write: fn(i64, &mut Vec<u8>),
+}
+
+const TIMES: [Time; 2] = [
+    Time {
+        before: r"\r\nDate: ",
+        form: "Www, DD Mmm YYYY hh:mm:ss GMT",
+        after: r"\r\n",
+        write: http_date,
+    },
+    Time {
+        before: " [",
+        form: "DD/Mmm/YYYY:hh:mm:ss +0000",
+        after: r#"] \""#,
+        write: log_date,
+    },
+];
+
+/// What time it is for a lane, in nanoseconds.
+#[derive(Default)]
+struct Clock {
+    /// When the call before began, and when this one did.
+    before: Option<u64>,
+    now: Option<u64>,
+    /// For each descriptor the last time-out in whole seconds: since when at the earliest, and how many microseconds.
+    timeouts: HashMap<String, (u64, u64)>,
+}
+
+impl Clock {
+    fn goes_on(&mut self, start: Option<u64>) {
+        self.before = std::mem::replace(&mut self.now, start);
+    }
+
+    /// What a program says, with the time of day by its form. Another time than that stays.
+    fn told(&self, arg: &str, call: &Call, forms: &mut Forms) -> String {
+        let mut text = arg.to_owned();
+        let Some(start) = self.now else { return text };
+        let end = (start + call.took.unwrap_or_default()) / 1_000_000_000;
+        for time in &TIMES {
+            if !text.contains(time.before) {
+                continue;
+            }
+            for second in end.saturating_sub(NOW)..=end {
+                let mut words = Vec::new();
+                (time.write)(second.try_into().unwrap_or(i64::MAX), &mut words);
+                let around = |words: &str| [time.before, words, time.after].concat();
+                let words = around(&String::from_utf8_lossy(&words));
+                let found = text.matches(&words).count();
+                if found > 0 {
+                    *forms.entry(Form::Date).or_default() += found;
+                    text = text.replace(&words, &around(time.form));
+                }
+            }
+        }
+        text
+    }
+
+    /// Whether the call sets a time-out to what is left of an earlier one.
+    fn is_left(&mut self, call: &Call) -> bool {
+        let ("setsockopt", [fd, _, option, value, _]) = (call.name.as_str(), call.args.as_slice())
+        else {
+            return false;
+        };
+        let (Some(micros), Some(now)) = (timeval(value), self.now) else {
+            return false;
+        };
+        if !option.starts_with("SO_RCVTIMEO") {
+            return false;
+        }
+        if micros % 1_000_000 == 0 {
+            let since = self.before.unwrap_or(now);
+            self.timeouts.insert(fd.clone(), (since, micros));
+            return false;
+        }
+        self.timeouts.get(fd).is_some_and(|&(since, whole)| {
+            micros < whole && micros + now.saturating_sub(since) / 1000 >= whole
+        })
+    }
+}
+
+/// How many microseconds the bytes of a timeval stand for.
+fn timeval(arg: &str) -> Option<u64> {
+    let (bytes, _) = bytes(arg)?;
+    let (seconds, micros) = bytes.split_first_chunk()?;
+    let micros = u64::from_ne_bytes(micros.try_into().ok()?);
+    u64::from_ne_bytes(*seconds)
+        .checked_mul(1_000_000)?
+        .checked_add(micros)
+}
+
+/// The descriptors of the files that a thread has opened, in order; those that are closed are `None`. Others' are as they are.
+struct Files(Option<Vec<Option<String>>>);
+
+impl Files {
+    fn name(&mut self, call: &Call, args: &mut [String], result: &mut String, forms: &mut Forms) {
+        let Some(files) = &mut self.0 else { return };
+        let mut named = |place: usize, text: &mut String| {
+            *forms.entry(Form::File).or_default() += 1;
+            *text = format!("FILE{}", place + 1);
+        };
+        if call.name.starts_with("open") && !call.failed() {
+            files.push(Some(result.clone()));
+            return named(files.len() - 1, result);
+        }
+        let descriptors = if call.name == "sendfile" { 2 } else { 1 };
+        for arg in args.iter_mut().take(descriptors) {
+            let place = files.iter().position(|file| file.as_ref() == Some(arg));
+            if let Some(place) = place {
+                if call.name == "close" {
+                    files[place] = None;
+                }
+                named(place, arg);
+            }
+        }
+    }
 }
 
 /// A call's part in a stream: bytes that came or went without an address.

@@ -124,7 +124,7 @@ impl Take<'_> {
 
         // The server may still have to notice that its client has gone.
         let mut last_heard = Instant::now();
-        while server.is_heard() && last_heard.elapsed() < self.patience() {
+        while server.is_heard() && last_heard.elapsed() < self.patience_with(&server) {
             if self.watch_for(10, [&mut server])? {
                 last_heard = Instant::now();
             }
@@ -145,8 +145,9 @@ impl Take<'_> {
     }
 
     /// How long the server may be silent before it has, as far as can be seen, nothing more to do.
-    fn patience(&self) -> Duration {
-        Duration::from_millis(if self.waits(Side::Server) { 30 } else { 300 })
+    fn patience_with(&self, server: &Process) -> Duration {
+        let idle = self.waits(Side::Server) && server.is_asleep();
+        Duration::from_millis(if idle { 30 } else { 300 })
     }
 
     fn last_words(&self) -> String {

@@ -12,7 +12,7 @@ use std::thread;
 
 use crate::commands;
 use crate::lanes::put;
-use crate::pairs::Choice;
+use crate::pairs::{Choice, Pair};
 use crate::process::{Signals, adopt, end_strays};
 use crate::programs::{Implementation, Programs};
 use crate::record::{Cast, Recording, Studio, Take};
@@ -122,6 +122,7 @@ fn twins(args: &Args) -> Result<bool, Trouble> {
             pair,
             server,
             client,
+            site: &programs.site,
         };
         let studio = Studio {
             signals: &signals,
@@ -294,6 +295,8 @@ struct Found {
     pairs: Vec<Choice>,
     rust: Programs,
     c: Programs,
+    /// What the Web servers have to show.
+    site: PathBuf,
 }
 
 impl Found {
@@ -310,12 +313,22 @@ impl Found {
                 .map(|name| (name, implementation))
                 .collect::<Vec<_>>()
         };
-        let rust = Programs::find(&wanted(Implementation::Rust))?;
+        let mut rust = Programs::find(&wanted(Implementation::Rust))?;
         let c = match &args.c_programs {
             Some(directory) => Programs::in_directory(directory, names)?,
             None => Programs::find(&wanted(Implementation::C))?,
         };
-        Ok(Found { pairs, rust, c })
+        let site = if pairs.iter().any(|choice| choice.pair == Pair::Web) {
+            rust.large_site()?
+        } else {
+            PathBuf::new()
+        };
+        Ok(Found {
+            pairs,
+            rust,
+            c,
+            site,
+        })
     }
 
     fn of(&self, pair: Choice, implementation: Implementation) -> (&PathBuf, &PathBuf) {

@@ -110,13 +110,13 @@ pub struct Settled {
     pub answer: Receiver<()>,
 }
 
-/// How many connections the server has accepted, how often it has sent, and how many of the connections have ended.
+/// How many connections the server has accepted, how many messages it has received, and how many of the connections have ended.
 #[derive(Clone, Copy)]
 pub struct Progress(pub usize, pub usize, pub usize);
 
 impl Settled {
-    fn at(&self, accepted: usize, sent: usize, ended: usize) -> io::Result<()> {
-        let asked = self.ask.send(Progress(accepted, sent, ended)).ok();
+    fn at(&self, accepted: usize, received: usize, ended: usize) -> io::Result<()> {
+        let asked = self.ask.send(Progress(accepted, received, ended)).ok();
         asked
             .and_then(|()| self.answer.recv_timeout(PATIENCE).ok())
             .ok_or_else(|| io::Error::other("the server does not come to rest"))
@@ -154,6 +154,58 @@ pub fn resets_when_answered(server: SocketAddrV4, settled: &Settled) -> io::Resu
     ask(&mut stream, b"hello")?;
     settled.at(1, 1, 0)?;
     reset(stream)
+}
+
+// ---- In the place of Web clients ----
+
+/// What asks for a page and for more to come, and which the server logs.
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n";
+
+/// Says one piece after the other, each when the server waits for it; then takes leave.
+pub fn says(server: SocketAddrV4, settled: &Settled, pieces: &[&str]) -> io::Result<()> {
+    let mut stream = connect(server)?;
+    for (before, piece) in pieces.iter().enumerate() {
+        settled.at(1, before, 0)?;
+        stream.write_all(piece.as_bytes())?;
+    }
+    take_leave(stream)
+}
+
+/// Half a request, and an answer that comes for all that.
+pub fn falls_silent(server: SocketAddrV4, settled: &Settled) -> io::Result<()> {
+    let mut stream = connect(server)?;
+    settled.at(1, 0, 0)?;
+    stream.write_all(b"GET / HT")?;
+    stream.read_to_end(&mut Vec::new()).map(drop)
+}
+
+pub fn resets_amid_a_request(server: SocketAddrV4, settled: &Settled) -> io::Result<()> {
+    let mut stream = connect(server)?;
+    settled.at(1, 0, 0)?;
+    stream.write_all(b"GET / HT")?;
+    settled.at(1, 1, 0)?;
+    reset(stream)
+}
+
+pub fn two_browsers(server: SocketAddrV4, settled: &Settled) -> io::Result<()> {
+    let mut first = connect(server)?;
+    settled.at(1, 0, 0)?;
+    let mut second = connect(server)?;
+    settled.at(2, 0, 0)?;
+    first.write_all(REQUEST)?;
+    settled.at(2, 1, 0)?;
+    second.write_all(REQUEST)?;
+    settled.at(2, 2, 0)?;
+    take_leave(first)?;
+    settled.at(2, 2, 1)?;
+    take_leave(second)
+}
+
+pub fn stays_for_more(server: SocketAddrV4) -> io::Result<OwnedFd> {
+    let mut stream = connect(server)?;
+    stream.write_all(REQUEST)?;
+    stream.read_exact(&mut [0])?;
+    Ok(stream.into())
 }
 
 /// One message, answered, and the connection left open.
@@ -284,10 +336,6 @@ fn responds(response: Vec<u8>) -> io::Result<Stage> {
     })
 }
 
-pub fn has_page() -> io::Result<Stage> {
-    responds(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n".to_vec())
-}
-
 pub fn has_chunks() -> io::Result<Stage> {
     let head = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     responds(
@@ -302,10 +350,6 @@ pub fn has_large_page() -> io::Result<Stage> {
     let mut response = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     response.extend((b'a'..=b'z').cycle().take(10_000));
     responds(response)
-}
-
-pub fn has_no_page() -> io::Result<Stage> {
-    responds(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno".to_vec())
 }
 
 pub fn has_half_a_page() -> io::Result<Stage> {

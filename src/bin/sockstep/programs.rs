@@ -1,9 +1,10 @@
 //! Where the programs are: the Rust ones beside this one, the C twins compiled from the sources that it carries.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use nix::unistd::mkdtemp;
@@ -117,6 +118,26 @@ impl Programs {
         let site = self.directory()?.join("site");
         fs::create_dir(&site).map_err(|error| format!("{}: {error}", site.display()))?;
         write(&site.join("index.html"), PAGE)?;
+        Ok(site)
+    }
+
+    /// The same with more, for a server whose answers are compared: each file is of the same time, and so are the directories.
+    pub fn large_site(&mut self) -> Result<PathBuf, String> {
+        let site = self.site()?;
+        write(
+            &site.join("large.txt"),
+            &"abcdefghijklmnopqrstuvwxyz\n".repeat(12_000),
+        )?;
+        write(&site.join(".hidden"), PAGE)?;
+        let empty = site.join("empty");
+        fs::create_dir(&empty).map_err(|error| format!("{}: {error}", empty.display()))?;
+        let then = UNIX_EPOCH + Duration::from_secs(1_000_000_000); // Sun, 09 Sep 2001 01:46:40 GMT
+        for name in ["index.html", "large.txt", ".hidden", "empty", ""] {
+            let path = site.join(name);
+            File::open(&path)
+                .and_then(|file| file.set_modified(then))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
         Ok(site)
     }
 

@@ -21,7 +21,7 @@ use nix::unistd::Pid;
 use crate::align::sin_port;
 use crate::lanes::Side;
 use crate::pairs::{Choice, Pair};
-use crate::peers::{Progress, Script, Settled, Stage};
+use crate::peers::{self, Progress, Script, Settled, Stage};
 use crate::process::{Interrupted, Process, Signals, Source, listen};
 use crate::processes::{Part, split};
 use crate::read::{Call, Entry, What};
@@ -84,6 +84,8 @@ pub struct Cast<'a> {
     pub pair: Choice,
     pub server: &'a Path,
     pub client: &'a Path,
+    /// The directory for a Web server.
+    pub site: &'a Path,
 }
 
 /// A recording under way.
@@ -133,6 +135,14 @@ impl<'a> Take<'a> {
                     }
                     self.keep(Side::Client, name, &ports)?;
                 }
+                if clients.len() < *messages as usize {
+                    while server.is_heard()
+                        && !(self.is_blocked(Side::Server, &[IDLE]) && server.is_asleep())
+                    {
+                        self.watch([&mut server])?;
+                    }
+                    server.end();
+                }
                 self.follow(&mut server)?;
                 self.keep(Side::Server, "server", &[address.port()])
             }
@@ -148,24 +158,14 @@ impl<'a> Take<'a> {
                 self.leave(peer)
             }
             Play::Several(messages, script) => {
-                let mut server = server(cast, scenario, *messages)?;
-                let Some(address) = self.ready(&mut server)? else {
-                    return self.keep(Side::Server, "server", &[]);
-                };
-                let ((ask, asked), (answers, answer)) = (channel(), channel());
                 let script = *script;
-                let peer = thread::spawn(move || script(address, &Settled { ask, answer }));
-                let mut wanted = None;
-                while server.is_heard() {
-                    self.watch([&mut server])?;
-                    wanted = wanted.or_else(|| asked.try_recv().ok());
-                    if wanted.is_some_and(|progress| self.has_come_to(progress)) {
-                        wanted = None;
-                        let _ = answers.send(()); // the script may have failed
-                    }
-                }
-                self.leave(peer)?;
-                self.keep(Side::Server, "server", &[address.port()])
+                self.several(cast, scenario, *messages, script)
+            }
+            Play::Requests(pieces) => {
+                let pieces = *pieces;
+                self.several(cast, scenario, 1, move |server, settled| {
+                    peers::says(server, settled, pieces)
+                })
             }
             Play::Ended(script) => {
                 let mut server = server(cast, scenario, 2)?;
@@ -212,6 +212,32 @@ impl<'a> Take<'a> {
         }
     }
 
+    fn several(
+        &mut self,
+        cast: &Cast,
+        scenario: &Scenario,
+        messages: u32,
+        script: impl FnOnce(SocketAddrV4, &Settled) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<(), Interrupted> {
+        let mut server = server(cast, scenario, messages)?;
+        let Some(address) = self.ready(&mut server)? else {
+            return self.keep(Side::Server, "server", &[]);
+        };
+        let ((ask, asked), (answers, answer)) = (channel(), channel());
+        let peer = thread::spawn(move || script(address, &Settled { ask, answer }));
+        let mut wanted = None;
+        while server.is_heard() {
+            self.watch([&mut server])?;
+            wanted = wanted.or_else(|| asked.try_recv().ok());
+            if wanted.is_some_and(|progress| self.has_come_to(progress)) {
+                wanted = None;
+                let _ = answers.send(()); // the script may have failed
+            }
+        }
+        self.leave(peer)?;
+        self.keep(Side::Server, "server", &[address.port()])
+    }
+
     /// Waits until the server has said where it listens; `None` if it ended instead.
     fn ready(&mut self, server: &mut Process) -> Result<Option<SocketAddrV4>, Interrupted> {
         loop {
@@ -252,7 +278,7 @@ impl<'a> Take<'a> {
     }
 
     /// Whether the server has come so far, and all of it waits for more.
-    fn has_come_to(&self, Progress(accepted, sent, ended): Progress) -> bool {
+    fn has_come_to(&self, Progress(accepted, received, ended): Progress) -> bool {
         let calls = self.entries[Side::Server as usize]
             .iter()
             .filter_map(|entry| match &entry.what {
@@ -264,10 +290,14 @@ impl<'a> Take<'a> {
         let forks = count(&|call| {
             starts_another(call) && !call.args.iter().any(|arg| arg.contains("CLONE_THREAD"))
         });
+        let came = |call: &Call| -> Option<usize> {
+            let result = call.result.parse().ok();
+            result.filter(|_| call.name == "recvfrom")
+        };
         let reaped = count(&|call| call.name == "wait4" && !call.failed() && call.result != "0");
         count(&|call| call.name.starts_with("accept") && !call.failed()) >= accepted
-            && count(&|call| call.name == "sendto" && !call.failed()) >= sent
-            && count(&|call| call.name == "recvfrom" && call.result == "0") >= ended
+            && count(&|call| came(call).is_some_and(|bytes| bytes > 0)) >= received
+            && count(&|call| came(call) == Some(0)) >= ended
             && (forks == 0 || reaped >= ended)
             && self.is_blocked(Side::Server, &[IDLE, &["recvfrom"]])
     }
@@ -451,6 +481,10 @@ fn server(cast: &Cast, scenario: &Scenario, messages: u32) -> Result<Process, In
     };
     let messages = messages.to_string();
     let mut arguments = vec!["--bind", "127.0.0.1", limit, &messages];
+    let site = cast.site.to_string_lossy();
+    if cast.pair.pair == Pair::Web {
+        arguments.extend(["--root", &site]);
+    }
     arguments.extend(scenario.server);
     match cast.pair.server {
         "tcp_echo_server_prefork" => arguments.extend(["--workers", "2"]),

@@ -101,14 +101,18 @@ impl Report<'_> {
         let calls = format!("{} lines", if lines[0] > 0 { lines[0] } else { lines[1] });
         let colour = if comparison.diverges() { "31" } else { "32" };
         let word = format!("{:9}", comparison.verdict.word());
-        let mut words = words.join("; ");
-        if words.len() > COLUMNS - 34 {
-            if let Some(end) = words.rfind("; ") {
-                words.replace_range(end..=end + 1, &format!(";\n{:34}", ""));
+        let mut about = String::new();
+        let mut column = 34;
+        for word in words.join("; ").split_inclusive([',', ';']) {
+            if column + word.len() > COLUMNS {
+                let _ = write!(about, "\n{:33}", "");
+                column = 33;
             }
+            about += word;
+            column += word.len();
         }
         *text += format!(
-            "    {name:8} {calls:>9}  {} {words}",
+            "    {name:8} {calls:>9}  {} {about}",
             self.style.paint(colour, &word),
         )
         .trim_end();

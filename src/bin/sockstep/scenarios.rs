@@ -21,12 +21,15 @@ pub struct Scenario {
 
 /// Who is in it. Only programs are traced; scripts are not.
 pub enum Play {
-    /// The server, and these clients one after the other. The server ends by itself after so many messages.
+    /// The server, and these clients one after the other. The server ends by itself after so many messages; one that has had
+    /// fewer is ended by SIGTERM when it waits for more.
     Both(u32, &'static [Client]),
     /// The server, and a script in the client's place. The server ends by itself after so many messages.
     Server(u32, fn(SocketAddrV4) -> io::Result<()>),
     /// The same with several clients at a time. The script waits where the order of things would be left to chance.
     Several(u32, fn(SocketAddrV4, &Settled) -> io::Result<()>),
+    /// The Web server, and a client that says these pieces one after the other, each when the server waits for it.
+    Requests(&'static [&'static str]),
     /// As with `Server`, but SIGTERM ends the server when the script is done and the server waits for more.
     Ended(fn(SocketAddrV4) -> io::Result<OwnedFd>),
     /// The server alone, which is to fail, and what stands in its way.
@@ -394,22 +397,26 @@ pub const SCENARIOS: &[Scenario] = &[
         Play::Both(1, &[says_hello_with(&["-i", "::ffff:127.0.0.1"])]),
         "the server's address in IPv6's form",
     ),
-    // The Web, against scripts: the server's own answers have the time in them, as a client's request has the port.
+    // The Web. The client closes each connection; the first three show it with the server, which waits for more and is ended.
     scenario(
         "happy",
         WEB,
-        Play::Client(
-            peers::has_page,
-            asks("/index.html", &["--include", "-H", HOST]),
-        ),
+        Play::Both(2, &[asks("/", &["--include", "-H", HOST])]),
         "a page with its headers",
     ),
     scenario(
         "head",
         WEB,
-        Play::Client(peers::has_page, asks("/", &["--head", "-H", HOST])),
+        Play::Both(2, &[asks("/large.txt", &["--head", "-H", HOST])]),
         "the headers alone",
     ),
+    scenario(
+        "not-found",
+        WEB,
+        Play::Both(2, &[asks("/nothing", &["--fail", "-H", HOST])]),
+        "no such page, with --fail",
+    ),
+    // The client against scripts.
     scenario(
         "chunks",
         WEB,
@@ -424,15 +431,6 @@ pub const SCENARIOS: &[Scenario] = &[
             asks("/", &["-o", "/dev/null", "-H", HOST]),
         ),
         "a larger page, into a file",
-    ),
-    scenario(
-        "not-found",
-        WEB,
-        Play::Client(
-            peers::has_no_page,
-            asks("/nothing", &["--fail", "-H", HOST]),
-        ),
-        "no such page, with --fail",
     ),
     scenario(
         "half-a-page",
@@ -457,6 +455,167 @@ pub const SCENARIOS: &[Scenario] = &[
         WEB,
         Play::Client(peers::not_listening, asks("/", &["-H", HOST])),
         "a port where nobody listens",
+    ),
+    // The server against scripts.
+    scenario(
+        "keep-alive",
+        WEB,
+        Play::Requests(&[
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+        ]),
+        "two requests over one connection",
+    ),
+    scenario(
+        "pipelined",
+        WEB,
+        Play::Requests(&[
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /nothing HTTP/1.1\r\nHost: a\r\n\r\n",
+        ]),
+        "two requests in one piece",
+    ),
+    scenario(
+        "in-pieces",
+        WEB,
+        Play::Requests(&[
+            "GET / HTTP/1.1\r\nHo",
+            "st: a\r\n",
+            "Connection: close\r\n\r\n",
+        ]),
+        "a request in three pieces: the third has less time",
+    ),
+    scenario(
+        "large",
+        WEB,
+        Play::Requests(&["GET /large.txt HTTP/1.0\r\n\r\n"]),
+        "a file of three chunks, for HTTP/1.0",
+    ),
+    scenario(
+        "not-modified",
+        WEB,
+        Play::Requests(&[
+            "GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: Sun, 09 Sep 2001 01:46:40 GMT\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: Sun, 09 Sep 2001 01:46:39 GMT\r\n\r\n",
+        ]),
+        "a page of which the client has this version, then an older one",
+    ),
+    scenario(
+        "range",
+        WEB,
+        Play::Requests(&[
+            "GET /large.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=100-149\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=1000-\r\n\r\n",
+        ]),
+        "a part of a file, then one that it does not have",
+    ),
+    scenario(
+        "directory",
+        WEB,
+        Play::Requests(&[
+            "GET /empty HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /empty/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        ]),
+        "a directory: where it is, then that it is not shown",
+    ),
+    scenario(
+        "hidden",
+        WEB,
+        Play::Requests(&["GET /.hidden HTTP/1.1\r\nHost: a\r\n\r\n"]),
+        "a hidden file",
+    ),
+    scenario(
+        "outside",
+        WEB,
+        Play::Requests(&["GET /../common.h HTTP/1.1\r\nHost: a\r\n\r\n"]),
+        "a file outside of the root",
+    ),
+    scenario(
+        "bad-request",
+        WEB,
+        Play::Requests(&["GET / HTTP/1.1\r\nHost : a\r\n\r\n"]),
+        "a request that makes no sense",
+    ),
+    scenario(
+        "half-a-request",
+        WEB,
+        Play::Requests(&["GET / HT"]),
+        "the client ends amid its request",
+    ),
+    scenario(
+        "method",
+        WEB,
+        Play::Requests(&["DELETE / HTTP/1.1\r\nHost: a\r\n\r\n"]),
+        "something else than GET and HEAD",
+    ),
+    scenario(
+        "body",
+        WEB,
+        Play::Requests(&[
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n",
+            "hello",
+        ]),
+        "a body, which comes after the answer",
+    ),
+    Scenario {
+        name: "password",
+        about: "a password left out, then wrong, then right",
+        pairs: WEB,
+        server: &["--user", "Aladdin:open sesame"],
+        play: Play::Requests(&[
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtQQ==\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n",
+        ]),
+    },
+    Scenario {
+        name: "quiet",
+        about: "a server that does not log",
+        pairs: WEB,
+        server: &["--quiet"],
+        play: Play::Requests(&["GET / HTTP/1.1\r\nHost: a\r\n\r\n"]),
+    },
+    Scenario {
+        name: "timeout",
+        about: "half a request, and no more",
+        pairs: WEB,
+        server: &["--request-timeout", "1"],
+        play: Play::Several(1, peers::falls_silent),
+    },
+    scenario(
+        "client-leaves",
+        WEB,
+        Play::Several(1, peers::leaves_when_accepted),
+        "the client leaves without a word",
+    ),
+    scenario(
+        "client-resets",
+        WEB,
+        Play::Several(1, peers::resets_amid_a_request),
+        "the client resets amid its request",
+    ),
+    scenario(
+        "two-at-once",
+        WEB,
+        Play::Several(2, peers::two_browsers),
+        "two clients at the same time",
+    ),
+    scenario(
+        "address-in-use",
+        WEB,
+        Play::Alone(peers::listening),
+        "the server's address is in use",
+    ),
+    scenario(
+        "bad-bind",
+        WEB,
+        Play::Alone(peers::not_here),
+        "the server's address is not this machine's",
+    ),
+    scenario(
+        "sigterm",
+        WEB,
+        Play::Ended(peers::stays_for_more),
+        "the server is ended by SIGTERM between two requests",
     ),
 ];
 
