@@ -4,8 +4,9 @@
 By hand: cargo build --release && tests/web_speed.py
 
 A round asks each server in random order, a slice of a second each, and each figure is a ratio to what nginx did in the same
-round. nginx runs twice: the row of its second copy shows what this machine can tell apart. One core is the server's, another
-one is wrk's. All servers listen on 127.0.0.1 and are ended with the script.
+round. nginx runs twice: the row of its second copy shows what this machine can tell apart. The CPU time is the server's own, and
+holds where other programs run. One core is the server's, another one is wrk's; `taskset -c 0` before the command gives both the
+same. All servers listen on 127.0.0.1, and end with the script.
 """
 
 import argparse
@@ -28,14 +29,17 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FILES = {"1k": 1024, "100k": 100 * 1024}
 COLUMNS = [(name, close) for name in FILES for close in (False, True)]
 CONNECTIONS = 8
+SERVERS = ["nginx", "nginx again", "web_server", "its C twin", "busybox httpd", "http.server"]
 CLOSE_ALWAYS = ("busybox httpd", "http.server")  # whatever they are asked
 PORTS = 20_000  # connections to one server in a minute at most: each keeps a port busy for so long (TIME_WAIT)
-AGAIN = "nginx again"
+AGAIN = SERVERS[1]
+FORKS = "busybox httpd"  # so that its own CPU time says nothing
+TABLES = [("requests a second", "nginx, req/s", 1), ("CPU time for each", "nginx, us", 1e6)]
 VOID = 0.02  # if nginx differs so much from its copy in half of the rounds, the column says nothing
 NEEDS = {"nginx": "nginx-light", "busybox": "busybox", "wrk": "wrk", "cc": "gcc"}
 
 NGINX = """
-daemon off; worker_processes 1; pid {place}/pid; error_log stderr crit;
+daemon off; master_process off; pid {place}/pid; error_log stderr crit;
 events {{ worker_connections 512; }}
 http {{
     access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
@@ -58,7 +62,7 @@ def main():
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     servers = start_all(place, cores[0])
 
-    rates = collections.defaultdict(list)  # (server, column): requests a second, a figure for each round
+    figures = [collections.defaultdict(list) for _ in TABLES]  # (server, column): a figure for each round
     recent = collections.defaultdict(collections.deque)  # server: (when, how many connections)
     rng = random.Random(args.seed)
     end = time.monotonic() + args.seconds
@@ -67,12 +71,15 @@ def main():
         for column in rng.sample(COLUMNS, len(COLUMNS)):
             for server in rng.sample(list(servers), len(servers)):
                 wait_for_ports(recent[server])
-                rate, done = slice_of(servers[server], column, args.slice, cores[-1])
-                rates[server, column].append(rate)
+                port, pid = servers[server]
+                before = cpu_time(pid)
+                rate, done = slice_of(port, column, args.slice, cores[-1])
+                figures[0][server, column].append(rate)
+                figures[1][server, column].append((cpu_time(pid) - before) / done)
                 if column[1] or server in CLOSE_ALWAYS:
                     recent[server].append((time.monotonic(), done))
         rounds += 1
-    return report(servers, rates, rounds, args)
+    return report(figures, rounds, args)
 
 
 def arguments():
@@ -87,7 +94,7 @@ def arguments():
 
 
 def start_all(place, core):
-    """Starts each, sees that it gives the files as they are, and returns its port by its name."""
+    """Starts each, sees that it gives the files as they are, and returns by its name its port and its id."""
     os.chmod(place, 0o755)  # nginx's worker may be another user
     root = os.path.join(place, "root")
     os.mkdir(root)
@@ -111,20 +118,21 @@ def start_all(place, core):
         "busybox httpd": lambda port: ["busybox", "httpd", "-f", "-p", "127.0.0.1:" + port, "-h", root],
         "http.server": lambda port: [*python, port],
     }
-    ports = {}
+    servers = {}
     for name, command in commands.items():
         with socket.create_server(("127.0.0.1", 0)) as free:
-            ports[name] = free.getsockname()[1]
+            port = free.getsockname()[1]
         child = subprocess.Popen(
-            command(str(ports[name])),
+            command(str(port)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=open(os.path.join(place, name + ".log"), "wb"),
             preexec_fn=lambda: os.sched_setaffinity(0, [core]),
         )
         atexit.register(end_child, child)
-        check(name, ports[name], child, root)
-    return ports
+        check(name, port, child, root)
+        servers[name] = port, child.pid
+    return servers
 
 
 def nginx(place, root, port):
@@ -176,10 +184,15 @@ def wait_for_ports(recent):
         time.sleep(0.1)
 
 
+def cpu_time(pid):
+    """Seconds that a process has used, its threads included: clock_getcpuclockid(3)."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
 def slice_of(port, column, seconds, core):
     """What wrk got in so many seconds: requests a second, and requests."""
     file, close = column
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d60s", f"http://127.0.0.1:{port}/{file}"]
+    command = ["stdbuf", "-oL", "wrk", "-t1", f"-c{CONNECTIONS}", "-d60s", f"http://127.0.0.1:{port}/{file}"]
     if close:
         command += ["-H", "Connection: close"]
     wrk = subprocess.Popen(
@@ -191,9 +204,12 @@ def slice_of(port, column, seconds, core):
         preexec_fn=lambda: os.sched_setaffinity(0, [core]),
     )
     try:
+        wrk.stdout.readline()  # "Running 1m test @ ..."
         time.sleep(seconds)
-        wrk.send_signal(signal.SIGINT)  # it ends, and says what it got: -d alone takes whole seconds
-        said, _ = wrk.communicate(timeout=30)
+        while wrk.poll() is None:  # -d alone takes whole seconds; a signal ends it earlier, and it says what it got
+            wrk.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+        said = wrk.stdout.read()
     finally:
         wrk.kill()
         wrk.wait()
@@ -213,32 +229,39 @@ def spread(values):
     return at(0.5), at(0.1), at(0.9)
 
 
-def report(servers, rates, rounds, args):
+def report(figures, rounds, args):
     titles = [f"{size} KiB, {'close' if close else 'keep'}" for size in (1, 100) for close in (False, True)]
-    row("", titles)
-    row("nginx, req/s", [f"{spread(rates['nginx', column])[0]:.0f}" for column in COLUMNS])
-    print("a part of that, in the same round: median p10-p90")
     void = []
-    for server in list(servers)[1:]:
-        ratios = []
-        for column, title in zip(COLUMNS, titles):
-            pairs = zip(rates[server, column], rates["nginx", column])
-            median, low, high = spread([own / nginxs for own, nginxs in pairs])
-            ratios.append(f"{median:.2f} {low:.2f}-{high:.2f}")
-            if server == AGAIN and abs(median - 1) > VOID:
-                void.append(title)
-        row(server, ratios)
+    for figure, (table, unit, factor) in zip(figures, TABLES):
+        row(table, titles)
+        row(unit, [f"{factor * spread(figure['nginx', column])[0]:.0f}" for column in COLUMNS])
+        for server in SERVERS[1:]:
+            if server == FORKS and figure is figures[1]:
+                continue
+            ratios = []
+            for column, title in zip(COLUMNS, titles):
+                pairs = zip(figure[server, column], figure["nginx", column])
+                median, low, high = spread([own / nginxs for own, nginxs in pairs])
+                ratios.append(f"{short(median)} {short(low)}-{short(high)}")
+                if server == AGAIN and abs(median - 1) > VOID:
+                    void.append(f"{table}, {title}")
+            row(server, ratios)
+        print()
     version = subprocess.run(["nginx", "-v"], stderr=subprocess.PIPE, text=True).stderr.split("/")[-1].strip()
-    print(f"\n{rounds} rounds, {CONNECTIONS} connections. nginx {version}: one worker, no log; ours: --quiet")
-    print(f"Linux {platform.release()}. {' and '.join(CLOSE_ALWAYS)} close always")
-    print(f"again: tests/web_speed.py --seconds {args.seconds:g} --slice {args.slice:g} --seed {args.seed}")
-    for title in void:
-        print(f"void: {title}: nginx differs from its copy by more than {VOID:.0%}")
+    print(f"Below nginx {version}: a part of its figure, in the same round; median p10-p90")
+    print(f"{rounds} rounds, {CONNECTIONS} connections; one worker, no logs; {' and '.join(CLOSE_ALWAYS)}")
+    print(f"close always. Again: tests/web_speed.py --seconds {args.seconds:g} --seed {args.seed}")
+    for what in void:
+        print(f"void: {what}: nginx differs from itself by more than {VOID:.0%}")
     return 1 if void else 0
 
 
+def short(ratio):
+    return f"{ratio:.2f}" if ratio < 9.995 else f"{ratio:.1f}"
+
+
 def row(name, cells):
-    print((f"{name:<16}" + "".join(f"{cell:<16}" for cell in cells)).rstrip())
+    print((f"{name:<18}" + "".join(f"{cell:<16}" for cell in cells)).rstrip())
 
 
 if __name__ == "__main__":
