@@ -6,7 +6,6 @@
 //! cargo test --release --test web_peers -- --ignored
 //! ```
 
-#[allow(dead_code, reason = "other tests use more of it")]
 mod support;
 
 use std::fs;
