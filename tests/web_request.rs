@@ -1,11 +1,15 @@
 //! What the web server understands of HTTP, with whatever may come: properties that hold for any input.
 //!
 //! Some thousand cases for each; `PROPTEST_CASES=1000000 cargo test --release --test web_request` for more.
+//! The C side runs with the address and undefined-behaviour sanitizers.
 
 #![allow(dead_code, reason = "the server uses all of it")]
 
 #[path = "../src/bin/web/request.rs"]
 mod request;
+
+#[path = "support/sanitized.rs"]
+mod sanitized;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,6 +17,7 @@ use request::{
     ByteRange, HEADERS, LINE, Request, content_type, escape_url, file_name, http_date, is_hidden,
     log_date, parse_date,
 };
+use sanitized::{Sanitized, len};
 
 /// As many as the environment says, or a few thousand.
 fn config() -> ProptestConfig {
@@ -82,6 +87,41 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// What is mostly a request.
+fn request_lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let fields = [
+        "Connection: close",
+        "connection: x, KEEP-alive ,",
+        "Content-Length: 000",
+        "Content-Length: 12",
+        "Transfer-Encoding: Chunked",
+        "If-Range: \"tag\"",
+        "If-Range: Sun, 06 Nov 1994 08:49:37 GMT",
+        "If-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT",
+        "If-Modified-Since: Sun Nov  6 08:49:37 1994",
+        "If-None-Match: *",
+        "Authorization: Basic YTpi",
+        "X: \t",
+    ];
+    let number = prop_oneof![0..9_u64, any::<u64>()].prop_map(|number| number.to_string());
+    let edge = prop_oneof![3 => number, 1 => "[0-9]{0,25}"];
+    let range =
+        (edge.clone(), edge).prop_map(|(first, last)| format!("Range: Bytes= {first}-{last}"));
+    let field = prop_oneof![
+        6 => prop::sample::select(fields.to_vec()).prop_map(|field| field.as_bytes().to_vec()),
+        2 => range.prop_map(String::into_bytes),
+        1 => line(),
+    ];
+    let start = ("GET|HEAD", url(), "HTTP/1\\.[01]").prop_map(|(method, url, version)| {
+        [method.as_bytes(), &url, version.as_bytes()].join(&b' ')
+    });
+    let sound = (start, vec(field, 0..5)).prop_map(|(start, fields)| {
+        let ends = vec![b"Host: here".to_vec(), Vec::new()];
+        [vec![start], fields, ends].concat()
+    });
+    prop_oneof![2 => sound, 1 => vec(line(), 0..12)]
+}
+
 /// The meaning of a path, the slow and obvious way: decode all, split, walk.
 fn walked(target: &[u8]) -> Option<Vec<u8>> {
     let path = target.split(|&byte| byte == b'?').next()?;
@@ -120,6 +160,53 @@ fn walked(target: &[u8]) -> Option<Vec<u8>> {
         name.push(b'/');
     }
     Some(name)
+}
+
+#[test]
+fn a_url_means_the_same_name_in_both_languages() {
+    let twin = Twin::start();
+    let any_bytes = vec(any::<u8>(), 1..100);
+    proptest!(config(), |(target in prop_oneof![3 => url(), 1 => any_bytes])| {
+        let mut name = Vec::new();
+        let seen = file_name(&target, &mut name).map(|()| {
+            let mut escaped = Vec::new();
+            escape_url(&name, &mut escaped);
+            let kind = content_type(&name).as_bytes().to_vec();
+            (name.clone(), escaped, kind, is_hidden(&name))
+        });
+        prop_assert_eq!(twin.name(&target), seen);
+    });
+}
+
+#[test]
+fn lines_are_the_same_request_in_both_languages() {
+    let twin = Twin::start();
+    proptest!(config(), |(lines in request_lines())| {
+        let mut request = Request::default();
+        let mut status = 0;
+        for line in &lines {
+            status = match request.take(line) {
+                Ok(false) => continue,
+                Ok(true) => 200,
+                Err(status) => status,
+            };
+            break;
+        }
+        let range = request.range.map_or((0, 0, 0), |range| match range {
+            ByteRange::From(first, last) => (1, first, last.unwrap_or(u64::MAX)),
+            ByteRange::Last(count) => (2, 0, count),
+        });
+        let fits = status == 200;
+        prop_assert_eq!(twin.request(&lines), Seen {
+            status,
+            line: request.line.clone(),
+            target: if fits { request.target().to_vec() } else { Vec::new() },
+            credentials: request.credentials.clone(),
+            answer: fits.then_some((request.head, request.keep_alive, request.old)),
+            range: if fits && request.if_range.is_none() { range } else { (0, 0, 0) },
+            since: request.if_modified_since.filter(|_| fits).map(i64::to_le_bytes),
+        });
+    });
 }
 
 proptest! {
@@ -257,5 +344,125 @@ fn dates_are_those_of_the_calendar() {
         "",
     ] {
         assert_eq!(parse_date(text.as_bytes()), None, "{text}");
+    }
+}
+
+// ---- The C side ----
+
+/// A process that answers with what `web_request.h` makes of its input.
+struct Twin(Sanitized);
+
+/// What a request is understood as; if it is refused, why.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    status: u16,
+    line: Vec<u8>,
+    target: Vec<u8>,
+    credentials: Vec<u8>,
+    answer: Option<(bool, bool, bool)>, // head, keep_alive, old
+    range: (u8, u64, u64),
+    since: Option<[u8; 8]>,
+}
+
+type Name = (Vec<u8>, Vec<u8>, Vec<u8>, bool);
+
+const SOURCE: &str = r#"
+    #include "web_request.h"
+    static void translate(void)
+    {
+        unsigned len = count();
+        char *target = bytes(len), *out = allocate(len + 1), *escaped;
+        int status = fileName(target, len, out);
+        fwrite(&status, 4, 1, stdout);
+        if (status == 0) {
+            escaped = allocate(3 * strlen(out) + 1);
+            escapeUrl(out, escaped);
+            int hidden = isHidden(out);
+            say(out, strlen(out));
+            say(escaped, strlen(escaped));
+            say(contentType(out), strlen(contentType(out)));
+            fwrite(&hidden, 4, 1, stdout);
+            free(escaped);
+        }
+        free(target);
+        free(out);
+    }
+    static void understand(void)
+    {
+        struct request *request = allocate(sizeof(*request));
+        int status = 0;
+        clearRequest(request);
+        for (unsigned lines = count(); lines > 0; lines--) {
+            unsigned len = count();
+            char *line = bytes(len);
+            if (status == 0)
+                status = takeLine(request, line, len);
+            free(line);
+        }
+        int ranged = status == 200 && !request->ifRange && request->range.kind != ALL;
+        int since = status == 200 && request->ifModifiedSince != -1;
+        int answer = request->head | request->keepAlive << 1 | request->old << 2;
+        fwrite(&status, 4, 1, stdout);
+        say(request->line, request->lineLen);
+        say(request->target, status == 200 ? request->targetLen : 0);
+        say(request->credentials, request->credentialsLen);
+        fwrite(&answer, 4, 1, stdout);
+        say(&request->range.first, ranged && request->range.kind == FROM ? 8 : 0);
+        say(&request->range.last, ranged ? 8 : 0);
+        say(&request->ifModifiedSince, since ? 8 : 0);
+        free(request);
+    }
+    int main(void)
+    {
+        for (int kind; (kind = getchar()) != EOF; fflush(stdout))
+            kind == 'U' ? translate() : understand();
+    }
+"#;
+
+impl Twin {
+    fn start() -> Twin {
+        Twin(Sanitized::start(SOURCE))
+    }
+
+    fn name(&self, target: &[u8]) -> Result<Name, u16> {
+        let request = [&b"U"[..], &len(target.len()), target].concat();
+        self.0.ask(&request, |answer| match answer.number() {
+            0 => {
+                let [name, escaped, kind] = [(); 3].map(|()| answer.bytes());
+                Ok((name, escaped, kind, answer.number() != 0))
+            }
+            status => Err(status.try_into().expect("a status")),
+        })
+    }
+
+    fn request(&self, lines: &[Vec<u8>]) -> Seen {
+        let mut request = [&b"R"[..], &len(lines.len())].concat();
+        for line in lines {
+            request.extend(len(line.len()));
+            request.extend_from_slice(line);
+        }
+        self.0.ask(&request, |answer| {
+            let status = answer.number().try_into().expect("a status");
+            let [line, target, credentials] = [(); 3].map(|()| answer.bytes());
+            let flags = answer.number();
+            let [first, last, since] = [(); 3].map(|()| answer.bytes().try_into().ok());
+            let range = match (first, last) {
+                (Some(first), Some(last)) => {
+                    (1, u64::from_le_bytes(first), u64::from_le_bytes(last))
+                }
+                (None, Some(last)) => (2, 0, u64::from_le_bytes(last)),
+                _ => (0, 0, 0),
+            };
+            let answer = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0);
+            Seen {
+                status,
+                line,
+                target,
+                credentials,
+                answer: (status == 200).then_some(answer),
+                range,
+                since,
+            }
+        })
     }
 }

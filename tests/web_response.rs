@@ -9,17 +9,17 @@ mod response;
 #[allow(dead_code, reason = "the same")]
 mod url;
 
+#[path = "support/sanitized.rs"]
+mod sanitized;
+
 use std::env;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, Once};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use response::{HEADERS, Response};
+use sanitized::{Sanitized, len};
 use url::Url;
 
 fn config() -> ProptestConfig {
@@ -408,17 +408,66 @@ fn a_redirect_leads_to_a_url_or_nowhere() {
 // ---- The C side ----
 
 /// A process that answers with what `web_response.h` and `web_url.h` make of its input.
-struct Twin(Mutex<Process>);
+struct Twin(Sanitized);
 
-struct Process {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: ChildStdout,
-}
+const SOURCE: &str = r#"
+    #include "web_response.h"
+    #include "web_url.h"
+    static void respond(int kind)
+    {
+        struct response *response = allocate(sizeof(*response));
+        memset(response, 0, sizeof(*response));
+        response->withoutBody = kind == 'H';
+        char *body = NULL;
+        size_t bodyLen = 0;
+        for (unsigned pieces = count(); pieces > 0; pieces--) {
+            unsigned len = count();
+            char *piece = bytes(len);
+            size_t n = take(response, piece, len);
+            body = resize(body, bodyLen + n + 1);
+            memcpy(body + bodyLen, piece, n);
+            bodyLen += n;
+            free(piece);
+        }
+        int broken = response->state == BROKEN;
+        unsigned flags = (response->state == DONE) | mayEnd(response) << 1 | broken << 2 | response->hasHead << 3;
+        fwrite(&flags, 4, 1, stdout);
+        say(broken ? response->problem : "", broken ? strlen(response->problem) : 0);
+        fwrite(&response->status, 4, 1, stdout);
+        say(response->head, response->headLen);
+        say(body, bodyLen);
+        free(body);
+        free(response);
+    }
+    static void takeApart(void)
+    {
+        struct url url = {0};
+        unsigned len = count(), port;
+        char *raw = bytes(len), *text = strndup(raw, len);
+        const char *wrong = parseUrl(text, &url);
+        int fine = wrong == NULL;
+        say(fine ? "" : wrong, fine ? 0 : strlen(wrong));
+        say(fine ? url.host : "", fine ? strlen(url.host) : 0);
+        say(fine ? url.target : "", fine ? strlen(url.target) : 0);
+        port = url.port;
+        fwrite(&port, 4, 1, stdout);
+        if (fine)
+            free(authority(&url));
+        free(url.host);
+        free(url.target);
+        free(raw);
+        free(text);
+    }
+    int main(void)
+    {
+        for (int kind; (kind = getchar()) != EOF; fflush(stdout))
+            kind == 'U' ? takeApart() : respond(kind);
+    }
+"#;
 
 impl Twin {
     fn start() -> Twin {
-        Twin(Mutex::new(Process::start()))
+        Twin(Sanitized::start(SOURCE))
     }
 
     fn seen(&self, method: &str, pieces: &[&[u8]]) -> Seen {
@@ -428,7 +477,7 @@ impl Twin {
             request.extend(len(piece.len()));
             request.extend_from_slice(piece);
         }
-        self.ask(&request, |answer| {
+        self.0.ask(&request, |answer| {
             let flags = answer.number();
             let (problem, status, head, body) = (
                 answer.bytes(),
@@ -448,7 +497,7 @@ impl Twin {
 
     fn url(&self, text: &str) -> Result<Url, String> {
         let request = [&b"U"[..], &len(text.len()), text.as_bytes()].concat();
-        self.ask(&request, |answer| {
+        self.0.ask(&request, |answer| {
             let [wrong, host, target] =
                 [(); 3].map(|()| String::from_utf8(answer.bytes()).unwrap());
             let port = answer.number().try_into().unwrap();
@@ -459,163 +508,4 @@ impl Twin {
             }
         })
     }
-
-    fn ask<T>(&self, request: &[u8], read: impl FnOnce(&mut Answer) -> T) -> T {
-        let mut process = self.0.lock().unwrap_or_else(|failed| {
-            self.0.clear_poison(); // it has died, and a smaller case is tried
-            let mut process = failed.into_inner();
-            *process = Process::start();
-            process
-        });
-        let written = process.stdin.write_all(request);
-        written.expect("the C side reads; if not, the sanitizer's words are above");
-        read(&mut Answer(&mut process.stdout))
-    }
-}
-
-impl Process {
-    fn start() -> Process {
-        let mut child = Command::new(program())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it has just been made");
-        Process {
-            stdin: child.stdin.take().expect("it is piped"),
-            stdout: child.stdout.take().expect("it is piped"),
-            child,
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-struct Answer<'a>(&'a mut ChildStdout);
-
-impl Answer<'_> {
-    fn number(&mut self) -> usize {
-        let mut bytes = [0; 4];
-        self.0
-            .read_exact(&mut bytes)
-            .expect("the C side answers; if not, the sanitizer's words are above");
-        u32::from_le_bytes(bytes) as usize
-    }
-
-    fn bytes(&mut self) -> Vec<u8> {
-        let mut bytes = vec![0; self.number()];
-        self.0.read_exact(&mut bytes).expect("as many as it says");
-        bytes
-    }
-}
-
-fn len(len: usize) -> [u8; 4] {
-    u32::try_from(len).expect("a test's size").to_le_bytes()
-}
-
-fn program() -> PathBuf {
-    const SOURCE: &str = r#"
-        #include "common.h"
-        #include "web_response.h"
-        #include "web_url.h"
-        static unsigned count(void)
-        {
-            unsigned n;
-            if (fread(&n, 4, 1, stdin) != 1)
-                exit(1);
-            return n;
-        }
-        static void say(const void *bytes, unsigned len)
-        {
-            fwrite(&len, 4, 1, stdout);
-            if (len > 0)
-                fwrite(bytes, 1, len, stdout);
-        }
-        static char *bytes(unsigned len) /* in a room of just that size: the sanitizer watches its ends */
-        {
-            char *room = allocate(len);
-            if (len > 0 && fread(room, 1, len, stdin) != len)
-                exit(1);
-            return room;
-        }
-        static void respond(int kind)
-        {
-            struct response *response = allocate(sizeof(*response));
-            memset(response, 0, sizeof(*response));
-            response->withoutBody = kind == 'H';
-            char *body = NULL;
-            size_t bodyLen = 0;
-            for (unsigned pieces = count(); pieces > 0; pieces--) {
-                unsigned len = count();
-                char *piece = bytes(len);
-                size_t n = take(response, piece, len);
-                body = resize(body, bodyLen + n + 1);
-                memcpy(body + bodyLen, piece, n);
-                bodyLen += n;
-                free(piece);
-            }
-            int broken = response->state == BROKEN;
-            unsigned flags = (response->state == DONE) | mayEnd(response) << 1 | broken << 2 | response->hasHead << 3;
-            fwrite(&flags, 4, 1, stdout);
-            say(broken ? response->problem : "", broken ? strlen(response->problem) : 0);
-            fwrite(&response->status, 4, 1, stdout);
-            say(response->head, response->headLen);
-            say(body, bodyLen);
-            free(body);
-            free(response);
-        }
-        static void takeApart(void)
-        {
-            struct url url = {0};
-            unsigned len = count(), port;
-            char *raw = bytes(len), *text = strndup(raw, len);
-            const char *wrong = parseUrl(text, &url);
-            int fine = wrong == NULL;
-            say(fine ? "" : wrong, fine ? 0 : strlen(wrong));
-            say(fine ? url.host : "", fine ? strlen(url.host) : 0);
-            say(fine ? url.target : "", fine ? strlen(url.target) : 0);
-            port = url.port;
-            fwrite(&port, 4, 1, stdout);
-            if (fine)
-                free(authority(&url));
-            free(url.host);
-            free(url.target);
-            free(raw);
-            free(text);
-        }
-        int main(void)
-        {
-            for (int kind; (kind = getchar()) != EOF; fflush(stdout))
-                kind == 'U' ? takeApart() : respond(kind);
-        }
-    "#;
-    static ONCE: Once = Once::new();
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("response");
-    ONCE.call_once(|| {
-        let source = program.with_extension("c");
-        std::fs::write(&source, SOURCE).expect("the target directory is writable");
-        let cc = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-        let status = Command::new(cc)
-            .args([
-                "-std=gnu11",
-                "-O1",
-                "-g",
-                "-fsanitize=address,undefined",
-                "-fno-sanitize-recover=all",
-                "-I",
-            ])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin"))
-            .arg("-o")
-            .args([&program, &source])
-            .status();
-        assert!(
-            status.is_ok_and(|status| status.success()),
-            "install gcc, which brings the sanitizers"
-        );
-    });
-    program
 }

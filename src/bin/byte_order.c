@@ -82,7 +82,7 @@ int main(int argc, char *argv[])
     /* 4. The structure that holds both. */
     printLine("\n"
               "struct sockaddr_in: the 16 bytes that bind() and connect() give to the kernel.\n"
-              "  offset  field       bytes                    what C writes there\n"
+              "  offset  field       bytes                    what C writes, and strace shows\n"
               "       0  sin_family  %-23s  AF_INET, in host order\n"
               "       2  sin_port    %-23s  htons(%d)\n"
               "       4  sin_addr    %-23s  inet_addr(\"%s\")\n"

@@ -89,7 +89,7 @@ An IPv4 address is a number of four bytes.
     say(&format!(
         "
 struct sockaddr_in: the 16 bytes that bind() and connect() give to the kernel.
-  offset  field       bytes                    what C writes there
+  offset  field       bytes                    what C writes, and strace shows
        0  sin_family  {:<23}  AF_INET, in host order
        2  sin_port    {:<23}  htons({port})
        4  sin_addr    {:<23}  inet_addr(\"{dotted}\")

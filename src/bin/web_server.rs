@@ -116,9 +116,10 @@ struct Connection {
     answer: Vec<u8>,
 }
 
-/// What an answer is made of, or why there is nothing.
-type Found = std::result::Result<Resource, Status>;
+/// What comes out of a step, or the status to refuse the request with.
+type Outcome<T> = std::result::Result<T, Status>;
 
+/// What an answer is made of.
 enum Resource {
     File {
         fd: OwnedFd,
@@ -219,7 +220,7 @@ fn accept_connection(serv_sock: &OwnedFd) -> Result<(OwnedFd, AnyAddr)> {
 }
 
 /// 2. Read and parse the request. `None`: there is none any more.
-fn read_request(conn: &mut Connection) -> Result<Option<std::result::Result<(), Status>>> {
+fn read_request(conn: &mut Connection) -> Result<Option<Outcome<()>>> {
     conn.request.clear();
     let mut heard = false;
     let mut deadline = None; // from the first bytes on, for all of it
@@ -253,12 +254,12 @@ fn read_request(conn: &mut Connection) -> Result<Option<std::result::Result<(), 
 }
 
 /// 3. Translate the URL to a file name.
-fn translate(conn: &mut Connection) -> std::result::Result<(), Status> {
+fn translate(conn: &mut Connection) -> Outcome<()> {
     file_name(conn.request.target(), &mut conn.name)
 }
 
 /// 4. Determine whether the request is authorised. If it is, the file is open.
-fn authorise(conn: &mut Connection) -> Found {
+fn authorise(conn: &mut Connection) -> Outcome<Resource> {
     if let Some(credentials) = &conn.site.credentials {
         if !are_shown(credentials, &conn.request.credentials) {
             return Err(401);
@@ -302,7 +303,7 @@ fn authorise(conn: &mut Connection) -> Found {
 }
 
 /// 5. Generate and transmit the response. Returns whether the client may go on asking.
-fn respond(conn: &mut Connection, found: Found) -> Result<bool> {
+fn respond(conn: &mut Connection, found: Outcome<Resource>) -> Result<bool> {
     let (status, part) = match &found {
         Err(status) => (*status, 0..0),
         Ok(Resource::Listing(_)) => (200, 0..0),
@@ -314,14 +315,12 @@ fn respond(conn: &mut Connection, found: Found) -> Result<bool> {
         _ => error_page(status),
     };
     generate(conn, status, &found, &part, &page);
-    let part = if conn.request.head { 0..0 } else { part };
-    let mut sent = if conn.request.head {
-        0
+    let (mut part, mut sent) = (part, 0);
+    if conn.request.head {
+        part = 0..0;
     } else {
-        page.len() as u64
-    };
-    if !conn.request.head {
         conn.answer.extend_from_slice(&page);
+        sent = page.len() as u64;
     }
     let more = if part.is_empty() { 0 } else { MSG_MORE }; // what follows leaves together with it
     let mut outcome = send_in_time(conn, more);
@@ -403,7 +402,7 @@ fn hang_up(conn: &mut Connection) -> Result<()> {
 // ---- Beyond the slide: who may have what ----
 
 /// Opens the file of that name, or says why not. Not even a symbolic link leads out of the root.
-fn open_beneath(conn: &Connection, flag: OFlag) -> std::result::Result<OwnedFd, Status> {
+fn open_beneath(conn: &Connection, flag: OFlag) -> Outcome<OwnedFd> {
     // Non-blocking, as a named pipe would wait for a writer.
     let flags = flag | OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let how = OpenHow::new()
@@ -479,7 +478,13 @@ fn conditional(request: &Request, size: u64, modified: i64) -> (Status, Range<u6
 }
 
 /// Everything before the body. Nothing that a client sent gets into it but the name of a directory, and that is escaped.
-fn generate(conn: &mut Connection, status: Status, found: &Found, part: &Range<u64>, page: &[u8]) {
+fn generate(
+    conn: &mut Connection,
+    status: Status,
+    found: &Outcome<Resource>,
+    part: &Range<u64>,
+    page: &[u8],
+) {
     let head = &mut conn.answer;
     head.clear();
     let _ = write!(head, "HTTP/1.1 {status} {}\r\nDate: ", reason(status)); // into memory, here and below
