@@ -4,7 +4,7 @@ mod support;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -133,7 +133,7 @@ fn rows_come_while_it_happens() {
     let start = Instant::now();
     let mut run = Process::start(Command::new(SOCKSTEP).args(["run", "tcp_upper"]));
     let rows = |row: &str, run: &mut Process| while run.line().trim() != row {};
-    rows("Server 1. Create a TCP socket", &mut run);
+    rows("Server 1. Create the welcoming socket", &mut run);
     eprintln!("the first row after {:?}", start.elapsed());
     let stdin = run.stdin.as_mut().expect("it is a pipe");
     stdin.write_all(b"now\n").expect("the client reads");
@@ -229,6 +229,289 @@ fn what_is_no_strace_is_shown_and_counted() {
         outcome.stderr,
         "sockstep: /no/such/file: No such file or directory (os error 2)\n"
     );
+}
+
+/// Writes what a recording may be.
+fn written(name: &str, content: &str) -> String {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&file, content).expect("it is writable");
+    file.to_str().expect("a path of text").to_owned()
+}
+
+#[test]
+fn a_file_without_a_line_of_straces_is_no_recording() {
+    let how = "To make a recording: strace -f -ttt -T -s 4096 -o FILE ./my_server 12000";
+    for (name, content) in [("prose.txt", "# A title\n\nfn main() {}\n"), ("empty", "")] {
+        let file = written(name, content);
+        for option in [&[][..], &["--json"]] {
+            let show = ["show", &file];
+            let outcome = run(Command::new(SOCKSTEP).args(show).args(option), b"");
+            assert_eq!(outcome.status.code(), Some(1));
+            assert_eq!(
+                outcome.stderr,
+                format!("sockstep: {file}: no line in it is strace's. {how}\n")
+            );
+            assert!(outcome.stdout().is_empty(), "{outcome:?}");
+        }
+    }
+
+    // Of a directory, what is none is named.
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mixed");
+    fs::create_dir_all(&directory).expect("it is writable");
+    written("mixed/notes.txt", "what I did\n");
+    written("mixed/server.strace", LISTENING);
+    let outcome = run(Command::new(SOCKSTEP).arg("show").arg(&directory), b"");
+    assert!(outcome.status.success());
+    assert_eq!(
+        outcome.stderr,
+        format!(
+            "sockstep: {}/notes.txt: left out, as no line in it is strace's\n",
+            directory.display()
+        )
+    );
+    assert!(outcome.stdout().contains("listen(3, 5) = 0"));
+}
+
+#[test]
+fn an_unknown_line_is_cut_in_the_picture_and_whole_in_json() {
+    let long = format!("\x1b[31m{}", "no strace's, ".repeat(20));
+    let file = written("long.strace", &format!("{long}\n{LISTENING}"));
+    let outcome = run(Command::new(SOCKSTEP).args(["show", &file]), b"");
+    let expected = r"  ? \x1b[31mno strace's, no strace'...";
+    assert_eq!(sides(outcome.stdout())[1][0], expected);
+    let outcome = run(Command::new(SOCKSTEP).args(["show", "--json", &file]), b"");
+    let escaped = long.replace('\x1b', "\\u001b");
+    assert!(outcome.stdout().contains(&escaped), "{outcome:?}");
+}
+
+#[test]
+fn what_strace_has_left_out_of_words_is_said() {
+    let rows = servers_rows(
+        "cut.strace",
+        &(LISTENING.to_owned()
+            + "\
+100 1.3 write(2, \"connect() failed: Connection ref\"..., 38) = 38
+100 1.4 recvfrom(4, \"0123456789abcdef0123456789abcdef\"..., 4096, 0, NULL, NULL) = 38
+"),
+    );
+    let expected = [
+        "! connect() failed: Connection ref...",
+        "Server 4b. Communicate",
+        "  recvfrom(4,",
+        "      \"0123456789abcdef012345\"...,",
+        "      4096, 0) = 38",
+    ];
+    assert_eq!(rows[7..], expected);
+}
+
+#[test]
+fn payloads_are_cut_between_their_units() {
+    let rows = |payload: &str| {
+        let bytes = r"\1\2\3\4\5\6\7\303\244";
+        let call = format!("100 1.3 recvfrom(4, \"{bytes}\", 4096, 0, NULL, NULL) = 9\n");
+        let file = written(
+            &format!("units-{payload}.strace"),
+            &(LISTENING.to_owned() + &call),
+        );
+        let shown = run(
+            Command::new(SOCKSTEP).args(["show", "--payload", payload, &file]),
+            b"",
+        );
+        sides(shown.stdout())[1][8..].join(" ")
+    };
+    let text = rows("text");
+    assert!(
+        text.contains(r#" "\x01\x02\x03\x04\x05"..., 4096,"#),
+        "{text}"
+    );
+    let hex = rows("hex");
+    assert!(hex.contains(r#"(4, "01020304050607c3a4","#), "{hex}");
+}
+
+#[test]
+fn accept4_is_as_short_as_accept_and_a_time_is_in_seconds() {
+    let rows = servers_rows(
+        "brief.strace",
+        &(LISTENING.to_owned()
+            + r#"100 1.3 accept4(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, [16], SOCK_CLOEXEC) = 5
+100 1.4 accept4(3, NULL, NULL, SOCK_CLOEXEC) = 6
+100 1.5 setsockopt(5, SOL_SOCKET, SO_RCVTIMEO_OLD, "\n\0\0\0\0\0\0\0\220\320\3\0\0\0\0\0", 16) = 0
+100 1.6 setsockopt(5, SOL_SOCKET, SO_SNDTIMEO_OLD, {tv_sec=10, tv_usec=0}, 16) = 0
+"#),
+    );
+    let expected = [
+        "  accept4(3, 127.0.0.1:PORT,",
+        "      SOCK_CLOEXEC) = 5",
+        "  accept4(3, SOCK_CLOEXEC) = 6",
+        "  setsockopt(5, SOL_SOCKET,",
+        "      SO_RCVTIMEO, {10.25 s}, 16) = 0",
+        "  setsockopt(5, SOL_SOCKET,",
+        "      SO_SNDTIMEO, {10 s}, 16) = 0",
+    ];
+    assert_eq!(rows[7..], expected);
+}
+
+#[test]
+fn what_a_server_says_in_pieces_is_one_line_broken_at_spaces() {
+    let rows = servers_rows(
+        "pieces.strace",
+        &(LISTENING.to_owned()
+            + "\
+100 1.3 write(2, \"/bin/sh: 1: \", 12) = 12
+100 1.4 write(2, \"exec: ./nope: not found\", 23) = 23
+100 1.5 write(2, \"\\n    and a longer one, which has to go on\\nno end\", 48) = 48
+100 1.6 close(4) = 0
+"),
+    );
+    let expected = [
+        "! /bin/sh: 1: exec: ./nope: not found",
+        "!     and a longer one, which has to",
+        "! go on",
+        "! no end",
+        "Server 4c. Close the connection",
+        "  close(4) = 0",
+    ];
+    assert_eq!(rows[7..], expected);
+}
+
+/// A server in Python, as a shell has it. What it does comes after its stream socket `s` has been made.
+fn in_python(what: &str) -> String {
+    let python = python3();
+    format!("'{python}' -c 'import signal, socket, sys\ns = socket.socket()\n{what}'")
+}
+
+#[test]
+fn a_server_that_does_not_start_says_why() {
+    require("strace", "the ladder");
+    let (taken, port) = listener();
+    let bind = format!("s.bind((\"127.0.0.1\", {port}))");
+    let failed = "sockstep: the server did not start: exit status: ";
+    for (server, last) in [
+        (
+            "./nope 1".to_owned(),
+            "127. ./nope was not found".to_owned(),
+        ),
+        (
+            "nope 1".to_owned(),
+            "127. nope was not found. If it is in this directory: ./nope".to_owned(),
+        ),
+        (
+            in_python(&bind),
+            format!("1. Port {port} is in use. See by whom: ss -antup 'sport = {port}'"),
+        ),
+        (
+            in_python("s.bind((\"127.0.0.1\", 0)); sys.exit(3)"),
+            "3. It has called bind(), and not listen()".to_owned(),
+        ),
+    ] {
+        let arguments = ["run", "--server", &server, "--client", "true"];
+        let outcome = run(Command::new(SOCKSTEP).args(arguments), b"");
+        assert_eq!(outcome.status.code(), Some(1));
+        assert_eq!(outcome.stderr, format!("{failed}{last}\n"));
+    }
+    drop(taken);
+}
+
+#[test]
+fn a_server_that_forgets_to_listen_is_told_of() {
+    require("strace", "the ladder");
+    let server = in_python("s.bind((\"127.0.0.1\", 0)); signal.pause()");
+    let arguments = ["run", "--server", &server, "--client", "true"];
+    let mut run = Process::start(Command::new(SOCKSTEP).args(arguments));
+    assert_eq!(
+        run.complaint(),
+        "sockstep: still waiting for the server to listen. It has called bind(), and not listen(). Ctrl-C ends this"
+    );
+    assert!(run.is_running());
+}
+
+#[test]
+fn a_port_without_htons_is_told_of() {
+    require("strace", "the ladder");
+    let (port, swapped) = loop {
+        let (_free, port) = listener();
+        let swapped = port.swap_bytes();
+        if swapped > 1023 && swapped != port && TcpListener::bind(("127.0.0.1", swapped)).is_ok() {
+            break (port, swapped);
+        }
+    };
+    let address = format!("s.bind((\"127.0.0.1\", {swapped}))");
+    let stream = in_python(&format!("{address}; s.listen(); s.accept()"));
+    let datagram = in_python(&format!(
+        "s = socket.socket(type=socket.SOCK_DGRAM); {address}; s.recv(9)"
+    ));
+    for (server, client) in [
+        (stream, ("tcp_echo_client", "")),
+        (datagram, ("udp_echo_client", "--timeout 1")),
+    ] {
+        let (program, options) = client;
+        let client = format!(
+            "'{}' {options} 127.0.0.1 hello {port}",
+            Program::rust(program).path().display()
+        );
+        let arguments = ["run", "--server", &server, "--client", &client];
+        let outcome = run(Command::new(SOCKSTEP).args(arguments), b"");
+        assert_eq!(outcome.status.code(), Some(1));
+        assert_eq!(
+            outcome.stderr,
+            format!(
+                "sockstep: the server is bound to {swapped}, which is {port} with its bytes swapped: htons() forgotten?\n"
+            )
+        );
+    }
+}
+
+#[test]
+fn the_headings_are_the_programs_own_steps() {
+    let headings = |rows: &[String]| {
+        let mut headings: Vec<String> = Vec::new();
+        for row in rows {
+            if row.starts_with("Client ") || row.starts_with("Server") {
+                headings.push(row.clone());
+            } else if let Some(rest) = row.strip_prefix("          ") {
+                let last = headings.last_mut().expect("this is its end");
+                *last = format!("{last} {}", rest.trim_start());
+            }
+        }
+        headings
+    };
+    for implementation in ["rust", "c"] {
+        let run = |pair, input: &[u8]| ladder(&["run", pair, "--impl", implementation], input);
+        let [client, server] = run("udp_upper", b"hi\n").map(|rows| headings(&rows));
+        assert_eq!(
+            client,
+            [
+                "Client 1. Create a UDP socket",
+                "Client 2. Send a message to the server's address",
+                "Client 3. Receive it in upper case",
+                "Client 4. Close the socket",
+            ]
+        );
+        let receive = "Server 3a. Receive a message, and the address it came from";
+        assert_eq!(
+            server,
+            [
+                "Server 1. Create a UDP socket",
+                "Server 2. Bind it to the server's port",
+                receive,
+                "Server 3b. Send it back in upper case",
+                receive,
+            ]
+        );
+        let [_, server] = run("web", b"").map(|rows| headings(&rows));
+        let accept = "Server 1. Accept the connection";
+        assert_eq!(
+            server,
+            [
+                "Server. A socket that listens",
+                accept,
+                "Server 2. Read and parse the request",
+                "Server 5. Generate and transmit the response",
+                "Server. Before we close",
+                accept,
+            ]
+        );
+    }
 }
 
 #[test]
@@ -426,7 +709,7 @@ fn a_child_has_its_parents_sockets_and_its_own_number() {
         "Server 4c. Close the connection",
         "  close(4) = 0",
         "Server 4a. Accept a new connection",
-        "  accept(3) = ERESTARTSYS",
+        "  accept(3) = ?",
         "[2] | words",
         "[2] +++ exited with 0 +++",
         "  --- SIGCHLD ---",
@@ -500,6 +783,15 @@ struct Terminal {
 
 impl Terminal {
     fn start(columns: u16, term: &str, arguments: &[&str]) -> Terminal {
+        Terminal::of_size(columns, 0, term, arguments)
+    }
+
+    /// One that says how many columns it has.
+    fn of_known_size(columns: u16, arguments: &[&str]) -> Terminal {
+        Terminal::of_size(columns, columns, "xterm", arguments)
+    }
+
+    fn of_size(columns: u16, known: u16, term: &str, arguments: &[&str]) -> Terminal {
         require("strace", "the ladder");
         // Step by step, not by openpty(3): no other test's programs are to inherit it.
         let master =
@@ -515,6 +807,11 @@ impl Terminal {
             .open(slave)
             .expect("it can be opened");
         let handle = || slave.try_clone().expect("a descriptor");
+        let stty = Command::new("stty")
+            .args(["cols", &known.to_string()])
+            .stdin(handle())
+            .status();
+        assert!(stty.is_ok_and(|status| status.success()));
         let mut command = Command::new(SOCKSTEP);
         command.arg("run").args(arguments).env("TERM", term);
         command.stdin(handle()).stdout(handle()).stderr(handle());
@@ -630,6 +927,42 @@ fn what_is_said_of_the_blocked_fits_a_narrow_window() {
             .count(),
         1
     );
+}
+
+#[test]
+fn a_terminals_width_is_used_or_complained_of() {
+    let (status, screen) = Terminal::of_known_size(120, &["tcp_echo"]).end();
+    assert!(status.success());
+    let row = |row: &str| screen.lines().any(|it| it == row);
+    assert!(
+        row("  socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3"),
+        "{screen}"
+    );
+    let servers = format!("{:62}Server 2. Assign a port to the socket", "");
+    assert!(row(&servers), "{screen}");
+
+    let clients = ["tcp_echo_server", "--clients", "1", "--think", "10"];
+    for (picture, arguments) in [("ladder", &["tcp_echo"][..]), ("chart", &clients)] {
+        let (status, screen) = Terminal::of_known_size(79, arguments).end();
+        assert!(status.success());
+        let hint = format!(
+            "sockstep: the {picture} needs 80 columns, and this window has 79: make it wider, or its letters smaller"
+        );
+        assert!(screen.replace('\n', " ").starts_with(&hint), "{screen}");
+    }
+}
+
+#[test]
+fn what_waits_at_the_end_is_no_error() {
+    for implementation in ["rust", "c"] {
+        let mut terminal = Terminal::start(80, "xterm", &["tcp_echo", "--impl", implementation]);
+        terminal.wait_for(|screen| screen.contains("+++ killed by SIGTERM +++"));
+        let raw = String::from_utf8_lossy(&terminal.raw).into_owned();
+        assert!(!raw.contains("\x1b[31m"), "{raw}");
+        assert!(raw.contains("\x1b[2maccept(3) = ?\x1b[0m"), "{raw}");
+        let (_, last) = raw.split_once("accept(3) = ?").expect("it is there");
+        assert!(last.contains("until the signal)\x1b[0m"), "{raw}");
+    }
 }
 
 #[test]

@@ -25,12 +25,14 @@ pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
         .iter()
         .map(|arg| argument(arg, payload, columns))
         .collect();
-    // The length of an address says nothing here, nor does a place in memory, or what has no use here.
     let name = call.name.as_str();
+    let flags = if name == "accept4" { args.pop() } else { None };
+    // The length of an address says nothing here, nor does a place in memory, or what has no use here.
     if [
         "bind",
         "connect",
         "accept",
+        "accept4",
         "getsockname",
         "getpeername",
         "sendto",
@@ -47,6 +49,10 @@ pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
             args.pop();
         }
     }
+    args.extend(flags);
+    if name.ends_with("sockopt") {
+        wait_in_seconds(call, &mut args);
+    }
     if let Some(shares) = makes(call).filter(|_| !args.is_empty()) {
         args = vec![
             if shares {
@@ -61,7 +67,7 @@ pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
         args = args.iter().map(|arg| ready(arg)).collect();
     }
     let error = call.note.split(' ').next().unwrap_or_default();
-    let result = if call.failed() && !error.is_empty() {
+    let result = if call.result == "-1" && !error.is_empty() {
         error.to_owned()
     } else if waits_for_several(name) && call.note.contains('[') {
         format!("{} {}", call.result, ready(&call.note)) // which are ready
@@ -113,22 +119,64 @@ fn argument(arg: &str, payload: Payload, columns: usize) -> String {
             address(arg).unwrap_or_else(|| arg.to_owned())
         };
     };
-    let room = columns - 14;
-    let mut text = Vec::new();
-    match payload {
+    let units = match payload {
         Payload::None => return "...".to_owned(),
-        Payload::Hex => text.extend(
-            bytes
-                .iter()
-                .take(room)
-                .flat_map(|byte| format!("{byte:02x}").into_bytes()),
-        ),
-        Payload::Text => escape(&bytes, &mut text),
+        Payload::Hex => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Payload::Text => escaped(&bytes),
+    };
+    let (mut shown, mut room) = (String::new(), columns - 14);
+    let whole = units.iter().all(|unit| {
+        let fits = room.checked_sub(unit.chars().count());
+        room = fits.unwrap_or(0);
+        shown += fits.map_or("", |_| unit);
+        fits.is_some()
+    });
+    format!("\"{shown}\"{}", if cut || !whole { "..." } else { "" })
+}
+
+/// Bytes as text, in pieces that belong together: a character, or `\n`, `\x1b`.
+fn escaped(bytes: &[u8]) -> Vec<String> {
+    let mut units = Vec::new();
+    let mut take = |unit: &[u8]| {
+        let mut text = Vec::new();
+        escape(unit, &mut text);
+        units.push(String::from_utf8_lossy(&text).into_owned());
+    };
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            take(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        chunk.invalid().chunks(1).for_each(&mut take);
     }
-    let text: Vec<char> = String::from_utf8_lossy(&text).chars().collect();
-    let cut = cut || text.len() > room;
-    let shown: String = text.into_iter().take(room).collect();
-    format!("\"{shown}\"{}", if cut { "..." } else { "" })
+    units
+}
+
+/// `SO_RCVTIMEO_OLD, "\n\0\0..."`, as old versions of strace have it, and `{tv_sec=10, tv_usec=0}` as `SO_RCVTIMEO, {10 s}`.
+fn wait_in_seconds(call: &Call, args: &mut [String]) {
+    let [_, _, option, value, ..] = args else {
+        return;
+    };
+    if !option.starts_with("SO_RCVTIMEO") && !option.starts_with("SO_SNDTIMEO") {
+        return;
+    }
+    let Some((seconds, microseconds)) = call.args.get(3).and_then(|arg| timeval(arg)) else {
+        return;
+    };
+    let fraction = format!(".{microseconds:06}");
+    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+    *option = option.trim_end_matches("_OLD").to_owned();
+    *value = format!("{{{seconds}{fraction} s}}");
+}
+
+fn timeval(arg: &str) -> Option<(i64, i64)> {
+    if let Some((bytes, false)) = bytes(arg) {
+        let (seconds, microseconds) = bytes.split_at_checked(size_of::<i64>())?;
+        let number = |bytes: &[u8]| Some(i64::from_ne_bytes(bytes.try_into().ok()?));
+        return Some((number(seconds)?, number(microseconds)?));
+    }
+    let fields = arg.strip_prefix("{tv_sec=")?.strip_suffix('}')?;
+    let (seconds, microseconds) = fields.split_once(", tv_usec=")?;
+    Some((seconds.parse().ok()?, microseconds.parse().ok()?))
 }
 
 /// `[{fd=3, revents=POLLIN}]` and `[{events=EPOLLIN, data={u32=3, u64=3}}]` as `[{3, POLLIN}]` and `[{EPOLLIN, 3}]`.

@@ -99,6 +99,7 @@ pub fn draw(style: Style, runs: &[Run]) -> String {
     if charts.is_empty() {
         return String::new();
     }
+    style.columns("chart");
     let longest = charts
         .iter()
         .map(|chart| chart.end - chart.start)

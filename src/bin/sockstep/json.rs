@@ -8,7 +8,7 @@ use sockstep::Result;
 
 use crate::lanes::{Side, put};
 use crate::read::{Entry, What};
-use crate::steps::{Sockets, step};
+use crate::steps::Sockets;
 
 /// Writes entries as they come.
 pub struct Json {
@@ -51,14 +51,9 @@ impl Json {
         let mut line = format!("{{{keys}\"side\":\"{name}\",\"pid\":{pid},\"start_ns\":{start},");
         let _ = match &entry.what {
             What::Call(call) => {
-                let stream = self
-                    .lanes
-                    .entry(keys + name)
-                    .or_default()
-                    .follow(entry.pid, call);
-                let step = stream
-                    .and_then(|stream| step(side, stream, &call.name))
-                    .map_or("null".to_owned(), text);
+                let sockets = self.lanes.entry(keys + name).or_default();
+                let (_, step) = sockets.take(side, entry.pid, call);
+                let step = step.map_or("null".to_owned(), text);
                 let args: Vec<String> = call.args.iter().map(text).collect();
                 let (name, result, note) = (text(&call.name), text(&call.result), text(&call.note));
                 let (args, took) = (args.join(","), number(call.took));

@@ -9,13 +9,16 @@ use clap::ValueEnum;
 use sockstep::Result;
 
 use crate::brief::{Payload, brief};
-use crate::lanes::{ERASE, Side, Style, harmless, put};
+use crate::lanes::{COLUMNS, ERASE, Side, Style, fold, harmless, put};
 use crate::read::{Begun, Call, Entry, What, bytes};
-use crate::steps::{Sockets, made, step, step_of_a_new_one, waits_for_several};
+use crate::steps::{Sockets, made, step_of_a_new_one, waits_for_several};
 
-/// Columns of a side, and of the gap between the two where bytes cross: 80 in all.
-const SIDE: usize = 38;
+/// Columns of the gap between the two sides, where bytes cross.
 const GAP: usize = 4;
+
+/// From so many columns on, up to the other number, the sides are wider than they need be.
+const WIDE: usize = 100;
+const WIDEST: usize = 160;
 
 /// What arrives within this time may be put in order.
 const SETTLE: u64 = 20_000_000; // nanoseconds
@@ -37,6 +40,8 @@ pub enum Calls {
 
 pub struct Ladder {
     style: Style,
+    /// Columns of a side.
+    side: usize,
     calls: Calls,
     payload: Payload,
     lanes: [Lane; 2],
@@ -73,6 +78,15 @@ struct Lane {
     told: HashMap<Option<u32>, Call>,
     seen: bool,
     complaints: Vec<u8>,
+    /// A line that has been begun, and whose end may come in the next call.
+    begun: Option<Words>,
+}
+
+/// What a process has said, `wrong` if on standard error.
+struct Words {
+    pid: Option<u32>,
+    wrong: bool,
+    text: Vec<u8>,
 }
 
 impl Lane {
@@ -116,8 +130,13 @@ struct Held {
 
 impl Ladder {
     pub fn new(style: Style, calls: Calls, payload: Payload) -> Ladder {
+        let columns = match style.columns("ladder") {
+            columns @ WIDE.. => columns.min(WIDEST),
+            _ => COLUMNS,
+        };
         Ladder {
             style,
+            side: (columns - GAP) / 2,
             calls,
             payload,
             lanes: Default::default(),
@@ -163,6 +182,9 @@ impl Ladder {
     pub fn draw(&mut self, under_way: &[Vec<Begun>; 2]) -> Result<()> {
         let now = now();
         self.settle(now.saturating_sub(SETTLE));
+        if self.held.is_empty() {
+            self.end_words(Side::Client, false); // a prompt, it seems
+        }
         let last = if self.prompt.is_empty() {
             self.blocked(under_way, now)
         } else {
@@ -177,6 +199,13 @@ impl Ladder {
         put(text.as_bytes())
     }
 
+    /// Draws what has come, and leaves the cursor at the beginning of a row, for words that are not ours.
+    pub fn make_room(&mut self) -> Result<()> {
+        let erased = if self.last.is_empty() { "" } else { ERASE };
+        self.last.clear();
+        put((erased.to_owned() + &std::mem::take(&mut self.text)).as_bytes())
+    }
+
     /// Draws all that is left.
     pub fn end(&mut self) -> Result<()> {
         self.settle(u64::MAX);
@@ -184,6 +213,7 @@ impl Ladder {
             for (pid, call) in std::mem::take(&mut self.lane(side).told) {
                 self.rows_of(side, pid, &call, true);
             }
+            self.end_words(side, true);
             let lane = self.lane(side);
             if !lane.seen {
                 let complaints = std::mem::take(&mut lane.complaints);
@@ -230,7 +260,7 @@ impl Ladder {
                 time / 10,
                 time % 10
             );
-            Some(words.chars().take(SIDE).collect::<String>())
+            Some(words.chars().take(self.side).collect::<String>())
         };
         let [client, server] = [Side::Client, Side::Server]
             .map(words)
@@ -239,13 +269,46 @@ impl Ladder {
             return String::new();
         }
         // Nothing wraps. The server's words end where a narrower window does.
-        let place = format!("\x1b[{}G\x1b[{}D\x1b[K", 2 * SIDE + GAP, SIDE - 1);
+        let place = format!("\x1b[{}G\x1b[{}D\x1b[K", 2 * self.side + GAP, self.side - 1);
         let server = server.map_or(String::new(), |words| place + &words);
         format!("\x1b[?7l{}{server}\x1b[?7h", client.unwrap_or_default())
     }
 
     fn lane(&mut self, side: Side) -> &mut Lane {
         &mut self.lanes[side as usize]
+    }
+
+    /// Takes what a process has said. Its complaints, and all that a server says, are drawn as lines.
+    fn say(&mut self, side: Side, pid: Option<u32>, wrong: bool, mut text: Vec<u8>) {
+        let goes_on = |begun: &mut Words| (begun.pid, begun.wrong) == (pid, wrong);
+        match self.lane(side).begun.take_if(goes_on) {
+            Some(begun) => text.splice(0..0, begun.text).for_each(drop),
+            None => self.end_words(side, true),
+        }
+        let whole = text.iter().rposition(|&byte| byte == b'\n');
+        let whole = match side {
+            Side::Client if !wrong => text.len(),
+            _ => whole.map_or(0, |end| end + 1),
+        };
+        let rest = text.split_off(whole);
+        let tag = self.lane(side).tag(pid);
+        self.print(side, &tag, wrong, &text);
+        if !rest.is_empty() {
+            let text = rest;
+            self.lane(side).begun = Some(Words { pid, wrong, text });
+        }
+    }
+
+    /// Draws a line that has been begun as it is, the `last` of it.
+    fn end_words(&mut self, side: Side, last: bool) {
+        let lane = self.lane(side);
+        if let Some(mut words) = lane.begun.take() {
+            let tag = lane.tag(words.pid);
+            if last {
+                words.text.push(b'\n');
+            }
+            self.print(side, &tag, words.wrong, &words.text);
+        }
     }
 
     /// A side's own words, between its calls. `tag` says whose they are.
@@ -260,12 +323,7 @@ impl Ladder {
                 self.end_prompt(false); // the newline after a prompt that was not answered
                 continue;
             }
-            let characters: Vec<char> = text.chars().collect();
-            let mut pieces = characters
-                .chunks(SIDE - mark.len() - tag.len())
-                .map(|piece| piece.iter().collect::<String>());
-            let first = pieces.next().unwrap_or_default();
-            for piece in [first].into_iter().chain(pieces) {
+            for piece in fold(&text, self.side - mark.len() - tag.len()) {
                 self.row(side, "", tag, &format!("{mark}{piece}"), Look::Words);
             }
             if content.is_none() && side == Side::Client {
@@ -288,9 +346,17 @@ impl Ladder {
             What::End(end) if self.lane(side).number(entry.pid).is_some() => {
                 self.pass_on(side, entry.pid);
                 let tag = self.lane(side).tag_or_room(entry.pid);
-                self.row(side, "", &tag, &format!("+++ {end} +++"), Look::Aside);
+                for row in fold(&format!("+++ {end} +++"), self.side - tag.len()) {
+                    self.row(side, "", &tag, &row, Look::Aside);
+                }
             }
-            What::Unknown(line) => self.row(side, "", "  ", &format!("? {line}"), Look::Aside),
+            What::Unknown(line) => {
+                let mut text = Vec::new();
+                harmless(line.as_bytes(), &mut text);
+                let text = format!("? {}", String::from_utf8_lossy(&text));
+                let row = shortened(&text, self.side - 2);
+                self.row(side, "", "  ", &row, Look::Aside);
+            }
             What::Signal(_) | What::End(_) => {}
         }
     }
@@ -308,8 +374,7 @@ impl Ladder {
         let heard = lane.sockets.begun || lane.first == pid;
         if let Some((wrong, words)) = said(call).filter(|_| heard) {
             self.pass_on(side, pid);
-            let tag = self.lane(side).tag(pid);
-            self.print(side, &tag, wrong, &words);
+            self.say(side, pid, wrong, words);
             if self.calls == Calls::Network {
                 return;
             }
@@ -319,41 +384,49 @@ impl Ladder {
         }
         let every = self.calls == Calls::All;
         let lane = self.lane(side);
-        let listens = lane.sockets.listens(pid, call);
-        let stream = lane.sockets.follow(pid, call);
+        let (on_a_socket, step) = lane.sockets.take(side, pid, call);
         if !lane.sockets.begun {
             return;
         }
         let new = made(call);
         let children = lane.numbers.len() > 1 && matches!(call.name.as_str(), "wait4" | "waitid");
-        let shown = stream.is_some() || new.is_some() || children || every;
+        let shown = on_a_socket || new.is_some() || children || every;
         // That a signal has ended another process says the end itself.
         let interrupted = call.note.starts_with("ERESTART") && !lane.is_first(pid);
         if !shown || interrupted {
             return;
         }
         lane.enrol(pid);
-        let step = match (stream, new) {
-            (_, Some((child, shares))) if side == Side::Server => {
+        let step = match new {
+            Some((child, shares)) if side == Side::Server => {
                 lane.enrol(Some(child));
                 let for_a_client = lane.sockets.have_a_client(pid);
-                Some(step_of_a_new_one(shares, for_a_client))
+                let own = lane.sockets.have_own_steps();
+                (!own).then(|| step_of_a_new_one(shares, for_a_client))
             }
-            (Some(_), _) if listens && call.name == "close" => None, // no connection's end
-            (Some(stream), _) => step(side, stream, &call.name),
-            _ => None,
+            _ => step,
         };
-        if stream.is_some() && step.is_none() && waits_for_several(&call.name) && !call.failed() {
+        if on_a_socket && step.is_none() && waits_for_several(&call.name) && !call.failed() {
             self.pass_on(side, pid);
             self.lane(side).told.insert(pid, call.clone());
             return;
         }
         if let Some(heading) = step.filter(|_| step != lane.step) {
             lane.step = step;
-            self.row(side, "", "", heading, Look::Step);
+            self.heading(side, heading);
         }
         self.pass_on(side, pid);
-        self.rows_of(side, pid, call, stream.is_some());
+        self.rows_of(side, pid, call, on_a_socket);
+    }
+
+    /// A step, with its number to the left of its words.
+    fn heading(&mut self, side: Side, step: &str) {
+        let words = step.find(". ").map_or(0, |at| at + 2);
+        let (mut number, words) = (step[..words].to_owned(), &step[words..]);
+        for row in fold(words, self.side - number.len()) {
+            self.row(side, "", "", &(number.clone() + &row), Look::Step);
+            number = " ".repeat(number.len());
+        }
     }
 
     /// The rows of a call.
@@ -371,10 +444,10 @@ impl Ladder {
             (true, true) => "-->",
             (true, false) => "<--",
         };
-        let look = if call.failed() {
-            Look::Failed
-        } else {
-            Look::Call
+        let look = match call.result.as_str() {
+            "?" => Look::Aside, // nobody has seen it return
+            "-1" => Look::Failed,
+            _ => Look::Call,
         };
         let mut call = call.clone();
         let child = call.result.parse().ok();
@@ -385,35 +458,41 @@ impl Ladder {
         }
         let mut arrow = Some(arrow);
         let room = " ".repeat(tag.len());
-        for row in brief(&call, self.payload, SIDE - tag.len()) {
+        for row in brief(&call, self.payload, self.side - tag.len()) {
             let (arrow, lead) = arrow.take().map_or(("", &room), |arrow| (arrow, &tag));
             self.row(side, arrow, lead, &row, look);
         }
-        if let Some(took) = call.took.filter(|&took| took >= WAITED && waits(&call)) {
-            let milliseconds = took / 1_000_000;
-            let time = if milliseconds < 10_000 {
-                format!("{milliseconds} ms")
-            } else {
-                format!("{} s", milliseconds / 1000)
-            };
-            self.row(side, "", &room, &format!("  (waited {time})"), Look::Aside);
-        }
+        let took = call.took.filter(|&took| took >= WAITED);
+        let time = took.map(|took| match took / 1_000_000 {
+            milliseconds @ ..10_000 => format!(" {milliseconds} ms"),
+            milliseconds => format!(" {} s", milliseconds / 1000),
+        });
+        let words = match time {
+            time if call.note.starts_with("ERESTART") => {
+                let time = time.map_or(String::new(), |time| time + ",");
+                format!("  (waited{time} until the signal)")
+            }
+            Some(time) if waits(&call) => format!("  (waited{time})"),
+            _ => return,
+        };
+        self.row(side, "", &room, &words, Look::Aside);
     }
 
     /// One row of the picture: something on one side, after the tag of its process; an arrow in the gap.
     fn row(&mut self, side: Side, arrow: &str, tag: &str, text: &str, look: Look) {
+        self.end_words(side, true);
         if side == Side::Client || !self.style.erasing || !self.style.typing {
             self.end_prompt(false); // else the row goes above it
         }
         let coloured =
             self.style.paint(colour_of(tag), tag) + &self.style.paint(look.colour(side), text);
-        let padding = " ".repeat(SIDE.saturating_sub(tag.len() + text.chars().count()));
+        let padding = " ".repeat(self.side.saturating_sub(tag.len() + text.chars().count()));
         let arrow = self.style.paint("1", arrow);
         let row = match side {
             Side::Client if arrow.is_empty() => coloured,
             Side::Client => format!("{coloured}{padding} {arrow}"),
-            Side::Server if arrow.is_empty() => format!("{:1$}{coloured}", "", SIDE + GAP),
-            Side::Server => format!("{:1$} {arrow}{coloured}", "", SIDE),
+            Side::Server if arrow.is_empty() => format!("{:1$}{coloured}", "", self.side + GAP),
+            Side::Server => format!("{:1$} {arrow}{coloured}", "", self.side),
         };
         self.text += &row;
         self.text.push('\n');
@@ -460,6 +539,14 @@ impl Look {
     }
 }
 
+/// Text in so many columns: if it is longer, its beginning and `...`.
+fn shortened(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    text.chars().take(columns - 3).collect::<String>() + "..."
+}
+
 /// The colour of a process's tag.
 fn colour_of(tag: &str) -> &'static str {
     match tag.trim_matches(['[', ']', ' ']).parse::<usize>() {
@@ -475,9 +562,11 @@ fn said(call: &Call) -> Option<(bool, Vec<u8>)> {
         ("write", "2") => true,
         _ => return None,
     };
-    bytes(call.args.get(1)?)
-        .filter(|_| !call.failed())
-        .map(|(words, _)| (wrong, words))
+    let (mut words, cut) = bytes(call.args.get(1)?).filter(|_| !call.failed())?;
+    if cut {
+        words.extend_from_slice(b"...\n"); // strace has left the rest out
+    }
+    Some((wrong, words))
 }
 
 /// Whether a call has brought a line of standard input, with its newline.

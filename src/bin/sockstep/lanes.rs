@@ -1,11 +1,18 @@
 //! What two processes print, line by line, each marked with its side.
 
 use std::env;
+use std::fmt::Display;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::process::{Command, Stdio};
 
 use sockstep::{Result, write};
 
+use crate::common::note;
 use crate::common::text::escape;
+
+/// Columns that a picture needs.
+pub const COLUMNS: usize = 80;
 
 /// Erases the row that the cursor is in, and begins it again.
 pub const ERASE: &str = "\r\x1b[K";
@@ -41,6 +48,21 @@ impl Style {
         }
     }
 
+    /// The columns that there are for a picture. Says so if they are too few.
+    pub fn columns(self, picture: &str) -> usize {
+        let columns = if self.terminal {
+            terminal_columns().unwrap_or(COLUMNS)
+        } else {
+            COLUMNS
+        };
+        if columns < COLUMNS {
+            remark(format_args!(
+                "the {picture} needs {COLUMNS} columns, and this window has {columns}: make it wider, or its letters smaller"
+            ));
+        }
+        columns.max(COLUMNS)
+    }
+
     /// Text in a colour (`31` red, `1` bold), where colour is wanted.
     pub fn paint(self, colour: &str, text: &str) -> String {
         if self.coloured && !colour.is_empty() && !text.is_empty() {
@@ -49,6 +71,31 @@ impl Style {
             text.to_owned()
         }
     }
+}
+
+/// What stty(1) says of the terminal that standard output goes to.
+fn terminal_columns() -> Option<usize> {
+    let terminal = io::stdout().as_fd().try_clone_to_owned().ok()?;
+    let stty = Command::new("stty")
+        .arg("size")
+        .stdin(terminal)
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let size = String::from_utf8(stty.stdout).ok()?;
+    let columns = size.split_whitespace().nth(1)?.parse().ok()?;
+    (columns > 0).then_some(columns)
+}
+
+/// A line of ours on standard error; on a terminal in as many as it takes without breaking a word.
+pub fn remark(words: impl Display) {
+    let line = format!("sockstep: {words}");
+    if !io::stderr().is_terminal() {
+        return note(line);
+    }
+    let columns = terminal_columns().unwrap_or(COLUMNS);
+    let rows: Vec<String> = line.lines().flat_map(|line| fold(line, columns)).collect();
+    note(rows.join("\n"));
 }
 
 /// Standard output, shared by the two sides.
@@ -133,6 +180,21 @@ pub fn harmless(line: &[u8], text: &mut Vec<u8>) {
             _ => escape(piece, text),
         }
     }
+}
+
+/// Text in rows of so many columns, broken at spaces where it has any.
+pub fn fold(text: &str, columns: usize) -> Vec<String> {
+    let mut rest: Vec<char> = text.chars().collect();
+    let mut rows = Vec::new();
+    while rest.len() > columns {
+        let words = rest.iter().position(|&c| c != ' ').unwrap_or(0); // behind what sets the text in
+        let space = rest[..=columns].iter().rposition(|&c| c == ' ');
+        let space = space.filter(|&at| at > words);
+        rows.push(rest.drain(..space.unwrap_or(columns)).collect());
+        rest.drain(..usize::from(space.is_some()));
+    }
+    rows.push(rest.into_iter().collect());
+    rows
 }
 
 pub fn put(text: &[u8]) -> Result<()> {

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::align::sin_port;
 use crate::brief::Payload;
 use crate::clients::{self, Clients};
-use crate::common::{note, print};
+use crate::common::print;
 use crate::json::Json;
 use crate::ladder::{Calls, Ladder};
-use crate::lanes::{Lanes, Side, Style};
+use crate::lanes::{Lanes, Side, Style, remark};
 use crate::pairs::{Choice, Pair};
 use crate::process::{Process, Signals, Source, adopt, end_strays, listen};
 use crate::programs::{Implementation, Programs};
@@ -83,14 +84,14 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     let unfit = args.pair.iter().find(|choice| choice.pair != Pair::TcpEcho);
     if let (Some(_), Some(other)) = (args.clients, unfit) {
-        note(format_args!(
-            "sockstep: --clients is for the TCP echo servers, not for {}",
+        remark(format_args!(
+            "--clients is for the TCP echo servers, not for {}",
             other.server
         ));
         return ExitCode::from(2);
     }
     if args.pair.len() > 1 && args.clients.is_none() {
-        note("sockstep: several servers are compared with --clients N");
+        remark("several servers are compared with --clients N");
         return ExitCode::from(2);
     }
     let outcome = adopt()
@@ -197,6 +198,9 @@ fn quoted(word: &OsStr) -> String {
     }
 }
 
+/// How long a server that is bound may take to listen before a person is told what is missing.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// The calls in which a server, or a process or thread of it, waits for something to do.
 const WAITS_FOR_ANYBODY: [&str; 10] = [
     "accept",
@@ -246,14 +250,18 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
         if !server.is_heard() {
             view.end()?;
             let status = server.child.wait().map_err(|error| error.to_string())?;
-            return Err(Trouble::Said(format!("the server did not start: {status}")));
+            let why = view.why_it_did_not_start(args.server.as_deref(), status);
+            return Err(Trouble::Said(why));
         }
         view.watch(&signals, [&mut server])?;
         if let Some((address, port)) = listening_on(&view.server_said) {
             plan.point_client_to(&address, &port, &args.client_arguments);
             view.server_is_ready = true;
         } else if plan.pair.is_none() {
-            view.server_is_ready = view.server_listens;
+            view.server_is_ready = view.server().listens;
+        }
+        if !view.server_is_ready {
+            view.hint_at_listen()?;
         }
     }
 
@@ -268,6 +276,9 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
     while client.is_heard() {
         // The server first: it prints what it received before the client has the answer.
         view.watch(&signals, [&mut server, &mut client])?;
+        if view.sends_datagrams() {
+            view.hint_at_htons()?; // now: no answer will come, and the client may wait for ever
+        }
     }
     let status = client.child.wait().map_err(|error| error.to_string())?;
 
@@ -284,6 +295,7 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
         view.watch(&signals, [&mut server])?;
     }
     view.end()?;
+    view.hint_at_htons()?;
     Ok(status)
 }
 
@@ -293,10 +305,11 @@ struct View {
     lanes: [Recording; 2],
     /// What the server has printed, for the line that says where it listens.
     server_said: Vec<u8>,
-    /// Its `listen`, or its `bind` of a datagram socket, has succeeded.
-    server_listens: bool,
     server_is_ready: bool,
     client_is_done: bool,
+    /// What a person has been told already.
+    hinted_at_listen: bool,
+    hinted_at_htons: bool,
 }
 
 /// What strace says of one side.
@@ -305,16 +318,47 @@ struct Recording {
     trace: Trace,
     kept: Option<File>,
     sockets: Sockets,
+    /// Its `listen`, or its `bind` of a datagram socket, has succeeded.
+    listens: bool,
+    /// What has become of its last `bind` to a port, and since when.
+    bind: Option<(Bind, Instant)>,
+    /// The port at which it was refused, or (then `true`) to which it sent a datagram.
+    asked: Option<(u16, bool)>,
+}
+
+#[derive(Clone, Copy)]
+enum Bind {
+    To(u16),
+    /// Somebody else has the port.
+    InUse(u16),
 }
 
 impl Recording {
-    /// Whether the entry makes the side reachable for others.
-    fn listens(&mut self, entry: &Entry) -> bool {
+    /// Takes the next entry of the side's trace.
+    fn follow(&mut self, entry: &Entry) {
         let What::Call(call) = &entry.what else {
-            return false;
+            return;
         };
-        let datagrams = self.sockets.follow(entry.pid, call) == Some(false);
-        (call.name == "listen" || (call.name == "bind" && datagrams)) && call.result == "0"
+        let stream = self.sockets.follow(entry.pid, call);
+        let port = |at: usize| call.args.get(at).and_then(|arg| sin_port(arg));
+        let error = call.note.split(' ').next().unwrap_or_default();
+        match (call.name.as_str(), stream, error) {
+            ("listen", _, _) if call.result == "0" => self.listens = true,
+            ("bind", Some(stream), _) if call.result == "0" => {
+                self.listens |= !stream;
+                self.bind = port(1).map(|port| (Bind::To(port), Instant::now()));
+            }
+            ("bind", Some(_), "EADDRINUSE") => {
+                self.bind = port(1).map(|port| (Bind::InUse(port), Instant::now()));
+            }
+            ("connect", Some(true), "ECONNREFUSED") => {
+                self.asked = port(1).map(|port| (port, false));
+            }
+            ("sendto", Some(false), _) => {
+                self.asked = port(4).map(|port| (port, true)).or(self.asked);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -338,7 +382,7 @@ impl View {
             Err(Some(why)) if args.json => return Err(Trouble::Said(why)),
             Err(why) => {
                 if let Some(why) = why {
-                    note(format_args!("sockstep: no ladder: {why}"));
+                    remark(format_args!("no ladder: {why}"));
                 }
                 Picture::Lanes(Lanes::new(style))
             }
@@ -356,9 +400,10 @@ impl View {
             picture,
             lanes,
             server_said: Vec::new(),
-            server_listens: false,
             server_is_ready: false,
             client_is_done: false,
+            hinted_at_listen: false,
+            hinted_at_htons: false,
         })
     }
 
@@ -376,6 +421,7 @@ impl View {
         let patience = match &self.picture {
             Picture::Ladder(ladder) if ladder.has_more() => Some(10),
             _ if self.client_is_done => Some(10),
+            _ if self.server_is_late().is_some() => Some(100),
             Picture::Ladder(ladder) if ladder.is_live() => Some(100),
             _ => None,
         };
@@ -391,7 +437,7 @@ impl View {
                     kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
                 }
                 for entry in lane.trace.take(bytes) {
-                    self.server_listens |= side == Side::Server && lane.listens(&entry);
+                    lane.follow(&entry);
                     match &mut self.picture {
                         Picture::Ladder(ladder) => ladder.traced(side, entry),
                         Picture::Json(json) => shown = shown.and(json.entry(side, &entry)),
@@ -428,6 +474,93 @@ impl View {
         };
         let idle = !calls.is_empty() && calls.iter().all(idle);
         Duration::from_millis(if idle { 30 } else { 300 })
+    }
+
+    fn server(&self) -> &Recording {
+        &self.lanes[Side::Server as usize]
+    }
+
+    /// Since when the server could listen and does not.
+    fn server_is_late(&self) -> Option<Instant> {
+        let waits = !self.server_is_ready && !self.hinted_at_listen;
+        let (_, since) = self.server().bind.filter(|_| waits)?;
+        Some(since)
+    }
+
+    /// Tells a person who waits in vain what the server has not called.
+    fn hint_at_listen(&mut self) -> sockstep::Result<()> {
+        let late = self.server_is_late();
+        if late.is_none_or(|since| since.elapsed() < PATIENCE) {
+            return Ok(());
+        }
+        self.hinted_at_listen = true;
+        let why = self.why_nobody_reaches_the_server();
+        self.hint(&format!(
+            "still waiting for the server to listen. {why}. Ctrl-C ends this"
+        ))
+    }
+
+    /// What is known about a server that does not listen.
+    fn why_nobody_reaches_the_server(&self) -> String {
+        match self.server().bind {
+            Some((Bind::InUse(port), _)) => {
+                format!("Port {port} is in use. See by whom: ss -antup 'sport = {port}'")
+            }
+            Some((Bind::To(_), _)) if !self.server().listens => {
+                "It has called bind(), and not listen()".to_owned()
+            }
+            _ => String::new(),
+        }
+    }
+
+    fn sends_datagrams(&self) -> bool {
+        let client = &self.lanes[Side::Client as usize];
+        client.asked.is_some_and(|(_, datagram)| datagram)
+    }
+
+    /// Tells a person whose server is at another port what has become of the one that was meant.
+    fn hint_at_htons(&mut self) -> sockstep::Result<()> {
+        let asked = self.lanes[Side::Client as usize].asked;
+        let (Some((asked, _)), Some((Bind::To(bound), _))) = (asked, self.server().bind) else {
+            return Ok(());
+        };
+        if matches!(&self.picture, Picture::Ladder(ladder) if ladder.has_more()) {
+            return Ok(()); // of what the words are about
+        }
+        if bound == asked || bound != asked.swap_bytes() || self.hinted_at_htons {
+            return Ok(());
+        }
+        self.hinted_at_htons = true;
+        self.hint(&format!(
+            "the server is bound to {bound}, which is {asked} with its bytes swapped: htons() forgotten?"
+        ))
+    }
+
+    fn hint(&mut self, words: &str) -> sockstep::Result<()> {
+        if let Picture::Ladder(ladder) = &mut self.picture {
+            ladder.make_room()?;
+        }
+        remark(words);
+        Ok(())
+    }
+
+    /// Why a server has ended before anybody could reach it, and what a person can do about it.
+    fn why_it_did_not_start(&self, command: Option<&OsStr>, status: ExitStatus) -> String {
+        let command = command.map(OsStr::to_string_lossy).unwrap_or_default();
+        let why = match command.split_whitespace().next() {
+            Some(program) if status.code() == Some(127) && program.contains('/') => {
+                format!("{program} was not found")
+            }
+            Some(program) if status.code() == Some(127) => {
+                format!("{program} was not found. If it is in this directory: ./{program}")
+            }
+            _ => self.why_nobody_reaches_the_server(),
+        };
+        if why.is_empty() {
+            format!("the server did not start: {status}")
+        } else {
+            format!("the server did not start: {status}. {why}")
+        }
     }
 
     /// Shows what is still held back.

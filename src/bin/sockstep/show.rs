@@ -7,22 +7,21 @@ use std::process::ExitCode;
 use sockstep::Errno;
 
 use crate::brief::Payload;
-use crate::common::note;
 use crate::json::Json;
 use crate::ladder::{Calls, Ladder};
-use crate::lanes::{Side, Style};
+use crate::lanes::{Side, Style, remark};
 use crate::read::{Entry, What};
 use crate::trace::Trace;
 
 /// Show the ladder of a recording
 ///
-/// A recording is what `strace -o FILE` wrote, best with `-ttt -T` (or, as `sockstep run --keep DIR` leaves them, a directory of
-/// such files). A side that listens, or receives before it sends, is the server.
+/// A recording is what `strace -o FILE` wrote, best with `-ttt -T`, and `-s 4096` for whole messages (or, as `sockstep run --keep DIR`
+/// leaves them, a directory of such files). A side that listens, or receives before it sends, is the server.
 ///
-/// Exit status: 0 if it is shown, 1 if it cannot be read, 2 if an argument is bad.
+/// Exit status: 0 if it is shown, 1 if it cannot be read or is no recording, 2 if an argument is bad.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example: strace -f -ttt -T -o trace.txt ./my_server 12000\n         sockstep show trace.txt"
+    after_help = "Example: strace -f -ttt -T -s 4096 -o trace.txt ./my_server 12000\n         sockstep show trace.txt"
 )]
 pub struct Args {
     /// The recording: a file, or a directory of them
@@ -43,7 +42,7 @@ pub fn show(args: &Args) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(words) if words.is_empty() => ExitCode::SUCCESS, // nobody reads any more
         Err(words) => {
-            note(format_args!("sockstep: {words}"));
+            remark(words);
             ExitCode::FAILURE
         }
     }
@@ -51,21 +50,40 @@ pub fn show(args: &Args) -> ExitCode {
 
 fn draw(args: &Args) -> Result<(), String> {
     let mut entries = Vec::new();
-    for file in files(&args.path)? {
-        let bytes = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let files = files(&args.path)?;
+    let mut others = Vec::new();
+    for file in &files {
+        let bytes = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
         let mut trace = Trace::default();
         let mut lane = trace.take(&bytes);
         lane.extend(trace.take(b"\n")); // a last line without a newline
+        let known = |entry: &Entry| !matches!(entry.what, What::Unknown(_));
+        if !lane.iter().any(known) && trace.under_way().is_empty() {
+            others.push(file);
+            continue;
+        }
         let side = side(&lane);
         entries.extend(lane.into_iter().map(|entry| (side, entry)));
+    }
+    if others.len() == files.len() {
+        return Err(format!(
+            "{}: no line in it is strace's. To make a recording: strace -f -ttt -T -s 4096 -o FILE ./my_server 12000",
+            args.path.display()
+        ));
+    }
+    for file in others {
+        remark(format_args!(
+            "{}: left out, as no line in it is strace's",
+            file.display()
+        ));
     }
     let unknown = entries
         .iter()
         .filter(|(_, entry)| matches!(entry.what, What::Unknown(_)))
         .count();
     if unknown > 0 {
-        note(format_args!(
-            "sockstep: lines that are not strace's, shown as they are: {unknown}"
+        remark(format_args!(
+            "lines that are not strace's, shown as they are: {unknown}"
         ));
     }
     let written = if args.json {

@@ -7,6 +7,7 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use sockstep::{Errno, Error};
 
 use crate::common::note;
+use crate::lanes::remark;
 use crate::process::Interrupted;
 
 pub enum Trouble {
@@ -32,7 +33,7 @@ impl Trouble {
         match self {
             Trouble::Output(error) if error == Errno::EPIPE => return ExitCode::from(unread),
             Trouble::Output(error) => note(format_args!("sockstep: {error}")),
-            Trouble::Said(words) => note(format_args!("sockstep: {words}")),
+            Trouble::Said(words) => remark(words),
             Trouble::Signal(signal) => {
                 let _ = SigSet::from(signal)
                     .thread_unblock()
