@@ -649,9 +649,10 @@ fn uncaught(at: usize, mutation: &Mutation) -> Option<String> {
         .lines()
         .filter(|line| line.contains(" divergent"))
         .any(|line| {
-            // Of a server's threads the second is the first that serves.
-            line.starts_with(&format!("    {side} "))
-                || side == "server" && line.starts_with("    thread ")
+            let lane = line.trim_start();
+            // Of a Web server's threads the second is the first that serves.
+            let serves = side == "server" && lane.starts_with("thread ");
+            side.is_empty() || lane.starts_with(&format!("{side} ")) || serves
         });
     (outcome.status.code() != Some(1) || !named).then(|| {
         format!(
