@@ -402,6 +402,26 @@ fn the_end_of_the_server_is_the_end_of_its_children() {
     });
 }
 
+/// As a shell leaves them that starts something in the background and then becomes the server.
+#[test]
+fn children_that_are_no_clients_of_it_are_not_counted() {
+    for_each(
+        &["tcp_echo_server_fork", "tcp_echo_server_prefork"],
+        |program| {
+            let script = r#"cat <&0 & cat <&0 & exec "$@""#; // both end with their input
+            let mut command = program.under(&["sh", "-c", script, "sh"]);
+            let mut server = Server::start_by(program, command.args(ON_A_FREE_PORT));
+            server.process.feed(Vec::new());
+            server.rests(); // they have gone
+            for _ in 0..3 {
+                assert_serves(&mut server.connect());
+            }
+            server.rests();
+            assert_eq!(server.stop().stderr, "");
+        },
+    );
+}
+
 #[test]
 fn a_child_that_is_killed_costs_its_client() {
     for_each(&["tcp_echo_server_fork"], |program| {

@@ -17,7 +17,7 @@ static const struct extraOption extra[] = {{"limit", NULL, &limit}, {0}};
 static atomic_uint children = 0;
 
 static void reap(int signal);
-static void waitUntilFewerThan(unsigned limit);
+static void waitUntilFewerThan(unsigned number);
 
 int main(int argc, char *argv[])
 {
@@ -26,7 +26,7 @@ int main(int argc, char *argv[])
 
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
     int servSock = listening(SOCK_STREAM);
-    struct sigaction action = {.sa_handler = reap}, before;
+    struct sigaction action = {.sa_handler = reap}, before; /* what was before: nix asks for it too */
     if (sigaction(SIGCHLD, &action, &before) < 0)
         DieWithError("sigaction() failed");
 
@@ -70,14 +70,15 @@ static void reap(int signal)
     int saved = errno;
     (void)signal;
     while (waitpid(-1, NULL, WNOHANG) > 0)
-        children--;
+        if (children > 0) /* whoever became this program may have left it a child */
+            children--;
     errno = saved;
 }
 
 /* Waits until so many children are no longer there. */
-static void waitUntilFewerThan(unsigned limit)
+static void waitUntilFewerThan(unsigned number)
 {
-    if (children < limit)
+    if (children < number)
         return;
     /* Held back meanwhile, or the last child could end between the look and the wait. */
     sigset_t sigchld, before;
@@ -85,7 +86,7 @@ static void waitUntilFewerThan(unsigned limit)
     sigaddset(&sigchld, SIGCHLD);
     if (sigprocmask(SIG_BLOCK, &sigchld, &before) < 0)
         DieWithError("sigprocmask() failed");
-    while (children >= limit)
+    while (children >= number)
         sigsuspend(&before);
     if (sigprocmask(SIG_SETMASK, &before, NULL) < 0)
         DieWithError("sigprocmask() failed");

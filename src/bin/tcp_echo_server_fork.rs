@@ -92,7 +92,8 @@ extern "C" fn reap(_: i32) {
     let errno = Errno::last_raw();
     // SAFETY: no pointer is passed. (nix's waitpid fails on a child that died of a real-time signal.)
     while unsafe { libc::waitpid(-1, null_mut(), libc::WNOHANG) } > 0 {
-        CHILDREN.fetch_sub(1, SeqCst);
+        // Not below zero: whoever became this program may have left it a child.
+        let _ = CHILDREN.fetch_update(SeqCst, SeqCst, |children| children.checked_sub(1));
     }
     Errno::set_raw(errno);
 }

@@ -25,7 +25,7 @@ struct connection {
 
 static void *serveConnection(void *given);
 static void count(int change);
-static void waitUntilFewerThan(unsigned limit);
+static void waitUntilFewerThan(unsigned number);
 
 int main(int argc, char *argv[])
 {
@@ -86,10 +86,10 @@ static void count(int change)
 }
 
 /* Waits until so many threads are no longer there. */
-static void waitUntilFewerThan(unsigned limit)
+static void waitUntilFewerThan(unsigned number)
 {
     pthread_mutex_lock(&mutex);
-    while (threads >= limit)
+    while (threads >= number)
         pthread_cond_wait(&done, &mutex);
     pthread_mutex_unlock(&mutex);
 }

@@ -46,6 +46,7 @@ impl Aside {
         let second = call.args.get(1).map_or("", String::as_str);
         match call.name.as_str() {
             "brk" | "mmap" | "munmap" | "mremap" | "madvise" | "mprotect" => Some(Aside::Memory),
+            "sigaltstack" => Some(Aside::Memory), // a stack of Rust's, mapped and unmapped with it
             "getrandom"
                 if call
                     .args
@@ -61,7 +62,6 @@ impl Aside {
             "rt_sigprocmask" if thread && (first, second) == ("SIG_BLOCK", "~[RT_1]") => {
                 Some(Aside::Threads)
             }
-            "sigaltstack" if thread && first.contains("SS_DISABLE") => Some(Aside::Threads),
             _ => None,
         }
     }

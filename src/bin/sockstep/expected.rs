@@ -14,12 +14,6 @@ pub struct Expected {
 
 pub const EXPECTED: &[Expected] = &[
     Expected {
-        call: "sigaltstack({ss_sp=NULL, ss_flags=SS_DISABLE,",
-        end: " = 0",
-        before: "exit_group(",
-        reason: "Rust's runtime takes down, at the end, the signal stack that it made before main.",
-    },
-    Expected {
         call: "close(",
         end: " = 0",
         before: "write(2, ",
@@ -40,20 +34,8 @@ pub const EXPECTED: &[Expected] = &[
     Expected {
         call: "gettid(",
         end: "",
-        before: "sigaltstack(NULL,",
-        reason: "Rust's runtime notes the number of a new thread, for the message when its stack overflows.",
-    },
-    Expected {
-        call: "sigaltstack(NULL,",
-        end: " = 0",
-        before: "sigaltstack({ss_sp=",
-        reason: "Rust's runtime looks whether a new thread has a signal stack.",
-    },
-    Expected {
-        call: "sigaltstack({ss_sp=POINTER, ss_flags=0,",
-        end: " = 0",
         before: "",
-        reason: "Rust's runtime gives each new thread a signal stack, on which to report an overflow.",
+        reason: "Rust's runtime notes the number of a new thread, for the message when its stack overflows.",
     },
 ];
 
