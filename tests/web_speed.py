@@ -5,8 +5,8 @@ By hand: cargo build --release && tests/web_speed.py
 
 A round asks each server in random order, a slice of a second each, and each figure is a ratio to what nginx did in the same
 round. nginx runs twice: the row of its second copy shows what this machine can tell apart. The CPU time is the server's own, and
-holds where other programs run. One core is the server's, another one is wrk's; `taskset -c 0` before the command gives both the
-same. All servers listen on 127.0.0.1, and end with the script.
+holds better where other programs run. Server and wrk share one core, which is the most stable, so that wrk's own work is in each
+of the requests a second. All servers listen on 127.0.0.1, and end with the script.
 """
 
 import argparse
@@ -57,10 +57,10 @@ def main():
     if missing:
         sys.exit("missing, on Debian: apt-get install " + " ".join(missing))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # through atexit
-    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])  # and so for all that it starts
     place = tempfile.mkdtemp(prefix="web_speed-")
     atexit.register(shutil.rmtree, place, ignore_errors=True)
-    servers = start_all(place, cores[0])
+    servers = start_all(place)
 
     figures = [collections.defaultdict(list) for _ in TABLES]  # (server, column): a figure for each round
     recent = collections.defaultdict(collections.deque)  # server: (when, how many connections)
@@ -73,7 +73,7 @@ def main():
                 wait_for_ports(recent[server])
                 port, pid = servers[server]
                 before = cpu_time(pid)
-                rate, done = slice_of(port, column, args.slice, cores[-1])
+                rate, done = slice_of(port, column, args.slice)
                 figures[0][server, column].append(rate)
                 figures[1][server, column].append((cpu_time(pid) - before) / done)
                 if column[1] or server in CLOSE_ALWAYS:
@@ -93,7 +93,7 @@ def arguments():
 # ---- The servers ----
 
 
-def start_all(place, core):
+def start_all(place):
     """Starts each, sees that it gives the files as they are, and returns by its name its port and its id."""
     os.chmod(place, 0o755)  # nginx's worker may be another user
     root = os.path.join(place, "root")
@@ -127,7 +127,6 @@ def start_all(place, core):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=open(os.path.join(place, name + ".log"), "wb"),
-            preexec_fn=lambda: os.sched_setaffinity(0, [core]),
         )
         atexit.register(end_child, child)
         check(name, port, child, root)
@@ -189,7 +188,7 @@ def cpu_time(pid):
     return time.clock_gettime(~pid << 3 | 2)
 
 
-def slice_of(port, column, seconds, core):
+def slice_of(port, column, seconds):
     """What wrk got in so many seconds: requests a second, and requests."""
     file, close = column
     command = ["stdbuf", "-oL", "wrk", "-t1", f"-c{CONNECTIONS}", "-d60s", f"http://127.0.0.1:{port}/{file}"]
@@ -201,7 +200,6 @@ def slice_of(port, column, seconds, core):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, [core]),
     )
     try:
         wrk.stdout.readline()  # "Running 1m test @ ..."
