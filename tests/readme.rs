@@ -40,9 +40,11 @@ fn every_output_in_the_readme_is_what_its_command_prints() {
     if std::env::var_os("UPDATE").is_some() {
         fs::write(README, now).expect("README.md is writable");
     } else {
+        let (page, now) = (comparable(&page), comparable(&now));
+        let same = page.iter().zip(&now).take_while(|(a, b)| a == b).count();
         assert_eq!(
-            comparable(&page),
-            comparable(&now),
+            page.get(same),
+            now.get(same),
             "README.md is stale: UPDATE=1 cargo test --release --test readme"
         );
     }

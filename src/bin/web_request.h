@@ -20,6 +20,7 @@ struct request {
     const char *target; /* where in it the URL is */
     size_t targetLen;
     int head;                    /* HEAD: the answer has no body */
+    int whole;                   /* it has been read to its end, and has no body */
     int keepAlive;               /* whether another request may follow on the same connection */
     int old;                     /* HTTP/1.0: a client that must be told so */
     char credentials[LINE];      /* what Authorization: says */
@@ -38,7 +39,7 @@ struct request {
 static inline void clearRequest(struct request *request)
 {
     request->lineLen = request->targetLen = request->credentialsLen = 0;
-    request->head = request->keepAlive = request->old = request->ifRange = 0;
+    request->head = request->whole = request->keepAlive = request->old = request->ifRange = 0;
     request->range.kind = ALL;
     request->ifModifiedSince = -1;
     request->asksToStay = request->asksToClose = 0;
@@ -256,8 +257,8 @@ static inline int takeEnd(struct request *request)
     if ((!request->old && request->hosts == 0) || (request->chunked && (request->length >= 0 || request->old)))
         return 400;
     /* A body is not read, so where the next request would begin is not known. */
-    int hasBody = request->chunked || request->length > 0;
-    request->keepAlive = !hasBody && !request->asksToClose && (!request->old || request->asksToStay);
+    request->whole = !request->chunked && request->length <= 0;
+    request->keepAlive = request->whole && !request->asksToClose && (!request->old || request->asksToStay);
     if (request->ifNoneMatch)
         request->ifModifiedSince = -1; /* it takes the place of this, and never matches: no answer of ours has a tag */
     return 200;

@@ -84,7 +84,7 @@ static void logAnswer(struct connection *conn, int status, long long sent);
 static void describe(struct connection *conn);
 static void reportOn(const struct connection *conn, const char *failed);
 static void count(int change);
-static void waitUntilFewerThan(unsigned limit);
+static void waitUntilFewerThan(unsigned number);
 
 int main(int argc, char *argv[])
 {
@@ -150,8 +150,10 @@ static const char *serveRequests(struct connection *conn)
         int goesOn = respond(conn, status, &found, &failed);
         if (failed != NULL)
             return failed;
-        if (!goesOn)
-            return hangUp(conn);
+        if (!goesOn) {
+            int allIsRead = conn->request.whole && conn->held == conn->end;
+            return allIsRead ? NULL : hangUp(conn);
+        }
     }
     return failed;
 }
@@ -327,8 +329,8 @@ static ssize_t receive(struct connection *conn, long long patience, const char *
 }
 
 /*
- * Before we close: says that no more will come, and takes in for a while what the client still sends. Closing at once would
- * answer that with a reset, which can overtake our last words.
+ * Before we close on a client that may not be done: says that no more will come, and takes in for a while what it still sends.
+ * Closing at once would answer that with a reset, which can overtake our last words.
  */
 static const char *hangUp(struct connection *conn)
 {
@@ -625,10 +627,10 @@ static void count(int change)
 }
 
 /* Waits until so many threads are no longer there. */
-static void waitUntilFewerThan(unsigned limit)
+static void waitUntilFewerThan(unsigned number)
 {
     pthread_mutex_lock(&mutex);
-    while (threads >= limit)
+    while (threads >= number)
         pthread_cond_wait(&done, &mutex);
     pthread_mutex_unlock(&mutex);
 }

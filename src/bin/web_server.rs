@@ -205,7 +205,8 @@ fn serve_requests(conn: &mut Connection) -> Result<()> {
             .and_then(|()| translate(conn))
             .and_then(|()| authorise(conn));
         if !respond(conn, found)? {
-            return hang_up(conn);
+            let all_is_read = conn.request.whole && conn.held.is_empty();
+            return if all_is_read { Ok(()) } else { hang_up(conn) };
         }
     }
     Ok(())
@@ -379,8 +380,8 @@ impl Connection {
     }
 }
 
-/// Before we close: says that no more will come, and takes in for a while what the client still sends. Closing at once would
-/// answer that with a reset, which can overtake our last words.
+/// Before we close on a client that may not be done: says that no more will come, and takes in for a while what it still
+/// sends. Closing at once would answer that with a reset, which can overtake our last words.
 fn hang_up(conn: &mut Connection) -> Result<()> {
     match shutdown(&conn.sock, SHUT_WR) {
         Err(error) if error == Errno::ENOTCONN => return Ok(()), // it has gone already

@@ -21,6 +21,8 @@ pub struct Request {
     target: Range<usize>,
     /// HEAD: the answer has no body.
     pub head: bool,
+    /// It has been read to its end, and has no body.
+    pub whole: bool,
     /// Whether another request may follow on the same connection.
     pub keep_alive: bool,
     /// HTTP/1.0: a client that must be told so.
@@ -178,8 +180,8 @@ impl Request {
             return Err(400);
         }
         // A body is not read, so where the next request would begin is not known.
-        let has_body = self.chunked || self.length == Some(true);
-        self.keep_alive = !has_body && !self.asks_to_close && (!self.old || self.asks_to_stay);
+        self.whole = !self.chunked && self.length != Some(true);
+        self.keep_alive = self.whole && !self.asks_to_close && (!self.old || self.asks_to_stay);
         if self.if_range_tag {
             self.range = None; // no answer of ours has a tag
         }
