@@ -45,8 +45,10 @@ impl Aside {
         let first = call.args.first().map_or("", String::as_str);
         let second = call.args.get(1).map_or("", String::as_str);
         match call.name.as_str() {
-            "brk" | "mmap" | "munmap" | "mremap" | "madvise" | "mprotect" => Some(Aside::Memory),
-            "sigaltstack" => Some(Aside::Memory), // a stack of Rust's, mapped and unmapped with it
+            // The stack for signals is Rust's, and goes with its mapping.
+            "brk" | "mmap" | "munmap" | "mremap" | "madvise" | "mprotect" | "sigaltstack" => {
+                Some(Aside::Memory)
+            }
             "getrandom"
                 if call
                     .args
