@@ -19,9 +19,10 @@ use crate::trace;
 pub struct Args {}
 
 type Finding = Result<String, String>;
+type Check = fn() -> Finding;
 
 /// What is looked at, in this order: the last one takes longest.
-const CHECKS: [(&str, fn() -> Finding); 7] = [
+const CHECKS: [(&str, Check); 7] = [
     ("strace", strace),
     ("ptrace", ptrace),
     ("ports", ports),

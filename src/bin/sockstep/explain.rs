@@ -1,5 +1,6 @@
 //! `sockstep explain`: what ffi-notes.md has on a call, on the terminal.
 
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
@@ -56,7 +57,7 @@ fn contents() -> String {
             None => slides.split([':', '.', '\n']).next(),
         };
         for name in heading.split(", ") {
-            out += &format!("{name:14}{}\n", place.unwrap_or_default());
+            let _ = writeln!(out, "{name:14}{}", place.unwrap_or_default()); // into memory
         }
     }
     out
