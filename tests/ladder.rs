@@ -507,7 +507,7 @@ fn the_headings_are_the_programs_own_steps() {
                 accept,
                 "Server 2. Read and parse the request",
                 "Server 5. Generate and transmit the response",
-                "Server. Before we close",
+                "Server. Close the connection",
                 accept,
             ]
         );

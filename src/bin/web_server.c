@@ -127,6 +127,8 @@ static void *serveClient(void *given)
     conn->held = conn->end = 0;
     conn->patience = requestTimeout * 1000000LL;
     reportOn(conn, serveRequests(conn));
+
+    /* Close the connection. */
     reportOn(conn, close(conn->sock) < 0 ? "close() failed" : NULL);
     free(conn);
     count(-1);

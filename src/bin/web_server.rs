@@ -194,6 +194,8 @@ fn serve_client(site: &'static Site, sock: OwnedFd, client: AnyAddr) {
         answer: Vec::new(),
     };
     report(&client, serve_requests(&mut conn));
+
+    // Close the connection.
     report(&client, close(conn.sock));
 }
 

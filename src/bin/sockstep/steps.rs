@@ -122,7 +122,7 @@ const OWN: [(&str, &Steps); 5] = [
                 &["sendto", "sendfile"],
                 "Server 5. Generate and transmit the response",
             ),
-            (&["shutdown", "close"], "Server. Before we close"),
+            (&["shutdown", "close"], "Server. Close the connection"),
         ],
     ),
 ];
