@@ -16,7 +16,7 @@ use crate::json::Json;
 use crate::ladder::{Calls, Ladder};
 use crate::lanes::{Lanes, Side, Style, remark};
 use crate::pairs::{Choice, Pair};
-use crate::process::{Process, Signals, Source, adopt, end_strays, listen};
+use crate::process::{Process, Signals, Source, adopt, end_strays, listen, shell};
 use crate::programs::{Implementation, Programs};
 use crate::read::{Begun, Entry, What};
 use crate::steps::Sockets;
@@ -128,15 +128,18 @@ type Command = (PathBuf, Vec<OsString>);
 impl Plan {
     fn of(args: &Args) -> Result<Plan, String> {
         if let (Some(server), Some(client)) = (&args.server, &args.client) {
-            let shell = |command: &OsString| {
+            let command = |words: &OsString| {
+                if !args.print_command {
+                    return shell(words);
+                }
                 let mut exec = OsString::from("exec ");
-                exec.push(command);
-                (PathBuf::from("/bin/sh"), vec!["-c".into(), exec])
+                exec.push(words);
+                Ok((PathBuf::from("/bin/sh"), vec!["-c".into(), exec]))
             };
             return Ok(Plan {
                 pair: None,
-                server: shell(server),
-                client: shell(client),
+                server: command(server)?,
+                client: command(client)?,
                 _programs: None,
             });
         }
