@@ -1,6 +1,4 @@
-"""An echo server with a process or a thread for each client. Usage: concurrent_server.py fork|thread PORT"""
-import os
-import signal
+"""An echo server with a thread for each client. Usage: concurrent_server.py PORT"""
 import socket
 import sys
 import threading
@@ -12,19 +10,7 @@ def serve(client):
     client.close()
 
 
-def fork(client):
-    if os.fork() == 0:
-        server.close()
-        serve(client)
-        os._exit(0)
-    client.close()
-
-
-def thread(client):
-    threading.Thread(target=serve, args=[client]).start()
-
-
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-server = socket.create_server(("127.0.0.1", int(sys.argv[2])))
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 while True:
-    globals()[sys.argv[1]](server.accept()[0])
+    client, _ = server.accept()
+    threading.Thread(target=serve, args=[client]).start()

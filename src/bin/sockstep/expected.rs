@@ -28,7 +28,7 @@ pub const EXPECTED: &[Expected] = &[
     Expected {
         call: "sched_getaffinity(",
         end: "",
-        before: "gettid(",
+        before: "",
         reason: "Rust's runtime asks where the stack of a new thread ends; glibc looks on its way which processors it may use.",
     },
     Expected {
