@@ -412,7 +412,6 @@ fn children_that_are_no_clients_of_it_are_not_counted() {
             let mut command = program.under(&["sh", "-c", script, "sh"]);
             let mut server = Server::start_by(program, command.args(ON_A_FREE_PORT));
             server.process.feed(Vec::new());
-            server.rests(); // they have gone
             for _ in 0..3 {
                 assert_serves(&mut server.connect());
             }
