@@ -6,11 +6,15 @@ mod align;
 #[path = "../src/bin/sockstep/expected.rs"]
 #[allow(dead_code, reason = "the tool uses the rest")]
 mod expected;
+#[path = "../src/bin/sockstep/forms.rs"]
+#[allow(dead_code, reason = "the tool uses the rest")]
+mod forms;
 #[path = "../src/bin/sockstep/read.rs"]
 #[allow(dead_code, reason = "the tool uses the rest")]
 mod read;
 
-use align::{Aside, Comparison, Form, Script, Verdict, compare};
+use align::{Aside, Comparison, Script, Verdict, compare};
+use forms::Form;
 use read::Reader;
 
 fn script(recording: &str) -> Script {

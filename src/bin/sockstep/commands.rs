@@ -15,8 +15,8 @@ use sockstep::{
     htons, setsockopt, sockaddr_in, socket,
 };
 
-use crate::align::sin_port;
 use crate::common::note;
+use crate::forms::sin_port;
 use crate::lanes::Side;
 use crate::process::{Interrupted, Process, shell};
 use crate::read::What;

@@ -18,6 +18,7 @@ mod doctor;
 mod expected;
 mod explain;
 mod figures;
+mod forms;
 mod json;
 mod ladder;
 mod lanes;

@@ -18,7 +18,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::align::sin_port;
+use crate::forms::sin_port;
 use crate::lanes::Side;
 use crate::pairs::{Choice, Pair};
 use crate::peers::{self, Progress, Script, Settled, Stage};

@@ -4,8 +4,9 @@ use std::fmt::Write; // into memory, which does not fail
 
 use sockstep::Result;
 
-use crate::align::{Comparison, Forms, Row, Verdict};
+use crate::align::{Comparison, Row, Verdict};
 use crate::expected::EXPECTED;
+use crate::forms::Forms;
 use crate::lanes::{Style, put};
 use crate::verdict::{Judged, Lane, Sides, Totals, letter};
 

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::align::sin_port;
 use crate::brief::Payload;
 use crate::clients::{self, Clients};
 use crate::common::print;
+use crate::forms::sin_port;
 use crate::json::Json;
 use crate::ladder::{Calls, Ladder};
 use crate::lanes::{Lanes, Side, Style, remark};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
-use crate::align::{Aside, Comparison, Form, Forms, Script, Verdict, compare};
+use crate::align::{Aside, Comparison, Script, Verdict, compare};
+use crate::forms::{Form, Forms};
 use crate::record::Recording;
 
 /// The two that are compared.
