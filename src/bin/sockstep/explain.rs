@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use crate::common::{note, print};
+use crate::lanes::fold;
 
 const NOTES: &str = include_str!("../../../ffi-notes.md");
 
@@ -102,22 +103,9 @@ fn page(heading: &str, text: &str) -> String {
 
 /// Appends an item of a list, its words filled into lines.
 fn fill(item: &str, out: &mut String) {
-    let mut column = 0;
-    for word in item.split_whitespace() {
-        if column == 0 {
-            out.push_str(word);
-        } else if column + 1 + word.chars().count() > WIDTH {
-            out.push_str("\n  ");
-            out.push_str(word);
-            column = 2;
-        } else {
-            out.push(' ');
-            out.push_str(word);
-            column += 1;
-        }
-        column += word.chars().count();
-    }
-    if column > 0 {
-        out.push('\n');
+    let words: Vec<&str> = item.split_whitespace().collect();
+    if let Some((mark, words)) = words.split_first() {
+        let rows = fold(&words.join(" "), WIDTH - 2);
+        let _ = writeln!(out, "{mark} {}", rows.join("\n  ")); // into memory
     }
 }

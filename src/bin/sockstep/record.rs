@@ -26,6 +26,7 @@ use crate::process::{Interrupted, Process, Signals, Source, listen};
 use crate::processes::{Part, split};
 use crate::read::{Call, Entry, What};
 use crate::scenarios::{Client, Play, Scenario};
+use crate::steps::made;
 use crate::trace::Trace;
 
 /// How long a recording may take; many times what it does take.
@@ -288,7 +289,7 @@ impl<'a> Take<'a> {
         let count =
             |wanted: &dyn Fn(&Call) -> bool| calls.clone().filter(|call| wanted(call)).count();
         let forks = count(&|call| {
-            starts_another(call) && !call.args.iter().any(|arg| arg.contains("CLONE_THREAD"))
+            made(call).is_some() && !call.args.iter().any(|arg| arg.contains("CLONE_THREAD"))
         });
         let came = |call: &Call| -> Option<usize> {
             let result = call.result.parse().ok();
@@ -394,8 +395,9 @@ impl<'a> Take<'a> {
         for entry in &self.entries[side as usize] {
             match &entry.what {
                 What::End(_) => ended.extend(entry.pid),
-                What::Call(call) if starts_another(call) => {
-                    alive.extend([entry.pid, call.result.parse().ok()].into_iter().flatten());
+                What::Call(call) => {
+                    let started = made(call).map(|(pid, _)| pid);
+                    alive.extend([entry.pid, started].into_iter().flatten());
                 }
                 _ => alive.extend(entry.pid),
             }
@@ -576,11 +578,6 @@ fn typed(lines: &[u8]) -> Result<(PtyMaster, Stdio), Interrupted> {
 
 fn set(stage: fn() -> std::io::Result<Stage>) -> Result<Stage, Interrupted> {
     stage().map_err(|error| Interrupted::Failed(format!("a socket of our own: {error}")))
-}
-
-/// Whether this call has started a process or a thread.
-fn starts_another(call: &Call) -> bool {
-    matches!(call.name.as_str(), "clone" | "clone3" | "fork" | "vfork") && !call.failed()
 }
 
 fn is_call(entry: &Entry, wanted: &str) -> bool {
