@@ -1,23 +1,23 @@
 //! What the web server understands of HTTP, with whatever may come: properties that hold for any input.
 //!
-//! Some thousand cases for each; `PROPTEST_CASES=1000000 cargo test --release --test web_request` for more.
+//! Some thousand cases for each; `PROPTEST_CASES=1000000 cargo test --release --test web request` for more.
 //! The C side runs with the address and undefined-behaviour sanitizers.
 
 #![allow(dead_code, reason = "the server uses all of it")]
 
-#[path = "../src/bin/web/request.rs"]
+#[path = "../../src/bin/web/request.rs"]
 mod request;
 
-#[path = "support/sanitized.rs"]
+#[path = "../support/sanitized.rs"]
 mod sanitized;
 
-use proptest::collection::vec;
-use proptest::prelude::*;
-use request::{
+use self::request::{
     ByteRange, HEADERS, LINE, Request, content_type, escape_url, file_name, http_date, is_hidden,
     log_date, parse_date,
 };
-use sanitized::{Sanitized, len};
+use self::sanitized::{Sanitized, len};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 /// As many as the environment says, or a few thousand.
 fn config() -> ProptestConfig {

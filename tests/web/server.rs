@@ -1,7 +1,5 @@
 //! The web server and its twin, from outside: what a client gets, what it may not have, and what it cannot do to the others.
 
-mod support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
-use support::{
+use crate::support::{
     Outcome, Process, Program, Server, Talk, assert_bytes, converse, for_each, local, random_bytes,
     require, reset, run,
 };
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 const WEB: [&str; 1] = ["web_server"];
 const CANARY: &str = "this is outside the root";
@@ -1020,7 +1018,7 @@ fn random_requests_find_no_fault_in_the_twins_memory() {
     let mut server = Server::start_by(program, &mut command);
 
     let seeds = hostile();
-    let mut random = support::Random(0x5eed);
+    let mut random = crate::support::Random(0x5eed);
     let pieces: [&[u8]; 14] = [
         b"\r\n",
         b"%2e",
@@ -1350,7 +1348,7 @@ fn lane(trace: &str) -> Vec<String> {
                     word.trim_start_matches(|c: char| c.is_ascii_digit())
                 }
             });
-            support::without_ports(&words.collect::<Vec<_>>().join("htons(PORT"))
+            crate::support::without_ports(&words.collect::<Vec<_>>().join("htons(PORT"))
         })
         .collect()
 }
@@ -1426,7 +1424,7 @@ fn pythons_http_client_is_served() {
         let site = Site::new("python", program);
         let server = site.serve(program, &[]);
         let said = run(
-            &mut support::python("http_client.py", &[&server.port.to_string()]),
+            &mut crate::support::python("http_client.py", &[&server.port.to_string()]),
             b"",
         );
         let expected = "200 OK 11 b'hello, web\\n'\n200 OK 11 b''\n404 Not Found 68\n206 Partial Content b'web'\n405 Method Not Allowed close\n";

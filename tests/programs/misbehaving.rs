@@ -1,20 +1,18 @@
 //! Clients, servers and kernels that misbehave: that costs one client its answer at most, and never a descriptor.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-use nix::sys::wait::WaitPidFlag;
-use support::{
+use crate::support::{
     EVENT_LOOPS, ON_A_FREE_PORT, Outcome, Process, Program, Random, SERVERS, Server, TCP_CLIENTS,
     TCP_SERVERS, Talk, UDP_CLIENTS, UDP_SERVERS, assert_bytes, converse, fill, for_each, hear_from,
     local, play, random_bytes, require, reset, run, udp,
 };
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitPidFlag;
 
 // ---- Clients of the TCP servers ----
 

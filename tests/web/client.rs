@@ -1,7 +1,5 @@
 //! web_client in both languages, against Web servers that these tests play byte by byte, and against Python's.
 
-mod support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -10,12 +8,12 @@ use std::process::Command;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::WaitPidFlag;
-use support::{
+use crate::support::{
     Outcome, Process, Program, abridged, accept, assert_bytes, for_each, listener, local, play,
     python, random_bytes, require, reset, resolver, run,
 };
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::WaitPidFlag;
 
 const CLIENT: [&str; 1] = ["web_client"];
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -1,5 +1,5 @@
 //! README.md shows what its commands print, and ffi-notes.md how long the programs are. This looks whether they still do;
-//! `UPDATE=1 cargo test --release --test readme` writes both anew.
+//! `UPDATE=1 cargo test --release --test package` writes both anew.
 //!
 //! A `console` block is a session: after `$ ` a command for `sh`, then its output. A command that ends in `&` is a server, and
 //! `kill %1` ends it, as whoever types the whole page needs that port again. Port 7000 stands for a free one, and what differs from run to run (ports, times,
@@ -45,7 +45,7 @@ fn every_output_in_the_readme_is_what_its_command_prints() {
         assert_eq!(
             page.get(same),
             now.get(same),
-            "README.md is stale: UPDATE=1 cargo test --release --test readme"
+            "README.md is stale: UPDATE=1 cargo test --release --test package"
         );
     }
 }

@@ -1,7 +1,5 @@
 //! `sockstep run`: a pair on a free port, each side in its own lane, and nothing left when it is over.
 
-mod support;
-
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -10,9 +8,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::{DEADLINE, Outcome, Process, Random, marked, run, within, without_ports};
 use nix::pty::openpty;
 use nix::sys::signal::Signal;
-use support::{DEADLINE, Outcome, Process, Random, marked, run, within, without_ports};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 

@@ -1,12 +1,10 @@
 //! Each client against each server, Rust and C in all four combinations: nobody can tell them apart.
 
-mod support;
-
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
-use support::{DATAGRAM, Outcome, PAIRS, Program, Server, run};
+use crate::support::{DATAGRAM, Outcome, PAIRS, Program, Server, run};
 
 /// What the clients of an echo pair send, a word each.
 const WORDS: [&[u8]; 6] = [

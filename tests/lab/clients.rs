@@ -1,15 +1,13 @@
 //! `sockstep run --clients`: who waits for whom, as the chart shows it.
 
-mod support;
-
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::{DEADLINE, Process, marked, python3, require, run};
 use nix::sys::signal::Signal;
-use support::{DEADLINE, Process, marked, python3, require, run};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 

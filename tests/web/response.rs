@@ -1,15 +1,15 @@
 //! What web_client makes of URLs and responses, in both languages and whatever comes: properties, each with thousands of random
-//! cases (`PROPTEST_CASES=1000000 cargo test --release --test web_response` for more). The C side runs with the address and
+//! cases (`PROPTEST_CASES=1000000 cargo test --release --test web response` for more). The C side runs with the address and
 //! undefined-behaviour sanitizers.
 
-#[path = "../src/bin/web/response.rs"]
+#[path = "../../src/bin/web/response.rs"]
 #[allow(dead_code, reason = "the program uses more of it")]
 mod response;
-#[path = "../src/bin/web/url.rs"]
+#[path = "../../src/bin/web/url.rs"]
 #[allow(dead_code, reason = "the same")]
 mod url;
 
-#[path = "support/sanitized.rs"]
+#[path = "../support/sanitized.rs"]
 mod sanitized;
 
 use std::env;
@@ -18,9 +18,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use response::{HEADERS, Response};
-use sanitized::{Sanitized, len};
-use url::Url;
+use self::response::{HEADERS, Response};
+use self::sanitized::{Sanitized, len};
+use self::url::Url;
 
 fn config() -> ProptestConfig {
     let cases = env::var("PROPTEST_CASES")

@@ -1,13 +1,11 @@
 //! What goes through the programs: bytes of every kind and number come back whole, in upper case where that is the service.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::process::Command;
 
-use support::{
+use crate::support::{
     CLIENTS, DATAGRAM, ECHO_CLIENTS, ON_A_FREE_PORT, Outcome, Program, Random, Server, TCP_SERVERS,
     Talk, UDP_CLIENTS, UDP_SERVERS, UPPER_CLIENTS, UPPER_SERVERS, abridged, assert_bytes, converse,
     for_each, local, python, random_bytes, run, udp,

@@ -1,7 +1,5 @@
 //! `sockstep diff`: the programs and their twins make the same calls, and a twin with one change in it is caught.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
@@ -9,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use crate::support::{Outcome, Process, marked, require, run, within};
 use nix::sys::signal::Signal;
-use support::{Outcome, Process, marked, require, run, within};
 
 const PAIRS: [&str; 5] = ["tcp_echo", "udp_echo", "tcp_upper", "udp_upper", "web"];
 

@@ -1,7 +1,5 @@
 //! The ladder: which calls `sockstep run` and `sockstep show` draw, on which side, under which step.
 
-mod support;
-
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
@@ -14,13 +12,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::{
+    DEADLINE, Process, Program, hear_from, listener, python3, require, run, udp, without_ports,
+};
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{
-    DEADLINE, Process, Program, hear_from, listener, python3, require, run, udp, without_ports,
-};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 

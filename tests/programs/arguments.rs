@@ -1,16 +1,14 @@
 //! The command line: what each program takes, what it refuses, and how it ends. Only the wording differs between the languages.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 
-use nix::sys::signal::Signal;
-use support::{
+use crate::support::{
     CLIENTS, CONCURRENT, CTRL_C_WORKS, ECHO_CLIENTS, ECHO_SERVERS, ON_A_FREE_PORT, Outcome,
     PROGRAMS, Program, SERVERS, SHOWS, Server, TCP_ECHO_SERVERS, TCP_SERVERS, Talk, UDP_CLIENTS,
     UPPER_CLIENTS, assert_bytes, for_each, require, run,
 };
+use nix::sys::signal::Signal;
 
 // ---- Help and version ----
 

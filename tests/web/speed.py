@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures web_server and its C twin beside nginx, busybox httpd and python3 -m http.server, all under wrk.
 
-By hand: cargo build --release && tests/web_speed.py
+By hand: cargo build --release && tests/web/speed.py
 
 A round asks each server in random order, a slice of a second each, and each figure is a ratio to what nginx did in the same
 round. nginx runs twice: the row of its second copy shows what this machine can tell apart. The CPU time is the server's own, and
@@ -248,7 +248,7 @@ def report(figures, rounds, args):
     version = subprocess.run(["nginx", "-v"], stderr=subprocess.PIPE, text=True).stderr.split("/")[-1].strip()
     print(f"Below nginx {version}: a part of its figure, in the same round; median p10-p90")
     print(f"{rounds} rounds, {CONNECTIONS} connections; one worker, no logs; {' and '.join(CLOSE_ALWAYS)}")
-    print(f"close always. Again: tests/web_speed.py --seconds {args.seconds:g} --seed {args.seed}")
+    print(f"close always. Again: tests/web/speed.py --seconds {args.seconds:g} --seed {args.seed}")
     for what in void:
         print(f"void: {what}: nginx differs from itself by more than {VOID:.0%}")
     return 1 if void else 0

@@ -2,8 +2,6 @@
 //! both languages. Nothing here asks a name server: the names are numbers, are in `/etc/hosts` (localhost), are none that could
 //! be asked for, or are answered by a resolver of the test's own.
 
-mod support;
-
 use std::ffi::OsStr;
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -11,11 +9,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
-use nix::sys::wait::WaitPidFlag;
-use support::{
+use crate::support::{
     DEADLINE, Outcome, Process, Program, SHOWS, Server, UPPER_CLIENTS, for_each, local, require,
     resolver, run,
 };
+use nix::sys::wait::WaitPidFlag;
 
 /// Runs it in both languages, which say the same.
 fn said(name: &'static str, args: &[&str]) -> Outcome {

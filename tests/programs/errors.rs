@@ -1,22 +1,20 @@
 //! What fails: the one line and the exit status, the same from Rust and from C.
 
-mod support;
-
 use std::fs;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 
-use sockstep::{
-    AF_INET, INADDR_LOOPBACK, IPPROTO_TCP, PF_INET, SOCK_STREAM, bind, getsockname, htonl, ntohs,
-    sockaddr_in, socket,
-};
-use support::{
+use crate::support::{
     CLIENTS, CREW, DATAGRAM, ECHO_CLIENTS, FIRST_PORT, ON_A_FREE_PORT, Outcome, PROGRAMS, Process,
     Program, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk, UDP_CLIENTS, UPPER_CLIENTS,
     UPPER_SERVERS, assert_bytes, converse, for_each, listener, play, require, reset, run, udp,
     until,
+};
+use sockstep::{
+    AF_INET, INADDR_LOOPBACK, IPPROTO_TCP, PF_INET, SOCK_STREAM, bind, getsockname, htonl, ntohs,
+    sockaddr_in, socket,
 };
 
 // ---- The network ----

@@ -1,14 +1,12 @@
 //! `sockstep diff` of any two servers or clients, and what `--json` says of a comparison.
 
-mod support;
-
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use support::{DEADLINE, Outcome, listener, local, python, python3, require, run};
+use crate::support::{DEADLINE, Outcome, listener, local, python, python3, require, run};
 
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers");
 

@@ -3,17 +3,15 @@
 //!
 //! ```sh
 //! apt-get install wget chromium nginx-light
-//! cargo test --release --test web_peers -- --ignored
+//! cargo test --release --test web peers -- --ignored
 //! ```
-
-mod support;
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{
+use crate::support::{
     Outcome, Process, Program, Server, assert_bytes, for_each, random_bytes, require, run, until,
 };
 

@@ -1,8 +1,6 @@
 //! `sockstep bench`: every server is really asked, its figures follow from its slices, and nothing is left when it is over.
 //! How fast anything is, no test says.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -11,8 +9,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::{DEADLINE, Outcome, Process, Random, marked, python, require, run};
 use nix::sys::signal::Signal;
-use support::{DEADLINE, Outcome, Process, Random, marked, python, require, run};
 
 /// The least that it measures.
 const SHORT: [&str; 4] = ["--seconds", "0.1", "--slice", "5"];

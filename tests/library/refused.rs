@@ -24,7 +24,7 @@ fn each_program_is_refused_for_the_line_that_is_marked_and_for_nothing_else() {
         "[package]\nname = \"refused\"\nedition = \"2024\"\n[workspace]\n[dependencies]\nsockstep.path = {root:?}\n"
     );
     let mut expected = Vec::new();
-    for entry in fs::read_dir(root.join("tests/refused")).unwrap() {
+    for entry in fs::read_dir(root.join("tests/library/refused")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
         let text = fs::read_to_string(&path).unwrap();

@@ -1,8 +1,6 @@
 //! The servers for many clients at a time: what the iterative ones cannot do, and what can go wrong with processes, threads,
 //! descriptors and memory.
 
-mod support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -12,13 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use support::{
+use crate::support::{
     CONCURRENT, CREW, CTRL_C_WORKS, DEADLINE, EVENT_LOOPS, ITERATIVE, Lang, Member, ON_A_FREE_PORT,
     Outcome, Program, Server, TCP_ECHO_SERVERS, Talk, allow_many_files, assert_bytes, fill,
     for_each, for_each_in_turn, has_heard_nothing, is_silent_for, python, random_bytes, require,
     run, until, wait_for_the_end_of,
 };
+use nix::sys::signal::{Signal, kill};
 
 // ---- Many clients ----
 

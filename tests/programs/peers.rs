@@ -1,12 +1,10 @@
 //! Clients and servers that are not ours, in the manner of the lectures' Python and Java, and as netcat talks.
 
-mod support;
-
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use support::{
+use crate::support::{
     ECHO_SERVERS, Outcome, Process, Program, SERVERS, Server, TCP_CLIENTS, TCP_SERVERS, Talk,
     UPPER_SERVERS, accept, assert_bytes, converse, for_each, hear_from, listener, local, play,
     python, run, udp,

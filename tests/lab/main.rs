@@ -1,0 +1,11 @@
+//! What the lab bench promises.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bench;
+mod clients;
+mod diff;
+mod diff_any;
+mod ladder;
+mod verbs;

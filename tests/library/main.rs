@@ -1,0 +1,7 @@
+//! What the library promises: the calls, their errors, their types, this machine's own headers.
+
+mod abi;
+mod errno;
+mod netdb;
+mod refused;
+mod wrappers;

@@ -1,0 +1,3 @@
+//! What a stranger finds: README's outputs.
+
+mod readme;
