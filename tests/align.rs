@@ -1,15 +1,15 @@
 //! The comparison of two recordings, on recordings made by hand.
 
-#[path = "../src/bin/sockstep/align.rs"]
+#[path = "../src/bin/sockstep/diff/compare.rs"]
 #[allow(dead_code, reason = "the tool uses the rest")]
 mod align;
-#[path = "../src/bin/sockstep/expected.rs"]
+#[path = "../src/bin/sockstep/diff/expected.rs"]
 #[allow(dead_code, reason = "the tool uses the rest")]
 mod expected;
-#[path = "../src/bin/sockstep/forms.rs"]
+#[path = "../src/bin/sockstep/diff/normalise.rs"]
 #[allow(dead_code, reason = "the tool uses the rest")]
 mod forms;
-#[path = "../src/bin/sockstep/read.rs"]
+#[path = "../src/bin/sockstep/strace/line.rs"]
 #[allow(dead_code, reason = "the tool uses the rest")]
 mod read;
 

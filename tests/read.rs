@@ -1,6 +1,6 @@
 //! The reader of strace's output: known forms, and whatever bytes a program echoes.
 
-#[path = "../src/bin/sockstep/read.rs"]
+#[path = "../src/bin/sockstep/strace/line.rs"]
 #[allow(dead_code, reason = "the tool uses the rest")]
 mod read;
 

@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FILES = {"1k": 1024, "100k": 100 * 1024}
 COLUMNS = [(name, close) for name in FILES for close in (False, True)]
 CONNECTIONS = 8

@@ -8,9 +8,9 @@ use sockstep::{
 };
 
 use crate::common::print;
-use crate::process::Signals;
-use crate::programs::{Implementation, Programs, all};
-use crate::trace;
+use crate::lectures::programs::{Implementation, Programs, all};
+use crate::sides::process::Signals;
+use crate::strace::command;
 
 /// Check whether this machine has what the tool needs
 ///
@@ -81,7 +81,7 @@ fn strace() -> Finding {
 }
 
 fn ptrace() -> Finding {
-    trace::available().map(|()| "strace may trace programs".to_owned())
+    command::available().map(|()| "strace may trace programs".to_owned())
 }
 
 fn compiler() -> Finding {

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use crate::common::{note, print};
-use crate::lanes::fold;
+use crate::draw::terminal::fold;
 
 const NOTES: &str = include_str!("../../../ffi-notes.md");
 

@@ -5,41 +5,19 @@
 //!
 //! A verb is a file of its own name; CONTRIBUTING.md says what the others are.
 
-mod align;
 mod bench;
-mod brief;
-mod chart;
-mod clients;
-mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod diff;
 mod doctor;
-mod expected;
+mod draw;
 mod explain;
-mod figures;
-mod forms;
-mod json;
-mod ladder;
-mod lanes;
-mod load;
-mod pairs;
-mod peers;
-mod process;
-mod processes;
-mod programs;
-mod read;
-mod record;
-mod report;
-mod report_json;
+mod lectures;
 mod run;
-mod scenarios;
 mod show;
-mod steps;
-mod trace;
-mod trouble;
-mod usage;
-mod verdict;
+mod sides;
+mod strace;
+mod world;
 
 use std::process::ExitCode;
 

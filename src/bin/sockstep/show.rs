@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use sockstep::Errno;
 
-use crate::brief::Payload;
-use crate::json::Json;
-use crate::ladder::{Calls, Ladder};
-use crate::lanes::{Side, Style, remark};
-use crate::read::{Entry, What};
-use crate::trace::Trace;
+use crate::draw::call::Payload;
+use crate::draw::json::Json;
+use crate::draw::ladder::{Calls, Ladder};
+use crate::draw::terminal::{Side, Style, remark};
+use crate::strace::command::Trace;
+use crate::strace::line::{Entry, What};
 
 /// Show the ladder of a recording
 ///

@@ -1,0 +1,74 @@
+//! What a server costs, from the kernel's own books: CPU time and memory of all its processes and threads.
+
+use std::fs;
+use std::time::Duration;
+
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::{Pid, SysconfVar, sysconf};
+
+use crate::sides::process::children;
+
+/// A process, its children, and theirs.
+pub fn family(first: Pid) -> Vec<Pid> {
+    let mut all = vec![first];
+    let mut at = 0;
+    while let Some(&process) = all.get(at) {
+        all.extend(children(process));
+        at += 1;
+    }
+    all
+}
+
+/// The CPU time that processes have had, with that of their threads, to the nanosecond.
+pub fn cpu_time(family: &[Pid]) -> Duration {
+    let clock = |&process| clock_getcpuclockid(process).and_then(clock_gettime);
+    family
+        .iter()
+        .flat_map(clock) // one that has ended meanwhile is counted by its parent
+        .map(Duration::from)
+        .sum()
+}
+
+/// The CPU time of the children that a process has waited for, in ticks of mostly 10 ms.
+pub fn cpu_time_of_ended_children(process: Pid) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name, in brackets, may hold anything. After it come the third field and the rest: proc(5).
+    let fields = stat
+        .rsplit_once(") ")
+        .map_or(Vec::new(), |(_, rest)| rest.split(' ').collect());
+    let ticks = |field: usize| -> u32 {
+        let text = fields.get(field - 3);
+        text.and_then(|text| text.parse().ok()).unwrap_or_default()
+    };
+    let a_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
+    let a_second = u32::try_from(a_second).unwrap_or(100);
+    Duration::from_secs(1) * (ticks(16) + ticks(17)) / a_second
+}
+
+/// Memory in KiB.
+#[derive(Clone, Copy, Default)]
+pub struct Memory {
+    /// What they have written to, and share with nobody (`Private_Dirty`).
+    pub private: u32,
+    /// All that they have, program and libraries included; what several processes have counts by parts (`Pss`).
+    pub proportional: u32,
+}
+
+/// The memory of processes.
+pub fn memory(family: &[Pid]) -> Result<Memory, String> {
+    let mut memory = Memory::default();
+    for process in family {
+        let path = format!("/proc/{process}/smaps_rollup");
+        let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        for line in text.lines() {
+            let mut words = line.split_whitespace();
+            let sum = match words.next() {
+                Some("Private_Dirty:") => &mut memory.private,
+                Some("Pss:") => &mut memory.proportional,
+                _ => continue,
+            };
+            *sum += words.next().and_then(|kib| kib.parse().ok()).unwrap_or(0);
+        }
+    }
+    Ok(memory)
+}

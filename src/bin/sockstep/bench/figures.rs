@@ -1,0 +1,441 @@
+//! What `sockstep bench` found: ratios and how far they spread, as a table and as JSON.
+
+use std::fmt::Write; // into memory, which does not fail
+use std::fs;
+use std::time::Duration;
+
+use nix::sys::utsname::uname;
+
+use crate::bench::Args;
+use crate::bench::cost::Memory;
+use crate::draw::json;
+
+/// How far the same program twice may be from 1 in half of the rounds.
+const TOLERANCE: f64 = 0.02;
+/// What lines of the table are called.
+const RATE: &str = "round trips a second";
+const CPU: &str = "CPU time of the server";
+const EACH: &str = "  more for each connection";
+/// Columns of the output.
+const COLUMNS: usize = 80;
+
+/// Who is asked: two copies of each program, in the order in which a [`Round`] has them.
+pub const COPIES: [&str; 4] = ["rust 1", "rust 2", "c 1", "c 2"];
+
+/// What one copy did in one slice.
+#[derive(Clone, Copy, Default)]
+pub struct Slice {
+    /// Since the first one.
+    pub start: Duration,
+    pub round_trips: u32,
+    pub time: Duration,
+    pub cpu: Duration,
+}
+
+/// A slice of each copy.
+pub type Round = [Slice; COPIES.len()];
+
+/// Under what conditions.
+pub struct Conditions<'a> {
+    pub args: &'a Args,
+    pub core: Option<usize>,
+    pub seed: u32,
+}
+
+impl Conditions<'_> {
+    /// What is said before the measurement.
+    pub fn heading(&self) -> String {
+        let args = self.args;
+        let (size, count) = (
+            plural(args.size, "byte"),
+            plural(args.connections, "connection"),
+        );
+        let mut text = if args.reconnect {
+            format!(
+                "{}: {size}, a new connection each, {} at a time\n",
+                args.server, args.connections
+            )
+        } else {
+            format!("{}: {size} there and back, {count}\n", args.server)
+        };
+        let _ = match self.core {
+            Some(core) => writeln!(text, "client and server on core {core}"),
+            None => writeln!(text, "client and server on any core"),
+        };
+        let _ = writeln!(text, "{}\n", machine());
+        text
+    }
+
+    /// The command that does the same again.
+    fn command(&self) -> String {
+        let args = self.args;
+        let mut text = format!(
+            "sockstep bench {} --connections {} --size {} --seconds {} --slice {} --seed {}",
+            args.server, args.connections, args.size, args.seconds, args.slice, self.seed
+        );
+        if args.reconnect {
+            text += " --reconnect";
+        }
+        if args.any_core {
+            text += " --any-core";
+        }
+        if let Some(directory) = &args.c_programs {
+            let _ = write!(text, " --c-programs \"{}\"", directory.display());
+        }
+        text
+    }
+}
+
+fn plural(count: u16, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Kernel, but for who built it, and processor.
+fn machine() -> String {
+    let kernel = uname().map_or_else(
+        |_| "unknown kernel".to_owned(),
+        |name| {
+            let release = name.release().to_string_lossy();
+            let version = release.split('-').next().unwrap_or_default();
+            format!("{} {version}", name.sysname().to_string_lossy())
+        },
+    );
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == "model name").then(|| value.trim())
+    });
+    format!("{kernel}, {}", model.unwrap_or(std::env::consts::ARCH))
+}
+
+/// What was seen of one program, its two copies together.
+pub struct Program {
+    /// How long each round trip took, in nanoseconds.
+    pub times: Vec<u32>,
+    /// Memory of a copy.
+    pub at_rest: Memory,
+    pub with_connections: Memory,
+}
+
+/// A median, and where 80 % of what it stands for are.
+struct Spread {
+    median: f64,
+    /// None if one figure is all there is.
+    p10_p90: Option<[f64; 2]>,
+    /// From 1, in the half of them that is nearer.
+    distance: f64,
+}
+
+impl Spread {
+    fn of(mut values: Vec<f64>) -> Spread {
+        values.sort_by(f64::total_cmp);
+        let mut distances: Vec<f64> = values.iter().map(|value| (value - 1.0).abs()).collect();
+        distances.sort_by(f64::total_cmp);
+        Spread {
+            median: percentile(&values, 50).unwrap_or(f64::NAN),
+            p10_p90: percentile(&values, 10)
+                .zip(percentile(&values, 90))
+                .filter(|_| values.len() > 1)
+                .map(|(p10, p90)| [p10, p90]),
+            distance: percentile(&distances, 50).unwrap_or(f64::NAN),
+        }
+    }
+}
+
+/// Of values in order.
+fn percentile<T: Copy>(values: &[T], percent: usize) -> Option<T> {
+    let last = values.len().checked_sub(1)?;
+    values.get((last * percent + 50) / 100).copied()
+}
+
+/// Ratios: Rust to C, Rust to itself, C to itself.
+type Ratios = [Spread; 3];
+
+const RATIOS: [&str; 3] = ["rust_c", "rust_rust", "c_c"];
+
+fn ratios(rounds: &[Round], value: fn(&[Slice]) -> f64) -> Ratios {
+    let of_each = |left: fn(&Round) -> &[Slice], right: fn(&Round) -> &[Slice]| {
+        let ratio = |round| value(left(round)) / value(right(round));
+        Spread::of(rounds.iter().map(ratio).collect())
+    };
+    [
+        of_each(|round| &round[..2], |round| &round[2..]),
+        of_each(|round| &round[..1], |round| &round[1..2]),
+        of_each(|round| &round[2..3], |round| &round[3..]),
+    ]
+}
+
+fn round_trips(slices: &[Slice]) -> u32 {
+    slices.iter().map(|slice| slice.round_trips).sum()
+}
+
+/// Round trips a second.
+fn rate(slices: &[Slice]) -> f64 {
+    let time: Duration = slices.iter().map(|slice| slice.time).sum();
+    f64::from(round_trips(slices)) / time.as_secs_f64()
+}
+
+/// CPU time for each round trip, in microseconds.
+fn cpu(slices: &[Slice]) -> f64 {
+    let time: Duration = slices.iter().map(|slice| slice.cpu).sum();
+    time.as_secs_f64() * 1e6 / f64::from(round_trips(slices))
+}
+
+/// A line of the table: its name, decimals, and figure.
+type Row = (&'static str, usize, fn(&Figures) -> f64);
+
+/// What a person is told of one program.
+struct Figures {
+    round_trips: u32,
+    per_second: f64,
+    cpu_us: f64,
+    p50_us: f64,
+    p99_us: f64,
+    at_rest: Memory,
+    with_connections: Memory,
+    connections: u16,
+}
+
+impl Figures {
+    fn new(mut program: Program, slices: &[Slice], connections: u16) -> Figures {
+        program.times.sort_unstable();
+        let microseconds =
+            |percent| percentile(&program.times, percent).map_or(f64::NAN, f64::from) / 1e3;
+        Figures {
+            round_trips: round_trips(slices),
+            per_second: rate(slices),
+            cpu_us: cpu(slices),
+            p50_us: microseconds(50),
+            p99_us: microseconds(99),
+            at_rest: program.at_rest,
+            with_connections: program.with_connections,
+            connections,
+        }
+    }
+
+    /// What a connection adds.
+    fn more(&self, kib: fn(&Memory) -> u32) -> f64 {
+        let [rest, open] = [&self.at_rest, &self.with_connections]
+            .map(kib)
+            .map(f64::from);
+        (open - rest) / f64::from(self.connections)
+    }
+
+    fn json(&self) -> String {
+        let (rest, open) = (self.at_rest, self.with_connections);
+        format!(
+            "{{\"round_trips\":{},\"per_second\":{},\"cpu_us\":{},\"p50_us\":{},\"p99_us\":{},\
+             \"private_kib\":{},\"pss_kib\":{},\"open_private_kib\":{},\"open_pss_kib\":{}}}",
+            self.round_trips,
+            number(self.per_second),
+            number(self.cpu_us),
+            number(self.p50_us),
+            number(self.p99_us),
+            rest.private,
+            rest.proportional,
+            open.private,
+            open.proportional,
+        )
+    }
+}
+
+/// All that was found.
+pub struct Report {
+    rounds: Vec<Round>,
+    rust: Figures,
+    c: Figures,
+    per_second: Ratios,
+    cpu: Ratios,
+}
+
+impl Report {
+    /// `ticks`: the CPU time is known in ticks, too coarse for a slice.
+    pub fn new([rust, c]: [Program; 2], rounds: Vec<Round>, ticks: bool, args: &Args) -> Report {
+        let slices = |of: fn(&Round) -> &[Slice]| -> Vec<Slice> {
+            rounds.iter().flat_map(of).copied().collect()
+        };
+        let whole = COPIES.map(|_| Slice::default());
+        let whole = rounds.iter().fold(whole, |mut whole, round| {
+            for (sum, slice) in whole.iter_mut().zip(round) {
+                sum.round_trips += slice.round_trips;
+                sum.time += slice.time;
+                sum.cpu += slice.cpu;
+            }
+            whole
+        });
+        Report {
+            rust: Figures::new(rust, &slices(|round| &round[..2]), args.connections),
+            c: Figures::new(c, &slices(|round| &round[2..]), args.connections),
+            per_second: ratios(&rounds, rate),
+            cpu: ratios(
+                if ticks {
+                    std::slice::from_ref(&whole)
+                } else {
+                    &rounds
+                },
+                cpu,
+            ),
+            rounds,
+        }
+    }
+
+    /// Which figures do not hold: as JSON and as a person has it, and how far the same program twice is from 1 in half of the
+    /// rounds.
+    fn void(&self) -> Vec<(&'static str, &'static str, f64)> {
+        let figures = [
+            ("per_second", RATE, &self.per_second),
+            ("cpu", CPU, &self.cpu),
+        ];
+        figures
+            .into_iter()
+            .map(|(key, name, [_, rust, c])| {
+                let either = [rust.distance, c.distance];
+                let farther = either.into_iter().max_by(f64::total_cmp); // if one is not a number, that one
+                (key, name, farther.unwrap_or(f64::NAN))
+            })
+            .filter(|(_, _, distance)| distance.is_nan() || *distance > TOLERANCE)
+            .collect()
+    }
+
+    pub fn is_void(&self) -> bool {
+        !self.void().is_empty()
+    }
+
+    pub fn table(&self, conditions: &Conditions) -> String {
+        let args = conditions.args;
+        let rows: [Row; 8] = [
+            (RATE, 0, |f| f.per_second),
+            ("CPU time of the server for each, us", 2, |f| f.cpu_us),
+            ("time of each, median, us", 1, |f| f.p50_us),
+            ("  99 of 100 are within, us", 1, |f| f.p99_us),
+            ("private memory at rest, KiB", 0, |f| {
+                f.at_rest.private.into()
+            }),
+            (EACH, 1, |f| f.more(|memory| memory.private)),
+            ("PSS at rest, KiB", 0, |f| f.at_rest.proportional.into()),
+            (EACH, 1, |f| f.more(|memory| memory.proportional)),
+        ];
+        let mut text = format!("{:36}{:>10}{:>10}\n", "", "Rust", "C");
+        for (name, decimals, figure) in rows {
+            if name != EACH || !args.reconnect {
+                let [rust, c] = [&self.rust, &self.c].map(figure);
+                let _ = writeln!(text, "{name:36}{rust:>10.decimals$}{c:>10.decimals$}");
+            }
+        }
+
+        let count = format!("median of {}, p10-p90", self.rounds.len());
+        let _ = writeln!(
+            text,
+            "\n{count:23}{:19}{:19}C / C",
+            "Rust / C", "Rust / Rust"
+        );
+        for (name, ratios) in [(RATE, &self.per_second), (CPU, &self.cpu)] {
+            let cells: Vec<String> = ratios.iter().map(Spread::cell).collect();
+            let line = format!("{name:23}{:19}{:19}{}", cells[0], cells[1], cells[2]);
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        text.push('\n');
+        if self.is_void() {
+            let void: Vec<String> = self
+                .void()
+                .iter()
+                .map(|(_, name, distance)| format!("{name} ({:.1} %)", distance * 100.0))
+                .collect();
+            let _ = writeln!(text, "void: {}", void.join(", "));
+            text += "In half of the rounds the same program twice differs by so much; 2 % would do.\n\
+                     Measure in longer slices, or while nothing else runs.\n";
+        }
+        text += &wrapped(&format!("again: {}", conditions.command()));
+        text
+    }
+
+    pub fn json(&self, conditions: &Conditions) -> String {
+        let args = conditions.args;
+        let core = conditions
+            .core
+            .map_or("null".to_owned(), |core| core.to_string());
+        let ratios =
+            [("per_second", &self.per_second), ("cpu", &self.cpu)].map(|(name, ratios)| {
+                let each: Vec<String> = RATIOS
+                    .iter()
+                    .zip(ratios)
+                    .map(|(name, spread)| format!("\"{name}\":{}", spread.json()))
+                    .collect();
+                format!("\"{name}\":{{{}}}", each.join(","))
+            });
+        let void: Vec<String> = self.void().iter().map(|void| json::text(void.0)).collect();
+        let slices: Vec<String> = self
+            .rounds
+            .iter()
+            .flat_map(|round| COPIES.iter().zip(round))
+            .map(|(who, slice)| {
+                let [start, time, cpu] = [slice.start, slice.time, slice.cpu].map(|t| t.as_nanos());
+                format!("[\"{who}\",{start},{},{time},{cpu}]", slice.round_trips)
+            })
+            .collect();
+        format!(
+            "{{\"sockstep\":1,\"server\":{},\"connections\":{},\"size\":{},\"seconds\":{},\"slice_ms\":{},\"seed\":{},\
+             \"reconnect\":{},\"core\":{core},\"machine\":{},\"rounds\":{},\"void\":[{}],\"rust\":{},\"c\":{},\
+             \"ratios\":{{{}}},\"slices\":[{}]}}\n",
+            json::text(&args.server),
+            args.connections,
+            args.size,
+            args.seconds,
+            args.slice,
+            conditions.seed,
+            args.reconnect,
+            json::text(machine()),
+            self.rounds.len(),
+            void.join(","),
+            self.rust.json(),
+            self.c.json(),
+            ratios.join(","),
+            slices.join(",")
+        )
+    }
+}
+
+impl Spread {
+    fn cell(&self) -> String {
+        match self.p10_p90 {
+            Some([p10, p90]) => format!("{:.3} {p10:.3}-{p90:.3}", self.median),
+            None => format!("{:.3} (whole run)", self.median),
+        }
+    }
+
+    fn json(&self) -> String {
+        let [p10, p90] = self.p10_p90.unwrap_or([f64::NAN; 2]);
+        let [median, p10, p90] = [self.median, p10, p90].map(number);
+        format!("{{\"median\":{median},\"p10\":{p10},\"p90\":{p90}}}")
+    }
+}
+
+/// A number as JSON has it.
+fn number(number: f64) -> String {
+    if number.is_finite() {
+        format!("{number:.4}")
+    } else {
+        "null".to_owned()
+    }
+}
+
+/// A command in lines that fit, to be typed as it stands.
+fn wrapped(command: &str) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for (at, option) in command.split(" --").enumerate() {
+        let option = if at == 0 {
+            option.to_owned()
+        } else {
+            format!(" --{option}")
+        };
+        if column + option.len() + 2 > COLUMNS {
+            text += " \\\n   ";
+            column = 3;
+        }
+        column += option.len();
+        text += &option;
+    }
+    text.push('\n');
+    text
+}

@@ -1,0 +1,158 @@
+//! The clients of `sockstep bench`, all on one thread: a message to each server socket, then the answer of each.
+
+use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use sockstep::{
+    AF_INET, Errno, IPPROTO_TCP, IPPROTO_UDP, PF_INET, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM,
+    SOCK_STREAM, SOL_SOCKET, bind, close, connect, htonl, htons, recv, setsockopt, sockaddr_in,
+    socket, timeval,
+};
+
+use crate::common::send_all;
+use crate::sides::process::{Signals, listen};
+use crate::sides::trouble::Trouble;
+
+/// How long the server may take to answer, or to take something.
+const PATIENCE: timeval = timeval {
+    tv_sec: 5,
+    tv_usec: 0,
+};
+/// How long a call waits until we look whether a signal has come.
+const ATTENTION: timeval = timeval {
+    tv_sec: 0,
+    tv_usec: 100_000,
+};
+
+/// What is said, what is to be answered, and how long that takes.
+pub struct Talk<'a> {
+    signals: &'a Signals,
+    tcp: bool,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+    buffer: Vec<u8>,
+    begun: Vec<Instant>,
+    /// Connections made so far.
+    pub connections: u32,
+    /// Of each round trip since they were taken last, in nanoseconds.
+    pub times: Vec<u32>,
+}
+
+impl Talk<'_> {
+    pub fn new(signals: &Signals, tcp: bool, upper: bool, size: usize) -> Talk<'_> {
+        let request: Vec<u8> = (b'a'..=b'z').cycle().take(size).collect();
+        let answer = if upper {
+            request.to_ascii_uppercase()
+        } else {
+            request.clone()
+        };
+        Talk {
+            signals,
+            tcp,
+            buffer: vec![0; size],
+            request,
+            answer,
+            begun: Vec::new(),
+            connections: 0,
+            times: Vec::new(),
+        }
+    }
+
+    /// A socket that is connected to a server on this machine.
+    ///
+    /// With TCP each comes from another address, 127.0.0.1 to 127.0.63.1: a closed connection keeps its port for a minute, and
+    /// an address has 28,000 of them. With UDP all come from the server's own, where none can have its port: such a one it
+    /// does not answer.
+    pub fn connect(&mut self, port: u16) -> sockstep::Result<OwnedFd> {
+        let sock = if self.tcp {
+            socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?
+        } else {
+            socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?
+        };
+        setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &ATTENTION)?;
+        setsockopt(&sock, SOL_SOCKET, SO_SNDTIMEO, &PATIENCE)?; // of connect too
+        let address = |address: u32, port| {
+            let mut addr = sockaddr_in::zeroed();
+            addr.sin_family = AF_INET;
+            addr.sin_addr.s_addr = htonl(address);
+            addr.sin_port = htons(port);
+            addr
+        };
+        let server = Ipv4Addr::LOCALHOST.to_bits();
+        let network = if self.tcp { self.connections % 64 } else { 0 };
+        bind(&sock, &address(server + network * 256, 0))?;
+        self.connections += 1;
+        connect(&sock, &address(server, port))?;
+        Ok(sock)
+    }
+
+    /// One round trip over each socket, all under way at the same time.
+    pub fn over(&mut self, socks: &[OwnedFd]) -> Result<(), Trouble> {
+        self.begun.clear();
+        for sock in socks {
+            self.begun.push(Instant::now());
+            send_all(sock, &self.request).map_err(failed)?;
+        }
+        for (at, sock) in socks.iter().enumerate() {
+            self.hear(sock)?;
+            self.note_time(at);
+        }
+        Ok(())
+    }
+
+    /// One round trip over each of so many new connections, closed again. The time counts from before `connect`.
+    pub fn over_new(&mut self, port: u16, count: usize) -> Result<(), Trouble> {
+        self.begun.clear();
+        let mut socks = Vec::with_capacity(count);
+        for _ in 0..count {
+            self.begun.push(Instant::now());
+            socks.push(self.connect(port).map_err(failed)?);
+        }
+        for sock in &socks {
+            send_all(sock, &self.request).map_err(failed)?;
+        }
+        for (at, sock) in socks.into_iter().enumerate() {
+            self.hear(&sock)?;
+            self.note_time(at);
+            close(sock).map_err(failed)?; // now: the server may serve one client at a time
+        }
+        Ok(())
+    }
+
+    /// Receives an answer, and looks whether it is the right one.
+    fn hear(&mut self, sock: &OwnedFd) -> Result<(), Trouble> {
+        let mut have = 0;
+        let mut since = None;
+        while have < self.answer.len() {
+            match recv(sock, &mut self.buffer[have..], 0) {
+                Ok(0) => return Err("the server closed a connection".to_owned().into()),
+                Ok(n) => have += n,
+                Err(error) if error == Errno::EAGAIN || error == Errno::EINTR => {
+                    listen(self.signals, &mut [], Some(0), |_, _, _| {})?;
+                    let waited = since.get_or_insert_with(Instant::now).elapsed().as_secs();
+                    if waited >= PATIENCE.tv_sec.unsigned_abs() {
+                        return Err(format!("no answer in {waited} s").into());
+                    }
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        if self.buffer == self.answer {
+            Ok(())
+        } else {
+            Err("the server's answer is not what it should be"
+                .to_owned()
+                .into())
+        }
+    }
+
+    fn note_time(&mut self, at: usize) {
+        let time = self.begun[at].elapsed().as_nanos();
+        self.times.push(u32::try_from(time).unwrap_or(u32::MAX));
+    }
+}
+
+fn failed(error: sockstep::Error) -> Trouble {
+    Trouble::Said(error.to_string())
+}

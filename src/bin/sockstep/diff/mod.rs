@@ -1,0 +1,356 @@
+//! `sockstep diff`: who is compared with whom, and in what. verdict.rs judges, report.rs shows.
+
+mod any_two;
+mod compare;
+mod expected;
+pub mod normalise;
+mod play;
+mod report;
+mod report_json;
+mod scenarios;
+mod scripts;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write; // into memory, which does not fail
+use std::io::{IsTerminal, Read, stdin};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use crate::diff::play::{Cast, Recording, Studio, Take};
+use crate::diff::report::Report;
+use crate::diff::report_json::ReportJson;
+use crate::diff::scenarios::Scenario;
+use crate::diff::verdict::{Case, Sides, Totals, judge};
+use crate::draw::terminal::put;
+use crate::lectures::pairs::{Choice, Pair};
+use crate::lectures::programs::{Implementation, Programs};
+use crate::sides::process::{Signals, adopt, end_strays};
+use crate::sides::trouble::Trouble;
+use crate::strace::command;
+
+/// Recordings at a time. They wait more than they work.
+const WORKERS: usize = 8;
+
+/// Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients
+///
+/// Each program is recorded twice and compared with itself first, so that what varies by itself is known. What it did is then
+/// identical to the letter, equal after named normalisations, expected to differ for a reason that is given, or divergent.
+///
+/// Exit status: 0 if the two agree, 1 if they diverge anywhere, 2 if there was trouble.
+///
+/// A pair is put into scenarios of our own. Any other two servers are run one after the other with the same client: each is
+/// started, waited for until it listens, and ended when the client is done. Standard input is read first and given to each
+/// run of the client; from a terminal nothing is read. An old connection in TIME_WAIT that keeps the port from a server
+/// without SO_REUSEADDR is ended.
+#[derive(clap::Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  sockstep diff tcp_echo\n  sockstep diff --server './mine 12000' --server 'tcp_echo_server 12000' --client 'tcp_echo_client 127.0.0.1 hello 12000'"
+)]
+pub struct Args {
+    /// Which pair
+    #[arg(required_unless_present_any = ["all", "list", "server", "client"], value_parser = Choice::parser())]
+    pair: Option<Choice>,
+    /// This scenario only
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    scenario: Vec<String>,
+    /// All scenarios; without PAIR, those of all pairs
+    #[arg(long)]
+    all: bool,
+    /// List the scenarios, and do nothing
+    #[arg(long)]
+    list: bool,
+    /// Any server instead, as a shell has it: './my_server 12000'. Twice, for two to compare
+    #[arg(long, value_name = "COMMAND", requires = "client", conflicts_with_all = ["pair", "scenario", "all", "list"])]
+    server: Vec<OsString>,
+    /// Any client, as a shell has it: './my_client 127.0.0.1 12000'. Once for both servers, or twice
+    #[arg(long, value_name = "COMMAND", requires = "server")]
+    client: Vec<OsString>,
+    /// Show the lines that are set aside
+    #[arg(long)]
+    raw: bool,
+    /// Print the verdicts as JSON, one object a line; README says what is in it
+    #[arg(long)]
+    json: bool,
+    /// Take the C programs from this directory, instead of compiling the twins
+    #[arg(long, value_name = "DIR", conflicts_with = "server")]
+    c_programs: Option<PathBuf>,
+}
+
+pub fn diff(args: &Args) -> ExitCode {
+    let outcome = adopt().map_err(Trouble::Said).and_then(|()| {
+        if args.server.is_empty() {
+            twins(args)
+        } else {
+            two_of_any(args)
+        }
+    });
+    end_strays();
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(trouble) => trouble.end(2, 2), // even if only the reader has gone: that is no verdict
+    }
+}
+
+/// Who is recorded for each case, in this order: each side twice.
+const RUNS: usize = 4;
+
+/// Compares pairs of ours in scenarios of ours. Says whether all agree.
+fn twins(args: &Args) -> Result<bool, Trouble> {
+    let cases = cases(args)?;
+    if args.list {
+        list(&cases)?;
+        return Ok(true);
+    }
+    command::available()?;
+    let signals = Signals::collect()?;
+    let programs = Found::new(&cases, args)?;
+    let sides = Sides {
+        names: ["Rust", "C"],
+        twins: true,
+        commands: None,
+    };
+    let names: Vec<Case> = cases
+        .iter()
+        .map(|(pair, scenario)| Case {
+            pair: pair.name(),
+            scenario: scenario.name.to_owned(),
+            about: scenario.about.to_owned(),
+        })
+        .collect();
+    compare_all(args, &sides, &names, WORKERS, |case, side, stop| {
+        let (pair, scenario) = cases[case];
+        let implementation = [Implementation::Rust, Implementation::C][side];
+        let (server, client) = programs.of(pair, implementation);
+        let cast = Cast {
+            pair,
+            server,
+            client,
+            site: &programs.site,
+        };
+        let studio = Studio {
+            signals: &signals,
+            stop,
+        };
+        Take::begin(&studio)
+            .play(&cast, scenario)
+            .map_err(|interrupted| Trouble::from(interrupted).with(&names[case]))
+    })
+}
+
+/// Compares any two servers, or clients, or pairs of them. Says whether they agree.
+fn two_of_any(args: &Args) -> Result<bool, Trouble> {
+    let (servers, clients) = (&args.server, &args.client);
+    if servers.len().max(clients.len()) != 2 {
+        return Err(Trouble::Said(
+            "name two servers to compare, or two clients: --server A --server B --client C"
+                .to_owned(),
+        ));
+    }
+    command::available()?;
+    let mut input = Vec::new();
+    if !stdin().is_terminal() {
+        stdin()
+            .read_to_end(&mut input)
+            .map_err(|error| format!("standard input: {error}"))?;
+    }
+    let signals = Signals::collect()?;
+    let of = |side: usize| [servers, clients].map(|named| &named[side.min(named.len() - 1)]);
+    let words = |side| of(side).map(|command| command.to_string_lossy().into_owned());
+    let sides = Sides {
+        names: ["A", "B"],
+        twins: false,
+        commands: Some([words(0), words(1)]),
+    };
+    // One after the other: they want the same port.
+    compare_all(args, &sides, &[Case::default()], 1, |_, side, stop| {
+        let studio = Studio {
+            signals: &signals,
+            stop,
+        };
+        let [server, client] = of(side);
+        any_two::record(&studio, server, client, &input).map_err(|interrupted| {
+            Trouble::from(interrupted).with(format_args!("{}: ", sides.names[side]))
+        })
+    })
+}
+
+enum Output<'a> {
+    Text(Report<'a>),
+    Json(ReportJson<'a>),
+}
+
+/// Records each case, so many recordings at a time, and shows the verdicts in order. Says whether all agree. `record` is told
+/// which case, and which side of it.
+fn compare_all(
+    args: &Args,
+    sides: &Sides,
+    cases: &[Case],
+    workers: usize,
+    record: impl Fn(usize, usize, &AtomicBool) -> Result<Recording, Trouble> + Sync,
+) -> Result<bool, Trouble> {
+    let mut report = if args.json {
+        Output::Json(ReportJson::begin(sides, args.raw)?)
+    } else {
+        Output::Text(Report::begin(sides, args.raw)?)
+    };
+    let mut totals = Totals::default();
+    let mut trouble = None;
+    let stop = AtomicBool::new(false);
+    let next = AtomicUsize::new(0);
+    let outcome = thread::scope(|scope| {
+        let (sender, receiver) = channel();
+        for _ in 0..workers {
+            let (sender, record, next, stop) = (sender.clone(), &record, &next, &stop);
+            scope.spawn(move || {
+                loop {
+                    let job = next.fetch_add(1, Ordering::Relaxed);
+                    if job / RUNS >= cases.len() {
+                        break;
+                    }
+                    let recording = record(job / RUNS, job % RUNS / 2, stop);
+                    let failed = recording.is_err();
+                    if sender.send((job, recording)).is_err() || failed {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut done: BTreeMap<usize, Recording> = BTreeMap::new();
+        let mut shown = 0;
+        let outcome: Result<(), Trouble> = receiver.iter().try_for_each(|(job, recording)| {
+            done.insert(job, recording?);
+            while (0..RUNS).all(|run| done.contains_key(&(shown * RUNS + run))) {
+                let recordings = std::array::from_fn(|run| {
+                    done.remove(&(shown * RUNS + run)).unwrap_or_default()
+                });
+                let judged = judge(cases[shown].clone(), sides, &recordings);
+                totals.add(&judged);
+                match &mut report {
+                    Output::Text(report) => report.case(&judged)?,
+                    Output::Json(report) => report.case(&judged)?,
+                }
+                if let Some((side, words)) = judged.trouble.first() {
+                    trouble
+                        .get_or_insert(format!("{}{}: {words}", judged.case, sides.names[*side]));
+                }
+                shown += 1;
+            }
+            Ok(())
+        });
+        stop.store(true, Ordering::Relaxed); // on failure: the others give up too
+        outcome
+    });
+    outcome?;
+    match report {
+        Output::Text(report) => report.end(&totals)?,
+        Output::Json(report) => report.end(&totals)?,
+    }
+    match trouble {
+        Some(words) if !totals.diverge() => Err(Trouble::Said(words)),
+        _ => Ok(!totals.diverge() && totals.varying == 0),
+    }
+}
+
+/// The pairs and scenarios that are asked for.
+fn cases(args: &Args) -> Result<Vec<(Choice, &'static Scenario)>, String> {
+    let pairs = args
+        .pair
+        .map_or_else(|| Choice::all().collect(), |pair| vec![pair]);
+    let cases: Vec<_> = pairs
+        .iter()
+        .flat_map(|&pair| scenarios::of(pair).map(move |scenario| (pair, scenario)))
+        .collect();
+    if let Some(unknown) = args
+        .scenario
+        .iter()
+        .find(|&wanted| !cases.iter().any(|(_, scenario)| scenario.name == wanted))
+    {
+        return Err(format!(
+            "no scenario {unknown}. See them with: sockstep diff --list"
+        ));
+    }
+    let wanted = |scenario: &Scenario| {
+        args.scenario.is_empty() || args.scenario.iter().any(|name| name == scenario.name)
+    };
+    Ok(cases
+        .into_iter()
+        .filter(|(_, scenario)| wanted(scenario))
+        .collect())
+}
+
+fn list(cases: &[(Choice, &Scenario)]) -> sockstep::Result<()> {
+    let mut text = String::new();
+    for (pair, scenario) in cases {
+        let _ = writeln!(
+            text,
+            "{:23} {:18} {}",
+            pair.name(),
+            scenario.name,
+            scenario.about
+        );
+    }
+    put(text.as_bytes())
+}
+
+/// The programs of all pairs that are asked for.
+struct Found {
+    pairs: Vec<Choice>,
+    rust: Programs,
+    c: Programs,
+    /// What the Web servers have to show.
+    site: PathBuf,
+}
+
+impl Found {
+    fn new(cases: &[(Choice, &Scenario)], args: &Args) -> Result<Found, String> {
+        let pairs: Vec<Choice> = Choice::all()
+            .filter(|pair| cases.iter().any(|(other, _)| other == pair))
+            .collect();
+        let names = pairs
+            .iter()
+            .flat_map(|choice| [choice.server, choice.pair.client()]);
+        let wanted = |implementation| {
+            names
+                .clone()
+                .map(|name| (name, implementation))
+                .collect::<Vec<_>>()
+        };
+        let mut rust = Programs::find(&wanted(Implementation::Rust))?;
+        let c = match &args.c_programs {
+            Some(directory) => Programs::in_directory(directory, names)?,
+            None => Programs::find(&wanted(Implementation::C))?,
+        };
+        let site = if pairs.iter().any(|choice| choice.pair == Pair::Web) {
+            rust.large_site()?
+        } else {
+            PathBuf::new()
+        };
+        Ok(Found {
+            pairs,
+            rust,
+            c,
+            site,
+        })
+    }
+
+    fn of(&self, pair: Choice, implementation: Implementation) -> (&PathBuf, &PathBuf) {
+        let programs = match implementation {
+            Implementation::Rust => &self.rust,
+            Implementation::C => &self.c,
+        };
+        let place = self
+            .pairs
+            .iter()
+            .position(|&other| other == pair)
+            .unwrap_or_default();
+        (&programs.paths[2 * place], &programs.paths[2 * place + 1])
+    }
+}

@@ -1,0 +1,596 @@
+//! Runs one scenario with one implementation under strace, and keeps what each program of it did.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::diff::normalise::sin_port;
+use crate::diff::scenarios::{Client, Play, Scenario};
+use crate::diff::scripts::{self, Progress, Script, Settled, Stage};
+use crate::draw::terminal::Side;
+use crate::lectures::pairs::{Choice, Pair};
+use crate::lectures::steps::made;
+use crate::sides::process::{Interrupted, Process, Signals, Source, listen};
+use crate::strace::command::Trace;
+use crate::strace::line::{Call, Entry, What};
+use crate::world::tasks::{Part, split};
+
+/// How long a recording may take; many times what it does take.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// Calls that wait for others.
+const IDLE: &[&str] = &[
+    "accept",
+    "accept4",
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "epoll_wait",
+    "epoll_pwait",
+    "wait4",
+    "waitid",
+    "futex",
+    "pause",
+    "rt_sigsuspend",
+    "rt_sigtimedwait",
+];
+/// What a keyboard sends for the end of input.
+const CTRL_D: u8 = 4;
+/// How often the deadline is looked at, in milliseconds.
+const TICK: u8 = 100;
+
+/// What the programs of one scenario did, from their first `socket` on.
+#[derive(Default)]
+pub struct Recording {
+    pub lanes: Vec<Lane>,
+    /// What went wrong around the programs: with a script, or with the time.
+    pub trouble: Option<String>,
+    /// What a person should know of it.
+    pub note: Option<String>,
+}
+
+/// What one program did.
+pub struct Lane {
+    pub name: String,
+    pub entries: Vec<Entry>,
+    /// The ports that it was made with, the server's first, that there is a name for each wherever it appears.
+    pub ports: Vec<u16>,
+    /// Not the first thread of its process.
+    pub thread: bool,
+}
+
+/// What may interrupt a recording.
+pub struct Studio<'a> {
+    pub signals: &'a Signals,
+    /// Set when the others are to give up too.
+    pub stop: &'a AtomicBool,
+}
+
+/// The programs of a pair.
+pub struct Cast<'a> {
+    pub pair: Choice,
+    pub server: &'a Path,
+    pub client: &'a Path,
+    /// The directory for a Web server.
+    pub site: &'a Path,
+}
+
+/// A recording under way.
+pub struct Take<'a> {
+    studio: &'a Studio<'a>,
+    time: Duration,
+    until: Instant,
+    /// What the server has printed.
+    said: Vec<u8>,
+    pub complaints: Vec<u8>,
+    pub traces: [Trace; 2],
+    pub entries: [Vec<Entry>; 2],
+    pub recording: Recording,
+}
+
+impl<'a> Take<'a> {
+    pub fn begin(studio: &'a Studio) -> Take<'a> {
+        Take {
+            studio,
+            time: DEADLINE,
+            until: Instant::now() + DEADLINE,
+            said: Vec::new(),
+            complaints: Vec::new(),
+            traces: Default::default(),
+            entries: Default::default(),
+            recording: Recording::default(),
+        }
+    }
+
+    /// Plays the scenario to its end.
+    pub fn play(mut self, cast: &Cast, scenario: &Scenario) -> Result<Recording, Interrupted> {
+        self.run(cast, scenario)?;
+        Ok(self.recording)
+    }
+
+    fn run(&mut self, cast: &Cast, scenario: &Scenario) -> Result<(), Interrupted> {
+        match &scenario.play {
+            Play::Both(messages, clients) => {
+                let mut server = server(cast, scenario, *messages)?;
+                let Some(address) = self.ready(&mut server)? else {
+                    return self.keep(Side::Server, "server", &[]);
+                };
+                for (client, name) in clients.iter().zip(["client", "client 2"]) {
+                    let (mut process, ports, _terminal) = self::client(cast, client, address)?;
+                    while process.is_heard() {
+                        self.watch([&mut server, &mut process])?;
+                    }
+                    self.keep(Side::Client, name, &ports)?;
+                }
+                if clients.len() < *messages as usize {
+                    while server.is_heard()
+                        && !(self.is_blocked(Side::Server, &[IDLE]) && server.is_asleep())
+                    {
+                        self.watch([&mut server])?;
+                    }
+                    server.end();
+                }
+                self.follow(&mut server)?;
+                self.keep(Side::Server, "server", &[address.port()])
+            }
+            Play::Server(messages, script) => {
+                let mut server = server(cast, scenario, *messages)?;
+                let Some(address) = self.ready(&mut server)? else {
+                    return self.keep(Side::Server, "server", &[]);
+                };
+                let script = *script;
+                let peer = thread::spawn(move || script(address));
+                self.follow(&mut server)?;
+                self.keep(Side::Server, "server", &[address.port()])?;
+                self.leave(peer)
+            }
+            Play::Several(messages, script) => {
+                let script = *script;
+                self.several(cast, scenario, *messages, script)
+            }
+            Play::Requests(pieces) => {
+                let pieces = *pieces;
+                self.several(cast, scenario, 1, move |server, settled| {
+                    scripts::says(server, settled, pieces)
+                })
+            }
+            Play::Ended(script) => {
+                let mut server = server(cast, scenario, 2)?;
+                let Some(address) = self.ready(&mut server)? else {
+                    return self.keep(Side::Server, "server", &[]);
+                };
+                let script = *script;
+                let peer = thread::spawn(move || script(address));
+                // Asleep as well: while strace holds one thread back at the door of its call, another gets the signal.
+                while server.is_heard()
+                    && !(peer.is_finished() && self.waits_after_an_answer() && server.is_asleep())
+                {
+                    self.watch([&mut server])?;
+                }
+                server.end();
+                self.follow(&mut server)?;
+                self.leave(peer)?;
+                self.keep(Side::Server, "server", &[address.port()])
+            }
+            Play::Alone(stage) => {
+                let Stage { address, script } = set(*stage)?;
+                let arguments = [
+                    "--bind".into(),
+                    address.ip().to_string(),
+                    address.port().to_string(),
+                ];
+                let arguments = arguments.map(OsString::from);
+                let mut server =
+                    Process::start(Side::Server, cast.server, &arguments, true, Stdio::null())?;
+                let peer = thread::spawn(script);
+                if self.ready(&mut server)?.is_some() {
+                    server.end(); // it should have failed, and would wait for clients that do not come
+                }
+                self.follow(&mut server)?;
+                self.leave(peer)?;
+                self.keep(Side::Server, "server", &[address.port()])
+            }
+            Play::Client(stage, client) => {
+                let Stage { address, script } = set(*stage)?;
+                let (mut process, ports, _terminal) = self::client(cast, client, address)?;
+                self.beside(script, &mut process)?;
+                self.keep(Side::Client, "client", &ports)
+            }
+        }
+    }
+
+    fn several(
+        &mut self,
+        cast: &Cast,
+        scenario: &Scenario,
+        messages: u32,
+        script: impl FnOnce(SocketAddrV4, &Settled) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<(), Interrupted> {
+        let mut server = server(cast, scenario, messages)?;
+        let Some(address) = self.ready(&mut server)? else {
+            return self.keep(Side::Server, "server", &[]);
+        };
+        let ((ask, asked), (answers, answer)) = (channel(), channel());
+        let peer = thread::spawn(move || script(address, &Settled { ask, answer }));
+        let mut wanted = None;
+        while server.is_heard() {
+            self.watch([&mut server])?;
+            wanted = wanted.or_else(|| asked.try_recv().ok());
+            if wanted.is_some_and(|progress| self.has_come_to(progress)) {
+                wanted = None;
+                let _ = answers.send(()); // the script may have failed
+            }
+        }
+        self.leave(peer)?;
+        self.keep(Side::Server, "server", &[address.port()])
+    }
+
+    /// Waits until the server has said where it listens; `None` if it ended instead.
+    fn ready(&mut self, server: &mut Process) -> Result<Option<SocketAddrV4>, Interrupted> {
+        loop {
+            if let Some(address) = crate::run::listening_on(&self.said) {
+                let (_, port) = address;
+                return Ok(port
+                    .parse()
+                    .ok()
+                    .map(|port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)));
+            }
+            if !server.is_heard() {
+                return Ok(None);
+            }
+            self.watch([server])?;
+        }
+    }
+
+    /// Watches a program to its end.
+    fn follow(&mut self, process: &mut Process) -> Result<(), Interrupted> {
+        while process.is_heard() {
+            self.watch([process])?;
+        }
+        Ok(())
+    }
+
+    /// Lets a script run beside a program, to the program's end.
+    fn beside(&mut self, script: Script, process: &mut Process) -> Result<(), Interrupted> {
+        let peer = thread::spawn(script);
+        self.follow(process)?;
+        self.leave(peer)
+    }
+
+    /// Whether the server has answered, and all of it is in calls that wait for the next message.
+    fn waits_after_an_answer(&self) -> bool {
+        let entries = &self.entries[Side::Server as usize];
+        entries.iter().any(|entry| is_call(entry, "sendto"))
+            && self.is_blocked(Side::Server, &[IDLE, &["recvfrom"]])
+    }
+
+    /// Whether the server has come so far, and all of it waits for more.
+    fn has_come_to(&self, Progress(accepted, received, ended): Progress) -> bool {
+        let calls = self.entries[Side::Server as usize]
+            .iter()
+            .filter_map(|entry| match &entry.what {
+                What::Call(call) => Some(call),
+                _ => None,
+            });
+        let count =
+            |wanted: &dyn Fn(&Call) -> bool| calls.clone().filter(|call| wanted(call)).count();
+        let forks = count(&|call| {
+            made(call).is_some() && !call.args.iter().any(|arg| arg.contains("CLONE_THREAD"))
+        });
+        let came = |call: &Call| -> Option<usize> {
+            let result = call.result.parse().ok();
+            result.filter(|_| call.name == "recvfrom")
+        };
+        let reaped = count(&|call| call.name == "wait4" && !call.failed() && call.result != "0");
+        count(&|call| call.name.starts_with("accept") && !call.failed()) >= accepted
+            && count(&|call| came(call).is_some_and(|bytes| bytes > 0)) >= received
+            && count(&|call| came(call) == Some(0)) >= ended
+            && (forks == 0 || reaped >= ended)
+            && self.is_blocked(Side::Server, &[IDLE, &["recvfrom"]])
+    }
+
+    /// Whether each process and thread of a side is in one of these calls.
+    fn is_blocked(&self, side: Side, calls: &[&[&str]]) -> bool {
+        let under_way = self.traces[side as usize].under_way();
+        self.alive(side).iter().all(|&pid| {
+            under_way.iter().any(|call| {
+                call.pid == Some(pid)
+                    && calls
+                        .iter()
+                        .any(|calls| calls.contains(&call.name.as_str()))
+            })
+        })
+    }
+
+    /// Waits for the end of a script. Each of its waits has a deadline.
+    fn leave<T>(
+        &mut self,
+        peer: thread::JoinHandle<std::io::Result<T>>,
+    ) -> Result<(), Interrupted> {
+        match peer.join() {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => self.trouble(format!("the script that plays the peer: {error}")),
+            Err(_) => return Err(Interrupted::Failed("a script panicked".to_owned())),
+        }
+        Ok(())
+    }
+
+    fn trouble(&mut self, words: String) {
+        self.recording.trouble.get_or_insert(words);
+    }
+
+    /// From now on, so long.
+    pub fn allow(&mut self, time: Duration) {
+        (self.time, self.until) = (time, Instant::now() + time);
+    }
+
+    pub fn watch<const N: usize>(
+        &mut self,
+        processes: [&mut Process; N],
+    ) -> Result<(), Interrupted> {
+        self.watch_for(TICK, processes).map(drop)
+    }
+
+    /// Waits so many milliseconds at most for what comes next. Says whether anything came.
+    pub fn watch_for<const N: usize>(
+        &mut self,
+        patience: u8,
+        mut processes: [&mut Process; N],
+    ) -> Result<bool, Interrupted> {
+        if self.studio.stop.load(Ordering::Relaxed) {
+            return Err(Interrupted::Failed("stopped".to_owned()));
+        }
+        if Instant::now() > self.until {
+            self.trouble(format!("not done after {} seconds", self.time.as_secs()));
+            for process in &mut processes {
+                let _ = process.child.kill(); // strace writes that down, and the pipes end
+                self.signal(process.side, Signal::SIGKILL);
+            }
+        }
+        let Take {
+            said,
+            complaints,
+            traces,
+            entries,
+            ..
+        } = self;
+        let mut anything = false;
+        listen(
+            self.studio.signals,
+            &mut processes,
+            Some(patience),
+            |side, source, bytes| {
+                anything |= !bytes.is_empty();
+                match source {
+                    Source::Strace => {
+                        entries[side as usize].extend(traces[side as usize].take(bytes));
+                    }
+                    Source::StandardOutput if side == Side::Server => said.extend_from_slice(bytes),
+                    Source::StandardOutput => {}
+                    Source::StandardError => complaints.extend_from_slice(bytes),
+                }
+            },
+        )?;
+        Ok(anything)
+    }
+
+    /// The processes of a side that have not ended, as far as strace has said. One that has been started and has done nothing
+    /// yet is among them.
+    fn alive(&self, side: Side) -> Vec<u32> {
+        let (mut alive, mut ended) = (Vec::new(), Vec::new());
+        for entry in &self.entries[side as usize] {
+            match &entry.what {
+                What::End(_) => ended.extend(entry.pid),
+                What::Call(call) => {
+                    let started = made(call).map(|(pid, _)| pid);
+                    alive.extend([entry.pid, started].into_iter().flatten());
+                }
+                _ => alive.extend(entry.pid),
+            }
+        }
+        alive.sort_unstable();
+        alive.dedup();
+        alive.retain(|pid| !ended.contains(pid));
+        alive
+    }
+
+    /// Sends a signal to whatever is left of a side.
+    pub fn signal(&self, side: Side, signal: Signal) {
+        for pid in self.alive(side) {
+            if let Ok(pid) = pid.try_into() {
+                let _ = kill(Pid::from_raw(pid), signal); // it may have ended meanwhile
+            }
+        }
+    }
+
+    /// Whether each process of a side waits for others.
+    pub fn waits(&self, side: Side) -> bool {
+        let listens = self.entries[side as usize]
+            .iter()
+            .any(|entry| is_call(entry, "listen"));
+        let messages: &[&str] = if listens {
+            &[] // they would come from a client
+        } else {
+            &["recvfrom", "recvmsg"]
+        };
+        self.is_blocked(side, &[IDLE, messages])
+    }
+
+    /// Files what a side has done since it began.
+    pub fn keep(&mut self, side: Side, name: &str, ports: &[u16]) -> Result<(), Interrupted> {
+        let entries = std::mem::take(&mut self.entries[side as usize]);
+        // A client's port is in the call of whoever accepts it, and in the words of whoever serves it.
+        let mut ports = ports.to_vec();
+        for entry in &entries {
+            if let What::Call(call) = &entry.what {
+                let accepts = call.name.starts_with("accept");
+                ports.extend(
+                    call.args
+                        .iter()
+                        .filter(|_| accepts)
+                        .filter_map(|arg| sin_port(arg)),
+                );
+            }
+        }
+        let Some(lanes) = split(entries) else {
+            let words = String::from_utf8_lossy(&self.complaints).trim().to_owned();
+            return Err(Interrupted::Failed(format!(
+                "the {name} made no socket: {words}"
+            )));
+        };
+        // The first is process 1, and its thread 1.
+        let (mut processes, mut threads) = (1, 1);
+        for (at, Part { thread, entries }) in lanes.into_iter().enumerate() {
+            let (kind, number) = if thread {
+                ("thread", &mut threads)
+            } else {
+                ("process", &mut processes)
+            };
+            *number += i32::from(at > 0);
+            self.recording.lanes.push(Lane {
+                name: match (at, side) {
+                    (0, _) => name.to_owned(),
+                    (_, Side::Server) => format!("{kind} {number}"),
+                    (_, Side::Client) => format!("{name}'s {kind} {number}"),
+                },
+                entries,
+                ports: ports.clone(),
+                thread,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn server(cast: &Cast, scenario: &Scenario, messages: u32) -> Result<Process, Interrupted> {
+    let limit = match cast.pair.pair {
+        Pair::TcpEcho | Pair::TcpUpper | Pair::Web => "--max-clients",
+        Pair::UdpEcho | Pair::UdpUpper => "--max-messages",
+    };
+    let messages = messages.to_string();
+    let mut arguments = vec!["--bind", "127.0.0.1", limit, &messages];
+    let site = cast.site.to_string_lossy();
+    if cast.pair.pair == Pair::Web {
+        arguments.extend(["--root", &site]);
+    }
+    arguments.extend(scenario.server);
+    match cast.pair.server {
+        "tcp_echo_server_prefork" => arguments.extend(["--workers", "2"]),
+        "tcp_echo_server_pool" => arguments.extend(["--threads", "2"]),
+        _ => {}
+    }
+    arguments.push("0");
+    let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+    Ok(Process::start(
+        Side::Server,
+        cast.server,
+        &arguments,
+        true,
+        Stdio::null(),
+    )?)
+}
+
+/// Starts a client. Also returns the ports that it was told, and its terminal, if it has one.
+fn client(
+    cast: &Cast,
+    client: &Client,
+    server: SocketAddrV4,
+) -> Result<(Process, Vec<u16>, Option<PtyMaster>), Interrupted> {
+    let text = client.text.bytes();
+    let mut ports = vec![server.port()];
+    let mut options = Vec::new();
+    for option in client.options {
+        options.push(OsString::from(match *option {
+            "SERVER-PORT" => server.port().to_string(),
+            "FREE-PORT" => {
+                let port = free_port()?;
+                ports.push(port);
+                port.to_string()
+            }
+            other => other.to_owned(),
+        }));
+    }
+    let (mut stdin, mut terminal) = (Stdio::null(), None);
+    match cast.pair.pair {
+        Pair::TcpEcho | Pair::UdpEcho | Pair::Web => {
+            options.insert(0, String::from_utf8_lossy(&text).into_owned().into());
+        }
+        Pair::TcpUpper | Pair::UdpUpper => {
+            let lines = [&text[..], b"\n"].concat();
+            if client.typed {
+                let (keyboard, screen) = typed(&lines)?;
+                (stdin, terminal) = (screen, Some(keyboard));
+            } else {
+                stdin = file_of(&lines)?;
+            }
+        }
+    }
+    let (address, port) = (server.ip().to_string(), server.port().to_string());
+    let arguments = cast.pair.pair.client_arguments(&address, &port, &options);
+    let process = Process::start(Side::Client, cast.client, &arguments, true, stdin)?;
+    Ok((process, ports, terminal))
+}
+
+/// A UDP port that nobody has now, outside of the range from which the kernel picks.
+fn free_port() -> Result<u16, Interrupted> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 10_000).unwrap_or_default();
+    for _ in 0..1000 {
+        let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(Interrupted::Failed("no UDP port is free".to_owned()))
+}
+
+/// A terminal at which these lines, and then Ctrl-D, are typed ahead: the end that must stay open, and the program's end.
+fn typed(lines: &[u8]) -> Result<(PtyMaster, Stdio), Interrupted> {
+    let open = || {
+        // Programs that are started meanwhile must not inherit it.
+        let mut keyboard = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)?;
+        grantpt(&keyboard)?;
+        unlockpt(&keyboard)?;
+        let place = ptsname_r(&keyboard)?;
+        let mut open = File::options();
+        open.read(true).write(true);
+        let screen = open.custom_flags(libc::O_NOCTTY).open(place)?;
+        keyboard.write_all(lines)?;
+        keyboard.write_all(&[CTRL_D])?;
+        std::io::Result::Ok((keyboard, screen.into()))
+    };
+    open().map_err(|error| Interrupted::Failed(format!("a terminal: {error}")))
+}
+
+fn set(stage: fn() -> std::io::Result<Stage>) -> Result<Stage, Interrupted> {
+    stage().map_err(|error| Interrupted::Failed(format!("a socket of our own: {error}")))
+}
+
+fn is_call(entry: &Entry, wanted: &str) -> bool {
+    matches!(&entry.what, What::Call(Call { name, .. }) if name == wanted)
+}
+
+/// Standard input with these bytes: a file, so that each `read` brings what it asks for.
+pub fn file_of(bytes: &[u8]) -> Result<Stdio, Interrupted> {
+    let fill = || {
+        let mut file = File::from(memfd_create(c"input", MFdFlags::MFD_CLOEXEC)?);
+        file.write_all(bytes)?;
+        file.rewind()?;
+        std::io::Result::Ok(file.into())
+    };
+    fill().map_err(|error| Interrupted::Failed(format!("memfd_create: {error}")))
+}

@@ -1,0 +1,7 @@
+//! Events to pictures.
+
+pub mod call;
+pub mod chart;
+pub mod json;
+pub mod ladder;
+pub mod terminal;

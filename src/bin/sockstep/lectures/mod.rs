@@ -1,0 +1,5 @@
+//! What a course knows: programs, pairs, steps, words.
+
+pub mod pairs;
+pub mod programs;
+pub mod steps;

@@ -1,0 +1,217 @@
+//! Where the programs are: the Rust ones beside this one, the C twins compiled from the sources that it carries.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
+
+use clap::ValueEnum;
+use nix::unistd::mkdtemp;
+
+/// Which of the two a program is.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Implementation {
+    /// The Rust program
+    Rust,
+    /// Its C twin, compiled when needed
+    C,
+}
+
+/// Each twin's name and source.
+macro_rules! twins {
+    ($($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../../", $name, ".c")))),*]
+    };
+}
+const TWINS: &[(&str, &str)] = twins! {
+    "byte_order"
+    "name_lookup"
+    "tcp_echo_client"
+    "tcp_echo_server"
+    "tcp_echo_server_epoll"
+    "tcp_echo_server_fork"
+    "tcp_echo_server_poll"
+    "tcp_echo_server_pool"
+    "tcp_echo_server_prefork"
+    "tcp_echo_server_select"
+    "tcp_echo_server_thread"
+    "tcp_upper_client"
+    "tcp_upper_server"
+    "udp_echo_client"
+    "udp_echo_server"
+    "udp_upper_client"
+    "udp_upper_server"
+    "web_client"
+    "web_server"
+};
+
+/// The names of all programs.
+pub fn all() -> impl Iterator<Item = &'static str> {
+    TWINS.iter().map(|&(name, _)| name)
+}
+
+/// What a Web server of ours has to show.
+const PAGE: &str = "<!DOCTYPE html>\n<title>sockstep</title>\n<p>Site under construction\n";
+
+/// Programs that can be started. Twins live in a directory that goes when this does.
+pub struct Programs {
+    pub paths: Vec<PathBuf>,
+    directory: Option<PathBuf>,
+}
+
+impl Programs {
+    /// Finds or compiles each of `wanted`, in order.
+    pub fn find(wanted: &[(&str, Implementation)]) -> Result<Programs, String> {
+        let mut programs = Programs {
+            paths: Vec::new(),
+            directory: None,
+        };
+        let mut compilers = Vec::new();
+        for &(name, implementation) in wanted {
+            let path = match implementation {
+                Implementation::Rust => beside_this_one(name)?,
+                Implementation::C => {
+                    let directory = programs.directory()?;
+                    // One client is that of several servers: a second compiler would write what the first one reads.
+                    if !compilers.iter().any(|&(other, _)| other == name) {
+                        compilers.push((name, compile(name, &directory)?));
+                    }
+                    directory.join(name)
+                }
+            };
+            programs.paths.push(path);
+        }
+        for (name, compiler) in compilers {
+            let outcome = compiler
+                .wait_with_output()
+                .map_err(|error| error.to_string())?;
+            if !outcome.status.success() {
+                let words = String::from_utf8_lossy(&outcome.stderr).into_owned();
+                return Err(format!("{name}.c does not compile:\n{words}"));
+            }
+        }
+        Ok(programs)
+    }
+
+    /// Takes each from a directory of programs.
+    pub fn in_directory<'a>(
+        directory: &Path,
+        wanted: impl Iterator<Item = &'a str>,
+    ) -> Result<Programs, String> {
+        let find = |name| {
+            let path = directory.join(name);
+            if path.is_file() {
+                Ok(path)
+            } else {
+                Err(format!("{} is not there", path.display()))
+            }
+        };
+        Ok(Programs {
+            paths: wanted.map(find).collect::<Result<_, _>>()?,
+            directory: None,
+        })
+    }
+
+    /// A directory with a page, for a Web server.
+    pub fn site(&mut self) -> Result<PathBuf, String> {
+        let site = self.directory()?.join("site");
+        fs::create_dir(&site).map_err(|error| format!("{}: {error}", site.display()))?;
+        write(&site.join("index.html"), PAGE)?;
+        Ok(site)
+    }
+
+    /// The same with more, for a server whose answers are compared: each file is of the same time, and so are the directories.
+    pub fn large_site(&mut self) -> Result<PathBuf, String> {
+        let site = self.site()?;
+        write(
+            &site.join("large.txt"),
+            &"abcdefghijklmnopqrstuvwxyz\n".repeat(12_000),
+        )?;
+        write(&site.join(".hidden"), PAGE)?;
+        let empty = site.join("empty");
+        fs::create_dir(&empty).map_err(|error| format!("{}: {error}", empty.display()))?;
+        let then = UNIX_EPOCH + Duration::from_secs(1_000_000_000); // Sun, 09 Sep 2001 01:46:40 GMT
+        for name in ["index.html", "large.txt", ".hidden", "empty", ""] {
+            let path = site.join(name);
+            File::open(&path)
+                .and_then(|file| file.set_modified(then))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        Ok(site)
+    }
+
+    /// The directory for the twins, made when first asked for.
+    fn directory(&mut self) -> Result<PathBuf, String> {
+        if let Some(directory) = &self.directory {
+            return Ok(directory.clone());
+        }
+        let template = std::env::temp_dir().join("sockstep-XXXXXX");
+        let made =
+            mkdtemp(&template).map_err(|errno| format!("{}: {errno}", template.display()))?;
+        let directory = self.directory.insert(made).clone();
+        // Once, before the first compiler reads it: several work at the same time.
+        write(&directory.join("common.h"), include_str!("../../common.h"))?;
+        write(&directory.join("echo.h"), include_str!("../../echo.h"))?;
+        for (name, text) in [
+            ("web_request.h", include_str!("../../web_request.h")),
+            ("web_response.h", include_str!("../../web_response.h")),
+            ("web_url.h", include_str!("../../web_url.h")),
+        ] {
+            write(&directory.join(name), text)?;
+        }
+        Ok(directory)
+    }
+}
+
+impl Drop for Programs {
+    fn drop(&mut self) {
+        if let Some(directory) = &self.directory {
+            let _ = fs::remove_dir_all(directory); // it is in the system's own place for such
+        }
+    }
+}
+
+fn beside_this_one(name: &str) -> Result<PathBuf, String> {
+    let this = std::env::current_exe().map_err(|error| format!("where am I? {error}"))?;
+    let path = this.with_file_name(name);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(format!(
+            "{} is not there. Build all programs with: cargo build --release",
+            path.display()
+        ))
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Starts the C compiler on one twin.
+fn compile(name: &str, directory: &Path) -> Result<Child, String> {
+    let source = directory.join(name).with_extension("c");
+    let (_, text) = TWINS
+        .iter()
+        .find(|twin| twin.0 == name)
+        .ok_or(format!("{name} has no C twin"))?;
+    write(&source, text)?;
+    let cc = std::env::var("CC").unwrap_or("cc".to_owned());
+    let mut words = cc.split_whitespace(); // CC="ccache gcc"
+    Command::new(words.next().unwrap_or("cc"))
+        .args(words)
+        .args(env!("SOCKSTEP_CFLAGS").split(' '))
+        .arg("-o")
+        .arg(directory.join(name))
+        .arg(&source)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                format!("{cc} is not there. Install a C compiler: apt-get install gcc libc6-dev")
+            }
+            _ => format!("{cc}: {error}"),
+        })
+}

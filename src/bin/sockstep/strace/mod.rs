@@ -1,0 +1,4 @@
+//! What strace writes.
+
+pub mod command;
+pub mod line;

@@ -1,0 +1,3 @@
+//! What the kernel knows: tasks, descriptors, sockets, streams, causes.
+
+pub mod tasks;
