@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
-static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-
 /// What each has: numbers of four bytes, and bytes with their number before them.
 const HELPERS: &str = r#"
     #include "common.h"
@@ -34,7 +32,24 @@ const HELPERS: &str = r#"
     }
 "#;
 
-pub struct Sanitized(Mutex<Process>);
+/// A program, compiled when it is first asked.
+pub struct Source {
+    name: &'static str,
+    text: &'static str,
+    program: OnceLock<PathBuf>,
+}
+
+impl Source {
+    pub const fn new(name: &'static str, text: &'static str) -> Source {
+        Source {
+            name,
+            text,
+            program: OnceLock::new(),
+        }
+    }
+}
+
+pub struct Sanitized(&'static Source, Mutex<Process>);
 
 struct Process {
     child: Child,
@@ -43,17 +58,16 @@ struct Process {
 }
 
 impl Sanitized {
-    /// Runs the only such program that these tests have: its source goes on behind `HELPERS`.
-    pub fn start(source: &str) -> Sanitized {
-        PROGRAM.get_or_init(|| compile(&(HELPERS.to_owned() + source)));
-        Sanitized(Mutex::new(Process::start()))
+    /// Runs a program: its source goes on behind `HELPERS`.
+    pub fn start(source: &'static Source) -> Sanitized {
+        Sanitized(source, Mutex::new(Process::start(source)))
     }
 
     pub fn ask<T>(&self, request: &[u8], read: impl FnOnce(&mut Answer) -> T) -> T {
-        let mut process = self.0.lock().unwrap_or_else(|failed| {
-            self.0.clear_poison(); // it has died, and a smaller case is tried
+        let mut process = self.1.lock().unwrap_or_else(|failed| {
+            self.1.clear_poison(); // it has died, and a smaller case is tried
             let mut process = failed.into_inner();
-            *process = Process::start();
+            *process = Process::start(self.0);
             process
         });
         let written = process.stdin.write_all(request);
@@ -63,8 +77,9 @@ impl Sanitized {
 }
 
 impl Process {
-    fn start() -> Process {
-        let mut child = Command::new(PROGRAM.get().expect("it has been compiled"))
+    fn start(source: &Source) -> Process {
+        let program = source.program.get_or_init(|| compile(source));
+        let mut child = Command::new(program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -107,12 +122,10 @@ pub fn len(len: usize) -> [u8; 4] {
     u32::try_from(len).expect("a test's size").to_le_bytes()
 }
 
-fn compile(source: &str) -> PathBuf {
-    let file = env::current_exe().expect("this test has a name");
-    let name = file.file_name().expect("this test has a name");
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+fn compile(source: &Source) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(source.name);
     let file = program.with_extension("c");
-    fs::write(&file, source).expect("the target directory is writable");
+    fs::write(&file, HELPERS.to_owned() + source.text).expect("the target directory is writable");
     let cc = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let status = Command::new(cc)
         .args([

@@ -3,8 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/sanitized.rs"]
+mod sanitized;
+
 mod client;
 mod peers;
-mod request;
-mod response;
+mod requests;
+mod responses;
 mod server;

@@ -603,3 +603,6 @@ fn part(call: &Call) -> Option<Part> {
         took,
     })
 }
+
+#[cfg(test)]
+mod tests;

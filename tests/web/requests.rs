@@ -1,6 +1,6 @@
 //! What the web server understands of HTTP, with whatever may come: properties that hold for any input.
 //!
-//! Some thousand cases for each; `PROPTEST_CASES=1000000 cargo test --release --test web request` for more.
+//! Some thousand cases for each; `PROPTEST_CASES=1000000 cargo test --release --test web requests` for more.
 //! The C side runs with the address and undefined-behaviour sanitizers.
 
 #![allow(dead_code, reason = "the server uses all of it")]
@@ -8,14 +8,11 @@
 #[path = "../../src/bin/web/request.rs"]
 mod request;
 
-#[path = "../support/sanitized.rs"]
-mod sanitized;
-
 use self::request::{
     ByteRange, HEADERS, LINE, Request, content_type, escape_url, file_name, http_date, is_hidden,
     log_date, parse_date,
 };
-use self::sanitized::{Sanitized, len};
+use crate::sanitized::{Sanitized, Source, len};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -366,7 +363,9 @@ struct Seen {
 
 type Name = (Vec<u8>, Vec<u8>, Vec<u8>, bool);
 
-const SOURCE: &str = r#"
+static SOURCE: Source = Source::new(
+    "requests",
+    r#"
     #include "web_request.h"
     static void translate(void)
     {
@@ -417,11 +416,12 @@ const SOURCE: &str = r#"
         for (int kind; (kind = getchar()) != EOF; fflush(stdout))
             kind == 'U' ? translate() : understand();
     }
-"#;
+"#,
+);
 
 impl Twin {
     fn start() -> Twin {
-        Twin(Sanitized::start(SOURCE))
+        Twin(Sanitized::start(&SOURCE))
     }
 
     fn name(&self, target: &[u8]) -> Result<Name, u16> {

@@ -1,5 +1,5 @@
 //! What web_client makes of URLs and responses, in both languages and whatever comes: properties, each with thousands of random
-//! cases (`PROPTEST_CASES=1000000 cargo test --release --test web response` for more). The C side runs with the address and
+//! cases (`PROPTEST_CASES=1000000 cargo test --release --test web responses` for more). The C side runs with the address and
 //! undefined-behaviour sanitizers.
 
 #[path = "../../src/bin/web/response.rs"]
@@ -9,9 +9,6 @@ mod response;
 #[allow(dead_code, reason = "the same")]
 mod url;
 
-#[path = "../support/sanitized.rs"]
-mod sanitized;
-
 use std::env;
 
 use proptest::collection::vec;
@@ -19,8 +16,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use self::response::{HEADERS, Response};
-use self::sanitized::{Sanitized, len};
 use self::url::Url;
+use crate::sanitized::{Sanitized, Source, len};
 
 fn config() -> ProptestConfig {
     let cases = env::var("PROPTEST_CASES")
@@ -410,7 +407,9 @@ fn a_redirect_leads_to_a_url_or_nowhere() {
 /// A process that answers with what `web_response.h` and `web_url.h` make of its input.
 struct Twin(Sanitized);
 
-const SOURCE: &str = r#"
+static SOURCE: Source = Source::new(
+    "responses",
+    r#"
     #include "web_response.h"
     #include "web_url.h"
     static void respond(int kind)
@@ -463,11 +462,12 @@ const SOURCE: &str = r#"
         for (int kind; (kind = getchar()) != EOF; fflush(stdout))
             kind == 'U' ? takeApart() : respond(kind);
     }
-"#;
+"#,
+);
 
 impl Twin {
     fn start() -> Twin {
-        Twin(Sanitized::start(SOURCE))
+        Twin(Sanitized::start(&SOURCE))
     }
 
     fn seen(&self, method: &str, pieces: &[&[u8]]) -> Seen {

@@ -1,21 +1,8 @@
 //! The comparison of two recordings, on recordings made by hand.
 
-#[path = "../src/bin/sockstep/diff/compare.rs"]
-#[allow(dead_code, reason = "the tool uses the rest")]
-mod align;
-#[path = "../src/bin/sockstep/diff/expected.rs"]
-#[allow(dead_code, reason = "the tool uses the rest")]
-mod expected;
-#[path = "../src/bin/sockstep/diff/normalise.rs"]
-#[allow(dead_code, reason = "the tool uses the rest")]
-mod forms;
-#[path = "../src/bin/sockstep/strace/line.rs"]
-#[allow(dead_code, reason = "the tool uses the rest")]
-mod read;
-
-use align::{Aside, Comparison, Script, Verdict, compare};
-use forms::Form;
-use read::Reader;
+use super::*;
+use crate::diff::normalise::Form;
+use crate::strace::line::Reader;
 
 fn script(recording: &str) -> Script {
     let mut reader = Reader::default();
