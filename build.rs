@@ -12,9 +12,7 @@ fn main() {
     println!("cargo::rerun-if-changed=src/abi.c");
     println!("cargo::rerun-if-changed=src/bin/common.h");
     println!("cargo::rerun-if-changed=src/bin/echo.h");
-    println!("cargo::rerun-if-changed=src/bin/web_response.h");
-    println!("cargo::rerun-if-changed=src/bin/web_url.h");
-    println!("cargo::rerun-if-changed=src/bin/web_request.h");
+    println!("cargo::rerun-if-changed=src/bin/web");
     println!("cargo::rerun-if-env-changed=CC");
     println!("cargo::rustc-check-cfg=cfg(abi_probe)");
     println!("cargo::rustc-link-arg-bins=-Wl,-z,separate-code"); // or `strace -k` cannot walk the stack

@@ -4,12 +4,12 @@
  * Usage: web_client [OPTIONS] URL
  * Follows: the Princeton deck, "In Fact, Try This at a UNIX Prompt...", the telnet session, in the steps of "Example - Echo using
  * stream socket", the client's column.
- * Rust twin: web_client.rs, which can follow redirects too (--location). What it has to understand is in web_url.h and
- * web_response.h. Its server: web_server.c.
+ * Rust twin: web_client.rs, which can follow redirects too (--location). What it has to understand is in web/url.h and
+ * web/response.h. Its server: web_server.c.
  */
 #include "common.h"
-#include "web_response.h"
-#include "web_url.h"
+#include "web/response.h"
+#include "web/url.h"
 
 #define RCVBUFSIZE 65536 /* bytes asked of each recv */
 #define REFUSED 22       /* the status of --fail, as curl has it */

@@ -4,10 +4,10 @@
  * Usage: web_server [--root DIR] [OPTIONS] [PORT]
  * Follows: Princeton deck, "Web Server": the five steps of "Handling a client request" are the five functions in the middle.
  * Rust twin: web_server.rs, which also has --list. Read it beside tcp_echo_server_thread.c; what it has to understand of HTTP
- * is in web_request.h.
+ * is in web/request.h.
  */
 #include "common.h"
-#include "web_request.h"
+#include "web/request.h"
 #include <linux/openat2.h>
 #include <netinet/tcp.h>
 #include <pthread.h>

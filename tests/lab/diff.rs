@@ -680,7 +680,7 @@ fn compile(
     changes: &[(&str, &str)],
 ) -> Result<(), String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
-    let web = ["web_request.h", "web_response.h", "web_url.h"];
+    let web = ["web/request.h", "web/response.h", "web/url.h"];
     let web = web.iter().filter(|_| program.starts_with("web"));
     for name in [&*format!("{program}.c"), "common.h", "echo.h"]
         .iter()
@@ -695,7 +695,9 @@ fn compile(
             }
             text = text.replace(from, to);
         }
-        fs::write(directory.join(name), text).expect("the directory is ours");
+        let copy = directory.join(name);
+        fs::create_dir_all(copy.parent().expect("it is in one")).expect("the directory is ours");
+        fs::write(copy, text).expect("the directory is ours");
     }
     let mut cc = Command::new("cc");
     cc.args(["-std=gnu11", "-O2", "-o", program])

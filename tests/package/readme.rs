@@ -125,12 +125,12 @@ fn the_notes_say_how_many_lines_each_program_has() {
         .iter()
         .sum();
     let c: usize = parts
-        .map(|part| lines(&format!("web_{part}.h")))
+        .map(|part| lines(&format!("web/{part}.h")))
         .iter()
         .sum();
     let _ = writeln!(
         table,
-        "| of the Web programs alone: `web/`, `web_*.h` | {rust} | {c} |"
+        "| of the Web programs alone: `web/` | {rust} | {c} |"
     );
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ffi-notes.md");

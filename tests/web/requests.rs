@@ -346,7 +346,7 @@ fn dates_are_those_of_the_calendar() {
 
 // ---- The C side ----
 
-/// A process that answers with what `web_request.h` makes of its input.
+/// A process that answers with what `web/request.h` makes of its input.
 struct Twin(Sanitized);
 
 /// What a request is understood as; if it is refused, why.
@@ -366,7 +366,7 @@ type Name = (Vec<u8>, Vec<u8>, Vec<u8>, bool);
 static SOURCE: Source = Source::new(
     "requests",
     r#"
-    #include "web_request.h"
+    #include "web/request.h"
     static void translate(void)
     {
         unsigned len = count();

@@ -404,14 +404,14 @@ fn a_redirect_leads_to_a_url_or_nowhere() {
 
 // ---- The C side ----
 
-/// A process that answers with what `web_response.h` and `web_url.h` make of its input.
+/// A process that answers with what `web/response.h` and `web/url.h` make of its input.
 struct Twin(Sanitized);
 
 static SOURCE: Source = Source::new(
     "responses",
     r#"
-    #include "web_response.h"
-    #include "web_url.h"
+    #include "web/response.h"
+    #include "web/url.h"
     static void respond(int kind)
     {
         struct response *response = allocate(sizeof(*response));

@@ -1,5 +1,5 @@
 //! What the web server has to understand of HTTP/1.1 (RFC 9112, RFC 9110): a request's lines, a URL, a range, a date. No call
-//! is made here, and nothing can fail but by a status. The C twin has the same in `web_request.h`.
+//! is made here, and nothing can fail but by a status. The C twin has the same in `web/request.h`.
 
 use std::io::Write;
 use std::ops::Range;

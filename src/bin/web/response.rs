@@ -1,5 +1,5 @@
 //! A Web server's response, taken in as it comes, in whatever pieces (RFC 9112). No size in it is trusted. The C twin has the
-//! same in `web_response.h`.
+//! same in `web/response.h`.
 
 use std::str;
 

@@ -1,4 +1,4 @@
-//! A URL taken apart: whom to ask, and for what. The C twin has the same in `web_url.h`, but for `resolve`.
+//! A URL taken apart: whom to ask, and for what. The C twin has the same in `web/url.h`, but for `resolve`.
 
 use std::fmt::Write;
 use std::str;

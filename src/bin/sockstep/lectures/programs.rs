@@ -46,6 +46,20 @@ const TWINS: &[(&str, &str)] = twins! {
     "web_server"
 };
 
+/// What the twins include.
+macro_rules! headers {
+    ($($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../../", $name)))),*]
+    };
+}
+const HEADERS: &[(&str, &str)] = headers! {
+    "common.h"
+    "echo.h"
+    "web/request.h"
+    "web/response.h"
+    "web/url.h"
+};
+
 /// The names of all programs.
 pub fn all() -> impl Iterator<Item = &'static str> {
     TWINS.iter().map(|&(name, _)| name)
@@ -151,14 +165,11 @@ impl Programs {
             mkdtemp(&template).map_err(|errno| format!("{}: {errno}", template.display()))?;
         let directory = self.directory.insert(made).clone();
         // Once, before the first compiler reads it: several work at the same time.
-        write(&directory.join("common.h"), include_str!("../../common.h"))?;
-        write(&directory.join("echo.h"), include_str!("../../echo.h"))?;
-        for (name, text) in [
-            ("web_request.h", include_str!("../../web_request.h")),
-            ("web_response.h", include_str!("../../web_response.h")),
-            ("web_url.h", include_str!("../../web_url.h")),
-        ] {
-            write(&directory.join(name), text)?;
+        for (name, text) in HEADERS {
+            let header = directory.join(name);
+            let room = header.parent().unwrap_or(&directory);
+            fs::create_dir_all(room).map_err(|error| format!("{}: {error}", room.display()))?;
+            write(&header, text)?;
         }
         Ok(directory)
     }

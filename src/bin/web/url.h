@@ -1,5 +1,5 @@
 /*
- * web_url.h - a URL taken apart: whom to ask, and for what. The Rust program has the same in web/url.rs.
+ * web/url.h - a URL taken apart: whom to ask, and for what. The Rust program has the same in web/url.rs.
  */
 #define HTTP_PORT 80 /* where a Web server is if nothing else is said */
 

@@ -1,5 +1,5 @@
 /*
- * web_request.h - what the web server has to understand of HTTP/1.1 (RFC 9112, RFC 9110): a request's lines, a URL, a range, a
+ * web/request.h - what the web server has to understand of HTTP/1.1 (RFC 9112, RFC 9110): a request's lines, a URL, a range, a
  * date. No call is made here. The Rust program has the same in web/request.rs.
  */
 #define LINE 8192   /* bytes of a request's line at most, its end not counted */

@@ -1,5 +1,5 @@
 /*
- * web_response.h - a Web server's response, taken in as it comes, in whatever pieces (RFC 9112). No size in it is trusted. The Rust
+ * web/response.h - a Web server's response, taken in as it comes, in whatever pieces (RFC 9112). No size in it is trusted. The Rust
  * program has the same in web/response.rs.
  */
 #define HEADERS 65536 /* bytes of headers at most, and of what else stands around the body */
