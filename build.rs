@@ -10,9 +10,6 @@ const CFLAGS: [&str; 6] = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werr
 
 fn main() {
     println!("cargo::rerun-if-changed=src/abi.c");
-    println!("cargo::rerun-if-changed=src/bin/common.h");
-    println!("cargo::rerun-if-changed=src/bin/echo.h");
-    println!("cargo::rerun-if-changed=src/bin/web");
     println!("cargo::rerun-if-env-changed=CC");
     println!("cargo::rustc-check-cfg=cfg(abi_probe)");
     println!("cargo::rustc-link-arg-bins=-Wl,-z,separate-code"); // or `strace -k` cannot walk the stack
@@ -40,10 +37,9 @@ fn main() {
 
     let twins = out.join("twins");
     fs::create_dir_all(&twins).expect("OUT_DIR is writable");
-    for entry in fs::read_dir("src/bin").expect("src/bin is readable") {
-        let source = entry.expect("src/bin is readable").path();
+    for source in c_sources(Path::new("src/bin")) {
+        println!("cargo::rerun-if-changed={}", source.display());
         if source.extension().is_some_and(|extension| extension == "c") {
-            println!("cargo::rerun-if-changed={}", source.display());
             compile(
                 &source,
                 &twins.join(source.file_stem().expect("a .c file has a name")),
@@ -51,6 +47,23 @@ fn main() {
         }
     }
     println!("cargo::rustc-env=SOCKSTEP_TWINS={}", twins.display());
+}
+
+/// The C programs in a directory, and the headers in it and below.
+fn c_sources(directory: &Path) -> Vec<PathBuf> {
+    let mut sources = Vec::new();
+    for entry in fs::read_dir(directory).expect("src/bin is readable") {
+        let path = entry.expect("src/bin is readable").path();
+        if path.is_dir() {
+            sources.extend(c_sources(&path));
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "c" || extension == "h")
+        {
+            sources.push(path);
+        }
+    }
+    sources
 }
 
 /// Compiles one C program, or ends the build with the compiler's own words.

@@ -5,7 +5,7 @@
  * Follows: the Princeton deck, "Byte Order" and the two slides after it.
  * Rust twin: byte_order.rs.
  */
-#include "common.h"
+#include "common/common.h"
 
 #define ARGUMENTS "[ADDRESS] [PORT]"
 static const char *dottedAddress = "127.0.0.1";

@@ -5,7 +5,7 @@
  * Follows: the Princeton deck, "Client: Learning Server Address/Port", and its struct addrinfo.
  * Rust twin: name_lookup.rs.
  */
-#include "common.h"
+#include "common/common.h"
 
 #define ARGUMENTS "[--all] HOST [SERVICE]"
 static int all = 0;

@@ -5,7 +5,7 @@
  * Follows: the Princeton deck, "Example - Echo using stream socket", the client's column.
  * Rust twin: tcp_echo_client.rs. Its server: tcp_echo_server.c.
  */
-#include "common.h"
+#include "common/common.h"
 
 #define ECHO_PORT 7 /* the well-known port of the echo service */
 

@@ -5,7 +5,7 @@
  * Follows: the Princeton deck, "Example - Echo using stream socket", the server's column.
  * Rust twin: tcp_echo_server.rs. Its client: tcp_echo_client.c.
  */
-#include "common.h"
+#include "common/common.h"
 
 #define MAXPENDING 5    /* connections the kernel may queue before accept takes them */
 #define RCVBUFSIZE 4096 /* bytes asked of each recv */

@@ -5,7 +5,7 @@
  * Follows: "Server: one request at a time?": several, without a process or a thread for each.
  * Rust twin: tcp_echo_server_epoll.rs. Read it beside tcp_echo_server_poll.c.
  */
-#include "echo.h"
+#include "common/echo.h"
 #include <sys/epoll.h>
 
 #define EVENTS 64 /* that one epoll_wait may report */

@@ -5,7 +5,7 @@
  * Follows: "Server: one request at a time?", the answer "create a new process to handle each request".
  * Rust twin: tcp_echo_server_fork.rs. Read it beside tcp_echo_server.c.
  */
-#include "echo.h"
+#include "common/echo.h"
 #include <stdatomic.h>
 #include <sys/wait.h>
 

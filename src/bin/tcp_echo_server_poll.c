@@ -5,7 +5,7 @@
  * Follows: "Server: one request at a time?": several, without a process or a thread for each.
  * Rust twin: tcp_echo_server_poll.rs. Read it beside tcp_echo_server_select.c.
  */
-#include "echo.h"
+#include "common/echo.h"
 #include <poll.h>
 
 #define ARGUMENTS "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--limit N] PORT"

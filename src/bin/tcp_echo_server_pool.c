@@ -5,7 +5,7 @@
  * Follows: "Server: one request at a time?", the answer "or some hybrid": one thread accepts, N serve, a queue between them.
  * Rust twin: tcp_echo_server_pool.rs. Read it beside tcp_echo_server_thread.c.
  */
-#include "echo.h"
+#include "common/echo.h"
 #include <pthread.h>
 
 #define ARGUMENTS "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--threads N] [--queue N] PORT"

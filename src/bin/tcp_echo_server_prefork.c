@@ -5,7 +5,7 @@
  * Follows: "Server: one request at a time?", the answer "or some hybrid": N processes made beforehand, all in accept.
  * Rust twin: tcp_echo_server_prefork.rs. Read it beside tcp_echo_server.c and tcp_echo_server_fork.c.
  */
-#include "echo.h"
+#include "common/echo.h"
 #include <sys/eventfd.h>
 #include <sys/wait.h>
 

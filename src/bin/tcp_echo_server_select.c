@@ -5,7 +5,7 @@
  * Follows: "Server: one request at a time?": several, without a process or a thread for each.
  * Rust twin: tcp_echo_server_select.rs. Read it beside tcp_echo_server.c.
  */
-#include "echo.h"
+#include "common/echo.h"
 #include <sys/select.h>
 
 #define TOO_HIGH "select() failed: the descriptor is not below FD_SETSIZE, 1024"

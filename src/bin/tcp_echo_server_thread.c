@@ -5,7 +5,7 @@
  * Follows: "Server: one request at a time?", the answer "create a new thread to handle each request".
  * Rust twin: tcp_echo_server_thread.rs. Read it beside tcp_echo_server.c.
  */
-#include "echo.h"
+#include "common/echo.h"
 #include <pthread.h>
 
 #define ARGUMENTS "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--limit N] PORT"

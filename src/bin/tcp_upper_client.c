@@ -5,7 +5,7 @@
  * Follows: Kurose & Ross 2.7.2, TCPClient.py; the loop and the arguments are its interactive variant's.
  * Rust twin: tcp_upper_client.rs. Its server: tcp_upper_server.c.
  */
-#include "common.h"
+#include "common/common.h"
 #include <poll.h>
 
 #define SERVER_PORT 12000 /* the book's */

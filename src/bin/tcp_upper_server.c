@@ -5,7 +5,7 @@
  * Follows: Kurose & Ross 2.7.2, TCPServer.py; --announce and the log are its interactive variant's.
  * Rust twin: tcp_upper_server.rs. Its client: tcp_upper_client.c.
  */
-#include "common.h"
+#include "common/common.h"
 
 #define SERVER_PORT 12000 /* the book's */
 #define MAXPENDING 1      /* connections the kernel may queue before accept takes them */

@@ -5,7 +5,7 @@
  * Follows: the Princeton deck, "Example - Echo using datagram socket", the server's column.
  * Rust twin: udp_echo_server.rs. Its client: udp_echo_client.c.
  */
-#include "common.h"
+#include "common/common.h"
 
 #define ARGUMENTS "[--bind ADDRESS] [--max-messages N] PORT"
 static in_port_t echoServPort;

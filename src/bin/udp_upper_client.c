@@ -5,7 +5,7 @@
  * Follows: Kurose & Ross 2.7.1, UDPClient.py; the loop and the arguments are its interactive variant's.
  * Rust twin: udp_upper_client.rs. Its server: udp_upper_server.c.
  */
-#include "common.h"
+#include "common/common.h"
 
 #define SERVER_PORT 12000 /* the book's */
 #define PATIENCE 1        /* seconds for an address that is not the last, if nothing else is said */

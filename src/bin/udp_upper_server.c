@@ -5,7 +5,7 @@
  * Follows: Kurose & Ross 2.7.1, UDPServer.py; --announce and the log are its interactive variant's.
  * Rust twin: udp_upper_server.rs. Its client: udp_upper_client.c.
  */
-#include "common.h"
+#include "common/common.h"
 
 #define SERVER_PORT 12000 /* the book's */
 

@@ -7,7 +7,7 @@
  * Rust twin: web_client.rs, which can follow redirects too (--location). What it has to understand is in web/url.h and
  * web/response.h. Its server: web_server.c.
  */
-#include "common.h"
+#include "common/common.h"
 #include "web/response.h"
 #include "web/url.h"
 

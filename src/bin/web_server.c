@@ -6,7 +6,7 @@
  * Rust twin: web_server.rs, which also has --list. Read it beside tcp_echo_server_thread.c; what it has to understand of HTTP
  * is in web/request.h.
  */
-#include "common.h"
+#include "common/common.h"
 #include "web/request.h"
 #include <linux/openat2.h>
 #include <netinet/tcp.h>

@@ -165,7 +165,7 @@ const MUTATIONS: &[Mutation] = &[
         "a flag",
         "tcp_echo_client",
         "happy",
-        "common.h",
+        "common/common.h",
         &[(
             "send(sock, bytes, len, 0)",
             "send(sock, bytes, len, MSG_NOSIGNAL)",
@@ -297,7 +297,7 @@ const MUTATIONS: &[Mutation] = &[
         "a missing newline",
         "udp_upper_client",
         "happy",
-        "common.h",
+        "common/common.h",
         &[(
             "*end++ = '\\n';\n    print(line, end - line);\n    free(line);",
             "print(line, end - line);\n    free(line);",
@@ -337,7 +337,7 @@ const MUTATIONS: &[Mutation] = &[
         "one byte of the answer",
         "udp_upper_server",
         "happy",
-        "common.h",
+        "common/common.h",
         &[(
             "*out++ = toupper(s[done]);",
             "*out++ = s[done] == 'o' ? 'o' : toupper(s[done]);",
@@ -347,7 +347,7 @@ const MUTATIONS: &[Mutation] = &[
         "the last byte of 65507",
         "udp_upper_server",
         "largest",
-        "common.h",
+        "common/common.h",
         &[(
             "*out++ = toupper(s[done]);",
             "*out++ = done == 65506 ? '?' : toupper(s[done]);",
@@ -357,7 +357,7 @@ const MUTATIONS: &[Mutation] = &[
         "another time-out",
         "udp_echo_client",
         "timeout",
-        "common.h",
+        "common/common.h",
         &[(
             "left = {.tv_sec = timeout};",
             "left = {.tv_sec = timeout, .tv_usec = 1000};",
@@ -374,14 +374,14 @@ const MUTATIONS: &[Mutation] = &[
         "a stranger believed",
         "udp_upper_client",
         "stranger",
-        "common.h",
+        "common/common.h",
         &[(" && memcmp(&from, server, serverLen) == 0", "")],
     ),
     mutation(
         "the address's family",
         "udp_upper_client",
         "ipv6",
-        "common.h",
+        "common/common.h",
         &[(
             "    hints.ai_socktype = socktype;",
             "    hints.ai_socktype = socktype;\n    hints.ai_family = AF_INET;",
@@ -422,7 +422,7 @@ const MUTATIONS: &[Mutation] = &[
         "a send that may wait",
         "tcp_echo_server_epoll",
         "happy",
-        "echo.h",
+        "common/echo.h",
         &[(
             "client->held - client->sent, MSG_DONTWAIT)",
             "client->held - client->sent, 0)",
@@ -592,7 +592,13 @@ fn a_twin_without_a_change_is_not() {
     for pair in PAIRS {
         let directory = directory(pair);
         for side in ["server", "client"] {
-            compile(&directory, &format!("{pair}_{side}"), "common.h", &[]).expect("it compiles");
+            compile(
+                &directory,
+                &format!("{pair}_{side}"),
+                "common/common.h",
+                &[],
+            )
+            .expect("it compiles");
         }
         let outcome = diff(&[
             pair,
@@ -680,14 +686,17 @@ fn compile(
     changes: &[(&str, &str)],
 ) -> Result<(), String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
-    let web = ["web/request.h", "web/response.h", "web/url.h"];
-    let web = web.iter().filter(|_| program.starts_with("web"));
-    for name in [&*format!("{program}.c"), "common.h", "echo.h"]
-        .iter()
-        .chain(web)
-        .copied()
-    {
-        let mut text = fs::read_to_string(sources.join(name)).expect("the sources are there");
+    let mut names = vec![format!("{program}.c")];
+    for folder in ["", "common/", "web/"] {
+        fs::create_dir_all(directory.join(folder)).expect("the directory is ours");
+        let entries = fs::read_dir(sources.join(folder)).expect("the sources are there");
+        let files = entries.map(|entry| entry.expect("it is readable").file_name());
+        let headers =
+            files.filter_map(|file| file.into_string().ok().filter(|file| file.ends_with(".h")));
+        names.extend(headers.map(|header| format!("{folder}{header}")));
+    }
+    for name in names {
+        let mut text = fs::read_to_string(sources.join(&name)).expect("the sources are there");
         for (from, to) in changes.iter().filter(|_| name == file) {
             let found = text.matches(from).count();
             if found != 1 {

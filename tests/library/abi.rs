@@ -269,11 +269,7 @@ fn copy_of_the_library(name: &str) -> PathBuf {
     let sources = sources
         .filter(|path| path.is_file())
         .map(|path| path.strip_prefix(ROOT).unwrap().to_owned());
-    for file in sources.chain([
-        "Cargo.lock".into(),
-        "build.rs".into(),
-        "src/bin/common.h".into(),
-    ]) {
+    for file in sources.chain(["Cargo.lock".into(), "build.rs".into()]) {
         fs::copy(Path::new(ROOT).join(&file), copy.join(&file)).unwrap();
     }
     copy

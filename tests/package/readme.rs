@@ -108,13 +108,13 @@ fn the_notes_say_how_many_lines_each_program_has() {
     }
     let (rust, c) = (
         lines("common/mod.rs") + lines("common/text.rs"),
-        lines("common.h"),
+        lines("common/common.h"),
     );
     let _ = writeln!(
         table,
         "| shared by all: `common/`, `common.h` | {rust} | {c} |"
     );
-    let (rust, c) = (lines("common/echo.rs"), lines("echo.h"));
+    let (rust, c) = (lines("common/echo.rs"), lines("common/echo.h"));
     let _ = writeln!(
         table,
         "| shared by the concurrent servers: `common/echo.rs`, `echo.h` | {rust} | {c} |"

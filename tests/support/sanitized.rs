@@ -9,7 +9,7 @@ use std::sync::{Mutex, OnceLock};
 
 /// What each has: numbers of four bytes, and bytes with their number before them.
 const HELPERS: &str = r#"
-    #include "common.h"
+    #include "common/common.h"
     static unsigned count(void)
     {
         unsigned n;

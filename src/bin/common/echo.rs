@@ -1,4 +1,4 @@
-//! What the concurrent echo servers share: arguments, steps 1 to 3, and serving one client. The C twins have `echo.h`.
+//! What the concurrent echo servers share: arguments, steps 1 to 3, and serving one client. The C twins have the same in `echo.h`.
 
 #![allow(dead_code, reason = "each server uses a part of it")]
 

@@ -53,8 +53,8 @@ macro_rules! headers {
     };
 }
 const HEADERS: &[(&str, &str)] = headers! {
-    "common.h"
-    "echo.h"
+    "common/common.h"
+    "common/echo.h"
     "web/request.h"
     "web/response.h"
     "web/url.h"

@@ -396,7 +396,7 @@ mod tests {
             "fork", "thread", "prefork", "pool", "select", "poll", "epoll",
         ] {
             let name = format!("tcp_echo_server_{kind}").leak();
-            programs.push((name, STREAM_SERVER, &["common/echo.rs", "echo.h"]));
+            programs.push((name, STREAM_SERVER, &["common/echo.rs", "common/echo.h"]));
         }
         programs.extend(OWN.map(|(name, steps)| (name, steps, &[][..])));
         programs

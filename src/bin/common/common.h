@@ -1,5 +1,5 @@
 /*
- * common.h - what the C twins share, so that each shows little but its steps. The Rust programs have the same in common/.
+ * common.h - what the C twins share, so that each shows little but its steps. The Rust programs have the same in mod.rs.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
