@@ -10,8 +10,8 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::text::{log_request, upper};
-use common::{announce, die, dotted, go_on_after, parse, print, report, send_all};
+use common::text::upper;
+use common::{announce, die, dotted, go_on_after, log_request, parse, print, report, send_all};
 use sockstep::{
     AF_INET, Errno, INADDR_ANY, IPPROTO_TCP, PF_INET, Result, SHUT_WR, SO_RCVTIMEO, SO_REUSEADDR,
     SOCK_STREAM, SOL_SOCKET, accept, bind, close, getsockname, htonl, htons, inet_addr, listen,

@@ -7,8 +7,10 @@
 mod common;
 
 use clap::Parser;
-use common::text::{log_request, upper};
-use common::{DATAGRAM, announce, die, dotted, go_on_after, may_answer, parse, print, report};
+use common::text::upper;
+use common::{
+    DATAGRAM, announce, die, dotted, go_on_after, log_request, may_answer, parse, print, report,
+};
 use sockstep::{
     AF_INET, INADDR_ANY, IPPROTO_UDP, PF_INET, Result, SOCK_DGRAM, bind, close, getsockname, htonl,
     htons, inet_addr, recvfrom, sendto, sockaddr_in, socket,

@@ -337,7 +337,7 @@ const MUTATIONS: &[Mutation] = &[
         "one byte of the answer",
         "udp_upper_server",
         "happy",
-        "common/common.h",
+        "common/text.h",
         &[(
             "*out++ = toupper(s[done]);",
             "*out++ = s[done] == 'o' ? 'o' : toupper(s[done]);",
@@ -347,7 +347,7 @@ const MUTATIONS: &[Mutation] = &[
         "the last byte of 65507",
         "udp_upper_server",
         "largest",
-        "common/common.h",
+        "common/text.h",
         &[(
             "*out++ = toupper(s[done]);",
             "*out++ = done == 65506 ? '?' : toupper(s[done]);",

@@ -108,11 +108,11 @@ fn the_notes_say_how_many_lines_each_program_has() {
     }
     let (rust, c) = (
         lines("common/mod.rs") + lines("common/text.rs"),
-        lines("common/common.h"),
+        lines("common/common.h") + lines("common/text.h"),
     );
     let _ = writeln!(
         table,
-        "| shared by all: `common/`, `common.h` | {rust} | {c} |"
+        "| shared by all: `common/mod.rs`, `common.h`, and `text` | {rust} | {c} |"
     );
     let (rust, c) = (lines("common/echo.rs"), lines("common/echo.h"));
     let _ = writeln!(

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -168,18 +168,6 @@ pub fn print(lines: &[u8]) {
     }
 }
 
-/// A caption and what came from the network, as one line: the bytes themselves, or escaped where they reach a terminal.
-pub fn show(caption: &str, bytes: &[u8]) {
-    let mut line = caption.as_bytes().to_vec();
-    if io::stdout().is_terminal() {
-        text::escape(bytes, &mut line);
-    } else {
-        line.extend_from_slice(bytes);
-    }
-    line.push(b'\n');
-    print(&line);
-}
-
 /// The greeting of the book's interactive variant: where clients on other machines find this server.
 pub fn announce(serv_addr: &sockaddr_in) {
     let address = match own_address() {
@@ -318,4 +306,33 @@ pub fn answer_from<A: Sockaddr + PartialEq + Display>(
             more => more,
         };
     }
+}
+
+// ---- Text from the network ----
+
+/// A caption and what came from the network, as one line: the bytes themselves, or escaped where they reach a terminal.
+pub fn show(caption: &str, bytes: &[u8]) {
+    let mut line = caption.as_bytes().to_vec();
+    if io::stdout().is_terminal() {
+        text::escape(bytes, &mut line);
+    } else {
+        line.extend_from_slice(bytes);
+    }
+    line.push(b'\n');
+    print(&line);
+}
+
+/// Prints a request as the book's interactive variant does, `Received from 192.168.67.1#56855: udp is lazy`. `line` is room to use again.
+pub fn log_request(client: &sockaddr_in, request: &[u8], line: &mut Vec<u8>) {
+    let request = request.strip_suffix(b"\n").unwrap_or(request);
+    line.clear();
+    let _ = write!(
+        line,
+        "Received from {}#{}: ",
+        client.sin_addr,
+        ntohs(client.sin_port)
+    ); // into memory
+    text::escape(request, line);
+    line.push(b'\n');
+    print(line);
 }

@@ -1,26 +1,6 @@
-//! Bytes from the network as text: upper case for the reply, escapes for a terminal or a log.
+//! Bytes from the network as text: upper case for the reply, escapes for a terminal or a log. The C twins have the same in `text.h`.
 
-use std::io::Write;
 use std::str;
-
-use sockstep::{ntohs, sockaddr_in};
-
-use super::print;
-
-/// Prints a request as the book's interactive variant does, `Received from 192.168.67.1#56855: udp is lazy`. `line` is room to use again.
-pub fn log_request(client: &sockaddr_in, request: &[u8], line: &mut Vec<u8>) {
-    let request = request.strip_suffix(b"\n").unwrap_or(request);
-    line.clear();
-    let _ = write!(
-        line,
-        "Received from {}#{}: ",
-        client.sin_addr,
-        ntohs(client.sin_port)
-    ); // into memory
-    escape(request, line);
-    line.push(b'\n');
-    print(line);
-}
 
 /// Appends `bytes` so that a terminal shows what they are and does nothing else: printable text as it is, the rest as
 /// `\n`, `\x1b`, and a backslash as `\\`.

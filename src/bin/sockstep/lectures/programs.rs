@@ -55,6 +55,7 @@ macro_rules! headers {
 const HEADERS: &[(&str, &str)] = headers! {
     "common/common.h"
     "common/echo.h"
+    "common/text.h"
     "web/request.h"
     "web/response.h"
     "web/url.h"
