@@ -689,11 +689,13 @@ fn compile(
     let mut names = vec![format!("{program}.c")];
     for folder in ["", "common/", "web/"] {
         fs::create_dir_all(directory.join(folder)).expect("the directory is ours");
-        let entries = fs::read_dir(sources.join(folder)).expect("the sources are there");
-        let files = entries.map(|entry| entry.expect("it is readable").file_name());
-        let headers =
-            files.filter_map(|file| file.into_string().ok().filter(|file| file.ends_with(".h")));
-        names.extend(headers.map(|header| format!("{folder}{header}")));
+        for entry in fs::read_dir(sources.join(folder)).expect("the sources are there") {
+            let path = entry.expect("the sources are readable").path();
+            if path.extension().is_some_and(|extension| extension == "h") {
+                let header = path.file_name().expect("it is a file").to_string_lossy();
+                names.push(format!("{folder}{header}"));
+            }
+        }
     }
     for name in names {
         let mut text = fs::read_to_string(sources.join(&name)).expect("the sources are there");
