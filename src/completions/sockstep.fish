@@ -28,7 +28,7 @@ complete -c sockstep -n "__fish_sockstep_needs_command" -s h -l help -d 'Print h
 complete -c sockstep -n "__fish_sockstep_needs_command" -s V -l version -d 'Print version'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "run" -d 'Run a pair: its server on a free port, its client against it'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "show" -d 'Show the ladder of a recording'
-complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "explain" -d 'Explain a call: its C prototype, its Rust signature, its step of the slides, who owns what, its errors'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "explain" -d 'Explain a call, an error, an option, a state, a signal, or a message'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "doctor" -d 'Check whether this machine has what the tool needs'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'
@@ -60,7 +60,7 @@ hex\t'As hexadecimal digits'
 none\t'Not at all'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sockstep -n "__fish_sockstep_using_subcommand explain" -s h -l help -d 'Print help'
+complete -c sockstep -n "__fish_sockstep_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l scenario -d 'This scenario only' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l server -d 'Any server instead, as a shell has it: \'./my_server 12000\'. Twice, for two to compare' -r
@@ -83,7 +83,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l json -d 'Pri
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "run" -d 'Run a pair: its server on a free port, its client against it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "show" -d 'Show the ladder of a recording'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "explain" -d 'Explain a call: its C prototype, its Rust signature, its step of the slides, who owns what, its errors'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "explain" -d 'Explain a call, an error, an option, a state, a signal, or a message'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "doctor" -d 'Check whether this machine has what the tool needs'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'

@@ -229,9 +229,10 @@ fn the_doctor_finds_this_machine_well_and_says_what_another_one_lacks() {
 
 #[test]
 fn a_call_is_explained_from_the_notes() {
-    let calls = run(&mut sockstep(&["explain"]), b"");
-    for line in calls.stdout().lines() {
-        let call = line.split(' ').next().unwrap_or_default();
+    let words = run(&mut sockstep(&["explain"]), b"");
+    let (calls, _) = words.stdout().split_once("\n\n").expect("more than calls");
+    for line in calls.lines().skip(1) {
+        let call = line.split_whitespace().next().unwrap_or_default();
         let page = run(&mut sockstep(&["explain", call]), b"");
         assert!(
             page.status.success() && page.stdout().contains(&format!("{call}(")),
@@ -240,13 +241,56 @@ fn a_call_is_explained_from_the_notes() {
         assert!(page.stdout().contains("\n- Slides. "), "{page:?}");
         assert!(!page.stdout().contains("```"), "{page:?}");
     }
-    assert!(calls.stdout().lines().count() >= 24, "{calls:?}");
-    let unknown = run(&mut sockstep(&["explain", "acept"]), b"");
-    assert_eq!(unknown.status.code(), Some(2));
-    assert_eq!(
-        unknown.stderr,
-        "sockstep: nothing on acept. All that there is: sockstep explain\n"
-    );
+    assert!(calls.lines().count() > 24, "{calls:?}");
+    for kind in [
+        "Errors",
+        "Options, flags, constants",
+        "States and signals",
+        "Ideas",
+    ] {
+        assert!(words.stdout().contains(&format!("\n\n{kind}\n")), "{kind}");
+    }
+}
+
+#[test]
+fn an_error_is_explained_by_its_name_its_number_its_message_and_the_line_that_a_program_printed() {
+    let page = run(&mut sockstep(&["explain", "EADDRINUSE"]), b"");
+    assert!(page.stdout().contains("SO_REUSEADDR"), "{page:?}");
+    assert!(page.stdout().lines().all(|line| line.chars().count() <= 80));
+    for asked in [
+        "eaddrinuse",
+        "98",
+        "Address already in use",
+        "bind() failed: Address already in use",
+        "OSError: [Errno 98] Address already in use",
+        "Error: listen EADDRINUSE: address already in use :::12000",
+    ] {
+        assert_eq!(
+            run(&mut sockstep(&["explain", asked]), b""),
+            page,
+            "{asked}"
+        );
+    }
+    let words = ["explain", "Address", "already", "in", "use"];
+    assert_eq!(run(&mut sockstep(&words), b""), page);
+}
+
+#[test]
+fn a_word_that_is_not_there_is_answered_by_the_nearest_one() {
+    for (asked, tip) in [
+        ("acept", "Did you mean accept? "),
+        ("ECONREFUSED", "Did you mean ECONNREFUSED? "),
+        ("qqqqqqqqq", ""),
+        ("\x1b[2J", ""),
+    ] {
+        let unknown = run(&mut sockstep(&["explain", asked]), b"");
+        assert_eq!(unknown.status.code(), Some(2));
+        let asked = asked.replace('\x1b', "\\x1b");
+        assert_eq!(
+            unknown.stderr,
+            format!("sockstep: no word {asked}. {tip}All words: sockstep explain\n")
+        );
+    }
 }
 
 #[test]

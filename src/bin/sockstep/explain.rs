@@ -1,82 +1,95 @@
-//! `sockstep explain`: what ffi-notes.md has on a call, on the terminal.
+//! `sockstep explain`: what ffi-notes.md has on a call, and lectures/words.md on an error, an option, a state or an idea.
 
-use std::fmt::Write;
+use std::fmt::Write; // into memory, which does not fail
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use crate::common::{note, print};
-use crate::draw::terminal::fold;
+use crate::common::print;
+use crate::common::text::escape;
+use crate::draw::terminal::{fold, remark};
+use crate::lectures::words::{self, Section, calls};
 
-const NOTES: &str = include_str!("../../../ffi-notes.md");
-
-/// Explain a call: its C prototype, its Rust signature, its step of the slides, who owns what, its errors
+/// Explain a call, an error, an option, a state, a signal, or a message
+///
+/// A call has its C prototype, its Rust signature, its step of the slides, who owns what, and its errors. A message may be the whole
+/// line that a program printed. Without a word, list the words; 'questions' lists what students ask most.
+///
+/// Exit status: 0 if the word is known, 2 if it is not.
 #[derive(clap::Args)]
-#[command(after_help = "Example: sockstep explain accept")]
+#[command(
+    after_help = "Examples:\n  sockstep explain accept\n  sockstep explain TIME_WAIT\n  sockstep explain 'bind() failed: Address already in use'"
+)]
 pub struct Args {
-    /// The call, as in accept; without it, which calls there are
-    call: Option<String>,
+    /// The word, as in accept, ECONNRESET or SO_REUSEADDR
+    #[arg(num_args = 0.., value_name = "WORD")]
+    word: Vec<String>,
 }
 
 /// Columns that a page has at most.
 const WIDTH: usize = 80;
 
 pub fn explain(args: &Args) -> ExitCode {
-    let Some(call) = &args.call else {
+    if args.word.is_empty() {
         print(contents().as_bytes());
         return ExitCode::SUCCESS;
-    };
-    let wanted = call.trim_end_matches("()").to_lowercase();
-    let Some((heading, text)) =
-        sections().find(|(heading, _)| heading.split(", ").any(|name| name == wanted))
-    else {
-        note(format_args!(
-            "sockstep: nothing on {call}. All that there is: sockstep explain"
-        ));
+    }
+    let asked = args.word.join(" ");
+    let found = words::find(&asked);
+    if found.is_empty() {
+        let tip = words::nearest(&asked).map_or_else(
+            || "All words: sockstep explain".to_owned(),
+            |word| format!("Did you mean {word}? All words: sockstep explain"),
+        );
+        let mut shown = Vec::new();
+        escape(asked.as_bytes(), &mut shown);
+        let asked = String::from_utf8_lossy(&shown);
+        remark(format_args!("no word {asked}. {tip}"));
         return ExitCode::from(2);
-    };
-    print(page(heading, text).as_bytes());
+    }
+    let pages: Vec<String> = found.iter().map(page).collect();
+    print(pages.join("\n").as_bytes());
     ExitCode::SUCCESS
 }
 
-/// The sections of the notes that are about calls: those that begin with a prototype.
-fn sections() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let sections = NOTES
-        .split("\n## ")
-        .skip(1)
-        .filter_map(|section| section.split_once('\n'));
-    sections.filter(|(_, text)| text.trim_start().starts_with("```c"))
-}
-
-/// Each name, and where the slides have it.
+/// Each call with its place in the slides, then the other words.
 fn contents() -> String {
-    let mut out = String::new();
-    for (heading, text) in sections() {
-        let slides = text.split_once("\n- **Slides.** ").map_or("", |it| it.1);
+    let mut out = String::from("Calls\n");
+    for section in calls() {
+        let slides = section
+            .text
+            .split_once("\n- **Slides.** ")
+            .map_or("", |it| it.1);
         let place = match slides.strip_prefix('"') {
             Some(title) => title.split('"').next(),
             None if slides.starts_with("None") => Some("not in the slides"),
             None => slides.split([':', '.', '\n']).next(),
         };
-        for name in heading.split(", ") {
-            let _ = writeln!(out, "{name:14}{}", place.unwrap_or_default()); // into memory
+        for name in section.names() {
+            let _ = writeln!(out, "  {name:18}{}", place.unwrap_or_default());
         }
+    }
+    for (title, of_kind) in words::kinds() {
+        let names: Vec<&str> = of_kind.iter().filter_map(|it| it.names().next()).collect();
+        let rows = fold(&names.join(", "), WIDTH - 2);
+        let _ = writeln!(out, "\n{title}\n  {}", rows.join("\n  "));
     }
     out
 }
 
 /// A section without what only a renderer or a compiler needs.
-fn page(heading: &str, text: &str) -> String {
+fn page(section: &Section) -> String {
     let bold = if io::stdout().is_terminal() {
         ("\x1b[1m", "\x1b[0m")
     } else {
         ("", "")
     };
-    let mut out = format!("{}{heading}{}\n", bold.0, bold.1);
-    let (mut code, mut item) = (false, String::new());
-    for line in text.lines() {
-        if !item.is_empty() && (line.starts_with("- ") || line.trim().is_empty()) {
-            fill(&item, &mut out);
-            item.clear();
+    let mut out = format!("{}{}{}\n", bold.0, section.heading, bold.1);
+    let (mut code, mut paragraph) = (false, String::new());
+    for line in section.text.lines() {
+        let begins = line.starts_with("- ") || line.starts_with(|c: char| c.is_ascii_digit());
+        if line.trim().is_empty() || line.starts_with("```") || begins || code {
+            fill(&paragraph, &mut out);
+            paragraph.clear();
         }
         if let Some(fence) = line.strip_prefix("```") {
             code = !code;
@@ -89,23 +102,28 @@ fn page(heading: &str, text: &str) -> String {
             out += "    ";
             out += line;
             out += "\n";
-        } else if line.starts_with("- ") || !item.is_empty() {
-            item += &line.replace("**", "");
-            item += "\n";
-        } else {
-            out += line;
+        } else if line.trim().is_empty() {
             out += "\n";
+        } else {
+            paragraph += &line.replace("**", "");
+            paragraph += "\n";
         }
     }
-    fill(&item, &mut out);
+    fill(&paragraph, &mut out);
     out.trim_end().to_owned() + "\n"
 }
 
-/// Appends an item of a list, its words filled into lines.
-fn fill(item: &str, out: &mut String) {
-    let words: Vec<&str> = item.split_whitespace().collect();
-    if let Some((mark, words)) = words.split_first() {
-        let rows = fold(&words.join(" "), WIDTH - 2);
-        let _ = writeln!(out, "{mark} {}", rows.join("\n  ")); // into memory
-    }
+/// Appends a paragraph, or an item of a list, its words filled into lines.
+fn fill(paragraph: &str, out: &mut String) {
+    let words: Vec<&str> = paragraph.split_whitespace().collect();
+    let mark = match words.first() {
+        Some(&mark) if mark == "-" => 2,
+        Some(mark) if mark.ends_with('.') && mark.starts_with(|c: char| c.is_ascii_digit()) => {
+            mark.len() + 1
+        }
+        Some(_) => 0,
+        None => return,
+    };
+    let rows = fold(&words.join(" "), WIDTH - mark);
+    let _ = writeln!(out, "{}", rows.join(&format!("\n{:mark$}", "")));
 }

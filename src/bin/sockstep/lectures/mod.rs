@@ -3,3 +3,4 @@
 pub mod pairs;
 pub mod programs;
 pub mod steps;
+pub mod words;

@@ -1,0 +1,216 @@
+//! The words of a course: calls from ffi-notes.md, all others from words.md. `explain` shows them, and remarks name them.
+
+use sockstep::Errno;
+
+const NOTES: &str = include_str!("../../../../ffi-notes.md");
+const WORDS: &str = include_str!("words.md");
+
+/// A heading and what stands below it. The heading has the word, its other names, and the message that goes with it.
+#[derive(Clone, Copy)]
+pub struct Section {
+    pub heading: &'static str,
+    pub text: &'static str,
+}
+
+impl Section {
+    /// The word and its other names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.heading.split(", ")
+    }
+
+    fn is_called(self, name: &str) -> bool {
+        self.names().any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
+fn sections(page: &'static str) -> impl Iterator<Item = Section> {
+    let sections = page.split("\n## ").skip(1);
+    let sections = sections.filter_map(|section| section.split_once('\n'));
+    sections.map(|(heading, text)| Section { heading, text })
+}
+
+/// The sections about calls: those of the notes that begin with a prototype.
+pub fn calls() -> impl Iterator<Item = Section> {
+    sections(NOTES).filter(|section| section.text.trim_start().starts_with("```c"))
+}
+
+/// The sections about anything else.
+pub fn others() -> impl Iterator<Item = Section> {
+    sections(WORDS)
+}
+
+/// The other words, kind by kind.
+pub fn kinds() -> [(&'static str, Vec<Section>); 4] {
+    let mut kinds = [
+        "Errors",
+        "Options, flags, constants",
+        "States and signals",
+        "Ideas",
+    ]
+    .map(|title| (title, Vec::new()));
+    for section in others() {
+        let name = section.names().next().unwrap_or_default();
+        let kind = match name {
+            _ if name.contains(|c: char| c.is_ascii_lowercase()) => 3,
+            _ if is_error(name) => 0,
+            _ if name.starts_with("SIG") || STATES.contains(&name) => 2,
+            _ if name.contains('_') => 1,
+            _ => 3,
+        };
+        kinds[kind].1.push(section);
+    }
+    kinds
+}
+
+const STATES: [&str; 8] = [
+    "LISTEN",
+    "SYN_SENT",
+    "ESTABLISHED",
+    "CLOSE_WAIT",
+    "FIN_WAIT1",
+    "TIME_WAIT",
+    "FIN",
+    "RST",
+];
+
+fn is_error(name: &str) -> bool {
+    name.starts_with("EAI_") || (name.starts_with('E') && name != "ESTABLISHED")
+}
+
+/// What there is on a word, a call, the number of an error, or a line that a program printed.
+pub fn find(asked: &str) -> Vec<Section> {
+    let asked = asked.trim();
+    let called = |name: &str| -> Vec<Section> {
+        let all = others().chain(calls());
+        all.filter(|section| section.is_called(name)).collect()
+    };
+    let name = asked.trim_end_matches("()");
+    let found = called(name);
+    if !found.is_empty() {
+        return found;
+    }
+    if let Ok(number) = name.parse() {
+        return called(&format!("{:?}", Errno::from_raw(number)));
+    }
+    // A whole line: the longest message in it, or else the first word in it that is written as a constant.
+    let line = asked.to_ascii_lowercase();
+    let messages = others().flat_map(|section| section.names());
+    let message = messages
+        .filter(|name| name.contains(' ') && line.contains(&name.to_ascii_lowercase()))
+        .max_by_key(|name| name.len());
+    let constant = asked
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .find(|word| {
+            word.len() > 2
+                && !word.contains(|c: char| c.is_ascii_lowercase())
+                && !called(word).is_empty()
+        });
+    message.or(constant).map_or(Vec::new(), called)
+}
+
+/// The known word that is nearest to one that is not, if any is near.
+pub fn nearest(asked: &str) -> Option<&'static str> {
+    let asked = asked.to_ascii_lowercase();
+    let names = others().chain(calls()).flat_map(|section| section.names());
+    names
+        .map(|name| (distance(&asked, &name.to_ascii_lowercase()), name))
+        .filter(|(distance, _)| *distance <= 1 + asked.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// How many letters must be put in, left out or replaced, or two neighbours exchanged, to make one word the other.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let other = usize::from(a[i - 1] != b[j - 1]);
+            let mut least = (above[j] + 1).min(row[j - 1] + 1).min(above[j - 1] + other);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(before[j - 2] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands in backquotes, or behind `Also.`, up to the end of the item.
+    fn named_in(section: Section) -> Vec<&'static str> {
+        let also = section.text.split_once("- **Also.** ");
+        let also = also.map_or("", |(_, rest)| rest.split("\n\n").next().unwrap_or(rest));
+        let questions = section.text.lines().filter_map(|line| {
+            line.starts_with(|c: char| c.is_ascii_digit())
+                .then(|| line.split('`').nth(1))?
+        });
+        also.split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .chain(questions)
+            .collect()
+    }
+
+    #[test]
+    fn every_word_that_a_section_names_has_a_section() {
+        for section in others() {
+            for word in named_in(section) {
+                assert!(!find(word).is_empty(), "{}: {word}", section.heading);
+            }
+        }
+        let questions = find("questions")[0];
+        assert!(named_in(questions).len() >= 30);
+    }
+
+    #[test]
+    fn no_word_has_two_sections() {
+        let mut names: Vec<String> = others()
+            .flat_map(|section| section.names())
+            .map(str::to_ascii_lowercase)
+            .collect();
+        names.sort();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn an_error_is_found_by_its_message_as_the_c_library_has_it() {
+        for section in others() {
+            let name = section.names().next().unwrap();
+            if !is_error(name) || name.starts_with("EAI_") {
+                continue;
+            }
+            let number = (1..134).find(|&number| format!("{:?}", Errno::from_raw(number)) == name);
+            let number = number.unwrap_or_else(|| panic!("{name} is no error"));
+            let message = sockstep::Error::new("x", Errno::from_raw(number)).to_string();
+            let heading = find(&message).first().map(|section| section.heading);
+            assert_eq!(heading, Some(section.heading), "{message}");
+            let heading = find(&number.to_string())
+                .first()
+                .map(|section| section.heading);
+            assert_eq!(heading, Some(section.heading), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_word_finds_its_neighbour() {
+        for (asked, word) in [
+            ("acept", "accept"),
+            ("ECONREFUSED", "ECONNREFUSED"),
+            ("SO_REUSEADR", "SO_REUSEADDR"),
+            ("tiem_wait", "TIME_WAIT"),
+            ("htosn", "htons"),
+        ] {
+            assert_eq!(nearest(asked), Some(word), "{asked}");
+        }
+        assert_eq!(nearest("qqqqqqq"), None);
+    }
+}
