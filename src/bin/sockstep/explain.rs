@@ -117,7 +117,7 @@ fn page(section: &Section) -> String {
 fn fill(paragraph: &str, out: &mut String) {
     let words: Vec<&str> = paragraph.split_whitespace().collect();
     let mark = match words.first() {
-        Some(&mark) if mark == "-" => 2,
+        Some(&"-") => 2,
         Some(mark) if mark.ends_with('.') && mark.starts_with(|c: char| c.is_ascii_digit()) => {
             mark.len() + 1
         }
