@@ -119,15 +119,15 @@ fn the_notes_say_how_many_lines_each_program_has() {
         table,
         "| shared by the concurrent servers: `common/echo.rs`, `echo.h` | {rust} | {c} |"
     );
-    let parts = ["request", "response", "url"];
-    let rust: usize = parts
-        .map(|part| lines(&format!("web/{part}.rs")))
-        .iter()
-        .sum();
-    let c: usize = parts
-        .map(|part| lines(&format!("web/{part}.h")))
-        .iter()
-        .sum();
+    let in_web = |ending: &str| -> usize {
+        let files = fs::read_dir(bin.join("web"))
+            .expect("it is readable")
+            .flatten();
+        let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+        let names = names.filter(|name| name.ends_with(ending));
+        names.map(|name| lines(&format!("web/{name}"))).sum()
+    };
+    let (rust, c) = (in_web(".rs"), in_web(".h"));
     let _ = writeln!(
         table,
         "| of the Web programs alone: `web/` | {rust} | {c} |"

@@ -373,7 +373,7 @@ static SOURCE: Source = Source::new(
         char *target = bytes(len), *out = allocate(len + 1), *escaped;
         int status = fileName(target, len, out);
         fwrite(&status, 4, 1, stdout);
-        if (status == 0) {
+        if (status == 200) {
             escaped = allocate(3 * strlen(out) + 1);
             escapeUrl(out, escaped);
             int hidden = isHidden(out);
@@ -427,7 +427,7 @@ impl Twin {
     fn name(&self, target: &[u8]) -> Result<Name, u16> {
         let request = [&b"U"[..], &len(target.len()), target].concat();
         self.0.ask(&request, |answer| match answer.number() {
-            0 => {
+            200 => {
                 let [name, escaped, kind] = [(); 3].map(|()| answer.bytes());
                 Ok((name, escaped, kind, answer.number() != 0))
             }

@@ -12,6 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::{Command, CommandFactory, Parser};
+use libc::time_t;
 use sockstep::{
     AF_INET, AI_NUMERICSERV, AddrInfoList, Errno, Error, Hints, IPPROTO_UDP, PF_INET, Result,
     SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM, SOL_SOCKET, SockType, Sockaddr, connect, getaddrinfo,
@@ -210,12 +211,17 @@ pub fn give_up_after(sock: impl AsFd, seconds: Option<u32>) -> Result<()> {
     let Some(seconds) = seconds else {
         return Ok(());
     };
-    let value = timeval {
-        tv_sec: seconds.into(),
-        tv_usec: 0,
-    };
+    let value = timeval_of(Duration::from_secs(seconds.into()));
     setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &value)?;
     setsockopt(&sock, SOL_SOCKET, SO_SNDTIMEO, &value)
+}
+
+/// A time-out as C has it. Its fields are of 32 bits on some machines.
+pub fn timeval_of(time: Duration) -> timeval {
+    timeval {
+        tv_sec: time.as_secs().try_into().unwrap_or(time_t::MAX),
+        tv_usec: (time.as_micros() % 1_000_000).try_into().unwrap_or(0),
+    }
 }
 
 /// Whether a server can go on after `accept` or `recvfrom` failed: it says, or returns the error that ends it.
@@ -284,12 +290,7 @@ pub fn answer_from<A: Sockaddr + PartialEq + Display>(
     let mut left = time_allowed;
     loop {
         if let Some(left) = left {
-            let tv_sec = left.as_secs().try_into().unwrap_or(i64::MAX);
-            let value = timeval {
-                tv_sec,
-                tv_usec: left.subsec_micros().into(),
-            };
-            setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &value)?;
+            setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &timeval_of(left))?;
         }
         match recvfrom::<A>(&sock, buffer, 0) {
             Ok((n, from)) if from == *server => return Ok(n),

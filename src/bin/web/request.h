@@ -288,7 +288,7 @@ static inline int digit(const char *at, const char *end)
 
 /*
  * The name of the file that a URL means, relative to the root: no empty name, no "." and no ".." is left in it. A directory's
- * ends with a slash, but for the root's, which is empty. `name` has room for as many bytes and a NUL. Returns 0, or why not.
+ * ends with a slash, but for the root's, which is empty. `name` has room for as many bytes and a NUL. Returns 200, or why not.
  */
 static inline int fileName(const char *target, size_t len, char *name)
 {
@@ -338,7 +338,7 @@ static inline int fileName(const char *target, size_t len, char *name)
         part = out;
         if (byte < 0) {
             *out = '\0';
-            return 0;
+            return 200;
         }
     }
 }

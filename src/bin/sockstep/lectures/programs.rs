@@ -56,8 +56,15 @@ const HEADERS: &[(&str, &str)] = headers! {
     "common/common.h"
     "common/echo.h"
     "common/text.h"
+    "web/access.h"
+    "web/connection.h"
+    "web/files.h"
+    "web/generate.h"
+    "web/listening.h"
+    "web/log.h"
     "web/request.h"
     "web/response.h"
+    "web/threads.h"
     "web/url.h"
 };
 

@@ -1,0 +1,181 @@
+//! A client of the Web server: its bytes, and how long they may take. The C twin has the same in `web/connection.h`.
+
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use nix::sys::sendfile::sendfile;
+use sockstep::{
+    AnyAddr, Errno, Error, IPPROTO_TCP, Result, SHUT_WR, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET,
+    TCP_NODELAY, recv, send, setsockopt, shutdown,
+};
+
+use super::access::Credentials;
+use super::request::{LINE, Request, Status};
+use crate::common::{report, timeval_of};
+
+const CHUNK: u64 = 128 * 1024; // bytes of a file that a client has --request-timeout to take
+const DRAIN: Duration = Duration::from_secs(2); // for what a client still sends after its last response
+
+/// What all threads read.
+pub struct Site {
+    /// The directory: nothing outside it is ever opened.
+    pub root: OwnedFd,
+    pub credentials: Option<Credentials>,
+    pub timeout: Duration,
+    pub list: bool,
+    pub quiet: bool,
+}
+
+/// A client, and memory that is used again for each of its requests.
+pub struct Connection {
+    pub site: &'static Site,
+    pub sock: OwnedFd,
+    pub client: AnyAddr,
+    buffer: Box<[u8]>,
+    /// The part of the buffer that no one has read yet.
+    held: Range<usize>,
+    /// How long `recv` waits, as `SO_RCVTIMEO` is set.
+    patience: Duration,
+    pub request: Request,
+    /// The name of the file, relative to the root.
+    pub name: Vec<u8>,
+    /// The response without its file; then the line for the log.
+    pub response: Vec<u8>,
+}
+
+impl Connection {
+    pub fn new(site: &'static Site, sock: OwnedFd, client: AnyAddr) -> Connection {
+        Connection {
+            site,
+            sock,
+            client,
+            buffer: vec![0; LINE + 2].into(), // a line and its end
+            held: 0..0,
+            patience: site.timeout,
+            request: Request::default(),
+            name: Vec::new(),
+            response: Vec::new(),
+        }
+    }
+
+    /// The options of its socket. A short response waits for nothing.
+    pub fn set_options(&self) -> Result<()> {
+        let value = timeval_of(self.site.timeout);
+        setsockopt(&self.sock, SOL_SOCKET, SO_RCVTIMEO, &value)?;
+        setsockopt(&self.sock, SOL_SOCKET, SO_SNDTIMEO, &value)?;
+        setsockopt(&self.sock, IPPROTO_TCP, TCP_NODELAY, &1)
+    }
+
+    /// Bytes that have come and have not been read as lines.
+    pub fn unread(&self) -> &[u8] {
+        &self.buffer[self.held.clone()]
+    }
+
+    /// Takes the next line out of the buffer, if all of it is there, into the request. It ends with CR LF, or, as a person types
+    /// it, with LF. Returns whether the request is whole.
+    pub fn take_line(&mut self) -> Option<std::result::Result<bool, Status>> {
+        let start = self.held.start;
+        let mut end = start + self.unread().iter().position(|&byte| byte == b'\n')?;
+        self.held.start = end + 1;
+        if self.buffer[start..end].ends_with(b"\r") {
+            end -= 1;
+        }
+        Some(self.request.take(&self.buffer[start..end]))
+    }
+
+    /// The status for a line that does not fit the buffer, when that is full.
+    pub fn too_long(&mut self) -> Option<Status> {
+        let full = self.held.len() == self.buffer.len();
+        full.then(|| self.request.too_long(&self.buffer))
+    }
+
+    /// Receives more. Fails with `EAGAIN` if nothing comes for as long as `patience`.
+    pub fn receive(&mut self, patience: Duration) -> Result<usize> {
+        if patience.as_micros() == 0 {
+            return Err(Error::new("recv", Errno::EAGAIN)); // a time-out of zero would be none
+        }
+        if patience != self.patience {
+            let value = timeval_of(patience);
+            setsockopt(&self.sock, SOL_SOCKET, SO_RCVTIMEO, &value)?;
+            self.patience = patience;
+        }
+        self.buffer.copy_within(self.held.clone(), 0);
+        self.held = 0..self.held.len();
+        let n = recv(&self.sock, &mut self.buffer[self.held.end..], 0)?;
+        self.held.end += n;
+        Ok(n)
+    }
+
+    /// Sends the response that is ready. A client that does not take it in time loses it.
+    pub fn send_response(&self, flags: i32) -> Result<()> {
+        let mut rest = self.response.as_slice();
+        let begun = Instant::now();
+        while !rest.is_empty() {
+            match send(&self.sock, rest, flags) {
+                Ok(0) => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
+                Ok(n) => rest = &rest[n..],
+                Err(error) if error == Errno::EINTR => {}
+                Err(error) => return Err(error),
+            }
+            if !rest.is_empty() && begun.elapsed() >= self.site.timeout {
+                return Err(Error::new("send", Errno::EAGAIN));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a part of a file, straight from the kernel's memory of it. Each chunk has the time that a request has. Counts in
+    /// `sent` what has left.
+    pub fn send_file(&self, fd: &OwnedFd, part: &Range<u64>, sent: &mut u64) -> Result<()> {
+        let failed = |errno| Error::new("sendfile", errno);
+        let Range { mut start, end } = *part;
+        while start < end {
+            let chunk = end.min(start + CHUNK);
+            let begun = Instant::now();
+            while start < chunk {
+                let mut offset = start.try_into().unwrap_or(libc::off_t::MAX);
+                let left = (chunk - start).try_into().unwrap_or(usize::MAX);
+                match sendfile(&self.sock, fd, Some(&mut offset), left) {
+                    Ok(0) => return Err(failed(Errno::EIO)), // the file has become shorter: only a close can say so
+                    Ok(n) => {
+                        start += n as u64;
+                        *sent += n as u64;
+                    }
+                    Err(Errno::EINTR) => {}
+                    Err(errno) => return Err(failed(errno)),
+                }
+                if start < chunk && begun.elapsed() >= self.site.timeout {
+                    return Err(failed(Errno::EAGAIN));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Before we close on a client that may still be sending: says that no more will come, and receives for a while what still
+    /// comes. Closing at once would answer that with a reset, which can overtake our last bytes.
+    pub fn hang_up(&mut self) -> Result<()> {
+        match shutdown(&self.sock, SHUT_WR) {
+            Err(error) if error == Errno::ENOTCONN => return Ok(()), // it has gone already
+            outcome => outcome?,
+        }
+        let (begun, mut left) = (Instant::now(), DRAIN);
+        loop {
+            self.held = 0..0;
+            match self.receive(left) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error == Errno::EINTR => {}
+                Err(_) => return Ok(()), // too late, or reset: it has its response, or never will
+            }
+            left = DRAIN.saturating_sub(begun.elapsed());
+        }
+    }
+
+    /// The server is at fault, and says why.
+    pub fn fail(&self, error: Error) -> Status {
+        report(&self.client, Err(error));
+        500
+    }
+}

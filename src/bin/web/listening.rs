@@ -1,0 +1,67 @@
+//! A socket that listens for both kinds of addresses. The C twin has the same in `web/listening.h`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::OwnedFd;
+
+use sockstep::{
+    AF_INET, AF_INET6, AnyAddr, Errno, IPPROTO_IPV6, IPPROTO_TCP, IPV6_V6ONLY, Result,
+    SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, bind, getsockname, htonl, htons, in6_addr, listen,
+    setsockopt, sockaddr_in, sockaddr_in6, socket,
+};
+
+use crate::common::print;
+
+/// The echo server's steps 1 to 3, and a line that says where it listens.
+pub fn open(address: Option<IpAddr>, port: u16, backlog: i32) -> Result<OwnedFd> {
+    let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED); // a socket for that takes IPv4 as well
+    match open_on(address.unwrap_or(any), port, backlog) {
+        Err(error) if error == Errno::EAFNOSUPPORT && address.is_none() => {
+            open_on(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port, backlog) // no IPv6 on this machine
+        }
+        outcome => outcome,
+    }
+}
+
+fn open_on(address: IpAddr, port: u16, backlog: i32) -> Result<OwnedFd> {
+    let serv_addr: AnyAddr = match address {
+        IpAddr::V4(address) => {
+            let mut serv_addr = sockaddr_in::zeroed();
+            serv_addr.sin_family = AF_INET;
+            serv_addr.sin_addr.s_addr = htonl(address.to_bits());
+            serv_addr.sin_port = htons(port);
+            serv_addr.into()
+        }
+        IpAddr::V6(address) => {
+            let mut serv_addr = sockaddr_in6::zeroed();
+            serv_addr.sin6_family = AF_INET6;
+            serv_addr.sin6_addr = in6_addr {
+                s6_addr: address.octets(),
+            };
+            serv_addr.sin6_port = htons(port);
+            serv_addr.into()
+        }
+    };
+    let serv_sock = socket(serv_addr.family(), SOCK_STREAM, IPPROTO_TCP)?;
+    setsockopt(&serv_sock, SOL_SOCKET, SO_REUSEADDR, &1)?;
+    if serv_addr.family() == AF_INET6 {
+        setsockopt(&serv_sock, IPPROTO_IPV6, IPV6_V6ONLY, &0)?;
+    }
+    bind(&serv_sock, &serv_addr)?;
+    listen(&serv_sock, backlog)?;
+    let serv_addr: AnyAddr = getsockname(&serv_sock)?;
+    print(format!("listening on {serv_addr}\n").as_bytes());
+    Ok(serv_sock)
+}
+
+/// An IPv4 client at an IPv6 socket has its address behind `::ffff:`. Here it is an IPv4 client.
+pub fn in_its_own_family(client: AnyAddr) -> AnyAddr {
+    let mapped = client.v6().and_then(|addr| {
+        let address = Ipv6Addr::from(addr.sin6_addr.s6_addr).to_ipv4_mapped()?;
+        let mut v4 = sockaddr_in::zeroed();
+        v4.sin_family = AF_INET;
+        v4.sin_addr.s_addr = htonl(address.to_bits());
+        v4.sin_port = addr.sin6_port;
+        Some(v4.into())
+    });
+    mapped.unwrap_or(client)
+}
