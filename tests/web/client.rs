@@ -604,7 +604,9 @@ fn a_file_keeps_what_came_and_an_older_one_is_not_lost_for_nothing() {
         let outcome = fetch(client, &["-o", name], short);
         assert_eq!(
             outcome,
-            Outcome::failed(&format!("{CLOSED_EARLY}; the file has what came before"))
+            Outcome::failed(&format!(
+                "{CLOSED_EARLY}; the file holds the part that came before"
+            ))
         );
         assert_bytes(&fs::read(&file).unwrap(), b"hello");
 
@@ -626,7 +628,7 @@ fn what_cannot_be_written_is_said() {
         for (path, message) in [
             (
                 "/dev/full",
-                "write() failed: No space left on device; the file has what came before",
+                "write() failed: No space left on device; the file holds the part that came before",
             ),
             ("/nowhere/page", "open() failed: No such file or directory"),
             ("/", "open() failed: Is a directory"),

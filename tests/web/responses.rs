@@ -220,7 +220,7 @@ struct Seen {
 }
 
 fn seen(method: &str, pieces: &[&[u8]]) -> Seen {
-    let mut response = Response::to(method);
+    let mut response = Response::new(method == "HEAD");
     let mut body = Vec::new();
     for piece in pieces {
         let mut piece = piece.to_vec();
@@ -443,9 +443,8 @@ static SOURCE: Source = Source::new(
         struct url url = {0};
         unsigned len = count(), port;
         char *raw = bytes(len), *text = strndup(raw, len);
-        const char *wrong = parseUrl(text, &url);
-        int fine = wrong == NULL;
-        say(fine ? "" : wrong, fine ? 0 : strlen(wrong));
+        int fine = parseUrl(text, &url) == 0;
+        say(fine ? "" : url.problem, fine ? 0 : strlen(url.problem));
         say(fine ? url.host : "", fine ? strlen(url.host) : 0);
         say(fine ? url.target : "", fine ? strlen(url.target) : 0);
         port = url.port;

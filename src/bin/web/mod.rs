@@ -4,10 +4,12 @@
 
 pub mod access;
 pub mod connection;
+pub mod deadline;
 pub mod files;
 pub mod generate;
 pub mod listening;
 pub mod log;
+pub mod page;
 pub mod request;
 pub mod response;
 pub mod threads;

@@ -2,6 +2,9 @@
  * web/request.h - what the web server has to understand of HTTP/1.1 (RFC 9112, RFC 9110): a request's lines, a URL, a range, a
  * date. No call is made here. The Rust program has the same in web/request.rs.
  */
+#ifndef WEB_REQUEST_H
+#define WEB_REQUEST_H
+
 #define LINE 8192   /* bytes of a request's line at most, its end not counted */
 #define HEADERS 100 /* header lines of a request at most */
 
@@ -396,3 +399,5 @@ static inline char *writeDate(char *out, const char *format, time_t seconds)
 }
 #define HTTP_DATE "%a, %d %b %Y %H:%M:%S GMT" /* Mon, 04 Feb 2008 13:09:03 GMT */
 #define LOG_DATE "%d/%b/%Y:%H:%M:%S +0000"    /* 04/Feb/2008:13:09:03 +0000 */
+
+#endif

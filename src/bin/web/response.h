@@ -2,6 +2,9 @@
  * web/response.h - a Web server's response, taken in as it comes, in whatever pieces (RFC 9112). No size in it is trusted. The Rust
  * program has the same in web/response.rs.
  */
+#ifndef WEB_RESPONSE_H
+#define WEB_RESPONSE_H
+
 #define HEADERS 65536 /* bytes of headers at most, and of what else stands around the body */
 
 /* What the next byte belongs to. */
@@ -272,3 +275,5 @@ static inline int mayEnd(const struct response *response)
 {
     return response->state == DONE || response->state == UNTIL_CLOSE;
 }
+
+#endif

@@ -49,14 +49,14 @@ enum State {
 }
 
 impl Response {
-    /// The response to a request, nothing of which has come yet.
-    pub fn to(method: &str) -> Response {
+    /// The response to GET or HEAD, nothing of which has come yet.
+    pub fn new(head: bool) -> Response {
         Response {
             head: Vec::new(),
             has_head: false,
             status: 0,
             state: State::Head,
-            without_body: method == "HEAD",
+            without_body: head,
             block: 0,
             line: 0,
             aside: 0,

@@ -1,13 +1,24 @@
 /*
  * web/url.h - a URL taken apart: whom to ask, and for what. The Rust program has the same in web/url.rs.
  */
+#ifndef WEB_URL_H
+#define WEB_URL_H
+
 #define HTTP_PORT 80 /* where a Web server is if nothing else is said */
 
 struct url {
     char *host; /* a name, or an address in numbers; one of IPv6 without its brackets */
     in_port_t port;
     char *target; /* the path and the query, as the request has them */
+    const char *problem; /* what is wrong with it */
 };
+
+/* Says what is wrong. Returns -1. */
+static inline int wrong(struct url *url, const char *problem)
+{
+    url->problem = problem;
+    return -1;
+}
 
 /* Whether it is a name, or an address in dotted form: what ends in a number is none of the names, and C would read 127.1. */
 static inline int isName(const char *host)
@@ -27,61 +38,62 @@ static inline int isName(const char *host)
     return 1;
 }
 
-/* The host and the port. Returns NULL, or what is wrong with them. */
-static inline const char *whom(const char *authority, size_t len, struct url *url)
+/* The host and the port. Returns 0 or -1. */
+static inline int whom(const char *authority, size_t len, struct url *url)
 {
     struct in6_addr address;
     const char *end = authority + len, *start = authority, *hostEnd, *rest;
     if (memchr(authority, '@', len) != NULL)
-        return "names and passwords in a URL are not sent: --header 'Authorization: ...' is";
+        return wrong(url, "names and passwords in a URL are not sent: --header 'Authorization: ...' is");
     int brackets = len > 0 && *authority == '[';
     if (brackets) {
         start++;
         hostEnd = memchr(start, ']', end - start);
         rest = hostEnd != NULL ? hostEnd + 1 : end;
-        hostEnd = hostEnd != NULL ? hostEnd : start;
+        if (hostEnd == NULL)
+            hostEnd = start;
     } else {
         hostEnd = memchr(authority, ':', len);
-        rest = hostEnd = hostEnd != NULL ? hostEnd : end;
+        if (hostEnd == NULL)
+            hostEnd = end;
+        rest = hostEnd;
     }
     url->host = strndup(start, hostEnd - start);
-    if (brackets ? inet_pton(AF_INET6, url->host, &address) != 1 : !isName(url->host))
-        return "the host is neither a name, nor an IPv4 address in dotted form, nor an IPv6 one in brackets";
+    int known = brackets ? inet_pton(AF_INET6, url->host, &address) == 1 : isName(url->host);
+    if (!known)
+        return wrong(url, "the host is neither a name, nor an IPv4 address in dotted form, nor an IPv6 one in brackets");
 
     unsigned long port = rest + 1 >= end ? HTTP_PORT : 0;
-    int wrong = rest < end && *rest != ':';
-    for (const char *digit = rest + 1; digit < end; digit++) {
-        wrong |= !isdigit((unsigned char)*digit);
+    int isPort = rest == end || *rest == ':';
+    for (const char *digit = rest + 1; isPort && digit < end; digit++) {
+        isPort = isdigit((unsigned char)*digit);
         port = port * 10 + (*digit - '0');
-        wrong |= port > 65535;
-        if (wrong)
-            break;
+        isPort = isPort && port <= 65535;
     }
-    if (wrong)
-        return "the port is not a number from 0 to 65535";
+    if (!isPort)
+        return wrong(url, "the port is not a number from 0 to 65535");
     url->port = port;
-    return NULL;
+    return 0;
 }
 
 /*
- * Takes http://HOST[:PORT][/PATH][?QUERY][#FRAGMENT] apart. Returns NULL, or what is wrong with it. The fragment is the reader's
- * own, and dropped; bytes beyond ASCII are written as %C3.
+ * Takes http://HOST[:PORT][/PATH][?QUERY][#FRAGMENT] apart. Returns 0 or -1. The fragment is the reader's own, and dropped; bytes
+ * beyond ASCII are written as %C3.
  */
-static inline const char *parseUrl(const char *text, struct url *url)
+static inline int parseUrl(const char *text, struct url *url)
 {
     for (const char *c = text; *c != '\0'; c++)
         if ((unsigned char)*c <= ' ' || *c == 0x7f)
-            return "a URL has neither spaces (write %20) nor control characters";
+            return wrong(url, "a URL has neither spaces (write %20) nor control characters");
     size_t scheme = strcspn(text, ":");
     if (scheme == strlen("https") && strncasecmp(text, "https", scheme) == 0)
-        return "https needs TLS, which this client does not have: only http";
+        return wrong(url, "https needs TLS, which this client does not have: only http");
     if (scheme != strlen("http") || strncasecmp(text, "http://", strlen("http://")) != 0)
-        return "not a URL like http://www.example.com/index.html";
+        return wrong(url, "not a URL like http://www.example.com/index.html");
 
     const char *authority = text + strlen("http://"), *rest = authority + strcspn(authority, "/?#");
-    const char *wrong = whom(authority, rest - authority, url);
-    if (wrong != NULL)
-        return wrong;
+    if (whom(authority, rest - authority, url) < 0)
+        return -1;
     size_t len = strcspn(rest, "#");
     char *out = url->target = allocate(3 * len + 2);
     if (*rest != '/')
@@ -89,7 +101,7 @@ static inline const char *parseUrl(const char *text, struct url *url)
     for (size_t i = 0; i < len; i++)
         out += sprintf(out, (unsigned char)rest[i] < 0x80 ? "%c" : "%%%02X", (unsigned char)rest[i]);
     *out = '\0';
-    return NULL;
+    return 0;
 }
 
 /* The host as the Host header has it, with its port if that is not the usual one. The caller frees it. */
@@ -101,3 +113,5 @@ static inline char *authority(const struct url *url)
         sprintf(end, ":%d", url->port);
     return text;
 }
+
+#endif

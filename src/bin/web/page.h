@@ -1,0 +1,94 @@
+/*
+ * web/page.h - where the Web client's page goes: a file, or standard output, which may be a terminal. The Rust program has the
+ * same in web/page.rs.
+ */
+#ifndef WEB_PAGE_H
+#define WEB_PAGE_H
+
+#include <fcntl.h>
+
+static struct {
+    const char *path; /* --output's; NULL: standard output */
+    int file;         /* -1 before there is something to write: until then, an older one is not lost */
+    int terminal;     /* whether standard output is one */
+    char *held;       /* the beginning of a character, for the terminal */
+    size_t heldLen;
+} page = {.file = -1};
+
+/* Ends the program before it is done: a line, and the exit status. */
+__attribute__((format(printf, 2, 3)))
+static inline _Noreturn void endEarly(int status, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    if (page.file >= 0)
+        note("%s; the file holds the part that came before", line);
+    else
+        note("%s", line);
+    exit(status);
+}
+
+/* DieWithError(), which also says what the file holds. */
+static inline _Noreturn void endWithError(const char *message)
+{
+    endEarly(1, "%s: %s", message, strerror(errno));
+}
+
+static inline void openFile(void)
+{
+    if (page.file < 0)
+        page.file = open(page.path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (page.file < 0)
+        DieWithError("open() failed");
+}
+
+static inline void showOnTerminal(const char *bytes, size_t len, int last)
+{
+    page.held = resize(page.held, page.heldLen + len + 1);
+    memcpy(page.held + page.heldLen, bytes, len);
+    page.heldLen += len;
+    char *text = allocate(4 * page.heldLen + 1), *end = text;
+    size_t done = escapePage(page.held, page.heldLen, last, &end);
+    print(text, end - text);
+    free(text);
+    page.heldLen -= done;
+    memmove(page.held, page.held + done, page.heldLen);
+}
+
+/* Writes the next piece of the page. Bytes from the network do nothing to a terminal. */
+static inline void showPage(const char *bytes, size_t len)
+{
+    if (page.terminal) {
+        showOnTerminal(bytes, len, 0);
+        return;
+    }
+    if (page.path == NULL) {
+        print(bytes, len);
+        return;
+    }
+    while (len > 0) {
+        openFile();
+        ssize_t n = write(page.file, bytes, len);
+        if (n < 0)
+            endWithError("write() failed");
+        bytes += n;
+        len -= n;
+    }
+}
+
+/* Writes the rest. A page of no bytes is a file of no bytes. */
+static inline void endPage(void)
+{
+    if (page.terminal)
+        showOnTerminal("", 0, 1);
+    if (page.path == NULL)
+        return;
+    openFile();
+    if (close(page.file) < 0)
+        DieWithError("close() failed");
+}
+
+#endif
