@@ -16,7 +16,9 @@ mod lectures;
 mod run;
 mod show;
 mod sides;
+#[allow(dead_code, reason = "the pictures are about to be drawn from it")]
 mod strace;
+#[allow(dead_code, reason = "the pictures are about to be drawn from it")]
 mod world;
 
 use std::process::ExitCode;

@@ -17,12 +17,7 @@ pub const COLUMNS: usize = 80;
 /// Erases the row that the cursor is in, and begins it again.
 pub const ERASE: &str = "\r\x1b[K";
 
-/// One of the two processes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    Client,
-    Server,
-}
+pub use crate::world::Side;
 
 /// How standard output is to be written.
 #[derive(Clone, Copy)]

@@ -1,4 +1,5 @@
 //! What strace writes.
 
+pub mod calls;
 pub mod command;
 pub mod line;

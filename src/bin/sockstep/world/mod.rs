@@ -1,3 +1,122 @@
 //! What the kernel knows: tasks, descriptors, sockets, streams, causes.
+//!
+//! A [`World`] is fed with what strace has seen, of a live run as of a recording, in any order: [`World::take`]. It gives out
+//! events so that no effect comes before its cause: [`World::next`]. Its memory is what is open now; events are the caller's.
+//!
+//! ```text
+//! world.take(source, side, entry);
+//! while let Some(event) = world.next(settled) {
+//!     let task = world.task(event.task);
+//!     let socket = event.socket.map(|id| world.socket(id));     // as it is after this event
+//! }
+//! ```
+//!
+//! `tasks.rs` knows processes and threads, `descriptors.rs` what a number means in each, `sockets.rs` the sockets, `streams.rs`
+//! whose bytes arrive where, `causes.rs` what has to come first, `effects.rs` what a call changes. A call's meaning stands in `strace/calls.rs`.
 
+pub mod causes;
+pub mod descriptors;
+pub mod events;
+pub mod sockets;
+pub mod streams;
 pub mod tasks;
+
+mod effects;
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::strace::line::Entry;
+use causes::Queue;
+use descriptors::{Table, TableId};
+use events::EventId;
+use sockets::{Socket, SocketId};
+use streams::Message;
+use tasks::{Task, TaskId};
+
+/// One of the two that talk.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Side {
+    Client,
+    Server,
+}
+
+/// How many closed sockets are still known.
+const KEPT: usize = 256;
+
+/// All that has been seen, as it is now.
+#[derive(Default)]
+pub struct World {
+    queue: Queue,
+    tasks: Vec<Task>,
+    by_pid: HashMap<(usize, Option<u32>), TaskId>,
+    tables: HashMap<TableId, Table>,
+    sockets: HashMap<SocketId, Socket>,
+    /// The closed ones among them, in order.
+    closed: VecDeque<SocketId>,
+    /// Datagrams that have not arrived.
+    messages: VecDeque<Message>,
+    numbers: u64,
+}
+
+impl World {
+    /// Takes what a source has seen: an strace, or a recording, in its own order. `side` is whose calls they are.
+    pub fn take(&mut self, source: usize, side: Side, entry: Entry) {
+        self.queue.take(source, side, entry);
+    }
+
+    /// Whether something has been taken and not been given out.
+    pub fn has_more(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    pub fn task(&self, id: TaskId) -> &Task {
+        &self.tasks[id.0]
+    }
+
+    pub fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
+    /// A socket as it is now. One that was closed long ago is not known any more.
+    pub fn socket(&self, id: SocketId) -> Option<&Socket> {
+        self.sockets.get(&id)
+    }
+
+    /// The sockets that are open, and those that have just been closed.
+    pub fn sockets(&self) -> impl Iterator<Item = &Socket> {
+        self.sockets.values()
+    }
+
+    /// What a descriptor of a task refers to now, if it is a socket.
+    pub fn descriptor(&self, source: usize, pid: Option<u32>, descriptor: i32) -> Option<&Socket> {
+        let task = self.by_pid.get(&(source, pid))?;
+        let table = self.tables.get(&self.tasks[task.0].table)?;
+        self.socket(table.socket(descriptor)?)
+    }
+
+    /// The descriptors by which a task knows its sockets.
+    pub fn descriptors(&self, task: TaskId) -> impl Iterator<Item = (i32, &Socket)> {
+        let table = self.tables.get(&self.tasks[task.0].table);
+        let open = table.into_iter().flat_map(|table| &table.open);
+        open.filter_map(|(&number, open)| match open.thing {
+            descriptors::Thing::Socket(id) => Some((number, self.sockets.get(&id)?)),
+            _ => None,
+        })
+    }
+
+    /// Bytes that a socket has sent and that its peer has not received; `None` where the peer is not traced.
+    pub fn under_way(&self, id: SocketId) -> Option<u64> {
+        let socket = self.socket(id)?;
+        let peer = self.socket(socket.peer?)?;
+        Some(socket.sent.saturating_sub(peer.received))
+    }
+
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    fn next_event(&mut self) -> EventId {
+        EventId(self.number())
+    }
+}

@@ -1,8 +1,136 @@
-//! Takes the recording of one side apart: what each of its processes and threads did.
+//! Tasks: processes and threads, and which side each is on.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use crate::strace::line::{Call, Entry, What};
+use crate::strace::calls::{self, Does, made_task};
+use crate::strace::line::{Call, Entry, What, bytes};
+use crate::world::Side;
+use crate::world::descriptors::TableId;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TaskId(pub usize);
+
+/// A process or a thread.
+#[derive(Debug)]
+pub struct Task {
+    pub id: TaskId,
+    pub side: Side,
+    pub source: usize,
+    pub pid: Option<u32>,
+    pub parent: Option<TaskId>,
+    /// It shares its maker's descriptors.
+    pub thread: bool,
+    /// The program that it has become itself, without directories; `None` if it is its maker's.
+    pub program: Option<String>,
+    pub ended: bool,
+    pub(super) table: TableId,
+}
+
+/// The name of the program that an execve begins.
+pub(super) fn program_of(execve: &Call) -> Option<String> {
+    let path = execve.args.iter().find_map(|arg| bytes(arg))?.0;
+    let name = path.rsplit(|&byte| byte == b'/').next()?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
+/// Whose calls those of each process of a recording are: who listens, or receives before it sends, is a server; who connects
+/// and never listens is a client. What a process has made is on its side, if its own calls do not say more.
+pub fn sides(entries: &[Entry]) -> HashMap<Option<u32>, Side> {
+    #[derive(Default)]
+    struct Seen {
+        listens: bool,
+        connects: bool,
+        receives_first: bool,
+        sends: bool,
+        parent: Option<u32>,
+        becomes_another: bool,
+    }
+    let mut seen: HashMap<Option<u32>, Seen> = HashMap::new();
+    let mut order = Vec::new();
+    let mut resolver = HashSet::new();
+    for entry in entries {
+        if !seen.contains_key(&entry.pid) {
+            order.push(entry.pid);
+        }
+        let own = seen.entry(entry.pid).or_default();
+        let What::Call(call) = &entry.what else {
+            continue;
+        };
+        let Some(row) = calls::of(&call.name) else {
+            continue;
+        };
+        let on = call.args.first().and_then(|arg| calls::descriptor(arg));
+        match row.does {
+            Does::Listens | Does::Accepts => own.listens = true,
+            Does::MakesSocket => {
+                let datagram = call
+                    .args
+                    .get(1)
+                    .is_some_and(|kind| kind.contains("SOCK_DGRAM"));
+                let made = calls::descriptor(&call.result);
+                resolver.remove(&(entry.pid, made));
+                if datagram {
+                    resolver.insert((entry.pid, made));
+                }
+            }
+            Does::Connects => {
+                // A datagram socket's, of getaddrinfo for example, says nothing yet.
+                own.connects |= !resolver.contains(&(entry.pid, on))
+                    && !call.args.iter().any(|arg| arg.contains("nscd"));
+            }
+            Does::BecomesProgram if !call.failed() => own.becomes_another = true,
+            Does::MakesTask => {
+                if let Some((child, _)) = made_task(call) {
+                    let child = Some(child);
+                    if !seen.contains_key(&child) {
+                        order.push(child);
+                    }
+                    seen.entry(child).or_default().parent = entry.pid;
+                }
+            }
+            _ if row.proves && row.sends.is_some() => own.sends = true,
+            _ if row.proves && row.receives.is_some() && !own.sends => own.receives_first = true,
+            _ => {}
+        }
+    }
+    // Children of one program are on one side: what one of them does says it for all.
+    let root = |mut pid: Option<u32>| {
+        for _ in 0..seen.len() {
+            match seen
+                .get(&pid)
+                .filter(|own| !own.becomes_another)
+                .and_then(|own| own.parent)
+            {
+                Some(parent) => pid = Some(parent),
+                None => break,
+            }
+        }
+        pid
+    };
+    let mut servers: HashMap<Option<u32>, (bool, bool, bool)> = HashMap::new();
+    for (pid, own) in &seen {
+        let group = servers.entry(root(*pid)).or_default();
+        group.0 |= own.listens;
+        group.1 |= own.connects;
+        group.2 |= own.receives_first;
+    }
+    let mut sides: HashMap<Option<u32>, Side> = HashMap::new();
+    for pid in order {
+        let (listens, connects, receives_first) = servers[&root(pid)];
+        let side = match (listens, connects, receives_first) {
+            (true, _, _) | (_, false, true) => Side::Server,
+            (_, true, _) => Side::Client,
+            _ => {
+                // It has no socket of its own: it is where what made it is.
+                let parent = seen[&root(pid)].parent;
+                let made_by = parent.and_then(|parent| sides.get(&Some(parent)).copied());
+                made_by.unwrap_or(Side::Client)
+            }
+        };
+        sides.insert(pid, side);
+    }
+    sides
+}
 
 /// What one process or thread did.
 pub struct Part {

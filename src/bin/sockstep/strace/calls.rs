@@ -1,0 +1,599 @@
+//! What each call does, as far as sockets and tasks go: one table, one row a call. Whoever has to know asks here; a new call is
+//! a new row.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use crate::strace::line::{Call, bytes};
+
+/// One call. Numbers are places among its arguments, from 0 on.
+#[derive(Clone, Copy)]
+pub struct Row {
+    pub name: &'static str,
+    /// The descriptor that it is on.
+    pub on: Option<usize>,
+    /// Only a socket can have it: it proves one that nobody has seen made.
+    pub proves: bool,
+    pub does: Does,
+    pub sends: Option<Data>,
+    pub receives: Option<Data>,
+    /// An address. Its length follows it.
+    pub address: Option<usize>,
+    pub flags: Option<usize>,
+    /// What it may wait for.
+    pub waits: Option<For>,
+    /// An argument that says nothing to a reader.
+    pub mute: Option<usize>,
+}
+
+/// What a call makes, takes away or changes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Does {
+    /// Nothing of the kind: it moves data, or asks.
+    Neither,
+    MakesSocket,
+    /// Two sockets that are each other's peers, in an array at this place.
+    MakesPair(usize),
+    Binds,
+    Listens,
+    Accepts,
+    Connects,
+    /// Ends one direction, or both.
+    Shuts,
+    Closes,
+    /// Closes from the first argument to the second.
+    ClosesRange,
+    /// The result is one more descriptor of the same thing.
+    Duplicates,
+    /// fcntl, which duplicates, sets close-on-exec, or does something else.
+    Controls,
+    /// The result is another process's descriptor.
+    Fetches,
+    SetsOption,
+    GetsOption,
+    /// Says the local address, or (`true`) the peer's.
+    Names(bool),
+    /// The result is a descriptor that is no socket.
+    OpensAnother,
+    /// Two descriptors that are no sockets, in an array at this place.
+    OpensPipe(usize),
+    /// A process or a thread.
+    MakesTask,
+    /// The result is whose end has been waited for.
+    ReapsTask,
+    BecomesProgram,
+    /// Its process, or its thread, ends.
+    Exits,
+    /// Leaves the descriptors that it shared with others.
+    Unshares,
+    /// Tells, or asks, which of several descriptors are ready.
+    Watches,
+    /// Hands calls to the kernel that strace does not see.
+    Rings,
+}
+
+/// Where a call's data is.
+#[derive(Clone, Copy, Debug)]
+pub struct Data {
+    /// The descriptor.
+    pub on: usize,
+    pub place: Place,
+    /// How many bytes were asked for; where there is no such argument, the vectors say it.
+    pub asked: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// `"hello"`
+    Buffer(usize),
+    /// `[{iov_base="hello", iov_len=5}]`
+    Vector(usize),
+    /// `{msg_name=..., msg_iov=[{iov_base="hello", iov_len=5}], ...}`
+    Message(usize),
+    /// Several of those, each of them a datagram: `[{msg_hdr={...}, msg_len=5}, ...]`
+    Messages(usize),
+    /// From or to another descriptor: strace does not see them.
+    Unseen,
+}
+
+/// What a call waits for when it does not return at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum For {
+    /// The other end: for bytes, for room, for an answer.
+    Peer,
+    /// Whoever comes first: a client, one of several descriptors.
+    Anybody,
+    /// A child's end.
+    Child,
+    /// Another task of its own program.
+    Task,
+    Signal,
+    Time,
+}
+
+const fn row(name: &'static str) -> Row {
+    Row {
+        name,
+        on: None,
+        proves: false,
+        does: Does::Neither,
+        sends: None,
+        receives: None,
+        address: None,
+        flags: None,
+        waits: None,
+        mute: None,
+    }
+}
+
+/// A call that only a socket can have.
+const fn socket_call(name: &'static str) -> Row {
+    let mut row = row(name).on(0);
+    row.proves = true;
+    row
+}
+
+impl Row {
+    const fn on(mut self, descriptor: usize) -> Row {
+        self.on = Some(descriptor);
+        self
+    }
+
+    const fn does(mut self, does: Does) -> Row {
+        self.does = does;
+        self
+    }
+
+    const fn sends(mut self, on: usize, place: Place, asked: Option<usize>) -> Row {
+        self.sends = Some(Data { on, place, asked });
+        self.waits = Some(For::Peer);
+        self
+    }
+
+    const fn receives(mut self, on: usize, place: Place, asked: Option<usize>) -> Row {
+        self.receives = Some(Data { on, place, asked });
+        self.waits = Some(For::Peer);
+        self
+    }
+
+    const fn address(mut self, address: usize) -> Row {
+        self.address = Some(address);
+        self
+    }
+
+    const fn flags(mut self, flags: usize) -> Row {
+        self.flags = Some(flags);
+        self
+    }
+
+    const fn waits(mut self, waits: For) -> Row {
+        self.waits = Some(waits);
+        self
+    }
+
+    const fn mute(mut self, mute: usize) -> Row {
+        self.mute = Some(mute);
+        self
+    }
+}
+
+use Place::{Buffer, Message, Messages, Unseen, Vector};
+
+const CALLS: &[Row] = &[
+    // A socket's life.
+    row("socket").does(Does::MakesSocket),
+    row("socketpair").does(Does::MakesPair(3)),
+    socket_call("bind").does(Does::Binds).address(1),
+    socket_call("listen").does(Does::Listens),
+    socket_call("accept")
+        .does(Does::Accepts)
+        .address(1)
+        .waits(For::Anybody),
+    socket_call("accept4")
+        .does(Does::Accepts)
+        .address(1)
+        .flags(3)
+        .waits(For::Anybody),
+    socket_call("connect")
+        .does(Does::Connects)
+        .address(1)
+        .waits(For::Peer),
+    socket_call("shutdown").does(Does::Shuts),
+    socket_call("setsockopt").does(Does::SetsOption),
+    socket_call("getsockopt").does(Does::GetsOption),
+    socket_call("getsockname")
+        .does(Does::Names(false))
+        .address(1),
+    socket_call("getpeername")
+        .does(Does::Names(true))
+        .address(1),
+    // Data. On a socket or on something else where nothing says that only a socket can have it.
+    socket_call("send").sends(0, Buffer(1), Some(2)).flags(3),
+    socket_call("recv").receives(0, Buffer(1), Some(2)).flags(3),
+    socket_call("sendto")
+        .sends(0, Buffer(1), Some(2))
+        .flags(3)
+        .address(4),
+    socket_call("recvfrom")
+        .receives(0, Buffer(1), Some(2))
+        .flags(3)
+        .address(4),
+    socket_call("sendmsg").sends(0, Message(1), None).flags(2),
+    socket_call("recvmsg")
+        .receives(0, Message(1), None)
+        .flags(2),
+    socket_call("sendmmsg").sends(0, Messages(1), None).flags(3),
+    socket_call("recvmmsg")
+        .receives(0, Messages(1), None)
+        .flags(3),
+    row("write").on(0).sends(0, Buffer(1), Some(2)),
+    row("read").on(0).receives(0, Buffer(1), Some(2)),
+    row("writev").on(0).sends(0, Vector(1), None),
+    row("readv").on(0).receives(0, Vector(1), None),
+    row("pwritev2").on(0).sends(0, Vector(1), None),
+    row("preadv2").on(0).receives(0, Vector(1), None),
+    row("sendfile").on(0).sends(0, Unseen, Some(3)),
+    row("sendfile64").on(0).sends(0, Unseen, Some(3)),
+    row("splice")
+        .on(0)
+        .receives(0, Unseen, Some(4))
+        .sends(2, Unseen, Some(4)),
+    // Descriptors.
+    row("close").on(0).does(Does::Closes),
+    row("close_range").does(Does::ClosesRange),
+    row("dup").on(0).does(Does::Duplicates),
+    row("dup2").on(0).does(Does::Duplicates),
+    row("dup3").on(0).does(Does::Duplicates),
+    row("fcntl").on(0).does(Does::Controls),
+    row("fcntl64").on(0).does(Does::Controls),
+    row("ioctl").on(0),
+    row("pidfd_getfd").does(Does::Fetches),
+    row("open").does(Does::OpensAnother),
+    row("openat").does(Does::OpensAnother),
+    row("openat2").does(Does::OpensAnother),
+    row("creat").does(Does::OpensAnother),
+    row("pipe").does(Does::OpensPipe(0)),
+    row("pipe2").does(Does::OpensPipe(0)),
+    row("eventfd").does(Does::OpensAnother),
+    row("eventfd2").does(Does::OpensAnother),
+    row("timerfd_create").does(Does::OpensAnother),
+    row("signalfd").does(Does::OpensAnother),
+    row("signalfd4").does(Does::OpensAnother),
+    row("memfd_create").does(Does::OpensAnother),
+    row("inotify_init").does(Does::OpensAnother),
+    row("inotify_init1").does(Does::OpensAnother),
+    row("pidfd_open").does(Does::OpensAnother),
+    row("perf_event_open").does(Does::OpensAnother),
+    row("userfaultfd").does(Does::OpensAnother),
+    row("bpf").does(Does::OpensAnother),
+    // Several descriptors.
+    row("select").does(Does::Watches).waits(For::Anybody),
+    row("_newselect").does(Does::Watches).waits(For::Anybody),
+    row("pselect6").does(Does::Watches).waits(For::Anybody),
+    row("poll").does(Does::Watches).waits(For::Anybody),
+    row("ppoll").does(Does::Watches).waits(For::Anybody),
+    row("epoll_create").does(Does::OpensAnother),
+    row("epoll_create1").does(Does::OpensAnother),
+    row("epoll_ctl").does(Does::Watches),
+    row("epoll_wait").does(Does::Watches).waits(For::Anybody),
+    row("epoll_pwait").does(Does::Watches).waits(For::Anybody),
+    row("epoll_pwait2").does(Does::Watches).waits(For::Anybody),
+    row("io_uring_setup").does(Does::Rings),
+    row("io_uring_enter").does(Does::Rings).waits(For::Anybody),
+    row("io_uring_register").does(Does::Rings),
+    // Tasks.
+    row("fork").does(Does::MakesTask),
+    row("vfork").does(Does::MakesTask),
+    row("clone").does(Does::MakesTask),
+    row("clone2").does(Does::MakesTask),
+    row("clone3").does(Does::MakesTask),
+    row("unshare").does(Does::Unshares),
+    row("execve").does(Does::BecomesProgram),
+    row("execveat").does(Does::BecomesProgram),
+    row("exit").does(Does::Exits),
+    row("exit_group").does(Does::Exits),
+    row("wait4").does(Does::ReapsTask).waits(For::Child).mute(3),
+    row("waitpid").does(Does::ReapsTask).waits(For::Child),
+    row("waitid").does(Does::ReapsTask).waits(For::Child),
+    row("futex").waits(For::Task),
+    row("futex_wait").waits(For::Task),
+    row("futex_waitv").waits(For::Task),
+    row("pause").waits(For::Signal),
+    row("rt_sigsuspend").waits(For::Signal),
+    row("rt_sigtimedwait").waits(For::Signal),
+    row("nanosleep").waits(For::Time),
+    row("clock_nanosleep").waits(For::Time),
+];
+
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Row>> =
+    LazyLock::new(|| CALLS.iter().map(|row| (row.name, row)).collect());
+
+/// The row of a call, if it has one.
+pub fn of(name: &str) -> Option<&'static Row> {
+    BY_NAME.get(name).copied()
+}
+
+/// What a call does, where that is in the table.
+pub fn does(name: &str) -> Does {
+    of(name).map_or(Does::Neither, |row| row.does)
+}
+
+/// What a call waits for when it does not return at once.
+pub fn waits(name: &str) -> Option<For> {
+    of(name).and_then(|row| row.waits)
+}
+
+/// Whether a call waits for one of several descriptors.
+pub fn waits_for_several(name: &str) -> bool {
+    of(name).is_some_and(|row| row.does == Does::Watches && row.waits.is_some())
+}
+
+/// Whether a task that is in this call has, as far as can be seen, nothing to do: it waits for whoever comes, for a child, for
+/// another task or for a signal. A receive waits for a peer that is there, and is none of these.
+pub fn is_idle(name: &str) -> bool {
+    matches!(
+        waits(name),
+        Some(For::Anybody | For::Child | For::Task | For::Signal)
+    )
+}
+
+/// Whether a call makes a process or a thread; if so, whether that shares its maker's descriptors.
+pub fn makes_task(call: &Call) -> Option<bool> {
+    (does(&call.name) == Does::MakesTask).then(|| has_flag(call, "CLONE_FILES"))
+}
+
+/// The process or thread that a call has made, and whether it shares its maker's descriptors.
+pub fn made_task(call: &Call) -> Option<(u32, bool)> {
+    let shares = makes_task(call)?;
+    Some((task_of(call)?, shares))
+}
+
+/// The process or thread that a call's result is: in strace's own numbers where the program has others.
+pub fn task_of(call: &Call) -> Option<u32> {
+    let other = call
+        .note
+        .strip_prefix("/* ")
+        .and_then(|note| note.split_once(" in strace's PID NS"));
+    let number = match other {
+        Some((number, _)) => number.parse().ok()?,
+        None => u32::try_from(number(&call.result)?).ok()?,
+    };
+    (number > 0).then_some(number)
+}
+
+pub fn has_flag(call: &Call, flag: &str) -> bool {
+    call.args.iter().any(|arg| {
+        arg.split(|c: char| !is_in_a_name(c))
+            .any(|word| word == flag)
+    })
+}
+
+fn is_in_a_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// The number that an argument or a result begins with: `3` of `3<TCP:[127.0.0.1:1->127.0.0.1:2]>`, also `-1`.
+pub fn number(arg: &str) -> Option<i64> {
+    let digits = arg.strip_prefix('-').unwrap_or(arg);
+    let end = digits
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(digits.len());
+    if !matches!(digits[end..].bytes().next(), None | Some(b'<' | b' ')) {
+        return None;
+    }
+    arg[..arg.len() - digits.len() + end].parse().ok()
+}
+
+/// The descriptor that an argument or a result is.
+pub fn descriptor(arg: &str) -> Option<i32> {
+    number(arg)
+        .and_then(|number| i32::try_from(number).ok())
+        .filter(|&descriptor| descriptor >= 0)
+}
+
+/// What strace says that a descriptor is: `TCP:[127.0.0.1:1->127.0.0.1:2]` of `3<TCP:[127.0.0.1:1->127.0.0.1:2]>`.
+pub fn annotation(arg: &str) -> Option<&str> {
+    let (_, inside) = arg.split_once('<')?;
+    inside.strip_suffix('>')
+}
+
+/// What a call has moved at once: the whole of it, or one of several messages.
+#[derive(Debug, Default)]
+pub struct Parcel {
+    /// How many bytes have moved.
+    pub length: u64,
+    /// How many were asked for, or there was room for.
+    pub asked: Option<u64>,
+    /// The bytes, in the pieces that the program has them in, and whether strace has left some of a piece out.
+    pub pieces: Vec<(Vec<u8>, bool)>,
+    /// Where it goes or comes from, as strace has it.
+    pub address: Option<String>,
+    /// The descriptors that go along (`SCM_RIGHTS`).
+    pub rights: Vec<i32>,
+    /// The kernel says that there was more of the message (`MSG_TRUNC`).
+    pub cut: bool,
+}
+
+impl Data {
+    /// What a call has moved; nothing if it failed.
+    pub fn parcels(self, row: &Row, call: &Call) -> Vec<Parcel> {
+        let Some(result) = number(&call.result).and_then(|n| u64::try_from(n).ok()) else {
+            return Vec::new();
+        };
+        let arg = |at: usize| call.args.get(at).map_or("", String::as_str);
+        match self.place {
+            Buffer(at) => vec![Parcel {
+                length: result,
+                asked: self.asked(call),
+                pieces: bytes(arg(at)).into_iter().collect(),
+                address: row.address.map(|at| arg(at).to_owned()),
+                ..Parcel::default()
+            }],
+            Unseen => vec![Parcel {
+                length: result,
+                asked: self.asked(call),
+                ..Parcel::default()
+            }],
+            Vector(at) => vec![vector(arg(at), result)],
+            Message(at) => vec![message(arg(at), result)],
+            Messages(at) => {
+                let count = usize::try_from(result).unwrap_or(0);
+                let moved = items(arg(at)).into_iter().take(count);
+                moved
+                    .map(|item| {
+                        let length = field(item, "msg_len").and_then(number);
+                        let length = length.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+                        message(field(item, "msg_hdr").unwrap_or(""), length)
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    /// How many bytes a call asked to move.
+    pub fn asked(self, call: &Call) -> Option<u64> {
+        let arg = |at: usize| call.args.get(at).map_or("", String::as_str);
+        match (self.asked, self.place) {
+            (Some(at), _) => u64::try_from(number(arg(at))?).ok(),
+            (None, Vector(at)) => vector(arg(at), 0).asked,
+            (None, Message(at)) => message(arg(at), 0).asked,
+            _ => None,
+        }
+    }
+}
+
+fn vector(text: &str, length: u64) -> Parcel {
+    let items = items(text);
+    let asked = items.iter().map(|item| {
+        let length = field(item, "iov_len").and_then(number)?;
+        u64::try_from(length).ok()
+    });
+    Parcel {
+        length,
+        asked: asked.sum(),
+        pieces: items
+            .iter()
+            .filter_map(|item| bytes(field(item, "iov_base")?))
+            .collect(),
+        ..Parcel::default()
+    }
+}
+
+fn message(text: &str, length: u64) -> Parcel {
+    let controls = items(field(text, "msg_control").unwrap_or(""));
+    let rights = controls
+        .iter()
+        .filter(|control| field(control, "cmsg_type") == Some("SCM_RIGHTS"))
+        .flat_map(|control| items(field(control, "cmsg_data").unwrap_or("")))
+        .filter_map(descriptor);
+    Parcel {
+        address: field(text, "msg_name").map(str::to_owned),
+        rights: rights.collect(),
+        cut: field(text, "msg_flags")
+            .is_some_and(|flags| flags.split('|').any(|flag| flag == "MSG_TRUNC")),
+        ..vector(field(text, "msg_iov").unwrap_or(""), length)
+    }
+}
+
+/// The items of `[a, b]` or `{a, b}`; nothing of what is neither.
+pub fn items(text: &str) -> Vec<&str> {
+    let inside = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .or_else(|| {
+            text.strip_prefix('{')
+                .and_then(|text| text.strip_suffix('}'))
+        });
+    let Some(inside) = inside.filter(|inside| !inside.is_empty()) else {
+        return Vec::new();
+    };
+    let (mut items, mut depth, mut from) = (Vec::new(), 0, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, byte) in inside.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' | b'(' => depth += 1,
+            b']' | b'}' | b')' => depth -= 1,
+            b',' if depth == 0 => {
+                items.push(inside[from..at].trim());
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    items.push(inside[from..].trim());
+    items
+}
+
+/// The value of a field of `{name=value, ...}`.
+pub fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    items(text)
+        .into_iter()
+        .find_map(|item| item.strip_prefix(name)?.strip_prefix('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(name: &str, args: &[&str], result: &str) -> Call {
+        Call {
+            name: name.to_owned(),
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            result: result.to_owned(),
+            note: String::new(),
+            took: None,
+        }
+    }
+
+    #[test]
+    fn each_call_has_one_row() {
+        assert_eq!(BY_NAME.len(), CALLS.len());
+    }
+
+    #[test]
+    fn a_messages_bytes_address_and_rights_are_found() {
+        let text = r#"{msg_name={sa_family=AF_INET, sin_port=htons(1), sin_addr=inet_addr("127.0.0.1")}, msg_namelen=16, msg_iov=[{iov_base="a, \"]b", iov_len=5}, {iov_base="c"..., iov_len=6}], msg_iovlen=2, msg_control=[{cmsg_len=20, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[4, 7]}], msg_controllen=24, msg_flags=MSG_TRUNC}"#;
+        let call = call("recvmsg", &["3", text, "0"], "6");
+        let row = of("recvmsg").unwrap();
+        let parcels = row.receives.unwrap().parcels(row, &call);
+        let [parcel] = &parcels[..] else {
+            panic!("{parcels:?}")
+        };
+        assert_eq!(
+            (parcel.length, parcel.asked, parcel.cut),
+            (6, Some(11), true)
+        );
+        assert_eq!(
+            parcel.pieces,
+            [(b"a, \"]b".to_vec(), false), (b"c".to_vec(), true)]
+        );
+        assert_eq!(parcel.rights, [4, 7]);
+        assert!(parcel.address.as_ref().unwrap().contains("htons(1)"));
+    }
+
+    #[test]
+    fn of_several_messages_each_has_its_length() {
+        let text = r#"[{msg_hdr={msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="hello", iov_len=5}], msg_iovlen=1, msg_controllen=0, msg_flags=0}, msg_len=5}, {msg_hdr={msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=" world", iov_len=6}], msg_iovlen=1, msg_controllen=0, msg_flags=0}, msg_len=6}]"#;
+        let call = call("sendmmsg", &["3", text, "2", "0"], "2");
+        let row = of("sendmmsg").unwrap();
+        let parcels = row.sends.unwrap().parcels(row, &call);
+        let lengths: Vec<u64> = parcels.iter().map(|parcel| parcel.length).collect();
+        assert_eq!(lengths, [5, 6]);
+        assert_eq!(parcels[1].pieces, [(b" world".to_vec(), false)]);
+    }
+
+    #[test]
+    fn numbers_are_read_before_their_annotations() {
+        assert_eq!(number("3<TCP:[127.0.0.1:1->127.0.0.1:2]>"), Some(3));
+        assert_eq!(annotation("3<TCP:[1->2]>"), Some("TCP:[1->2]"));
+        assert_eq!(number("-1"), Some(-1));
+        assert_eq!(
+            (number("0x3"), number("?"), number("AF_INET")),
+            (None, None, None)
+        );
+    }
+}

@@ -1,0 +1,347 @@
+//! What has to come first. Entries are given out by the time of what they do, but no effect before its cause, whatever the
+//! clocks say: a receive waits for the send of its bytes, a 0 for the close, an accept for its connect, a task for its making.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use crate::strace::calls::{self, Does, Row, made_task, number};
+use crate::strace::line::{Begun, Call, Entry, What};
+use crate::world::events::Event;
+use crate::world::sockets::{Address, Socket, SocketId, State};
+use crate::world::{Side, World};
+
+/// How long what has come waits for a cause that has not been read yet, in nanoseconds.
+const PATIENCE: u64 = 200_000_000;
+/// The same if a call is under way that may be it.
+const LONG_PATIENCE: u64 = 1_500_000_000;
+
+/// Something that has been seen, to be given out when its time has come.
+pub(super) struct Held {
+    pub source: usize,
+    pub side: Side,
+    pub entry: Entry,
+    at: u64,
+    turn: u64,
+}
+
+type Key = (usize, Option<u32>);
+
+/// What waits, task by task, in each task's own order.
+#[derive(Default)]
+pub(super) struct Queue {
+    tasks: HashMap<Key, VecDeque<Held>>,
+    turn: u64,
+    /// The latest time of each source, for entries that have none.
+    latest: HashMap<usize, u64>,
+    /// What is held that may be a cause: sends, ends; connects, and who comes to listen, by address; the making of tasks.
+    sends: usize,
+    ends: usize,
+    accepts: usize,
+    places: HashMap<(Does, String), usize>,
+    making: HashSet<Key>,
+    under_way: HashMap<usize, Vec<(Option<u32>, &'static Row)>>,
+}
+
+impl Queue {
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    pub fn take(&mut self, source: usize, side: Side, entry: Entry) {
+        let latest = self.latest.entry(source).or_default();
+        // What a call brings is there when it ends; what it sends leaves when it begins.
+        let at = entry.start.map(|start| match &entry.what {
+            What::Call(call) if brings(call) => start + call.took.unwrap_or_default(),
+            _ => start,
+        });
+        let key = (source, entry.pid);
+        let own = self.tasks.entry(key).or_default();
+        let before = own.back().map_or(0, |held| held.at);
+        let at = at.unwrap_or(*latest).max(before);
+        *latest = at.max(*latest);
+        let turn = self.turn;
+        self.turn += 1;
+        own.push_back(Held {
+            source,
+            side,
+            entry,
+            at,
+            turn,
+        });
+        let held = own.back().map(|held| &held.entry);
+        if let Some(marks) = held.map(Marks::of) {
+            self.count(source, marks, true);
+        }
+    }
+
+    fn count(&mut self, source: usize, marks: Marks, more: bool) {
+        let change = |number: &mut usize| {
+            *number = if more {
+                *number + 1
+            } else {
+                number.saturating_sub(1)
+            }
+        };
+        if marks.sends {
+            change(&mut self.sends);
+        }
+        if marks.ends {
+            change(&mut self.ends);
+        }
+        if marks.accepts {
+            change(&mut self.accepts);
+        }
+        if let Some(place) = marks.place {
+            let number = self.places.entry(place.clone()).or_default();
+            change(number);
+            if *number == 0 {
+                self.places.remove(&place);
+            }
+        }
+        if let Some(pid) = marks.makes {
+            let key = (source, Some(pid));
+            if more {
+                self.making.insert(key);
+            } else {
+                self.making.remove(&key);
+            }
+        }
+    }
+
+    /// The first of each task, in the order of time.
+    fn heads(&self) -> Vec<(u64, u64, Key)> {
+        let mut heads: Vec<_> = self
+            .tasks
+            .iter()
+            .filter_map(|(&key, own)| own.front().map(|held| (held.at, held.turn, key)))
+            .collect();
+        heads.sort_unstable();
+        heads
+    }
+
+    fn pop(&mut self, key: Key) -> Option<Held> {
+        let own = self.tasks.get_mut(&key)?;
+        let held = own.pop_front();
+        if own.is_empty() {
+            self.tasks.remove(&key);
+        }
+        let held = held?;
+        self.count(held.source, Marks::of(&held.entry), false);
+        Some(held)
+    }
+
+    fn is_under_way(&self, but: Key, wanted: impl Fn(&Row) -> bool) -> bool {
+        self.under_way.iter().any(|(&source, calls)| {
+            calls
+                .iter()
+                .any(|&(pid, row)| (source, pid) != but && wanted(row))
+        })
+    }
+}
+
+/// What an entry may be the cause of.
+struct Marks {
+    sends: bool,
+    ends: bool,
+    accepts: bool,
+    place: Option<(Does, String)>,
+    makes: Option<u32>,
+}
+
+impl Marks {
+    fn of(entry: &Entry) -> Marks {
+        let mut marks = Marks {
+            sends: false,
+            ends: matches!(entry.what, What::End(_)),
+            accepts: false,
+            place: None,
+            makes: None,
+        };
+        let What::Call(call) = &entry.what else {
+            return marks;
+        };
+        let Some(row) = calls::of(&call.name) else {
+            return marks;
+        };
+        let address = || Some(Address::of(call.args.get(1)?)?.key());
+        marks.sends = row.sends.is_some() && number(&call.result).is_some_and(|n| n > 0);
+        marks.ends |= matches!(
+            row.does,
+            Does::Closes
+                | Does::ClosesRange
+                | Does::Shuts
+                | Does::Duplicates
+                | Does::BecomesProgram
+        );
+        marks.accepts = row.does == Does::Accepts && !call.failed();
+        let connects =
+            row.does == Does::Connects && (!call.failed() || call.note.starts_with("EINPROGRESS"));
+        if connects || (row.does == Does::Binds && !call.failed()) {
+            marks.place = address().map(|key| (row.does, key));
+        }
+        marks.makes = made_task(call).map(|(pid, _)| pid);
+        marks
+    }
+}
+
+/// Whether a call's row stands where it ends: it may have waited for what it brings.
+fn brings(call: &Call) -> bool {
+    let Some(row) = calls::of(&call.name) else {
+        return false;
+    };
+    row.receives.is_some() || (row.waits.is_some() && row.sends.is_none())
+}
+
+impl World {
+    /// What each task of a source is in now: it may be the cause of what others have seen.
+    pub fn is_in(&mut self, source: usize, calls: &[Begun]) {
+        let rows = calls
+            .iter()
+            .filter_map(|call| Some((call.pid, calls::of(&call.name)?)));
+        self.queue.under_way.insert(source, rows.collect());
+    }
+
+    /// The next event of those up to this time (in nanoseconds of the clock that the entries have); `u64::MAX` if no more will
+    /// be taken.
+    pub fn next(&mut self, settled: u64) -> Option<Event> {
+        let heads = self.queue.heads();
+        let mut first = None;
+        for (at, _, key) in heads {
+            if at > settled && first.is_none() {
+                return None;
+            }
+            match self.waits_for_a_cause(key) {
+                None => {
+                    let held = self.queue.pop(key)?;
+                    return Some(self.happen(held));
+                }
+                Some(patience) if at <= settled => {
+                    first.get_or_insert((at, key, patience));
+                }
+                Some(_) => {}
+            }
+        }
+        // All wait for something that has not been seen: after a while, and at the end, the first goes on without.
+        let (at, key, patience) = first?;
+        if settled != u64::MAX && at > settled.saturating_sub(patience) {
+            return None;
+        }
+        let held = self.queue.pop(key)?;
+        Some(self.happen(held))
+    }
+
+    /// Whether a task's next entry is the effect of something that has not happened and may still come; how long it is worth
+    /// waiting for.
+    fn waits_for_a_cause(&self, key: Key) -> Option<u64> {
+        let entry = &self.queue.tasks.get(&key)?.front()?.entry;
+        if !self.by_pid.contains_key(&key) {
+            let making = |row: &Row| row.does == Does::MakesTask;
+            if self.queue.making.contains(&key)
+                || (self.knows(key.0) && self.queue.is_under_way(key, making))
+            {
+                return Some(PATIENCE);
+            }
+        }
+        let What::Call(call) = &entry.what else {
+            return None;
+        };
+        let row = calls::of(&call.name)?;
+        if row.does == Does::Connects && (!call.failed() || call.note.starts_with("EINPROGRESS")) {
+            return self.connect_waits(call);
+        }
+        let socket = self.held_socket(key, row, call)?;
+        if row.does == Does::Accepts && !call.failed() {
+            return self.accept_waits(key, socket);
+        }
+        let data = row.receives.or(row.sends)?;
+        let ended = matches!(call.note.split(' ').next(), Some("ECONNRESET" | "EPIPE"));
+        if !ended && (call.failed() || row.receives.is_none()) {
+            return None;
+        }
+        let received = if ended {
+            0
+        } else {
+            number(&call.result).and_then(|n| u64::try_from(n).ok())?
+        };
+        if !socket.is_connected_by_nature() {
+            let may_come =
+                self.queue.sends > 0 || self.queue.is_under_way(key, |row| row.sends.is_some());
+            let known = socket.local.is_some() || socket.remote.is_some();
+            return (known && !ended && !self.has_mail(socket) && may_come).then_some(PATIENCE);
+        }
+        let Some(peer) = socket.peer.and_then(|peer| self.socket(peer)) else {
+            // It may not have been accepted yet.
+            let queued = self.is_queued(socket.id) && self.queue.accepts > 0;
+            return queued.then_some(PATIENCE);
+        };
+        if received == 0 && (ended || data.asked(call) != Some(0)) {
+            let may_come = self.queue.ends > 0
+                || self.queue.is_under_way(key, |row| {
+                    matches!(row.does, Does::Closes | Does::Shuts | Does::Exits)
+                });
+            let own = socket.ended.is_some() && row.sends.is_some();
+            return (peer.ended.is_none() && !own && may_come).then_some(PATIENCE);
+        }
+        if peer.sent >= socket.received + received {
+            return None;
+        }
+        let sending = |row: &Row| row.sends.is_some();
+        if self.queue.is_under_way(key, sending) {
+            return Some(LONG_PATIENCE);
+        }
+        (self.queue.sends > 0).then_some(PATIENCE)
+    }
+
+    fn knows(&self, source: usize) -> bool {
+        self.tasks.iter().any(|task| task.source == source)
+    }
+
+    /// The socket of an entry that has not happened.
+    fn held_socket(&self, key: Key, row: &Row, call: &Call) -> Option<&Socket> {
+        let at = match row.receives {
+            Some(data) => data.on,
+            None => row.on?,
+        };
+        let number = calls::descriptor(call.args.get(at)?)?;
+        self.descriptor(key.0, key.1, number)
+    }
+
+    fn is_queued(&self, id: SocketId) -> bool {
+        self.sockets
+            .values()
+            .any(|socket| socket.queue.iter().any(|waiting| waiting.socket == id))
+    }
+
+    /// A connect that came about had somebody to listen.
+    fn connect_waits(&self, call: &Call) -> Option<u64> {
+        let to = Address::of(call.args.get(1)?)?;
+        if self.listener_at(&to).is_some() {
+            return None;
+        }
+        let bound = self.sockets.values().any(|socket| {
+            socket.state == State::Bound
+                && socket
+                    .local
+                    .as_ref()
+                    .is_some_and(|local| local.is_reached_at(&to))
+        });
+        let may_come = bound || self.queue.places.contains_key(&(Does::Binds, to.key()));
+        may_come.then_some(PATIENCE)
+    }
+
+    /// An accepted connection was made by somebody.
+    fn accept_waits(&self, key: Key, listener: &Socket) -> Option<u64> {
+        if !listener.queue.is_empty() {
+            return None;
+        }
+        let local = listener.local.as_ref()?;
+        let held = self
+            .queue
+            .places
+            .contains_key(&(Does::Connects, local.key()));
+        let may_come = held
+            || self
+                .queue
+                .is_under_way(key, |row| row.does == Does::Connects);
+        may_come.then_some(PATIENCE)
+    }
+}

@@ -1,0 +1,50 @@
+//! What a number means: descriptors, in the table of each process.
+
+use std::collections::HashMap;
+
+use crate::world::sockets::SocketId;
+
+/// A table of descriptors. Threads share their process's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct TableId(pub(super) u64);
+
+#[derive(Default)]
+pub(super) struct Table {
+    pub open: HashMap<i32, Open>,
+    /// The sockets that closed descriptors were, until their numbers are something else: a call on one is a fault to be shown.
+    pub was: HashMap<i32, SocketId>,
+    /// Tasks that have this table.
+    pub users: usize,
+}
+
+/// An open descriptor.
+#[derive(Clone, Copy)]
+pub(super) struct Open {
+    pub thing: Thing,
+    pub close_on_exec: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Thing {
+    Socket(SocketId),
+    /// A process, by pidfd_open.
+    Process(u32),
+    /// A file, a pipe, an epoll instance.
+    Another,
+}
+
+impl Table {
+    pub fn socket(&self, descriptor: i32) -> Option<SocketId> {
+        match self.open.get(&descriptor)?.thing {
+            Thing::Socket(socket) => Some(socket),
+            _ => None,
+        }
+    }
+
+    pub fn sockets(&self) -> impl Iterator<Item = SocketId> {
+        self.open.values().filter_map(|open| match open.thing {
+            Thing::Socket(socket) => Some(socket),
+            _ => None,
+        })
+    }
+}

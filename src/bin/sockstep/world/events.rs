@@ -1,0 +1,99 @@
+//! What has happened: a call, a signal or an end, with what it did to sockets and what made it so.
+
+use std::ops::Range;
+
+use crate::strace::line::{Call, What};
+use crate::world::Side;
+use crate::world::sockets::{Address, SocketId};
+use crate::world::tasks::TaskId;
+
+/// Events are numbered in the order in which the world gives them out: a cause has a smaller number than its effect.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct EventId(pub u64);
+
+/// One call, or a signal, or a task's end, or a line that is not strace's.
+///
+/// What it says of a socket is of the moment of the call; what the socket has become by it, `World::socket` says until the next
+/// event is asked for. (A page or a comparison that needs the states of all moments copies them then.)
+#[derive(Debug)]
+pub struct Event {
+    pub id: EventId,
+    pub side: Side,
+    /// Which recording, or which strace, it comes from: `World::take`'s own number.
+    pub source: usize,
+    pub task: TaskId,
+    /// When the call began and when it had returned, in nanoseconds; `None` where the recording has no times.
+    pub entered: Option<u64>,
+    pub left: Option<u64>,
+    pub what: What,
+    /// The socket that the call is on: what its descriptor meant then, in that task's table. Of a descriptor that is not open
+    /// any more (EBADF), what it was.
+    pub socket: Option<SocketId>,
+    /// The call is about sockets, if only about several, or about one that could not be had.
+    pub on_a_socket: bool,
+    /// What crossed, in order: several for sendmmsg, for a process's end, for a splice.
+    pub moved: Vec<Moved>,
+    pub made: Made,
+    /// The events that made it so: the sends of the bytes that it received, the close that it saw as 0 or as a reset, the
+    /// connect that it accepted.
+    pub causes: Vec<EventId>,
+}
+
+impl Event {
+    pub fn call(&self) -> Option<&Call> {
+        match &self.what {
+            What::Call(call) => Some(call),
+            _ => None,
+        }
+    }
+}
+
+/// What a call made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Made {
+    Nothing,
+    /// A process, or a thread that shares its maker's descriptors.
+    Task(TaskId),
+    Socket(SocketId),
+    Pair(SocketId, SocketId),
+}
+
+/// Something that crossed from one end to the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Moved {
+    pub socket: SocketId,
+    pub what: Movement,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Movement {
+    /// These bytes of the stream, counted from its first; `asked` is more if the kernel took a part.
+    Sent { range: Range<u64>, asked: u64 },
+    /// These bytes of the stream; `peeked` if they are still there.
+    Received {
+        range: Range<u64>,
+        asked: u64,
+        peeked: bool,
+    },
+    /// A message with an end: a datagram, or one of a SOCK_SEQPACKET.
+    MessageSent { length: u64, to: Option<Address> },
+    /// `sent` is its whole length where the send has been seen, or more than `length` if the kernel says that it was cut.
+    MessageReceived {
+        length: u64,
+        sent: Option<u64>,
+        from: Option<Address>,
+    },
+    /// The end of what this socket sends.
+    Ended(End),
+    /// The call has met the end of what the peer sends: 0, ECONNRESET, EPIPE.
+    MetEnd(End),
+}
+
+/// How one direction of a connection ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// After all that was sent has been delivered: the receiver gets 0.
+    Fin,
+    /// At once. `unread` bytes had come and were never read (0 if it was SO_LINGER, or data after the end).
+    Reset { unread: u64 },
+}

@@ -1,0 +1,356 @@
+//! Sockets as the kernel has them.
+
+use std::collections::VecDeque;
+use std::fmt::{Display, Formatter};
+use std::net::IpAddr;
+use std::ops::Range;
+
+use crate::strace::calls::field;
+use crate::strace::line::bytes;
+use crate::world::Side;
+use crate::world::events::{End, EventId};
+
+/// A socket, however many descriptors it has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SocketId(pub u64);
+
+#[derive(Clone, Debug)]
+pub struct Socket {
+    pub id: SocketId,
+    /// Whose it is: the side of the task that made it.
+    pub side: Side,
+    /// `AF_INET`; empty if it was never seen made and no address tells it.
+    pub family: String,
+    pub kind: Kind,
+    pub protocol: String,
+    pub state: State,
+    pub local: Option<Address>,
+    /// The other end's address: what connect was given, or accept, or getpeername.
+    pub remote: Option<Address>,
+    /// The other end, where that has been traced too.
+    pub peer: Option<SocketId>,
+    /// accept made it; else socket or socketpair did.
+    pub accepted: bool,
+    pub paired: bool,
+    /// It has done more than a probe does: it listens, connects, has a port of its own choice, moves data.
+    pub counts: bool,
+    /// Bytes sent and received since it was made.
+    pub sent: u64,
+    pub received: u64,
+    /// The number that listen was given.
+    pub backlog: Option<i64>,
+    /// Who has connected and has not been accepted.
+    pub queue: VecDeque<Waiting>,
+    /// What was sent and has not been received by the peer, in order. Empty where the peer is not traced.
+    pub under_way: VecDeque<Sending>,
+    /// How what this socket sends has ended, and by which event.
+    pub ended: Option<(End, EventId)>,
+    /// Why a connect failed, and to whom.
+    pub refused: Option<(Address, String)>,
+    pub nonblocking: bool,
+    /// SO_LINGER of 0: a close resets.
+    pub lingers_not: bool,
+    /// Descriptors that refer to it, in all tables, and messages that carry one.
+    pub references: usize,
+    /// Sockets whose descriptors have been sent over this one (SCM_RIGHTS).
+    pub(super) carried: VecDeque<Option<SocketId>>,
+}
+
+/// A connection in a listening socket's queue.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    pub socket: SocketId,
+    /// Its connect.
+    pub event: EventId,
+}
+
+/// A send whose bytes are on their way.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    pub range: Range<u64>,
+    pub event: EventId,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Stream,
+    Datagram,
+    Seqpacket,
+    Raw,
+    Other,
+}
+
+/// Where a socket is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    Created,
+    Bound,
+    Listening,
+    /// A connect that does not block is under way.
+    Connecting,
+    Connected,
+    /// It sends no more; the peer may.
+    WriteShut,
+    /// The peer sends no more.
+    PeerShut,
+    Closed,
+    /// It closed first: its port is kept for a minute.
+    TimeWait,
+    Reset,
+}
+
+impl Socket {
+    pub(super) fn new(id: SocketId, side: Side, family: &str, kind: Kind) -> Socket {
+        Socket {
+            id,
+            side,
+            family: family.to_owned(),
+            kind,
+            protocol: String::new(),
+            state: State::Created,
+            local: None,
+            remote: None,
+            peer: None,
+            accepted: false,
+            paired: false,
+            counts: false,
+            sent: 0,
+            received: 0,
+            backlog: None,
+            queue: VecDeque::new(),
+            under_way: VecDeque::new(),
+            ended: None,
+            refused: None,
+            nonblocking: false,
+            lingers_not: false,
+            references: 0,
+            carried: VecDeque::new(),
+        }
+    }
+
+    /// Whether it has connections, with ends that the other end sees.
+    pub fn is_connected_by_nature(&self) -> bool {
+        matches!(self.kind, Kind::Stream | Kind::Seqpacket)
+    }
+
+    /// Talks to the kernel, or to a daemon of the C library's: nothing that a program does for itself.
+    pub fn is_the_systems(&self) -> bool {
+        let daemon = |address: &Address| matches!(address, Address::Unix(path) if path.ends_with("/nscd/socket"));
+        matches!(self.family.as_str(), "AF_NETLINK" | "AF_ALG")
+            || self
+                .refused
+                .as_ref()
+                .is_some_and(|(address, _)| daemon(address))
+            || self.remote.as_ref().is_some_and(daemon)
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.references > 0
+    }
+
+    /// As a heading names it: `TCP`, `UDP`, `Unix-domain`, `SEQPACKET`.
+    pub fn name(&self) -> &'static str {
+        match (self.family.as_str(), self.kind) {
+            ("AF_UNIX" | "AF_LOCAL" | "PF_LOCAL", Kind::Datagram) => "Unix-domain datagram",
+            (_, Kind::Seqpacket) if self.protocol.contains("SCTP") => "SCTP",
+            (_, Kind::Seqpacket) => "SEQPACKET",
+            ("AF_UNIX" | "AF_LOCAL" | "PF_LOCAL", _) => "Unix-domain",
+            ("AF_VSOCK", _) => "VSOCK",
+            ("AF_BLUETOOTH", _) => "Bluetooth",
+            (_, Kind::Raw) => "RAW",
+            (_, Kind::Stream) if self.protocol.contains("SCTP") => "SCTP",
+            (_, Kind::Stream) => "TCP",
+            (_, Kind::Datagram) if self.protocol.contains("ICMP") => "ICMP",
+            (_, Kind::Datagram) => "UDP",
+            (_, Kind::Other) => "new",
+        }
+    }
+}
+
+impl Kind {
+    /// Of socket's second argument: `SOCK_STREAM|SOCK_CLOEXEC`.
+    pub fn of(argument: &str) -> Kind {
+        match argument
+            .split('|')
+            .find(|flag| !matches!(*flag, "SOCK_CLOEXEC" | "SOCK_NONBLOCK"))
+        {
+            Some("SOCK_STREAM") => Kind::Stream,
+            Some("SOCK_DGRAM") => Kind::Datagram,
+            Some("SOCK_SEQPACKET") => Kind::Seqpacket,
+            Some("SOCK_RAW") => Kind::Raw,
+            _ => Kind::Other,
+        }
+    }
+}
+
+/// Where a socket is bound or connected to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Address {
+    Inet {
+        ip: IpAddr,
+        port: u16,
+    },
+    /// A path; `@name` for one that is no file. Empty if it has none.
+    Unix(String),
+    /// Of another family, or of none (`AF_UNSPEC`).
+    Other(String),
+}
+
+impl Address {
+    /// Of strace's `{sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}`.
+    pub fn of(arg: &str) -> Option<Address> {
+        let family = field(arg, "sa_family")?;
+        if matches!(family, "AF_UNIX" | "AF_LOCAL") {
+            let path = field(arg, "sun_path").unwrap_or("");
+            let (mark, quoted) = path
+                .strip_prefix('@')
+                .map_or(("", path), |rest| ("@", rest));
+            let (path, _) = bytes(quoted).unwrap_or_default();
+            return Some(Address::Unix(
+                mark.to_owned() + &String::from_utf8_lossy(&path),
+            ));
+        }
+        let inet = || {
+            let (_, rest) = arg.split_once("_port=htons(")?;
+            let (port, rest) = rest.split_once(')')?;
+            let (_, rest) = rest.split_once('"')?;
+            let (text, _) = rest.split_once('"')?;
+            let (text, _) = bytes(&format!("\"{text}\""))?;
+            let ip = String::from_utf8_lossy(&text).parse().ok()?;
+            Some(Address::Inet {
+                ip,
+                port: port.parse().ok()?,
+            })
+        };
+        Some(inet().unwrap_or_else(|| Address::Other(family.to_owned())))
+    }
+
+    /// Of what strace says with -yy: `127.0.0.1:80`, `[::1]:80`.
+    pub fn of_words(words: &str) -> Option<Address> {
+        let (host, port) = words.rsplit_once(':')?;
+        let host = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        Some(Address::Inet {
+            ip: host.parse().ok()?,
+            port: port.parse().ok()?,
+        })
+    }
+
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Address::Inet { port, .. } => Some(*port),
+            _ => None,
+        }
+    }
+
+    /// What is alike of all addresses that may reach a socket at this one: its port, or its path.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Address::Inet { port, .. } => port.to_string(),
+            Address::Unix(path) => format!("unix {path}"),
+            Address::Other(words) => format!("other {words}"),
+        }
+    }
+
+    /// Whether what goes to `target` reaches a socket that is bound here.
+    pub fn is_reached_at(&self, target: &Address) -> bool {
+        match (self, target) {
+            (
+                Address::Inet { ip, port },
+                Address::Inet {
+                    ip: wanted,
+                    port: asked,
+                },
+            ) => {
+                // 0.0.0.0 as a target is this machine.
+                port == asked
+                    && (plain(*ip) == plain(*wanted)
+                        || ip.is_unspecified()
+                        || wanted.is_unspecified() && ip.is_loopback())
+            }
+            _ => self == target,
+        }
+    }
+
+    /// Whether the two are of one endpoint: the same, but for how IPv6 writes IPv4.
+    pub(super) fn is(&self, other: &Address) -> bool {
+        match (self, other) {
+            (
+                Address::Inet { ip, port },
+                Address::Inet {
+                    ip: wanted,
+                    port: asked,
+                },
+            ) => port == asked && plain(*ip) == plain(*wanted),
+            _ => self == other,
+        }
+    }
+}
+
+/// `127.0.0.1` for `::ffff:127.0.0.1`.
+fn plain(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(six) => six.to_ipv4_mapped().map_or(ip, IpAddr::V4),
+        IpAddr::V4(_) => ip,
+    }
+}
+
+impl Display for Address {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Inet {
+                ip: IpAddr::V6(ip),
+                port,
+            } => write!(f, "[{ip}]:{port}"),
+            Address::Inet { ip, port } => write!(f, "{ip}:{port}"),
+            Address::Unix(path) if path.is_empty() => write!(f, "unnamed"),
+            Address::Unix(path) | Address::Other(path) => write!(f, "{path}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_written() {
+        for (arg, words) in [
+            (
+                r#"{sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}"#,
+                "127.0.0.1:80",
+            ),
+            (
+                r#"{sa_family=AF_INET6, sin6_port=htons(80), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "::1", &sin6_addr), sin6_scope_id=0}"#,
+                "[::1]:80",
+            ),
+            (
+                r#"{sa_family=AF_INET, sin_port=htons(7), sin_addr=inet_addr("\x31\x2e\x32\x2e\x33\x2e\x34")}"#,
+                "1.2.3.4:7",
+            ),
+            (r#"{sa_family=AF_UNIX, sun_path="u.sock"}"#, "u.sock"),
+            (r#"{sa_family=AF_UNIX, sun_path=@"hidden"}"#, "@hidden"),
+            ("{sa_family=AF_UNIX}", "unnamed"),
+            ("{sa_family=AF_UNSPEC, sa_data=\"\"}", "AF_UNSPEC"),
+        ] {
+            assert_eq!(Address::of(arg).unwrap().to_string(), words, "{arg}");
+        }
+        assert_eq!(Address::of("NULL"), None);
+        assert_eq!(
+            Address::of_words("[::1]:80").unwrap().to_string(),
+            "[::1]:80"
+        );
+    }
+
+    #[test]
+    fn a_socket_is_reached_at_its_own_address_or_at_any_if_it_has_none() {
+        let at = |words: &str| Address::of_words(words).unwrap();
+        assert!(at("0.0.0.0:80").is_reached_at(&at("127.0.0.2:80")));
+        assert!(at("[::]:80").is_reached_at(&at("127.0.0.1:80")));
+        assert!(at("127.0.0.1:80").is_reached_at(&at("[::ffff:127.0.0.1]:80")));
+        assert!(!at("127.0.0.2:80").is_reached_at(&at("127.0.0.1:80")));
+        assert!(!at("127.0.0.1:80").is_reached_at(&at("127.0.0.1:81")));
+    }
+}

@@ -1,0 +1,457 @@
+//! Whose bytes arrive where: two ends become one connection, and each send and receive a range of its stream. Datagrams are
+//! matched by address, length and order.
+
+use crate::strace::calls::Parcel;
+use crate::strace::line::Call;
+use crate::world::World;
+use crate::world::events::{End, Event, EventId, Movement};
+use crate::world::sockets::{Address, Kind, Sending, Socket, SocketId, State, Waiting};
+
+/// How many datagrams may be on their way before the oldest counts as lost.
+const IN_FLIGHT: usize = 1024;
+
+/// A datagram on its way.
+pub(super) struct Message {
+    from: SocketId,
+    /// Where the sender was bound, as far as that is known.
+    source: Option<Address>,
+    to: Option<Address>,
+    length: u64,
+    /// Its first bytes, as far as strace shows them.
+    start: Vec<u8>,
+    event: EventId,
+}
+
+/// How many of a datagram's bytes are looked at.
+const LOOKED_AT: usize = 64;
+
+impl World {
+    // ---- Connections ----
+
+    /// A connect: its socket waits in the queue of who listens there.
+    pub(super) fn connect(&mut self, address: &str, call: &Call, event: &mut Event) {
+        let Some(id) = event.socket else { return };
+        let to = Address::of(address);
+        let error = call.note.split(' ').next().unwrap_or_default();
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        let by_nature = socket.is_connected_by_nature();
+        socket.counts |= by_nature;
+        let begun = error == "EINPROGRESS";
+        if call.failed() && !begun {
+            if let Some(to) = to {
+                if !matches!(error, "EALREADY" | "EISCONN" | "EINTR") {
+                    socket.refused = Some((to, error.to_owned()));
+                    if socket.state == State::Connecting {
+                        (socket.state, socket.remote) = (State::Created, None);
+                        self.leave_queue(id);
+                    }
+                }
+            }
+            return;
+        }
+        if !by_nature {
+            // AF_UNSPEC ends the connection of datagrams.
+            socket.remote = to.filter(|to| !matches!(to, Address::Other(_)));
+            socket.state = match (&socket.remote, &socket.local) {
+                (Some(_), _) => State::Connected,
+                (None, Some(_)) => State::Bound,
+                (None, None) => State::Created,
+            };
+            return;
+        }
+        let again = socket.state == State::Connecting;
+        socket.state = if begun {
+            State::Connecting
+        } else {
+            State::Connected
+        };
+        socket.remote = to.or(socket.remote.take());
+        if again || socket.peer.is_some() {
+            return;
+        }
+        let Some(to) = socket.remote.clone() else {
+            return;
+        };
+        // Accepted already, it seems: the recordings' clocks differ.
+        let orphan = self.sockets.values().find(|other| {
+            other.accepted
+                && other.peer.is_none()
+                && other
+                    .local
+                    .as_ref()
+                    .is_some_and(|local| local.is_reached_at(&to))
+                && other.id != id
+        });
+        if let Some(orphan) = orphan.map(|orphan| orphan.id) {
+            self.join(id, orphan);
+            return;
+        }
+        let listener = self.listener_at(&to);
+        if let Some(listener) = listener.and_then(|id| self.sockets.get_mut(&id)) {
+            let event = event.id;
+            listener.queue.push_back(Waiting { socket: id, event });
+        }
+    }
+
+    /// Who listens where a connect goes.
+    pub(super) fn listener_at(&self, to: &Address) -> Option<SocketId> {
+        let listens = |socket: &&Socket| {
+            socket.state == State::Listening
+                && socket
+                    .local
+                    .as_ref()
+                    .is_some_and(|local| local.is_reached_at(to))
+        };
+        let found = self.sockets.values().filter(listens);
+        // Of several (SO_REUSEPORT) nobody knows which: the one with the shorter queue.
+        found
+            .min_by_key(|socket| (socket.queue.len(), socket.id))
+            .map(|socket| socket.id)
+    }
+
+    pub(super) fn leave_queue(&mut self, id: SocketId) {
+        for socket in self.sockets.values_mut() {
+            socket.queue.retain(|waiting| waiting.socket != id);
+        }
+    }
+
+    /// An accepted socket meets who has connected: by the address that accept says, or else the first in the queue.
+    pub(super) fn meet(&mut self, accepted: SocketId, event: &mut Event) {
+        let remote = self
+            .sockets
+            .get(&accepted)
+            .and_then(|socket| socket.remote.clone());
+        let Some(listener) = event.socket.and_then(|id| self.sockets.get(&id)) else {
+            return;
+        };
+        let place = {
+            let is_at = |waiting: &Waiting, known: bool| {
+                let socket = self.sockets.get(&waiting.socket);
+                match (socket.and_then(|socket| socket.local.as_ref()), &remote) {
+                    (Some(local), Some(remote)) if local.port() != Some(0) => {
+                        known && local.is(remote)
+                    }
+                    _ => !known,
+                }
+            };
+            let queue = &listener.queue;
+            let exact = queue.iter().position(|waiting| is_at(waiting, true));
+            exact.or_else(|| queue.iter().position(|waiting| is_at(waiting, false)))
+        };
+        let listener = listener.id;
+        let met = place.and_then(|place| self.sockets.get_mut(&listener)?.queue.remove(place));
+        if let Some(Waiting {
+            socket,
+            event: connect,
+        }) = met
+        {
+            event.causes.push(connect);
+            self.join(socket, accepted);
+        }
+    }
+
+    /// Two ends are one connection.
+    fn join(&mut self, connecting: SocketId, accepted: SocketId) {
+        let (mut local, mut remote, mut named) = (None, None, None);
+        if let Some(socket) = self.sockets.get_mut(&connecting) {
+            socket.peer = Some(accepted);
+            local = socket.local.clone().filter(|local| local.port() != Some(0));
+            remote.clone_from(&socket.remote);
+        }
+        if let Some(socket) = self.sockets.get_mut(&accepted) {
+            socket.peer = Some(connecting);
+            socket.remote = socket.remote.take().or(local);
+            if matches!(&remote, Some(Address::Inet { ip, .. }) if !ip.is_unspecified()) {
+                socket.local = remote; // 0.0.0.0 listens, one address is connected
+            }
+            named.clone_from(&socket.remote);
+        }
+        if let Some(socket) = self.sockets.get_mut(&connecting) {
+            socket.local = named.or(socket.local.take());
+        }
+    }
+
+    // ---- Streams ----
+
+    pub(super) fn send(&mut self, id: SocketId, parcel: &Parcel, event: &mut Event) {
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        if socket.state == State::Connecting {
+            socket.state = State::Connected;
+        }
+        let range = socket.sent..socket.sent + parcel.length;
+        socket.sent = range.end;
+        // Kept for who will receive them: a peer, or whoever accepts it.
+        let waits = socket
+            .remote
+            .as_ref()
+            .is_some_and(|_| socket.peer.is_none() && !socket.accepted);
+        if socket.peer.is_some() || (waits && socket.under_way.len() < IN_FLIGHT) {
+            let event = event.id;
+            let range = range.clone();
+            if !range.is_empty() {
+                socket.under_way.push_back(Sending { range, event });
+            }
+        }
+        let asked = parcel.asked.unwrap_or(parcel.length);
+        World::moved(event, id, Movement::Sent { range, asked });
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        id: SocketId,
+        parcel: &Parcel,
+        peeked: bool,
+        event: &mut Event,
+    ) {
+        if parcel.length == 0 && parcel.asked != Some(0) {
+            self.meets_the_end(id, false, event);
+            return;
+        }
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        if socket.state == State::Connecting {
+            socket.state = State::Connected;
+        }
+        let range = socket.received..socket.received + parcel.length;
+        if !peeked {
+            socket.received = range.end;
+        }
+        let peer = socket.peer;
+        let asked = parcel.asked.unwrap_or(parcel.length);
+        if let Some(peer) = peer.and_then(|peer| self.sockets.get_mut(&peer)) {
+            let of_it = peer.under_way.iter().filter(|sending| {
+                sending.range.start < range.end && sending.range.end > range.start
+            });
+            event.causes.extend(of_it.map(|sending| sending.event));
+            if !peeked {
+                while peer
+                    .under_way
+                    .front()
+                    .is_some_and(|sending| sending.range.end <= range.end)
+                {
+                    peer.under_way.pop_front();
+                }
+            }
+        }
+        World::moved(
+            event,
+            id,
+            Movement::Received {
+                range,
+                asked,
+                peeked,
+            },
+        );
+    }
+
+    /// A receive of 0, ECONNRESET, EPIPE: what has made it so.
+    pub(super) fn meets_the_end(&mut self, id: SocketId, sends: bool, event: &mut Event) {
+        let Some(socket) = self.sockets.get(&id) else {
+            return;
+        };
+        let failed = !matches!(event.moved.last(), Some(last) if last.socket == id) && sends;
+        let peers = socket.peer.and_then(|peer| self.sockets.get(&peer)?.ended);
+        // A send after one's own shutdown fails as well.
+        let own = socket.ended.filter(|_| failed && sends && peers.is_none());
+        let end = match peers.or(own) {
+            Some((end, cause)) => {
+                event.causes.push(cause);
+                end
+            }
+            None => End::Fin,
+        };
+        World::moved(event, id, Movement::MetEnd(end));
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            socket.state = match (socket.state, end) {
+                (State::WriteShut, End::Fin) => State::TimeWait,
+                (State::Connected | State::PeerShut, End::Fin) => State::PeerShut,
+                (State::Connected | State::PeerShut | State::WriteShut, End::Reset { .. }) => {
+                    State::Reset
+                }
+                (state, _) => state,
+            };
+        }
+    }
+
+    /// What a socket sends has ended.
+    pub(super) fn end(&mut self, id: SocketId, end: End, event: &mut Event) {
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        let connected = socket.is_connected_by_nature()
+            && matches!(
+                socket.state,
+                State::Connected | State::PeerShut | State::WriteShut | State::Connecting
+            );
+        let again = socket.ended.is_some() && end == End::Fin;
+        if !connected || again {
+            return;
+        }
+        socket.ended = Some((end, event.id));
+        socket.state = match (socket.state, end) {
+            (_, End::Reset { .. }) => State::Reset,
+            (State::PeerShut, End::Fin) => State::Closed,
+            (_, End::Fin) => State::WriteShut,
+        };
+        World::moved(event, id, Movement::Ended(end));
+    }
+
+    /// The last descriptor of a socket has gone.
+    pub(super) fn last_close(&mut self, id: SocketId, event: &mut Event) {
+        let Some(socket) = self.sockets.get(&id) else {
+            return;
+        };
+        let peer = socket.peer.and_then(|peer| self.sockets.get(&peer));
+        let unread = peer.map_or(0, |peer| peer.sent.saturating_sub(socket.received));
+        let peer_is_reset =
+            peer.is_some_and(|peer| matches!(peer.ended, Some((End::Reset { .. }, _))));
+        let end = if unread > 0 || socket.lingers_not {
+            End::Reset { unread }
+        } else {
+            End::Fin
+        };
+        let peers_fin = peer.is_some_and(|peer| peer.ended.is_some());
+        let queue: Vec<Waiting> = socket.queue.iter().cloned().collect();
+        if !peer_is_reset && (socket.remote.is_some() || socket.peer.is_some() || socket.accepted) {
+            self.end(id, end, event);
+        }
+        for Waiting { socket, .. } in queue {
+            // They were connected, to a queue that is no more.
+            if let Some(connected) = self.sockets.get_mut(&socket) {
+                connected.peer = Some(id);
+            }
+        }
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            if !socket.queue.is_empty() {
+                socket.ended = Some((End::Reset { unread: 0 }, event.id));
+                socket.queue.clear();
+            }
+            socket.state = match socket.state {
+                State::Reset => State::Reset,
+                State::WriteShut if !peers_fin && socket.kind == Kind::Stream && !socket.paired => {
+                    State::TimeWait
+                }
+                State::TimeWait => State::TimeWait,
+                _ => State::Closed,
+            };
+        }
+    }
+
+    // ---- Datagrams ----
+
+    pub(super) fn send_message(&mut self, id: SocketId, parcel: &Parcel, event: &mut Event) {
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        let to = parcel
+            .address
+            .as_deref()
+            .and_then(Address::of)
+            .or(socket.remote.clone());
+        socket.sent += parcel.length;
+        let message = Message {
+            from: id,
+            source: socket.local.clone(),
+            to: to.clone(),
+            length: parcel.length,
+            start: start_of(&parcel),
+            event: event.id,
+        };
+        if self.messages.len() == IN_FLIGHT {
+            self.messages.pop_front();
+        }
+        self.messages.push_back(message);
+        let length = parcel.length;
+        World::moved(event, id, Movement::MessageSent { length, to });
+    }
+
+    pub(super) fn receive_message(
+        &mut self,
+        id: SocketId,
+        parcel: &Parcel,
+        peeked: bool,
+        event: &mut Event,
+    ) {
+        let from = parcel.address.as_deref().and_then(Address::of);
+        let Some(socket) = self.sockets.get(&id) else {
+            return;
+        };
+        let start = start_of(&parcel);
+        let fits = |message: &Message| {
+            let peers = socket.peer.is_some() && socket.peer == Some(message.from);
+            let here = match (&socket.local, &message.to) {
+                (Some(local), Some(to)) => local.port() == Some(0) || local.is_reached_at(to),
+                _ => socket.peer.is_none(), // its port is not known
+            };
+            let theirs = match (&message.source, &from) {
+                (Some(source), Some(from)) => {
+                    matches!(source.port(), None | Some(0)) || source.port() == from.port()
+                }
+                _ => true,
+            };
+            let common = start.len().min(message.start.len());
+            message.from != id
+                && (peers || (here && theirs))
+                && message.length >= parcel.length
+                && start[..common] == message.start[..common]
+        };
+        let place = self.messages.iter().position(fits);
+        let message = match place {
+            Some(place) if peeked => self
+                .messages
+                .get(place)
+                .map(|message| (message.length, message.event, message.from)),
+            Some(place) => self
+                .messages
+                .remove(place)
+                .map(|message| (message.length, message.event, message.from)),
+            None => None,
+        };
+        if let Some((_, cause, sender)) = message {
+            event.causes.push(cause);
+            // What it is called, the receiver knows.
+            if let (Some(sender), Some(from)) = (self.sockets.get_mut(&sender), &from) {
+                if sender
+                    .local
+                    .as_ref()
+                    .is_none_or(|local| local.port() == Some(0))
+                {
+                    sender.local = Some(from.clone());
+                }
+            }
+        }
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            if !peeked {
+                socket.received += parcel.length;
+            }
+        }
+        let length = parcel.length;
+        let sent = match message {
+            Some((sent, ..)) => Some(sent),
+            None if parcel.cut => Some(length + 1),
+            None => None,
+        };
+        World::moved(event, id, Movement::MessageReceived { length, sent, from });
+    }
+
+    /// Whether a datagram for this socket is on its way.
+    pub(super) fn has_mail(&self, socket: &Socket) -> bool {
+        self.messages.iter().any(|message| {
+            message.from != socket.id
+                && match (&socket.local, &message.to) {
+                    (Some(local), Some(to)) => local.port() == Some(0) || local.is_reached_at(to),
+                    _ => true,
+                }
+        })
+    }
+}
+
+fn start_of(parcel: &Parcel) -> Vec<u8> {
+    let pieces = parcel.pieces.iter().flat_map(|(bytes, _)| bytes);
+    pieces.copied().take(LOOKED_AT).collect()
+}
