@@ -316,133 +316,125 @@ impl World {
             return;
         };
         event.socket = row.on.and_then(|at| self.socket_at(at, row, call, event));
-        event.on_a_socket = event.socket.is_some() || (row.proves && call.failed());
-        let arg = |at: usize| call.args.get(at).map_or("", String::as_str);
-        let done = !call.failed();
-        let result = descriptor(&call.result).filter(|_| done);
+        let about = row.proves || matches!(row.does, Does::MakesSocket | Does::MakesPair(_));
+        event.on_a_socket = event.socket.is_some() || (about && call.failed());
         match row.does {
-            Does::Neither => {}
-            Does::MakesSocket => {
-                let Some(number) = result else { return };
-                let id = self.new_socket(event.side, arg(0), Kind::of(arg(1)));
-                if let Some(socket) = self.sockets.get_mut(&id) {
-                    arg(2).clone_into(&mut socket.protocol);
-                    socket.nonblocking = has_flag(call, "SOCK_NONBLOCK");
+            Does::Neither | Does::ReapsTask | Does::Exits => {}
+            Does::Rings => event.on_a_socket = false,
+            Does::Watches => event.on_a_socket = self.watches_a_socket(call, event.task),
+            // Of a connect that failed it is kept to whom, and a close that failed may have closed.
+            Does::Connects => self.connect(call, event),
+            Does::Closes => self.close_one(call, event),
+            _ if call.failed() => {}
+            Does::MakesSocket
+            | Does::MakesPair(_)
+            | Does::Accepts
+            | Does::Binds
+            | Does::Listens
+            | Does::Shuts
+            | Does::SetsOption
+            | Does::GetsOption
+            | Does::Names(_) => self.socket_call(row, call, event),
+            Does::ClosesRange => self.close_range(call, event),
+            Does::Duplicates
+            | Does::Controls
+            | Does::Fetches
+            | Does::OpensAnother
+            | Does::OpensPipe(_) => {
+                self.descriptor_call(row.does, call, event);
+            }
+            Does::MakesTask => self.make_task(call, event),
+            Does::BecomesProgram => self.become_program(call, event),
+            Does::Unshares => {
+                if has_flag(call, "CLONE_FILES") {
+                    self.own_table(event);
                 }
-                self.install_socket(number, id, has_flag(call, "SOCK_CLOEXEC"), event);
-                (event.made, event.socket, event.on_a_socket) = (Made::Socket(id), Some(id), true);
             }
-            Does::MakesPair(at) => self.make_pair(arg(at), call, event),
-            Does::Accepts => self.accept(row, call, event),
-            Does::Closes => {
-                let error = call.note.split(' ').next().unwrap_or_default();
-                if let Some(number) =
-                    descriptor(arg(0)).filter(|_| error != "EBADF" && call.result != "?")
-                {
-                    self.close(number, event);
-                }
-            }
-            Does::Controls => self.control(call, event),
-            Does::Watches => {
-                event.on_a_socket = self.watches_a_socket(call, event.task);
-            }
-            // What a failed connect says is kept; else nothing comes of a failure.
-            Does::Connects => self.connect(arg(1), call, event),
-            _ if !done => {}
+        }
+        if let Some(data) = row.sends {
+            self.data(data, true, row, call, event);
+        }
+        if let Some(data) = row.receives {
+            self.data(data, false, row, call, event);
+        }
+    }
+
+    /// A call of a socket's life that came about.
+    fn socket_call(&mut self, row: &Row, call: &Call, event: &mut Event) {
+        let arg = |at: usize| call.args.get(at).map_or("", String::as_str);
+        match row.does {
+            Does::MakesSocket => return self.make_socket(call, event),
+            Does::MakesPair(at) => return self.make_pair(arg(at), call, event),
+            Does::Accepts => return self.accept(row, call, event),
+            Does::Shuts => return self.shut(arg(1), event),
+            _ => {}
+        }
+        let Some(socket) = event.socket.and_then(|id| self.sockets.get_mut(&id)) else {
+            return;
+        };
+        match row.does {
             Does::Binds => {
-                if let Some(socket) = self.of(event) {
-                    socket.state = State::Bound;
-                    socket.local = Address::of(arg(1));
-                    socket.counts |= socket
-                        .local
-                        .as_ref()
-                        .is_some_and(|local| local.port() != Some(0));
-                }
+                socket.state = State::Bound;
+                socket.local = Address::of(arg(1));
+                let of_choice = |local: &Address| local.port() != Some(0);
+                socket.counts |= socket.local.as_ref().is_some_and(of_choice);
             }
             Does::Listens => {
-                if let Some(socket) = self.of(event) {
-                    (socket.state, socket.counts) = (State::Listening, true);
-                    socket.backlog = number(arg(1));
-                }
+                (socket.state, socket.counts) = (State::Listening, true);
+                socket.backlog = number(arg(1));
             }
-            Does::Shuts => self.shut(arg(1), event),
-            Does::ClosesRange => self.close_range(call, event),
-            Does::Duplicates => {
-                let number = descriptor(arg(0));
-                let copy = result.filter(|_| number != result);
-                if let (Some(number), Some(copy)) = (number, copy) {
+            Does::SetsOption if arg(2) == "SO_LINGER" => {
+                let on = field(arg(3), "l_onoff").and_then(number);
+                let time = field(arg(3), "l_linger").and_then(number);
+                socket.lingers_not = on.is_some_and(|on| on != 0) && time == Some(0);
+            }
+            Does::GetsOption if arg(2) == "SO_ERROR" && socket.state == State::Connecting => {
+                if arg(3) == "[0]" {
+                    socket.state = State::Connected;
+                    return;
+                }
+                socket.state = State::Created;
+                let error = arg(3).trim_matches(['[', ']']).to_owned();
+                socket.refused = socket.remote.take().map(|to| (to, error));
+                let id = socket.id;
+                self.leave_queue(id);
+            }
+            Does::Names(true) => socket.remote = Address::of(arg(1)).or(socket.remote.take()),
+            Does::Names(false) => {
+                socket.counts |= socket.state == State::Bound;
+                socket.local = Address::of(arg(1)).or(socket.local.take());
+            }
+            _ => {}
+        }
+    }
+
+    /// A call that makes descriptors, and came about.
+    fn descriptor_call(&mut self, does: Does, call: &Call, event: &mut Event) {
+        let arg = |at: usize| call.args.get(at).map_or("", String::as_str);
+        let result = descriptor(&call.result);
+        match (does, result) {
+            (Does::Duplicates, Some(copy)) => {
+                if let Some(number) = descriptor(arg(0)).filter(|&number| number != copy) {
                     self.duplicate(number, copy, has_flag(call, "O_CLOEXEC"), event);
                 }
             }
-            Does::Fetches => {
+            (Does::Controls, _) => self.control(call, event),
+            (Does::Fetches, Some(number)) => {
                 let process = descriptor(arg(0)).and_then(|number| self.thing(event.task, number));
                 let Some(Thing::Process(pid)) = process else {
                     return;
                 };
                 let owner = self.by_pid.get(&(event.source, Some(pid))).copied();
                 let thing = owner.and_then(|owner| self.thing(owner, descriptor(arg(1))?));
-                if let (Some(thing), Some(number)) = (thing, result) {
-                    self.install(
-                        number,
-                        Open {
-                            thing,
-                            close_on_exec: true,
-                        },
-                        event,
-                    );
-                    if let Thing::Socket(id) = thing {
-                        (event.socket, event.on_a_socket) = (Some(id), true);
-                    }
+                if let Some(Thing::Socket(id)) = thing {
+                    self.install_socket(number, id, true, event);
+                    (event.socket, event.on_a_socket) = (Some(id), true);
                 }
             }
-            Does::SetsOption => {
-                if let Some(socket) = self.of(event) {
-                    if arg(2) == "SO_LINGER" {
-                        let on = field(arg(3), "l_onoff")
-                            .and_then(number)
-                            .is_some_and(|on| on != 0);
-                        let time = field(arg(3), "l_linger").and_then(number);
-                        socket.lingers_not = on && time == Some(0);
-                    }
-                }
-            }
-            Does::GetsOption => {
-                if let Some(socket) = self.of(event).filter(|_| arg(2) == "SO_ERROR") {
-                    match arg(3) {
-                        "[0]" if socket.state == State::Connecting => {
-                            socket.state = State::Connected
-                        }
-                        "[0]" => {}
-                        error if socket.state == State::Connecting => {
-                            socket.state = State::Created;
-                            let error = error.trim_matches(['[', ']']).to_owned();
-                            socket.refused = socket.remote.take().map(|to| (to, error));
-                            let id = socket.id;
-                            self.leave_queue(id);
-                        }
-                        _ => {}
-                    }
-                }
-            }
-            Does::Names(of_the_peer) => {
-                let address = Address::of(arg(1));
-                if let Some(socket) = self.of(event) {
-                    if of_the_peer {
-                        socket.remote = address.or(socket.remote.take());
-                    } else {
-                        socket.counts |= socket.state == State::Bound;
-                        socket.local = address.or(socket.local.take());
-                    }
-                }
-            }
-            Does::OpensAnother => {
-                let Some(number) = result else { return };
-                let thing = match call.name.as_str() {
-                    "pidfd_open" => Thing::Process(
-                        calls::number(arg(0))
-                            .and_then(|pid| u32::try_from(pid).ok())
-                            .unwrap_or(0),
-                    ),
+            (Does::OpensAnother, Some(number)) => {
+                let pid = calls::number(arg(0)).and_then(|pid| u32::try_from(pid).ok());
+                let thing = match pid {
+                    Some(pid) if call.name == "pidfd_open" => Thing::Process(pid),
                     _ => Thing::Another,
                 };
                 let close_on_exec = call.args.iter().any(|arg| arg.contains("CLOEXEC"));
@@ -455,7 +447,7 @@ impl World {
                     event,
                 );
             }
-            Does::OpensPipe(at) => {
+            (Does::OpensPipe(at), _) => {
                 let close_on_exec = has_flag(call, "O_CLOEXEC");
                 for number in items(arg(at)).into_iter().filter_map(descriptor) {
                     let thing = Thing::Another;
@@ -469,22 +461,31 @@ impl World {
                     );
                 }
             }
-            Does::MakesTask => self.make_task(call, event),
-            Does::BecomesProgram => self.become_program(call, event),
-            Does::Unshares => {
-                if has_flag(call, "CLONE_FILES") {
-                    self.own_table(event);
-                }
-            }
-            Does::Rings => event.on_a_socket = false,
-            Does::ReapsTask | Does::Exits => {}
+            _ => {}
         }
-        if let Some(data) = row.sends {
-            self.data(data, true, row, call, event);
+    }
+
+    fn close_one(&mut self, call: &Call, event: &mut Event) {
+        let number = call.args.first().and_then(|arg| descriptor(arg));
+        if let Some(number) =
+            number.filter(|_| !call.note.starts_with("EBADF") && call.result != "?")
+        {
+            self.close(number, event);
         }
-        if let Some(data) = row.receives {
-            self.data(data, false, row, call, event);
+    }
+
+    fn make_socket(&mut self, call: &Call, event: &mut Event) {
+        let Some(number) = descriptor(&call.result) else {
+            return;
+        };
+        let arg = |at: usize| call.args.get(at).map_or("", String::as_str);
+        let id = self.new_socket(event.side, arg(0), Kind::of(arg(1)));
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            arg(2).clone_into(&mut socket.protocol);
+            socket.nonblocking = has_flag(call, "SOCK_NONBLOCK");
         }
+        self.install_socket(number, id, has_flag(call, "SOCK_CLOEXEC"), event);
+        (event.made, event.socket, event.on_a_socket) = (Made::Socket(id), Some(id), true);
     }
 
     /// The socket that an event's call is on.
@@ -662,17 +663,14 @@ impl World {
         };
         let known = self.by_pid.get(&(event.source, Some(pid))).copied();
         let known = known.filter(|&task| !self.tasks[task.0].ended && task != event.task);
-        let task = match known {
+        let task = if let Some(task) = known {
             // It has been there before its maker was told.
-            Some(task) => {
-                self.tasks[task.0].parent = Some(event.task);
-                self.tasks[task.0].thread = shares;
-                task
-            }
-            None => {
-                let (source, side) = (event.source, event.side);
-                self.new_task(source, side, Some(pid), Some(event.task), shares)
-            }
+            self.tasks[task.0].parent = Some(event.task);
+            self.tasks[task.0].thread = shares;
+            task
+        } else {
+            let (source, side) = (event.source, event.side);
+            self.new_task(source, side, Some(pid), Some(event.task), shares)
         };
         event.made = Made::Task(task);
     }

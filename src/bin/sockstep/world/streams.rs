@@ -29,9 +29,9 @@ impl World {
     // ---- Connections ----
 
     /// A connect: its socket waits in the queue of who listens there.
-    pub(super) fn connect(&mut self, address: &str, call: &Call, event: &mut Event) {
+    pub(super) fn connect(&mut self, call: &Call, event: &mut Event) {
         let Some(id) = event.socket else { return };
-        let to = Address::of(address);
+        let to = call.args.get(1).and_then(|arg| Address::of(arg));
         let error = call.note.split(' ').next().unwrap_or_default();
         let Some(socket) = self.sockets.get_mut(&id) else {
             return;
@@ -359,7 +359,7 @@ impl World {
             source: socket.local.clone(),
             to: to.clone(),
             length: parcel.length,
-            start: start_of(&parcel),
+            start: start_of(parcel),
             event: event.id,
         };
         if self.messages.len() == IN_FLIGHT {
@@ -381,7 +381,7 @@ impl World {
         let Some(socket) = self.sockets.get(&id) else {
             return;
         };
-        let start = start_of(&parcel);
+        let start = start_of(parcel);
         let fits = |message: &Message| {
             let peers = socket.peer.is_some() && socket.peer == Some(message.from);
             let here = match (&socket.local, &message.to) {
