@@ -9,7 +9,7 @@ use sockstep::{
 
 use crate::common::print;
 use crate::lectures::programs::{Implementation, Programs, all};
-use crate::sides::process::Signals;
+use crate::sides::signals::Signals;
 use crate::strace::command;
 
 /// Check whether this machine has what the tool needs

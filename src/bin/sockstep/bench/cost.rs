@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
-use crate::sides::process::children;
+use crate::sides::tasks::children;
 
 /// A process, its children, and theirs.
 pub fn family(first: Pid) -> Vec<Pid> {

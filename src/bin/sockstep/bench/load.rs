@@ -11,7 +11,8 @@ use sockstep::{
 };
 
 use crate::common::send_all;
-use crate::sides::process::{Signals, listen};
+use crate::sides::process::listen;
+use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 
 /// How long the server may take to answer, or to take something.

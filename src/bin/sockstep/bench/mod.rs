@@ -27,7 +27,7 @@ use std::fs;
 use std::mem::take;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::builder::PossibleValuesParser;
@@ -43,7 +43,9 @@ use crate::common::note;
 use crate::draw::terminal::{Side, harmless, put};
 use crate::lectures::programs::{Implementation, Programs};
 use crate::run::listening_on;
-use crate::sides::process::{Interrupted, Process, Signals, adopt, end_strays, listen};
+use crate::sides::end::{begin, leave};
+use crate::sides::process::{Process, Start, listen};
+use crate::sides::signals::{Interrupted, Signals};
 use crate::sides::trouble::Trouble;
 
 /// Bytes that the TCP servers ask of each recv.
@@ -134,8 +136,8 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 pub fn bench(args: &Args) -> ExitCode {
-    let outcome = adopt().map_err(Trouble::Said).and_then(|()| measure(args));
-    end_strays();
+    let outcome = begin().map_err(Trouble::Said).and_then(|()| measure(args));
+    leave();
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -350,7 +352,11 @@ impl Server {
         program: &Path,
         arguments: &[OsString],
     ) -> Result<Server, Trouble> {
-        let process = Process::start(Side::Server, program, arguments, false, Stdio::null())?;
+        let process = Start {
+            trace: None,
+            ..Start::of(Side::Server, program, arguments)
+        }
+        .process()?;
         let pid = i32::try_from(process.child.id()).unwrap_or_default();
         let mut server = Server {
             who,

@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,9 @@ use crate::diff::normalise::sin_port;
 use crate::diff::play::{Recording, Studio, Take, file_of};
 use crate::draw::terminal::Side;
 use crate::lectures::steps::Sockets;
-use crate::sides::process::{Interrupted, Process, shell};
+use crate::sides::process::{Process, Start};
+use crate::sides::shell::shell;
+use crate::sides::signals::Interrupted;
 use crate::strace::line::What;
 
 /// How long a client may take. Some wait for answers that do not come, and say so.
@@ -45,8 +46,8 @@ pub fn record(
     loop {
         tries += 1;
         let mut take = Take::begin(studio);
-        let (program, arguments) = shell(server)?;
-        let mut process = Process::start(Side::Server, &program, &arguments, true, Stdio::null())?;
+        let (program, arguments) = shell(server);
+        let mut process = Start::of(Side::Server, &program, &arguments).process()?;
         if take.listens(&mut process)? {
             take.converse(process, client, input)?;
             return Ok(take.recording);
@@ -105,9 +106,13 @@ impl Take<'_> {
         input: &[u8],
     ) -> Result<(), Interrupted> {
         self.allow(DEADLINE);
-        let (program, arguments) = shell(client)?;
+        let (program, arguments) = shell(client);
         let stdin = file_of(input)?;
-        let mut client = Process::start(Side::Client, &program, &arguments, true, stdin)?;
+        let mut client = Start {
+            input: stdin,
+            ..Start::of(Side::Client, &program, &arguments)
+        }
+        .process()?;
         while client.is_heard() {
             self.watch([&mut server, &mut client])?;
         }

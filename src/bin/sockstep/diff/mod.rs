@@ -29,7 +29,8 @@ use crate::diff::verdict::{Case, Sides, Totals, judge};
 use crate::draw::terminal::put;
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::programs::{Implementation, Programs};
-use crate::sides::process::{Signals, adopt, end_strays};
+use crate::sides::end::{begin, leave};
+use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 use crate::strace::command;
 
@@ -83,14 +84,14 @@ pub struct Args {
 }
 
 pub fn diff(args: &Args) -> ExitCode {
-    let outcome = adopt().map_err(Trouble::Said).and_then(|()| {
+    let outcome = begin().map_err(Trouble::Said).and_then(|()| {
         if args.server.is_empty() {
             twins(args)
         } else {
             two_of_any(args)
         }
     });
-    end_strays();
+    leave();
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -24,7 +24,8 @@ use crate::diff::scripts::{self, Progress, Script, Settled, Stage};
 use crate::draw::terminal::Side;
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::steps::made;
-use crate::sides::process::{Interrupted, Process, Signals, Source, listen};
+use crate::sides::process::{Process, Source, Start, listen};
+use crate::sides::signals::{Interrupted, Signals};
 use crate::strace::command::Trace;
 use crate::strace::line::{Call, Entry, What};
 use crate::world::tasks::{Part, split};
@@ -194,8 +195,7 @@ impl<'a> Take<'a> {
                     address.port().to_string(),
                 ];
                 let arguments = arguments.map(OsString::from);
-                let mut server =
-                    Process::start(Side::Server, cast.server, &arguments, true, Stdio::null())?;
+                let mut server = Start::of(Side::Server, cast.server, &arguments).process()?;
                 let peer = thread::spawn(script);
                 if self.ready(&mut server)?.is_some() {
                     server.end(); // it should have failed, and would wait for clients that do not come
@@ -495,13 +495,7 @@ fn server(cast: &Cast, scenario: &Scenario, messages: u32) -> Result<Process, In
     }
     arguments.push("0");
     let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-    Ok(Process::start(
-        Side::Server,
-        cast.server,
-        &arguments,
-        true,
-        Stdio::null(),
-    )?)
+    Ok(Start::of(Side::Server, cast.server, &arguments).process()?)
 }
 
 /// Starts a client. Also returns the ports that it was told, and its terminal, if it has one.
@@ -541,7 +535,11 @@ fn client(
     }
     let (address, port) = (server.ip().to_string(), server.port().to_string());
     let arguments = cast.pair.pair.client_arguments(&address, &port, &options);
-    let process = Process::start(Side::Client, cast.client, &arguments, true, stdin)?;
+    let process = Start {
+        input: stdin,
+        ..Start::of(Side::Client, cast.client, &arguments)
+    }
+    .process()?;
     Ok((process, ports, terminal))
 }
 

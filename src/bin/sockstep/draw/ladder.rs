@@ -168,14 +168,17 @@ impl Ladder {
         self.held.push(Held { at, side, entry });
     }
 
+    /// Takes what we do to a side.
+    pub fn aside(&mut self, side: Side, words: &str) {
+        self.settle(u64::MAX);
+        for row in fold(&format!("({words})"), self.side - 2) {
+            self.row(side, "", "  ", &row, Look::Aside);
+        }
+    }
+
     /// Whether something waits to be drawn.
     pub fn has_more(&self) -> bool {
         !self.held.is_empty()
-    }
-
-    /// Whether what it shows changes with time alone.
-    pub fn is_live(&self) -> bool {
-        self.style.erasing
     }
 
     /// Draws what has settled. `under_way` are each side's calls that have not returned.

@@ -220,11 +220,6 @@ impl Sockets {
         self.own.is_some()
     }
 
-    /// Whether one of those that are open carries datagrams.
-    pub fn have_datagrams(&self) -> bool {
-        self.open.values().any(|socket| !socket.stream)
-    }
-
     /// Whether a call that has begun waits for one of them.
     pub fn are_awaited(&self, call: &Begun) -> bool {
         let named = call.descriptor.as_ref();

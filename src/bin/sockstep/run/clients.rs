@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -14,7 +14,8 @@ use crate::draw::terminal::{ERASE, Side, Style, put};
 use crate::lectures::pairs::Pair;
 use crate::lectures::programs::{Implementation, Programs};
 use crate::run::listening_on;
-use crate::sides::process::{Process, Signals, Source, listen_to_all};
+use crate::sides::process::{Process, Source, Start, listen_to_all};
+use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 use crate::strace::command::{Trace, available};
 use crate::strace::line::{Entry, What};
@@ -149,13 +150,7 @@ impl<'a> Stage<'a> {
     /// Runs the server and all clients to the end: how the clients ended.
     fn play(&mut self, server: &Path, client: &Path) -> Result<Vec<ExitStatus>, Trouble> {
         let on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from);
-        let mut processes = vec![Process::start(
-            Side::Server,
-            server,
-            &on_a_free_port,
-            true,
-            Stdio::null(),
-        )?];
+        let mut processes = vec![Start::of(Side::Server, server, &on_a_free_port).process()?];
         let (address, port) = loop {
             if let Some(place) = listening_on(&self.server_said) {
                 break place;
@@ -175,13 +170,11 @@ impl<'a> Stage<'a> {
         ];
         for number in 1..=self.asked.number {
             let arguments = Pair::TcpEcho.client_arguments(&address, &port, &self.words_of(number));
-            let client = Process::start_under(
-                Side::Client,
-                client,
-                &arguments,
-                Some(&options),
-                Stdio::null(),
-            )?;
+            let client = Start {
+                trace: Some(&options),
+                ..Start::of(Side::Client, client, &arguments)
+            }
+            .process()?;
             processes.push(client);
         }
         while processes

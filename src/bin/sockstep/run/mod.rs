@@ -1,29 +1,29 @@
 //! `sockstep run`: a server on a free port of this machine, and its client against it.
 
 mod clients;
+mod plan;
+mod watch;
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::Write;
+use std::ffi::OsString;
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::common::print;
-use crate::diff::normalise::sin_port;
 use crate::draw::call::Payload;
-use crate::draw::json::Json;
-use crate::draw::ladder::{Calls, Ladder};
-use crate::draw::terminal::{Lanes, Side, Style, remark};
+use crate::draw::ladder::Calls;
+use crate::draw::terminal::{Side, remark};
 use crate::lectures::pairs::{Choice, Pair};
-use crate::lectures::programs::{Implementation, Programs};
-use crate::lectures::steps::Sockets;
+use crate::lectures::programs::Implementation;
 use crate::run::clients::Clients;
-use crate::sides::process::{Process, Signals, Source, adopt, end_strays, listen, shell};
+use crate::run::plan::Plan;
+use crate::run::watch::View;
+use crate::sides::end::{begin, leave};
+use crate::sides::process::{PATIENCE, Process, Start};
+use crate::sides::ready::{Ready, State};
+use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
-use crate::strace::command::{self, Trace};
-use crate::strace::line::{Begun, Entry, What};
 
 /// Run a pair: its server on a free port, its client against it
 ///
@@ -51,6 +51,9 @@ pub struct Args {
     /// Any client instead, as a shell has it: './my_client 127.0.0.1 12000'
     #[arg(long, value_name = "COMMAND", requires = "server")]
     client: Option<OsString>,
+    /// Let the server read this file as its standard input, instead of nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["clients", "print_command"])]
+    server_input: Option<PathBuf>,
     /// Both programs in this language
     #[arg(long = "impl", value_name = "LANGUAGE", default_value = "rust")]
     implementation: Implementation,
@@ -96,13 +99,13 @@ pub fn run(args: &Args) -> ExitCode {
         remark("several servers are compared with --clients N");
         return ExitCode::from(2);
     }
-    let outcome = adopt()
+    let outcome = begin()
         .map_err(Trouble::Said)
         .and_then(|()| match args.clients {
             Some(clients) => watch_many(args, clients),
             None => watch(args),
         });
-    end_strays();
+    leave();
     match outcome {
         Ok(status) => {
             let code = status
@@ -113,112 +116,6 @@ pub fn run(args: &Args) -> ExitCode {
         Err(trouble) => trouble.end(1, 0),
     }
 }
-
-/// What is to be run.
-struct Plan {
-    /// One of our pairs, or else any two programs.
-    pair: Option<Pair>,
-    server: Command,
-    client: Command,
-    /// Keeps the twins until the end.
-    _programs: Option<Programs>,
-}
-
-/// A program and its arguments.
-type Command = (PathBuf, Vec<OsString>);
-
-impl Plan {
-    fn of(args: &Args) -> Result<Plan, String> {
-        if let (Some(server), Some(client)) = (&args.server, &args.client) {
-            let command = |words: &OsString| {
-                if !args.print_command {
-                    return shell(words);
-                }
-                let mut exec = OsString::from("exec ");
-                exec.push(words);
-                Ok((PathBuf::from("/bin/sh"), vec!["-c".into(), exec]))
-            };
-            return Ok(Plan {
-                pair: None,
-                server: command(server)?,
-                client: command(client)?,
-                _programs: None,
-            });
-        }
-        let &[Choice { pair, server }] = &args.pair[..] else {
-            return Err("one pair is to be named".to_owned());
-        };
-        let mut programs = Programs::find(&[
-            (server, args.server_impl.unwrap_or(args.implementation)),
-            (
-                pair.client(),
-                args.client_impl.unwrap_or(args.implementation),
-            ),
-        ])?;
-        let mut on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from).to_vec();
-        if pair == Pair::Web && !args.print_command {
-            on_a_free_port.extend(["--root".into(), programs.site()?.into()]);
-        }
-        let server = (programs.paths[0].clone(), on_a_free_port);
-        let client = (programs.paths[1].clone(), Vec::new());
-        Ok(Plan {
-            pair: Some(pair),
-            server,
-            client,
-            _programs: Some(programs),
-        })
-    }
-
-    /// Tells the client of a pair where its server is.
-    fn point_client_to(&mut self, address: &str, port: &str, given: &[OsString]) {
-        if let Some(pair) = self.pair {
-            self.client.1 = pair.client_arguments(address, port, given);
-        }
-    }
-
-    /// The strace commands, to be typed elsewhere.
-    fn print(mut self, given: &[OsString]) {
-        self.point_client_to("127.0.0.1", "PORT", given);
-        for ((program, arguments), file) in [
-            (self.server, "server.strace"),
-            (self.client, "client.strace"),
-        ] {
-            let mut strace = command::strace(file.as_ref(), &[]);
-            strace.arg(program).args(arguments);
-            let words = [strace.get_program()].into_iter().chain(strace.get_args());
-            let words: Vec<String> = words.map(quoted).collect();
-            print(format!("{}\n", words.join(" ")).as_bytes());
-        }
-    }
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &OsStr) -> String {
-    let word = word.to_string_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-/// How long a server that is bound may take to listen before a person is told what is missing.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// The calls in which a server, or a process or thread of it, waits for something to do.
-const WAITS_FOR_ANYBODY: [&str; 10] = [
-    "accept",
-    "accept4",
-    "select",
-    "pselect6",
-    "poll",
-    "ppoll",
-    "epoll_wait",
-    "epoll_pwait",
-    "futex",
-    "wait4",
-];
 
 /// Runs each server with many clients, and shows what they do.
 fn watch_many(args: &Args, clients: u8) -> Result<ExitStatus, Trouble> {
@@ -242,17 +139,18 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
         return Ok(ExitStatus::default());
     }
     let mut view = View::new(args)?;
+    let trace: Option<&[String]> = view.traces().then_some(&[]);
 
     let (program, arguments) = &plan.server;
-    let mut server = Process::start(
-        Side::Server,
-        program,
-        arguments,
-        view.traces(),
-        Stdio::null(),
-    )?;
+    let mut server = Start {
+        trace,
+        input: input_of_the_server(args)?,
+        ..Start::of(Side::Server, program, arguments)
+    }
+    .process()?;
+    let mut ready = Ready::begin();
     while !view.server_is_ready {
-        if !server.is_heard() {
+        if server.has_ended() {
             view.end()?;
             let status = server.child.wait().map_err(|error| error.to_string())?;
             let why = view.why_it_did_not_start(args.server.as_deref(), status);
@@ -263,319 +161,73 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
             plan.point_client_to(&address, &port, &args.client_arguments);
             view.server_is_ready = true;
         } else if plan.pair.is_none() {
-            view.server_is_ready = view.server().listens;
-        }
-        if !view.server_is_ready {
-            view.hint_at_listen()?;
+            view.server_is_ready =
+                view.server().listens || is_ready(&mut ready, &server, &mut view)?;
         }
     }
 
     let (program, arguments) = &plan.client;
-    let mut client = Process::start(
-        Side::Client,
-        program,
-        arguments,
-        view.traces(),
-        Stdio::inherit(),
-    )?;
-    while client.is_heard() {
+    let mut client = Start {
+        trace,
+        input: Stdio::inherit(),
+        ..Start::of(Side::Client, program, arguments)
+    }
+    .process()?;
+    while !client.is_done() {
         // The server first: it prints what it received before the client has the answer.
         view.watch(&signals, [&mut server, &mut client])?;
         if view.sends_datagrams() {
             view.hint_at_htons()?; // now: no answer will come, and the client may wait for ever
         }
     }
+    if !client.has_ended() {
+        view.aside(Side::Client, "what it has left behind is ended")?;
+        view.end_side(&signals, &mut client)?;
+    }
     let status = client.child.wait().map_err(|error| error.to_string())?;
 
     // The server may still have to notice that its client has gone.
-    view.client_is_done = true;
-    let mut last_heard = Instant::now();
-    while server.is_heard() && last_heard.elapsed() < view.patience_with(&server) {
-        if view.watch(&signals, [&mut server])? {
-            last_heard = Instant::now();
+    let done = Instant::now();
+    while !server.has_ended() && !server.is_idle() {
+        if done.elapsed() >= PATIENCE {
+            let seconds = PATIENCE.as_secs();
+            view.aside(
+                Side::Server,
+                &format!("still at work {seconds} s after its client: ended"),
+            )?;
+            break;
         }
-    }
-    server.end();
-    while server.is_heard() {
         view.watch(&signals, [&mut server])?;
     }
+    view.end_side(&signals, &mut server)?;
     view.end()?;
     view.hint_at_htons()?;
     Ok(status)
 }
 
-/// What the person sees of the two processes.
-struct View {
-    picture: Picture,
-    lanes: [Recording; 2],
-    /// What the server has printed, for the line that says where it listens.
-    server_said: Vec<u8>,
-    server_is_ready: bool,
-    client_is_done: bool,
-    /// What a person has been told already.
-    hinted_at_listen: bool,
-    hinted_at_htons: bool,
+/// What `--server-input` names, or nothing to read.
+fn input_of_the_server(args: &Args) -> Result<Stdio, String> {
+    let Some(path) = &args.server_input else {
+        return Ok(Stdio::null());
+    };
+    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(file.into())
 }
 
-/// What strace says of one side.
-#[derive(Default)]
-struct Recording {
-    trace: Trace,
-    kept: Option<File>,
-    sockets: Sockets,
-    /// Its `listen`, or its `bind` of a datagram socket, has succeeded.
-    listens: bool,
-    /// What has become of its last `bind` to a port, and since when.
-    bind: Option<(Bind, Instant)>,
-    /// The port at which it was refused, or (then `true`) to which it sent a datagram.
-    asked: Option<(u16, bool)>,
-}
-
-#[derive(Clone, Copy)]
-enum Bind {
-    To(u16),
-    /// Somebody else has the port.
-    InUse(u16),
-}
-
-impl Recording {
-    /// Takes the next entry of the side's trace.
-    fn follow(&mut self, entry: &Entry) {
-        let What::Call(call) = &entry.what else {
-            return;
-        };
-        let stream = self.sockets.follow(entry.pid, call);
-        let port = |at: usize| call.args.get(at).and_then(|arg| sin_port(arg));
-        let error = call.note.split(' ').next().unwrap_or_default();
-        match (call.name.as_str(), stream, error) {
-            ("listen", _, _) if call.result == "0" => self.listens = true,
-            ("bind", Some(stream), _) if call.result == "0" => {
-                self.listens |= !stream;
-                self.bind = port(1).map(|port| (Bind::To(port), Instant::now()));
+/// Whether the client can start: the kernel says that somebody listens, or nothing will come of waiting for that.
+fn is_ready(ready: &mut Ready, server: &Process, view: &mut View) -> Result<bool, Trouble> {
+    match ready.look(server) {
+        State::At(_) => return Ok(true),
+        State::Starting if !view.is_bound_and_late() => {
+            if ready.is_late() {
+                view.hint_at_listen("It is still at work; waiting for it")?;
             }
-            ("bind", Some(_), "EADDRINUSE") => {
-                self.bind = port(1).map(|port| (Bind::InUse(port), Instant::now()));
-            }
-            ("connect", Some(true), "ECONNREFUSED") => {
-                self.asked = port(1).map(|port| (port, false));
-            }
-            ("sendto", Some(false), _) => {
-                self.asked = port(4).map(|port| (port, true)).or(self.asked);
-            }
-            _ => {}
+            return Ok(false);
         }
+        State::Starting | State::Idle => {}
     }
-}
-
-enum Picture {
-    Lanes(Lanes),
-    Ladder(Box<Ladder>),
-    Json(Json),
-}
-
-impl View {
-    fn new(args: &Args) -> Result<View, Trouble> {
-        let style = Style::of_standard_output();
-        let available = if args.plain {
-            Err(None)
-        } else {
-            command::available().map_err(Some)
-        };
-        let picture = match available {
-            Ok(()) if args.json => Picture::Json(Json::begin()?),
-            Ok(()) => Picture::Ladder(Box::new(Ladder::new(style, args.calls, args.payload))),
-            Err(Some(why)) if args.json => return Err(Trouble::Said(why)),
-            Err(why) => {
-                if let Some(why) = why {
-                    remark(format_args!("no ladder: {why}"));
-                }
-                Picture::Lanes(Lanes::new(style))
-            }
-        };
-        let mut lanes: [Recording; 2] = Default::default();
-        if let Some(directory) = &args.keep {
-            let failed = |error| format!("{}: {error}", directory.display());
-            fs::create_dir_all(directory).map_err(failed)?;
-            lanes[Side::Client as usize].kept =
-                Some(File::create(directory.join("client.strace")).map_err(failed)?);
-            lanes[Side::Server as usize].kept =
-                Some(File::create(directory.join("server.strace")).map_err(failed)?);
-        }
-        Ok(View {
-            picture,
-            lanes,
-            server_said: Vec::new(),
-            server_is_ready: false,
-            client_is_done: false,
-            hinted_at_listen: false,
-            hinted_at_htons: false,
-        })
-    }
-
-    /// Whether the processes are to run under strace.
-    fn traces(&self) -> bool {
-        !matches!(self.picture, Picture::Lanes(_))
-    }
-
-    /// Waits for what comes next, and shows it. Says whether anything came.
-    fn watch<const N: usize>(
-        &mut self,
-        signals: &Signals,
-        mut processes: [&mut Process; N],
-    ) -> Result<bool, Trouble> {
-        let patience = match &self.picture {
-            Picture::Ladder(ladder) if ladder.has_more() => Some(10),
-            _ if self.client_is_done => Some(10),
-            _ if self.server_is_late().is_some() => Some(100),
-            Picture::Ladder(ladder) if ladder.is_live() => Some(100),
-            _ => None,
-        };
-        let (mut shown, mut kept, mut heard) = (Ok(()), Ok(()), false);
-        listen(signals, &mut processes, patience, |side, source, bytes| {
-            heard |= !bytes.is_empty();
-            if (side, source) == (Side::Server, Source::StandardOutput) {
-                self.server_said.extend_from_slice(bytes);
-            }
-            if source == Source::Strace {
-                let lane = &mut self.lanes[side as usize];
-                if let Some(file) = &mut lane.kept {
-                    kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
-                }
-                for entry in lane.trace.take(bytes) {
-                    lane.follow(&entry);
-                    match &mut self.picture {
-                        Picture::Ladder(ladder) => ladder.traced(side, entry),
-                        Picture::Json(json) => shown = shown.and(json.entry(side, &entry)),
-                        Picture::Lanes(_) => {}
-                    }
-                }
-                return;
-            }
-            let wrong = source == Source::StandardError;
-            match &mut self.picture {
-                Picture::Lanes(lanes) => shown = shown.and(lanes.show(side, wrong, bytes)),
-                Picture::Ladder(ladder) if wrong => ladder.complained(side, bytes),
-                _ => {} // what a program prints stands among its calls
-            }
-        })?;
-        shown?;
-        kept.map_err(|error| format!("--keep: {error}"))?;
-        if let Picture::Ladder(ladder) = &mut self.picture {
-            ladder.draw(&self.lanes.each_ref().map(|lane| lane.trace.under_way()))?;
-        }
-        Ok(heard)
-    }
-
-    /// How long the server may be silent before it has, as far as can be seen, nothing more to do.
-    fn patience_with(&self, process: &Process) -> Duration {
-        if !self.traces() {
-            return Duration::from_millis(if process.is_asleep() { 0 } else { 300 });
-        }
-        let server = &self.lanes[Side::Server as usize];
-        let calls = server.trace.under_way();
-        let idle = |call: &Begun| match call.name.as_str() {
-            "recvfrom" | "recvmsg" => server.sockets.have_datagrams(),
-            name => WAITS_FOR_ANYBODY.contains(&name),
-        };
-        let idle = !calls.is_empty() && calls.iter().all(idle);
-        Duration::from_millis(if idle { 30 } else { 300 })
-    }
-
-    fn server(&self) -> &Recording {
-        &self.lanes[Side::Server as usize]
-    }
-
-    /// Since when the server could listen and does not.
-    fn server_is_late(&self) -> Option<Instant> {
-        let waits = !self.server_is_ready && !self.hinted_at_listen;
-        let (_, since) = self.server().bind.filter(|_| waits)?;
-        Some(since)
-    }
-
-    /// Tells a person who waits in vain what the server has not called.
-    fn hint_at_listen(&mut self) -> sockstep::Result<()> {
-        let late = self.server_is_late();
-        if late.is_none_or(|since| since.elapsed() < PATIENCE) {
-            return Ok(());
-        }
-        self.hinted_at_listen = true;
-        let why = self.why_nobody_reaches_the_server();
-        self.hint(&format!(
-            "still waiting for the server to listen. {why}. Ctrl-C ends this"
-        ))
-    }
-
-    /// What is known about a server that does not listen.
-    fn why_nobody_reaches_the_server(&self) -> String {
-        match self.server().bind {
-            Some((Bind::InUse(port), _)) => {
-                format!("Port {port} is in use. See by whom: ss -antup 'sport = {port}'")
-            }
-            Some((Bind::To(_), _)) if !self.server().listens => {
-                "It has called bind(), and not listen()".to_owned()
-            }
-            _ => String::new(),
-        }
-    }
-
-    fn sends_datagrams(&self) -> bool {
-        let client = &self.lanes[Side::Client as usize];
-        client.asked.is_some_and(|(_, datagram)| datagram)
-    }
-
-    /// Tells a person whose server is at another port what has become of the one that was meant.
-    fn hint_at_htons(&mut self) -> sockstep::Result<()> {
-        let asked = self.lanes[Side::Client as usize].asked;
-        let (Some((asked, _)), Some((Bind::To(bound), _))) = (asked, self.server().bind) else {
-            return Ok(());
-        };
-        if matches!(&self.picture, Picture::Ladder(ladder) if ladder.has_more()) {
-            return Ok(()); // of what the words are about
-        }
-        if bound == asked || bound != asked.swap_bytes() || self.hinted_at_htons {
-            return Ok(());
-        }
-        self.hinted_at_htons = true;
-        self.hint(&format!(
-            "the server is bound to {bound}, which is {asked} with its bytes swapped: htons() forgotten?"
-        ))
-    }
-
-    fn hint(&mut self, words: &str) -> sockstep::Result<()> {
-        if let Picture::Ladder(ladder) = &mut self.picture {
-            ladder.make_room()?;
-        }
-        remark(words);
-        Ok(())
-    }
-
-    /// Why a server has ended before anybody could reach it, and what a person can do about it.
-    fn why_it_did_not_start(&self, command: Option<&OsStr>, status: ExitStatus) -> String {
-        let command = command.map(OsStr::to_string_lossy).unwrap_or_default();
-        let why = match command.split_whitespace().next() {
-            Some(program) if status.code() == Some(127) && program.contains('/') => {
-                format!("{program} was not found")
-            }
-            Some(program) if status.code() == Some(127) => {
-                format!("{program} was not found. If it is in this directory: ./{program}")
-            }
-            _ => self.why_nobody_reaches_the_server(),
-        };
-        if why.is_empty() {
-            format!("the server did not start: {status}")
-        } else {
-            format!("the server did not start: {status}. {why}")
-        }
-    }
-
-    /// Shows what is still held back.
-    fn end(&mut self) -> sockstep::Result<()> {
-        match &mut self.picture {
-            Picture::Ladder(ladder) => ladder.end(),
-            Picture::Lanes(lanes) => lanes.end(),
-            Picture::Json(_) => Ok(()),
-        }
-    }
+    view.hint_at_listen("The client starts all the same")?;
+    Ok(true)
 }
 
 /// The address and the port that a server's `listening on` line names, once that line is whole.

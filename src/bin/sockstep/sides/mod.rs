@@ -1,4 +1,25 @@
-//! A side's life: start, ready, idle, end.
+//! A side's life, the same for every verb: start, ready, done, idle, end.
+//!
+//! ```text
+//! begin()?                                       the verb: what it starts does not outlive it
+//! let mut server = Start { trace, ..Start::of(Side::Server, &program, &arguments) }.process()?;
+//! let mut ready = Ready::default();
+//! while ready.look(&server) == State::Starting { listen(..)? }    asks the kernel; strace may know earlier
+//! let mut client = Start::of(..).process()?;
+//! while !client.is_done() { listen(..)? }        its first process has ended, and what that left behind
+//! while !server.is_idle() { listen(..)? }        every task of it waits for anybody
+//! let mut end = End::begin(&mut server);         SIGTERM, after two seconds SIGKILL
+//! while !end.is_over(&mut server) { listen(..)? }
+//! leave()                                        nothing is left
+//! ```
+//!
+//! `listen` waits for what a side prints and for what strace writes about it, [`TICK`](process::TICK) milliseconds at most
+//! in these loops: what they ask the kernel about makes no noise. Dropping a [`Process`](process::Process) kills all of it.
 
+pub mod end;
 pub mod process;
+pub mod ready;
+pub mod shell;
+pub mod signals;
+pub mod tasks;
 pub mod trouble;

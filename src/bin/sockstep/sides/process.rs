@@ -1,30 +1,50 @@
 //! The two processes of a run: started so that they do not outlive us, and what comes from them.
 
-use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Pid, getpid, getppid};
 use sockstep::{Errno, read};
 
 use crate::draw::terminal::Side;
+use crate::sides::end::{CROWD, kill_all, send};
+use crate::sides::signals::{Interrupted, Signals};
+use crate::sides::tasks::{Family, MARK, is_asleep, waits};
 use crate::strace::command::{Pipe, strace};
+
+/// How long to listen at most, in milliseconds, before it is looked at whether a side is ready, done, idle or has ended.
+pub const TICK: u8 = 20;
+/// How long a side goes on when the client is done, whatever it does.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+/// From then on a side that waits is idle: strace's own words take a moment.
+const SILENCE: Duration = Duration::from_millis(30);
+/// How often they are counted.
+const COUNTING: Duration = Duration::from_millis(250);
+/// When all processes of a side have ended, the last of what they wrote has come by then.
+const DRAINED: Duration = Duration::from_millis(200);
 
 /// A running program and what comes from it.
 pub struct Process {
     pub side: Side,
     pub child: Child,
-    traced: bool,
+    /// What its processes have in their environment.
+    mark: String,
     streams: Vec<Stream>,
+    /// When something came from it last.
+    heard: Instant,
+    /// When its processes were counted last.
+    counted: Instant,
 }
 
 struct Stream {
@@ -42,32 +62,44 @@ pub enum Source {
     Strace,
 }
 
-impl Process {
-    /// Starts a program, under strace if it is to be traced.
-    pub fn start(
-        side: Side,
-        program: &Path,
-        arguments: &[OsString],
-        traced: bool,
-        stdin: Stdio,
-    ) -> Result<Process, String> {
-        let options: Option<&[String]> = if traced { Some(&[]) } else { None };
-        Process::start_under(side, program, arguments, options, stdin)
+/// How a program is to be started.
+pub struct Start<'a> {
+    pub side: Side,
+    pub program: &'a Path,
+    pub arguments: &'a [OsString],
+    /// More options for strace; without strace if there are none, not even an empty list.
+    pub trace: Option<&'a [String]>,
+    pub input: Stdio,
+    /// In a process group of its own: what is typed at our terminal (Ctrl-C, Ctrl-Z) does not reach it.
+    pub apart: bool,
+    /// What it may have less of than we do.
+    pub limits: &'a [(Resource, u64)],
+}
+
+impl<'a> Start<'a> {
+    /// Under strace, without any input. A server is apart.
+    pub fn of(side: Side, program: &'a Path, arguments: &'a [OsString]) -> Start<'a> {
+        Start {
+            side,
+            program,
+            arguments,
+            trace: Some(&[]),
+            input: Stdio::null(),
+            apart: side == Side::Server,
+            limits: &[],
+        }
     }
 
-    /// The same, with options for strace if it is to be traced.
-    pub fn start_under(
-        side: Side,
-        program: &Path,
-        arguments: &[OsString],
-        options: Option<&[String]>,
-        stdin: Stdio,
-    ) -> Result<Process, String> {
+    pub fn process(self) -> Result<Process, String> {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mark = format!("{}.{number}", getpid());
+
         let mut streams = Vec::new();
-        let mut command = if let Some(options) = options {
+        let mut command = if let Some(options) = self.trace {
             let pipe = Pipe::new()?;
             let mut command = strace(&pipe.path(), options);
-            command.arg(program);
+            command.arg(self.program);
             let Pipe { from, into } = pipe;
             streams.push(Stream {
                 source: Source::Strace,
@@ -76,18 +108,27 @@ impl Process {
             });
             command
         } else {
-            Command::new(program)
+            Command::new(self.program)
         };
         command
-            .args(arguments)
-            .stdin(stdin)
+            .args(self.arguments)
+            .env(MARK, &mark)
+            .env("PATH", search_path())
+            .stdin(self.input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if self.apart {
+            command.process_group(0);
+        }
 
         let parent = getpid();
+        let limits = self.limits.to_vec();
         let die_with_parent = move || {
             leave_descriptors();
             SigSet::empty().thread_set_mask()?; // ours holds back what is to end it
+            for &(resource, most) in &limits {
+                setrlimit(resource, most, most)?;
+            }
             set_pdeathsig(Signal::SIGKILL)?;
             if getppid() == parent {
                 Ok(())
@@ -96,7 +137,7 @@ impl Process {
             }
         };
         #[allow(unsafe_code, reason = "around fork")]
-        // SAFETY: between fork and exec the closure makes four system calls, and no allocation.
+        // SAFETY: between fork and exec the closure makes a few system calls, and no allocation.
         unsafe {
             command.pre_exec(die_with_parent)
         };
@@ -121,43 +162,117 @@ impl Process {
             }),
         );
         Ok(Process {
-            side,
+            side: self.side,
             child,
-            traced: options.is_some(),
+            mark,
             streams,
+            heard: Instant::now(),
+            counted: Instant::now(),
         })
     }
+}
 
+impl Process {
     /// Whether something may still come.
     pub fn is_heard(&self) -> bool {
         !self.streams.is_empty()
     }
 
+    /// For how long nothing has come.
+    pub fn silent_for(&self) -> Duration {
+        self.heard.elapsed()
+    }
+
+    /// The process that was started.
+    pub fn first(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().unwrap_or(i32::MAX))
+    }
+
+    /// All processes of this side that have not ended: what it started, daemons too. strace is none of them.
+    pub fn processes(&self) -> Vec<Pid> {
+        self.family().processes()
+    }
+
+    fn family(&self) -> Family<'_> {
+        Family {
+            first: self.first(),
+            mark: &self.mark,
+        }
+    }
+
+    /// Whether a program that ends by itself is done: its first process has ended, and all that this one has left behind; or
+    /// what is left has been silent for [`PATIENCE`].
+    pub fn is_done(&mut self) -> bool {
+        if self.is_heard() && matches!(self.child.try_wait(), Ok(Some(_))) {
+            if self.silent_for() > PATIENCE {
+                return true;
+            }
+            if self.silent_for() > DRAINED && self.processes().is_empty() {
+                self.hang_up(); // somebody else has the other ends of the pipes
+            }
+        }
+        self.has_ended()
+    }
+
+    /// Whether all of it has ended, and is heard.
+    pub fn has_ended(&self) -> bool {
+        !self.is_heard() && self.processes().is_empty()
+    }
+
+    /// Whether each task of it waits for somebody else, and has told us everything.
+    pub fn is_idle(&self) -> bool {
+        self.silent_for() >= SILENCE && self.processes().into_iter().all(waits)
+    }
+
     /// Whether all of it waits for somebody or something.
     pub fn is_asleep(&self) -> bool {
-        self.child
-            .id()
-            .try_into()
-            .is_ok_and(|id| is_asleep(Pid::from_raw(id)))
+        self.processes().into_iter().all(is_asleep)
     }
 
-    /// Asks it to end, as Ctrl-C would.
-    pub fn end(&self) {
-        self.signal(Signal::SIGTERM);
-    }
-
-    pub fn signal(&self, signal: Signal) {
-        if let Ok(id) = self.child.id().try_into() {
-            let _ = kill(Pid::from_raw(id), signal); // it may have ended already
+    /// Fails if it has started more processes than a sound program does.
+    fn count(&mut self) -> Result<(), String> {
+        if self.counted.elapsed() < COUNTING {
+            return Ok(());
         }
+        self.counted = Instant::now();
+        if self.processes().len() <= CROWD {
+            return Ok(());
+        }
+        kill_all(self);
+        Err(format!(
+            "the {} has started more than {CROWD} processes: fork() in an endless loop? All of them were killed",
+            self.side.name()
+        ))
+    }
+
+    /// Asks its first process to end, as Ctrl-C would. [`End`](crate::sides::end::End) sees to it that all of it does.
+    pub fn end(&self) {
+        send(self.first(), Signal::SIGTERM);
+    }
+
+    /// Sends a signal to all of it.
+    pub fn signal(&self, signal: Signal) {
+        for process in self.processes() {
+            send(process, signal);
+        }
+    }
+
+    /// Hears no more of it.
+    pub fn hang_up(&mut self) {
+        self.streams.clear();
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         // Its strace goes first: while that holds a program back, even a killed one stays.
-        if let (true, Ok(None)) = (self.traced, self.child.try_wait()) {
-            let _ = tracer_of(self.child.id()).map(|strace| kill(strace, Signal::SIGKILL));
+        let family = self.family();
+        let (processes, tracers) = (family.processes(), family.tracers());
+        for strace in tracers {
+            send(strace, Signal::SIGKILL);
+        }
+        for process in processes {
+            send(process, Signal::SIGKILL);
         }
         let _ = self.child.kill();
         self.streams.clear(); // strace may be writing into a full pipe, and holds the program until it is done
@@ -177,93 +292,15 @@ fn leave_descriptors() {
     };
 }
 
-/// Who traces a process of ours.
-fn tracer_of(process: u32) -> Option<Pid> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let tracer = status
-        .lines()
-        .find_map(|line| line.strip_prefix("TracerPid:"))?;
-    let tracer = tracer.trim().parse().ok()?;
-    (tracer > 0).then(|| Pid::from_raw(tracer))
-}
-
-/// A command as a shell has it: what to start, and its arguments. Our own programs are found beside this one.
-pub fn shell(command: &OsStr) -> Result<(PathBuf, Vec<OsString>), String> {
-    let this = std::env::current_exe().map_err(|error| format!("where am I? {error}"))?;
-    let beside = this.parent().unwrap_or(Path::new("/"));
-    let mut script = OsString::from("PATH=${PATH:+$PATH:}$1; exec ");
-    script.push(command);
-    Ok((
-        PathBuf::from("/bin/sh"),
-        vec!["-c".into(), script, "sh".into(), beside.into()],
-    ))
-}
-
-/// Makes the children of our children ours when their parents end, so that [`end_strays`] finds them.
-pub fn adopt() -> Result<(), String> {
-    set_child_subreaper(true).map_err(|errno| format!("prctl: {errno}"))
-}
-
-/// Ends whatever is left of what we started. strace's `-D` waits for ever when its program is killed before it has attached.
-pub fn end_strays() {
-    loop {
-        let children = children(getpid());
-        for &child in &children {
-            let _ = kill(child, Signal::SIGKILL);
-        }
-        let patience = if children.is_empty() {
-            Some(WaitPidFlag::WNOHANG)
-        } else {
-            None
-        };
-        match waitpid(None, patience) {
-            Err(Errno::EINTR) => {}
-            Err(_) | Ok(WaitStatus::StillAlive) => return, // no child is left
-            Ok(_) => {}
-        }
+/// Where programs are looked for: last of all where this one is.
+fn search_path() -> OsString {
+    let mut path = env::var_os("PATH").unwrap_or("/usr/bin:/bin".into());
+    let this = env::current_exe();
+    if let Some(beside) = this.ok().as_deref().and_then(Path::parent) {
+        path.push(":");
+        path.push(beside);
     }
-}
-
-/// Whether no thread of a process, and of those that it started, has anything to do now.
-fn is_asleep(process: Pid) -> bool {
-    let sleeps = |stat: String| {
-        let state = stat.rsplit_once(") "); // behind the name, in which anything may stand
-        state.is_some_and(|(_, state)| !state.starts_with(['R', 'D', 't'])) // t: strace is about to let it go on
-    };
-    of_threads(process, "stat").all(sleeps) && children(process).into_iter().all(is_asleep)
-}
-
-/// What the kernel says of each thread of a process in a file of that name.
-fn of_threads(process: Pid, file: &str) -> impl Iterator<Item = String> {
-    let threads = fs::read_dir(format!("/proc/{process}/task"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    threads.filter_map(move |thread| fs::read_to_string(thread.path().join(file)).ok())
-}
-
-/// The children of a process, whichever of its threads started them.
-pub fn children(process: Pid) -> Vec<Pid> {
-    of_threads(process, "children")
-        .flat_map(|list| {
-            list.split_whitespace()
-                .flat_map(str::parse)
-                .map(Pid::from_raw)
-                .collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-/// Why waiting ended without anything to hear.
-pub enum Interrupted {
-    Signal(Signal),
-    Failed(String),
-}
-
-impl From<String> for Interrupted {
-    fn from(words: String) -> Interrupted {
-        Interrupted::Failed(words)
-    }
+    path
 }
 
 /// Waits until something comes from the processes, or so many milliseconds have passed, and hands it on.
@@ -286,7 +323,7 @@ pub fn listen_to_all(
     patience: Option<u8>,
     mut heard: impl FnMut(usize, Source, &[u8]),
 ) -> Result<(), Interrupted> {
-    let mut fds = vec![PollFd::new(signals.0.as_fd(), PollFlags::POLLIN)];
+    let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
     let streams = processes.iter().flat_map(|process| &process.streams);
     fds.extend(streams.map(|stream| PollFd::new(stream.pipe.as_fd(), PollFlags::POLLIN)));
     let patience = patience.map_or(PollTimeout::NONE, PollTimeout::from);
@@ -299,15 +336,21 @@ pub fn listen_to_all(
     }
     let mut buffer = [0; 16384];
     for (at, process) in processes.iter_mut().enumerate() {
+        process.count()?;
+        let mut last = process.heard;
         process.streams.retain_mut(|stream| {
             if ready.next() != Some(true) {
                 return true;
             }
             let n = read(&stream.pipe, &mut buffer).unwrap_or(0);
             stream.other_end = None;
+            if n > 0 {
+                last = Instant::now();
+            }
             heard(at, stream.source, &buffer[..n]);
             n > 0
         });
+        process.heard = last;
         // A program that could not be started has no strace that would write.
         if process
             .streams
@@ -318,37 +361,4 @@ pub fn listen_to_all(
         }
     }
     Ok(())
-}
-
-/// The signals that end us, held back until they are asked for, so that what we started and made goes first.
-pub struct Signals(SignalFd);
-
-impl Signals {
-    pub fn collect() -> Result<Signals, String> {
-        let ends_us = [
-            Signal::SIGINT,
-            Signal::SIGTERM,
-            Signal::SIGHUP,
-            Signal::SIGQUIT,
-        ];
-        let set: SigSet = ends_us.into_iter().collect();
-        set.thread_block()
-            .and_then(|()| {
-                SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-            })
-            .map(Signals)
-            .map_err(|errno| format!("signalfd: {errno}"))
-    }
-
-    /// Fails with the signal that came, if one did.
-    fn take(&self) -> Result<(), Interrupted> {
-        match self.0.read_signal() {
-            Ok(Some(info)) => {
-                let number = i32::try_from(info.ssi_signo).unwrap_or_default();
-                let unknown = |_| Interrupted::Failed(format!("signal {number}"));
-                Err(Signal::try_from(number).map_or_else(unknown, Interrupted::Signal))
-            }
-            _ => Ok(()),
-        }
-    }
 }

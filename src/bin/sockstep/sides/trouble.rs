@@ -8,7 +8,7 @@ use sockstep::{Errno, Error};
 
 use crate::common::note;
 use crate::draw::terminal::remark;
-use crate::sides::process::Interrupted;
+use crate::sides::signals::Interrupted;
 
 pub enum Trouble {
     /// Our own words, for standard error.

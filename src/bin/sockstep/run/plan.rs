@@ -1,0 +1,117 @@
+//! What is to be run: a pair of ours, or two commands.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use crate::common::print;
+use crate::lectures::pairs::{Choice, Pair};
+use crate::lectures::programs::Programs;
+use crate::run::Args;
+
+use crate::sides::ready::free_port;
+use crate::sides::shell::shell;
+use crate::strace::command;
+
+/// What is to be run.
+pub struct Plan {
+    /// One of our pairs, or else any two programs.
+    pub pair: Option<Pair>,
+    pub server: Command,
+    pub client: Command,
+    /// Keeps the twins until the end.
+    _programs: Option<Programs>,
+}
+
+/// A program and its arguments.
+type Command = (PathBuf, Vec<OsString>);
+
+impl Plan {
+    pub fn of(args: &Args) -> Result<Plan, String> {
+        if let (Some(server), Some(client)) = (&args.server, &args.client) {
+            let [server, client] = with_a_free_port([server, client])?;
+            return Ok(Plan {
+                pair: None,
+                server: shell(&server),
+                client: shell(&client),
+                _programs: None,
+            });
+        }
+        let &[Choice { pair, server }] = &args.pair[..] else {
+            return Err("one pair is to be named".to_owned());
+        };
+        let mut programs = Programs::find(&[
+            (server, args.server_impl.unwrap_or(args.implementation)),
+            (
+                pair.client(),
+                args.client_impl.unwrap_or(args.implementation),
+            ),
+        ])?;
+        let mut on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from).to_vec();
+        if pair == Pair::Web && !args.print_command {
+            on_a_free_port.extend(["--root".into(), programs.site()?.into()]);
+        }
+        let server = (programs.paths[0].clone(), on_a_free_port);
+        let client = (programs.paths[1].clone(), Vec::new());
+        Ok(Plan {
+            pair: Some(pair),
+            server,
+            client,
+            _programs: Some(programs),
+        })
+    }
+
+    /// Tells the client of a pair where its server is.
+    pub fn point_client_to(&mut self, address: &str, port: &str, given: &[OsString]) {
+        if let Some(pair) = self.pair {
+            self.client.1 = pair.client_arguments(address, port, given);
+        }
+    }
+
+    /// The strace commands, to be typed elsewhere.
+    pub fn print(mut self, given: &[OsString]) {
+        self.point_client_to("127.0.0.1", "PORT", given);
+        for ((program, arguments), file) in [
+            (self.server, "server.strace"),
+            (self.client, "client.strace"),
+        ] {
+            let mut strace = command::strace(file.as_ref(), &[]);
+            strace.arg(program).args(arguments);
+            let words = [strace.get_program()].into_iter().chain(strace.get_args());
+            let words: Vec<String> = words.map(quoted).collect();
+            print(format!("{}\n", words.join(" ")).as_bytes());
+        }
+    }
+}
+
+/// Puts a port that is free in the place of each `{port}`: the same for both.
+fn with_a_free_port(commands: [&OsString; 2]) -> Result<[OsString; 2], String> {
+    let pieces = commands.map(|command| parts(command.as_bytes(), b"{port}"));
+    if pieces.iter().all(|pieces| pieces.len() == 1) {
+        return Ok(commands.map(OsString::clone));
+    }
+    let port = free_port()?.to_string();
+    Ok(pieces.map(|pieces| OsString::from_vec(pieces.join(port.as_bytes()))))
+}
+
+/// What stands between the places of a word.
+fn parts<'a>(mut text: &'a [u8], word: &[u8]) -> Vec<&'a [u8]> {
+    let mut parts = Vec::new();
+    while let Some(at) = text.windows(word.len()).position(|part| part == word) {
+        parts.push(&text[..at]);
+        text = &text[at + word.len()..];
+    }
+    parts.push(text);
+    parts
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}

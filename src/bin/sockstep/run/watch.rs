@@ -1,0 +1,301 @@
+//! What the person sees of a run.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Write;
+use std::process::ExitStatus;
+use std::time::Instant;
+
+use crate::diff::normalise::sin_port;
+use crate::draw::json::Json;
+use crate::draw::ladder::Ladder;
+use crate::draw::terminal::{Lanes, Side, Style, remark};
+use crate::lectures::steps::Sockets;
+use crate::run::Args;
+use crate::sides::end::{End, LAST_WORDS};
+use crate::sides::process::{Process, Source, TICK, listen};
+use crate::sides::ready;
+use crate::sides::signals::Signals;
+use crate::sides::trouble::Trouble;
+use crate::strace::command::{self, Trace};
+use crate::strace::line::{Entry, What};
+
+/// What the person sees of the two processes.
+pub struct View {
+    picture: Picture,
+    lanes: [Recording; 2],
+    /// What the server has printed, for the line that says where it listens.
+    pub server_said: Vec<u8>,
+    pub server_is_ready: bool,
+    /// What a person has been told already.
+    hinted_at_listen: bool,
+    hinted_at_htons: bool,
+}
+
+/// What strace says of one side.
+#[derive(Default)]
+pub struct Recording {
+    trace: Trace,
+    kept: Option<File>,
+    sockets: Sockets,
+    /// Its `listen`, or its `bind` of a datagram socket, has succeeded.
+    pub listens: bool,
+    /// What has become of its last `bind` to a port, and since when.
+    bind: Option<(Bind, Instant)>,
+    /// The port at which it was refused, or (then `true`) to which it sent a datagram.
+    asked: Option<(u16, bool)>,
+}
+
+#[derive(Clone, Copy)]
+enum Bind {
+    To(u16),
+    /// Somebody else has the port.
+    InUse(u16),
+}
+
+impl Recording {
+    /// Takes the next entry of the side's trace.
+    fn follow(&mut self, entry: &Entry) {
+        let What::Call(call) = &entry.what else {
+            return;
+        };
+        let stream = self.sockets.follow(entry.pid, call);
+        let port = |at: usize| call.args.get(at).and_then(|arg| sin_port(arg));
+        let error = call.note.split(' ').next().unwrap_or_default();
+        match (call.name.as_str(), stream, error) {
+            ("listen", _, _) if call.result == "0" => self.listens = true,
+            ("bind", Some(stream), _) if call.result == "0" => {
+                self.listens |= !stream;
+                self.bind = port(1).map(|port| (Bind::To(port), Instant::now()));
+            }
+            ("bind", Some(_), "EADDRINUSE") => {
+                self.bind = port(1).map(|port| (Bind::InUse(port), Instant::now()));
+            }
+            ("connect", Some(true), "ECONNREFUSED") => {
+                self.asked = port(1).map(|port| (port, false));
+            }
+            ("sendto", Some(false), _) => {
+                self.asked = port(4).map(|port| (port, true)).or(self.asked);
+            }
+            _ => {}
+        }
+    }
+}
+
+enum Picture {
+    Lanes(Lanes),
+    Ladder(Box<Ladder>),
+    Json(Json),
+}
+
+impl View {
+    pub fn new(args: &Args) -> Result<View, Trouble> {
+        let style = Style::of_standard_output();
+        let available = if args.plain {
+            Err(None)
+        } else {
+            command::available().map_err(Some)
+        };
+        let picture = match available {
+            Ok(()) if args.json => Picture::Json(Json::begin()?),
+            Ok(()) => Picture::Ladder(Box::new(Ladder::new(style, args.calls, args.payload))),
+            Err(Some(why)) if args.json => return Err(Trouble::Said(why)),
+            Err(why) => {
+                if let Some(why) = why {
+                    remark(format_args!("no ladder: {why}"));
+                }
+                Picture::Lanes(Lanes::new(style))
+            }
+        };
+        let mut lanes: [Recording; 2] = Default::default();
+        if let Some(directory) = &args.keep {
+            let failed = |error| format!("{}: {error}", directory.display());
+            fs::create_dir_all(directory).map_err(failed)?;
+            lanes[Side::Client as usize].kept =
+                Some(File::create(directory.join("client.strace")).map_err(failed)?);
+            lanes[Side::Server as usize].kept =
+                Some(File::create(directory.join("server.strace")).map_err(failed)?);
+        }
+        Ok(View {
+            picture,
+            lanes,
+            server_said: Vec::new(),
+            server_is_ready: false,
+            hinted_at_listen: false,
+            hinted_at_htons: false,
+        })
+    }
+
+    /// Whether the processes are to run under strace.
+    pub fn traces(&self) -> bool {
+        !matches!(self.picture, Picture::Lanes(_))
+    }
+
+    /// Waits for what comes next, and shows it. Says whether anything came.
+    pub fn watch<const N: usize>(
+        &mut self,
+        signals: &Signals,
+        mut processes: [&mut Process; N],
+    ) -> Result<bool, Trouble> {
+        let patience = match &self.picture {
+            Picture::Ladder(ladder) if ladder.has_more() => 10,
+            _ => TICK,
+        };
+        let (mut shown, mut kept, mut heard) = (Ok(()), Ok(()), false);
+        listen(
+            signals,
+            &mut processes,
+            Some(patience),
+            |side, source, bytes| {
+                heard |= !bytes.is_empty();
+                if (side, source) == (Side::Server, Source::StandardOutput) {
+                    self.server_said.extend_from_slice(bytes);
+                }
+                if source == Source::Strace {
+                    let lane = &mut self.lanes[side as usize];
+                    if let Some(file) = &mut lane.kept {
+                        kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
+                    }
+                    for entry in lane.trace.take(bytes) {
+                        lane.follow(&entry);
+                        match &mut self.picture {
+                            Picture::Ladder(ladder) => ladder.traced(side, entry),
+                            Picture::Json(json) => shown = shown.and(json.entry(side, &entry)),
+                            Picture::Lanes(_) => {}
+                        }
+                    }
+                    return;
+                }
+                let wrong = source == Source::StandardError;
+                match &mut self.picture {
+                    Picture::Lanes(lanes) => shown = shown.and(lanes.show(side, wrong, bytes)),
+                    Picture::Ladder(ladder) if wrong => ladder.complained(side, bytes),
+                    _ => {} // what a program prints stands among its calls
+                }
+            },
+        )?;
+        shown?;
+        kept.map_err(|error| format!("--keep: {error}"))?;
+        if let Picture::Ladder(ladder) = &mut self.picture {
+            ladder.draw(&self.lanes.each_ref().map(|lane| lane.trace.under_way()))?;
+        }
+        Ok(heard)
+    }
+
+    pub fn server(&self) -> &Recording {
+        &self.lanes[Side::Server as usize]
+    }
+
+    /// Whether the server has had a port for so long that it could listen, and does not.
+    pub fn is_bound_and_late(&self) -> bool {
+        let bind = self.server().bind;
+        bind.is_some_and(|(_, since)| since.elapsed() >= ready::PATIENCE)
+    }
+
+    /// Tells a person who waits in vain that the server does not listen, and what it has not called; once.
+    pub fn hint_at_listen(&mut self, what_now: &str) -> sockstep::Result<()> {
+        if std::mem::replace(&mut self.hinted_at_listen, true) {
+            return Ok(());
+        }
+        let why = self.why_nobody_reaches_the_server();
+        let why = if why.is_empty() { why } else { why + ". " };
+        self.hint(&format!("the server does not listen. {why}{what_now}"))
+    }
+
+    /// What is known about a server that does not listen.
+    fn why_nobody_reaches_the_server(&self) -> String {
+        match self.server().bind {
+            Some((Bind::InUse(port), _)) => {
+                format!("Port {port} is in use. See by whom: ss -antup 'sport = {port}'")
+            }
+            Some((Bind::To(_), _)) if !self.server().listens => {
+                "It has called bind(), and not listen()".to_owned()
+            }
+            _ => String::new(),
+        }
+    }
+
+    pub fn sends_datagrams(&self) -> bool {
+        let client = &self.lanes[Side::Client as usize];
+        client.asked.is_some_and(|(_, datagram)| datagram)
+    }
+
+    /// Tells a person whose server is at another port what has become of the one that was meant.
+    pub fn hint_at_htons(&mut self) -> sockstep::Result<()> {
+        let asked = self.lanes[Side::Client as usize].asked;
+        let (Some((asked, _)), Some((Bind::To(bound), _))) = (asked, self.server().bind) else {
+            return Ok(());
+        };
+        if matches!(&self.picture, Picture::Ladder(ladder) if ladder.has_more()) {
+            return Ok(()); // of what the words are about
+        }
+        if bound == asked || bound != asked.swap_bytes() || self.hinted_at_htons {
+            return Ok(());
+        }
+        self.hinted_at_htons = true;
+        self.hint(&format!(
+            "the server is bound to {bound}, which is {asked} with its bytes swapped: htons() forgotten?"
+        ))
+    }
+
+    /// Says in the picture what we do to a side.
+    pub fn aside(&mut self, side: Side, words: &str) -> sockstep::Result<()> {
+        if let Picture::Ladder(ladder) = &mut self.picture {
+            ladder.aside(side, words);
+            return Ok(());
+        }
+        self.hint(&format!("{}{words}", side.name()))
+    }
+
+    /// Ends a side, and shows how it ends.
+    pub fn end_side(&mut self, signals: &Signals, process: &mut Process) -> Result<(), Trouble> {
+        let mut end = End::begin(process);
+        while !end.is_over(process) {
+            self.watch(signals, [&mut *process])?;
+        }
+        if end.took_force() {
+            let seconds = LAST_WORDS.as_secs();
+            self.aside(
+                process.side,
+                &format!("SIGKILL: it has not ended within {seconds} s of SIGTERM"),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn hint(&mut self, words: &str) -> sockstep::Result<()> {
+        if let Picture::Ladder(ladder) = &mut self.picture {
+            ladder.make_room()?;
+        }
+        remark(words);
+        Ok(())
+    }
+
+    /// Why a server has ended before anybody could reach it, and what a person can do about it.
+    pub fn why_it_did_not_start(&self, command: Option<&OsStr>, status: ExitStatus) -> String {
+        let command = command.map(OsStr::to_string_lossy).unwrap_or_default();
+        let why = match command.split_whitespace().next() {
+            Some(program) if status.code() == Some(127) && program.contains('/') => {
+                format!("{program} was not found")
+            }
+            Some(program) if status.code() == Some(127) => {
+                format!("{program} was not found. If it is in this directory: ./{program}")
+            }
+            _ => self.why_nobody_reaches_the_server(),
+        };
+        if why.is_empty() {
+            format!("the server did not start: {status}")
+        } else {
+            format!("the server did not start: {status}. {why}")
+        }
+    }
+
+    /// Shows what is still held back.
+    pub fn end(&mut self) -> sockstep::Result<()> {
+        match &mut self.picture {
+            Picture::Ladder(ladder) => ladder.end(),
+            Picture::Lanes(lanes) => lanes.end(),
+            Picture::Json(_) => Ok(()),
+        }
+    }
+}

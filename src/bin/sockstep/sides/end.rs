@@ -1,0 +1,141 @@
+//! How a side is ended, and how we leave nothing behind.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid};
+use sockstep::Errno;
+
+use crate::sides::process::Process;
+use crate::sides::tasks::children;
+
+/// How long the first process may take to end its own children, before they are asked too.
+const FIRST: Duration = Duration::from_millis(100);
+/// How long a side that was asked to end may take.
+pub const LAST_WORDS: Duration = Duration::from_secs(2);
+/// More processes than any server has that is not out of hand.
+pub const CROWD: usize = 400;
+/// How long strace may take to say that all have been killed.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// A side that is being ended: SIGTERM to its first process, a moment later to every other one, SIGKILL after [`LAST_WORDS`].
+pub struct End {
+    since: Instant,
+    /// Who has been asked to end.
+    asked: Vec<Pid>,
+    killed: Option<Instant>,
+    gone: Option<Instant>,
+}
+
+impl End {
+    pub fn begin(process: &Process) -> End {
+        let mut end = End {
+            since: Instant::now(),
+            asked: Vec::new(),
+            killed: None,
+            gone: None,
+        };
+        let all = process.processes();
+        if all.contains(&process.first()) {
+            end.ask(&[process.first()]);
+        } else {
+            end.ask(&all);
+        }
+        end
+    }
+
+    /// Whether all of it has ended and all is heard. To be asked again and again, as it does what comes next.
+    pub fn is_over(&mut self, process: &mut Process) -> bool {
+        let now = Instant::now();
+        let left = process.processes();
+        if left.is_empty() {
+            let gone = *self.gone.get_or_insert(now);
+            // Whoever still has the other ends of the pipes has nothing to do with it.
+            if now - gone > LAST_LINES {
+                process.hang_up();
+            }
+        } else if let Some(killed) = self.killed {
+            kill_all(process);
+            if now - killed > LAST_LINES {
+                process.hang_up();
+                return true; // a call that nothing interrupts: to drop it is all that can still be done
+            }
+        } else if now - self.since >= LAST_WORDS {
+            self.killed = Some(now);
+            kill_all(process);
+        } else if now - self.since >= FIRST {
+            self.ask(&left);
+        }
+        left.is_empty() && !process.is_heard()
+    }
+
+    /// Whether it took SIGKILL.
+    pub fn took_force(&self) -> bool {
+        self.killed.is_some()
+    }
+
+    fn ask(&mut self, processes: &[Pid]) {
+        for &process in processes {
+            if !self.asked.contains(&process) {
+                self.asked.push(process);
+                send(process, Signal::SIGTERM);
+                send(process, Signal::SIGCONT); // a stopped one gets it then
+            }
+        }
+    }
+}
+
+/// Kills all of a side.
+pub fn kill_all(process: &Process) {
+    let mut left = process.processes();
+    // What starts processes without end is stopped first, or there would always be one more.
+    let mut stopped: Vec<Pid> = Vec::new();
+    let limit = Instant::now() + LAST_LINES;
+    while left.len() > CROWD && Instant::now() < limit {
+        let before = stopped.len();
+        for pid in left {
+            if !stopped.contains(&pid) {
+                send(pid, Signal::SIGSTOP);
+                stopped.push(pid);
+            }
+        }
+        left = process.processes();
+        if stopped.len() == before {
+            break;
+        }
+    }
+    for pid in left {
+        send(pid, Signal::SIGKILL);
+    }
+}
+
+pub fn send(process: Pid, signal: Signal) {
+    let _ = kill(process, signal); // it may have ended meanwhile
+}
+
+/// Before a verb starts anything: what loses its parent becomes our child, so that we find it.
+pub fn begin() -> Result<(), String> {
+    set_child_subreaper(true).map_err(|errno| format!("prctl: {errno}"))
+}
+
+/// Ends whatever is left of what we started. strace's `-D` waits for ever when its program is killed before it has attached.
+pub fn leave() {
+    loop {
+        let children = children(getpid());
+        for &child in &children {
+            send(child, Signal::SIGKILL);
+        }
+        let patience = if children.is_empty() {
+            Some(WaitPidFlag::WNOHANG)
+        } else {
+            None
+        };
+        match waitpid(None, patience) {
+            Err(Errno::EINTR) => {}
+            Err(_) | Ok(WaitStatus::StillAlive) => return, // no child is left
+            Ok(_) => {}
+        }
+    }
+}

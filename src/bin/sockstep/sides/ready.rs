@@ -1,0 +1,204 @@
+//! Whether a server can be reached, by the kernel's own tables: it listens, or a datagram socket of it has an address.
+
+use std::collections::HashSet;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+use sockstep::{
+    AF_INET, INADDR_ANY, IPPROTO_TCP, IPPROTO_UDP, PF_INET, SOCK_DGRAM, SOCK_STREAM, bind, htonl,
+    htons, sockaddr_in, socket,
+};
+
+use crate::sides::process::Process;
+
+/// How long a server may take to listen before a person is told.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+/// How long one may take that still works on its start: a compiler, a virtual machine.
+const STARTING: Duration = Duration::from_secs(60);
+
+/// Where a server can be reached.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    Tcp(SocketAddr),
+    Udp(SocketAddr),
+    /// A path, or a name in the abstract space, which begins with `@`.
+    Unix(String),
+}
+
+/// A server on its way to be reached.
+pub struct Ready {
+    since: Instant,
+    /// Since when none of it has had anything to do.
+    asleep: Option<Instant>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// It can be reached here.
+    At(Vec<Place>),
+    /// Not yet.
+    Starting,
+    /// It has had its time, and does nothing about it: all of it sleeps, or it works for a minute.
+    Idle,
+}
+
+impl Ready {
+    pub fn begin() -> Ready {
+        Ready {
+            since: Instant::now(),
+            asleep: None,
+        }
+    }
+
+    /// To be asked again and again.
+    pub fn look(&mut self, server: &Process) -> State {
+        let processes = server.processes();
+        let places = places(&processes);
+        if !places.is_empty() {
+            return State::At(places);
+        }
+        if !processes.is_empty() && server.is_asleep() {
+            self.asleep.get_or_insert_with(Instant::now);
+        } else {
+            self.asleep = None;
+        }
+        let sleeps = self
+            .asleep
+            .is_some_and(|since| since.elapsed() > PATIENCE / 3);
+        if self.is_late() && sleeps || self.since.elapsed() > STARTING {
+            return State::Idle;
+        }
+        State::Starting
+    }
+
+    /// Whether a person who waits is to be told.
+    pub fn is_late(&self) -> bool {
+        self.since.elapsed() >= PATIENCE
+    }
+}
+
+/// Where processes can be reached. What one of them has inherited is not told from what it made.
+pub fn places(processes: &[Pid]) -> Vec<Place> {
+    let sockets: HashSet<u64> = processes.iter().flat_map(|&pid| sockets_of(pid)).collect();
+    let Some(first) = processes.first().filter(|_| !sockets.is_empty()) else {
+        return Vec::new();
+    };
+    let mut places = Vec::new();
+    for (table, stream) in [
+        ("tcp", true),
+        ("tcp6", true),
+        ("udp", false),
+        ("udp6", false),
+    ] {
+        for line in table_of(*first, table).lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let [_, local, _, state, _, _, _, _, _, inode, ..] = fields.as_slice() else {
+                continue;
+            };
+            let theirs = inode.parse().is_ok_and(|inode| sockets.contains(&inode));
+            let open = if stream {
+                *state == LISTEN
+            } else {
+                *state == UNCONNECTED
+            };
+            if let Some(address) = address(local).filter(|_| theirs && open) {
+                places.push(if stream {
+                    Place::Tcp(address)
+                } else {
+                    Place::Udp(address)
+                });
+            }
+        }
+    }
+    for line in table_of(*first, "unix").lines().skip(1) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, _, _, flags, kind, _, inode, path, ..] = fields.as_slice() else {
+            continue; // one without a name
+        };
+        let theirs = inode.parse().is_ok_and(|inode| sockets.contains(&inode));
+        if theirs && (*flags == ACCEPTS || *kind == DATAGRAMS) {
+            places.push(Place::Unix((*path).to_owned()));
+        }
+    }
+    places
+}
+
+/// States and flags, as the tables have them.
+const LISTEN: &str = "0A";
+const UNCONNECTED: &str = "07";
+const ACCEPTS: &str = "00010000";
+const DATAGRAMS: &str = "0002";
+
+/// A table of sockets in the network namespace of a process.
+pub fn table_of(process: Pid, name: &str) -> String {
+    let bytes = fs::read(format!("/proc/{process}/net/{name}")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The inodes of the sockets that a process has open.
+fn sockets_of(process: Pid) -> Vec<u64> {
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd"));
+    descriptors
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let target = fs::read_link(entry.path()).ok()?;
+            let inode = target
+                .to_str()?
+                .strip_prefix("socket:[")?
+                .strip_suffix(']')?;
+            inode.parse().ok()
+        })
+        .collect()
+}
+
+/// An address of the tables, `0100007F:2EE0`: groups of four bytes, each as this machine has an integer.
+pub fn address(field: &str) -> Option<SocketAddr> {
+    let (host, port) = field.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let group = |at: usize| {
+        let digits = host.get(8 * at..8 * at + 8)?;
+        Some(u32::from_str_radix(digits, 16).ok()?.to_ne_bytes())
+    };
+    let host: IpAddr = match host.len() {
+        8 => Ipv4Addr::from(group(0)?).into(),
+        32 => {
+            let mut bytes = [0; 16];
+            for at in 0..4 {
+                bytes[4 * at..4 * at + 4].copy_from_slice(&group(at)?);
+            }
+            Ipv6Addr::from(bytes).into()
+        }
+        _ => return None,
+    };
+    Some(SocketAddr::new(host, port))
+}
+
+/// A port that nobody has now, for TCP and for UDP, outside of the range from which the kernel picks.
+pub fn free_port() -> Result<u16, String> {
+    let mut random = [0; 2];
+    for _ in 0..1000 {
+        let source = fs::File::open("/dev/urandom");
+        source
+            .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut random))
+            .map_err(|error| format!("/dev/urandom: {error}"))?;
+        let port = 20_000 + u16::from_ne_bytes(random) % 10_000;
+        let mut place = sockaddr_in::zeroed();
+        place.sin_family = AF_INET;
+        place.sin_addr.s_addr = htonl(INADDR_ANY);
+        place.sin_port = htons(port);
+        // Without SO_REUSEADDR: no connection of an earlier run is to be in TIME_WAIT there.
+        let free = |kind, protocol| {
+            socket(PF_INET, kind, protocol)
+                .and_then(|sock| bind(&sock, &place))
+                .is_ok()
+        };
+        if free(SOCK_STREAM, IPPROTO_TCP) && free(SOCK_DGRAM, IPPROTO_UDP) {
+            return Ok(port);
+        }
+    }
+    Err("no port is free from 20000 to 29999".to_owned())
+}

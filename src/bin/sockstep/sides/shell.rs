@@ -1,0 +1,123 @@
+//! Commands as a shell has them: `cd d && ./s`, `ulimit -n 20; ./s`, `./s | tee log`.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+/// What cannot follow `exec`: a shell does these by itself.
+const OWN: [&[u8]; 32] = [
+    b"!", b".", b":", b"[", b"{", b"}", b"alias", b"case", b"cd", b"command", b"do", b"done",
+    b"echo", b"esac", b"eval", b"exec", b"exit", b"export", b"fi", b"for", b"if", b"printf",
+    b"read", b"set", b"source", b"test", b"then", b"trap", b"ulimit", b"umask", b"wait", b"while",
+];
+
+/// What to start for a command, and its arguments. Whatever shell it is, the last program of a list takes its place, as with
+/// `exec`: then the process that is started is the one that the command is about.
+pub fn shell(command: &OsStr) -> (PathBuf, Vec<OsString>) {
+    let mut script = command.as_bytes().to_vec();
+    if let Some(at) = last_program(&script) {
+        script.splice(at..at, *b"exec ");
+    }
+    let arguments = vec!["-c".into(), OsString::from_vec(script)];
+    (PathBuf::from("/bin/sh"), arguments)
+}
+
+/// Where in a list the program stands that ends it, if nothing runs beside or after it.
+fn last_program(script: &[u8]) -> Option<usize> {
+    let mut start = 0;
+    let mut quote = None;
+    let mut at = 0;
+    while at < script.len() {
+        let (byte, next) = (script[at], script.get(at + 1));
+        match (quote, byte) {
+            (Some(b'\''), b'\'') | (Some(b'"'), b'"') => quote = None,
+            (None | Some(b'"'), b'\\') => at += 1,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (None, b';') => start = at + 1,
+            (None, b'&' | b'|') if next == Some(&byte) => {
+                at += 1;
+                start = at + 1;
+            }
+            (None, b'&') if at > 0 && matches!(script[at - 1], b'<' | b'>') => {} // 2>&1
+            (None, b'&' | b'|' | b'(' | b')' | b'`' | b'\n') => return None,
+            _ => {}
+        }
+        at += 1;
+    }
+    let mut words = script[..start].split(u8::is_ascii_whitespace);
+    if quote.is_some() || words.any(|word| word == b"trap") {
+        return None;
+    }
+    loop {
+        start += script[start..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
+        let word = script[start..].split(u8::is_ascii_whitespace).next()?;
+        let name = word
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
+            .count();
+        if name == 0 || word.get(name) != Some(&b'=') {
+            let program = !word.is_empty() && !word.starts_with(b"#") && !OWN.contains(&word);
+            return program.then_some(start);
+        }
+        if word.iter().any(|byte| b"'\"\\$".contains(byte)) {
+            return None; // where such a value ends is the shell's to say
+        }
+        start += word.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(command: &str) -> String {
+        let (_, arguments) = shell(command.as_ref());
+        arguments[1].to_string_lossy().into_owned()
+    }
+
+    #[test]
+    fn the_last_program_of_a_list_takes_the_shells_place() {
+        for (command, expected) in [
+            ("./s 1", "exec ./s 1"),
+            ("cd d && ./s", "cd d && exec ./s"),
+            (
+                "ulimit -n 20; VAR=x ./s 2>&1",
+                "ulimit -n 20; VAR=x exec ./s 2>&1",
+            ),
+            (
+                "python3 -c 'a; b | c & (d)'",
+                "exec python3 -c 'a; b | c & (d)'",
+            ),
+            ("s \"a;b\" c\\;d", "exec s \"a;b\" c\\;d"),
+            ("false || ./s", "false || exec ./s"),
+        ] {
+            assert_eq!(script(command), expected);
+        }
+    }
+
+    #[test]
+    fn what_only_a_shell_can_do_is_left_as_it_is() {
+        for command in [
+            "./s & wait",
+            "./s | cat",
+            "(./s)",
+            "cd d",
+            "trap 'rm x' EXIT; ./s",
+            "for i in 1 2; do ./s; done",
+            "if true; then ./s; fi",
+            "{ ./s; }",
+            "./s;",
+            "A=\"x y\" ./s",
+            "./s \"unfinished",
+            "./a\n./b",
+            "",
+            "# nothing",
+        ] {
+            assert_eq!(script(command), command);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The processes of a side, from the kernel's own books: those that it started, daemons too, whoever their parent is now.
+
+use std::fs;
+
+use nix::unistd::{Pid, getpid};
+
+/// The variable in the environment of all that we start. Its value says which side of which run: a daemon that has left its
+/// parent and its session still has it.
+pub const MARK: &str = "SOCKSTEP_SIDE";
+
+/// The calls in which a task waits for somebody else, for as long as it takes.
+const WAITS: &[libc::c_long] = &[
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_pselect6,
+    libc::SYS_ppoll,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_futex,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+    libc::SYS_rt_sigsuspend,
+    libc::SYS_rt_sigtimedwait,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_splice,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_getevents,
+    libc::SYS_msgrcv,
+    libc::SYS_mq_timedreceive,
+    libc::SYS_semtimedop,
+    libc::SYS_flock,
+    libc::SYS_restart_syscall,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_select,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_pause,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_semop,
+];
+
+/// What is to be known to tell a side's processes from others.
+pub struct Family<'a> {
+    /// The process that was started.
+    pub first: Pid,
+    /// What stands behind [`MARK`] in its environment.
+    pub mark: &'a str,
+}
+
+impl Family<'_> {
+    /// Its processes that have not ended. strace is none of them.
+    pub fn processes(&self) -> Vec<Pid> {
+        self.all()
+            .into_iter()
+            .filter(|status| !status.is_strace() && !status.has_ended())
+            .map(|status| status.pid)
+            .collect()
+    }
+
+    /// Each strace that traces one of them.
+    pub fn tracers(&self) -> Vec<Pid> {
+        let all = self.all();
+        all.iter()
+            .filter(|status| status.is_strace() && !status.has_ended())
+            .map(|status| status.pid)
+            .collect()
+    }
+
+    /// All that descends from the first process, and from those of our children that have the mark.
+    fn all(&self) -> Vec<Status> {
+        let ours = children(getpid()).into_iter();
+        let mut pids: Vec<Pid> = ours
+            .filter(|&child| child == self.first || has_mark(child, self.mark))
+            .collect();
+        let mut at = 0;
+        while let Some(&pid) = pids.get(at) {
+            pids.extend(children(pid));
+            at += 1;
+        }
+        pids.into_iter().filter_map(Status::of).collect()
+    }
+}
+
+/// What `/proc/PID/status` says.
+struct Status {
+    pid: Pid,
+    name: String,
+    state: u8,
+    tracer: i32,
+}
+
+impl Status {
+    fn of(pid: Pid) -> Option<Status> {
+        let bytes = fs::read(format!("/proc/{pid}/status")).ok()?; // a name may be any bytes
+        let text = String::from_utf8_lossy(&bytes);
+        let field = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.map(|value| value.trim().to_owned())
+        };
+        Some(Status {
+            pid,
+            name: field("Name:")?,
+            state: field("State:")?.bytes().next()?,
+            tracer: field("TracerPid:")?.parse().ok()?,
+        })
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+
+    /// Whether it is the strace that we put in front of a side, or one that is about to become the side's program.
+    fn is_strace(&self) -> bool {
+        self.name == "strace" && self.tracer == 0
+    }
+}
+
+fn has_mark(process: Pid, mark: &str) -> bool {
+    let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+    let mark = format!("{MARK}={mark}");
+    environment
+        .split(|&byte| byte == 0)
+        .any(|variable| variable == mark.as_bytes())
+}
+
+/// Whether every thread of a process waits for somebody else. Where the kernel does not say in which call it is, to be asleep
+/// is enough.
+pub fn waits(process: Pid) -> bool {
+    let waits = |call: String| {
+        let number = call.split_whitespace().next().unwrap_or_default();
+        number
+            .parse()
+            .map_or(number.is_empty(), |number| WAITS.contains(&number))
+    };
+    is_asleep(process) && of_threads(process, "syscall").all(waits)
+}
+
+/// Whether no thread of a process has anything to do now.
+pub fn is_asleep(process: Pid) -> bool {
+    let sleeps = |stat: String| {
+        let state = stat.rsplit_once(") "); // behind the name, in which anything may stand
+        state.is_some_and(|(_, state)| !state.starts_with(['R', 'D', 't'])) // t: strace is about to let it go on
+    };
+    of_threads(process, "stat").all(sleeps)
+}
+
+/// What the kernel says of each thread of a process in a file of that name.
+fn of_threads(process: Pid, file: &str) -> impl Iterator<Item = String> {
+    let threads = fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    threads.filter_map(move |thread| {
+        let bytes = fs::read(thread.path().join(file)).ok()?; // a name may be any bytes
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    })
+}
+
+/// The children of a process, whichever of its threads started them.
+pub fn children(process: Pid) -> Vec<Pid> {
+    of_threads(process, "children")
+        .flat_map(|list| {
+            list.split_whitespace()
+                .flat_map(str::parse)
+                .map(Pid::from_raw)
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
