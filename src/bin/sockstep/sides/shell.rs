@@ -18,7 +18,7 @@ pub fn shell(command: &OsStr) -> (PathBuf, Vec<OsString>) {
     if let Some(at) = last_program(&script) {
         script.splice(at..at, *b"exec ");
     }
-    let arguments = vec!["-c".into(), OsString::from_vec(script)];
+    let arguments = vec!["-c".into(), OsString::from_vec(script), "sh".into()];
     (PathBuf::from("/bin/sh"), arguments)
 }
 
