@@ -29,18 +29,25 @@ fn last_program(script: &[u8]) -> Option<usize> {
     let mut at = 0;
     while at < script.len() {
         let (byte, next) = (script[at], script.get(at + 1));
-        match (quote, byte) {
-            (Some(b'\''), b'\'') | (Some(b'"'), b'"') => quote = None,
-            (None | Some(b'"'), b'\\') => at += 1,
-            (Some(_), _) => {}
-            (None, b'\'' | b'"') => quote = Some(byte),
-            (None, b';') => start = at + 1,
-            (None, b'&' | b'|') if next == Some(&byte) => {
+        if let Some(end) = quote {
+            if byte == end {
+                quote = None;
+            } else if byte == b'\\' && end == b'"' {
+                at += 1;
+            }
+            at += 1;
+            continue;
+        }
+        match byte {
+            b'\\' => at += 1,
+            b'\'' | b'"' => quote = Some(byte),
+            b';' => start = at + 1,
+            b'&' | b'|' if next == Some(&byte) => {
                 at += 1;
                 start = at + 1;
             }
-            (None, b'&') if at > 0 && matches!(script[at - 1], b'<' | b'>') => {} // 2>&1
-            (None, b'&' | b'|' | b'(' | b')' | b'`' | b'\n') => return None,
+            b'&' if at > 0 && matches!(script[at - 1], b'<' | b'>') => {} // 2>&1
+            b'&' | b'|' | b'(' | b')' | b'`' | b'\n' => return None,
             _ => {}
         }
         at += 1;
