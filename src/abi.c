@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 
 #define SIGNED(type) ((type)-1 < (type)1 ? "true" : "false")
 
@@ -69,6 +70,10 @@ int main(void)
     STRUCT(sockaddr_storage);
     FIELD(sockaddr_storage, ss_family);
     END;
+    STRUCT(sockaddr_un);
+    FIELD(sockaddr_un, sun_family);
+    FIELD_OF(sockaddr_un, sun_path, sun_path[0]);
+    END;
     STRUCT(timeval);
     FIELD(timeval, tv_sec);
     FIELD(timeval, tv_usec);
@@ -80,8 +85,10 @@ int main(void)
 
     CONSTANT(AF_UNSPEC);
     CONSTANT(AF_UNIX);
+    CONSTANT(AF_LOCAL);
     CONSTANT(AF_INET);
     CONSTANT(AF_INET6);
+    CONSTANT(PF_UNSPEC);
     CONSTANT(PF_UNIX);
     CONSTANT(PF_INET);
     CONSTANT(PF_INET6);
@@ -97,6 +104,8 @@ int main(void)
     CONSTANT(IPPROTO_TCP);
     CONSTANT(IPPROTO_UDP);
     CONSTANT(IPPROTO_IPV6);
+    CONSTANT(IPPROTO_ICMPV6);
+    CONSTANT(IPPROTO_RAW);
     CONSTANT(INADDR_ANY);
     CONSTANT(INADDR_LOOPBACK);
     CONSTANT(INADDR_BROADCAST);
@@ -114,9 +123,11 @@ int main(void)
     CONSTANT(MSG_PEEK);
     CONSTANT(MSG_MORE);
     CONSTANT(MSG_WAITALL);
-    CONSTANT(MSG_TRUNC);
     CONSTANT(MSG_ERRQUEUE);
     CONSTANT(MSG_NOSIGNAL);
+    CONSTANT(MSG_DONTROUTE);
+    CONSTANT(MSG_EOR);
+    CONSTANT(MSG_CONFIRM);
     CONSTANT(SOMAXCONN);
 
     CONSTANT(SOL_SOCKET);
@@ -135,6 +146,8 @@ int main(void)
     CONSTANT(SO_RCVTIMEO);
     CONSTANT(SO_SNDTIMEO);
     CONSTANT(SO_LINGER);
+    CONSTANT(SO_BINDTODEVICE);
+    CONSTANT(TCP_CONGESTION);
     CONSTANT(TCP_NODELAY);
     CONSTANT(TCP_MAXSEG);
     CONSTANT(TCP_KEEPIDLE);

@@ -104,23 +104,42 @@ structure!(sockaddr_in6 {
     sin6_scope_id = |a| a.sin6_scope_id
 });
 structure!(sockaddr_storage { ss_family = |a| a.ss_family.0 });
+structure!(sockaddr_un {
+    sun_family = |a| a.sun_family.0,
+    sun_path = |_| [0 as libc::c_char; 108] // whose sign is the machine's
+});
 structure!(timeval { tv_sec = |t| t.tv_sec, tv_usec = |t| t.tv_usec });
 structure!(linger { l_onoff = |l| l.l_onoff, l_linger = |l| l.l_linger });
 
 constants! {
-    AF_UNSPEC.0, AF_UNIX.0, AF_INET.0, AF_INET6.0, PF_UNIX.0, PF_INET.0, PF_INET6.0, SOCK_STREAM.0,
-    SOCK_DGRAM.0, SOCK_RAW.0, SOCK_SEQPACKET.0, SOCK_CLOEXEC.0, SOCK_NONBLOCK.0, IPPROTO_IP,
-    IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_IPV6, INADDR_ANY, INADDR_LOOPBACK, INADDR_BROADCAST,
-    INADDR_NONE, SHUT_RD.0, SHUT_WR.0, SHUT_RDWR.0, MSG_DONTWAIT, MSG_OOB, MSG_PEEK, MSG_MORE, MSG_WAITALL,
-    MSG_TRUNC, MSG_ERRQUEUE, MSG_NOSIGNAL, SOMAXCONN, SOL_SOCKET, SO_REUSEADDR.name,
+    AF_UNSPEC.0, AF_UNIX.0, AF_LOCAL.0, AF_INET.0, AF_INET6.0, PF_UNSPEC.0, PF_UNIX.0, PF_INET.0, PF_INET6.0, SOCK_STREAM.0,
+    SOCK_DGRAM.0, SOCK_RAW.0, SOCK_SEQPACKET.0, SOCK_CLOEXEC.0, SOCK_NONBLOCK.0,
+    INADDR_ANY, INADDR_LOOPBACK, INADDR_BROADCAST,
+    INADDR_NONE, SHUT_RD.0, SHUT_WR.0, SHUT_RDWR.0, MSG_DONTWAIT.0, MSG_OOB.0, MSG_PEEK.0, MSG_MORE.0,
+    MSG_WAITALL.0, MSG_ERRQUEUE.0, MSG_NOSIGNAL.0, MSG_DONTROUTE.0, MSG_EOR.0, MSG_CONFIRM.0, SOMAXCONN, SO_REUSEADDR.name,
     SO_REUSEPORT.name, SO_KEEPALIVE.name, SO_BROADCAST.name, SO_SNDBUF.name, SO_RCVBUF.name,
     SO_RCVBUFFORCE.name, SO_PRIORITY.name, SO_MARK.name, SO_ERROR.name, SO_TYPE.name,
-    SO_ACCEPTCONN.name, SO_RCVTIMEO.name, SO_SNDTIMEO.name, SO_LINGER.name, TCP_NODELAY.name,
+    SO_ACCEPTCONN.name, SO_RCVTIMEO.name, SO_SNDTIMEO.name, SO_LINGER.name, SO_BINDTODEVICE.name, TCP_CONGESTION.name, TCP_NODELAY.name,
     TCP_MAXSEG.name, TCP_KEEPIDLE.name, TCP_KEEPINTVL.name, TCP_KEEPCNT.name, TCP_SYNCNT.name,
     TCP_USER_TIMEOUT.name, IPV6_V6ONLY.name, IP_TTL.name, AI_PASSIVE, AI_CANONNAME, AI_NUMERICHOST,
     AI_NUMERICSERV, AI_V4MAPPED, AI_ALL, AI_ADDRCONFIG, NI_NUMERICHOST, NI_NUMERICSERV, NI_NOFQDN,
     NI_NAMEREQD, NI_DGRAM, EAI_ADDRFAMILY.0, EAI_AGAIN.0, EAI_BADFLAGS.0, EAI_FAIL.0, EAI_FAMILY.0,
     EAI_MEMORY.0, EAI_NODATA.0, EAI_NONAME.0, EAI_OVERFLOW.0, EAI_SERVICE.0, EAI_SOCKTYPE.0
+}
+
+/// The number of a level.
+const fn number_of<L: crate::Level>(_: &L) -> i64 {
+    L::NUMBER as i64
+}
+
+macro_rules! levels {
+    ($($name:ident),*) => {
+        $(const _: () = same!("value", header::$name, number_of(&crate::$name), stringify!($name));)*
+    };
+}
+
+levels! {
+    SOL_SOCKET, IPPROTO_IP, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_IPV6, IPPROTO_ICMPV6, IPPROTO_RAW
 }
 
 /// Whether two addresses are the same bytes.

@@ -2,7 +2,8 @@
 //!
 //! | C header | module | calls |
 //! | --- | --- | --- |
-//! | `<sys/socket.h>`, `<unistd.h>` | [`mod@socket`] | [`socket()`], [`bind`], [`listen`], [`accept`], [`connect`], [`send`], [`recv`], [`sendto`], [`recvfrom`], [`read`], [`write`](fn@write), [`shutdown`], [`close`], [`getsockname`], [`getpeername`], [`setsockopt`], [`getsockopt`] |
+//! | `<sys/socket.h>`, `<unistd.h>` | [`mod@socket`] | [`socket()`], [`bind`], [`listen`], [`accept`], [`connect`], [`send`], [`recv`], [`sendto`], [`recvfrom`], [`read`], [`write`](fn@write), [`shutdown`], [`close`], [`getsockname`], [`getpeername`], [`setsockopt`], [`getsockopt`], [`socketpair`], [`accept4`], [`sockatmark`] |
+//! | `<sys/un.h>` | [`un`] | [`sockaddr_un`], [`SUN_LEN`] |
 //! | `<netinet/in.h>`, `<arpa/inet.h>` | [`netinet`] | [`htons`], [`htonl`], [`ntohs`], [`ntohl`], [`inet_addr`], [`inet_pton`], [`inet_ntop`] |
 //! | `<netdb.h>` | [`netdb`] | [`getaddrinfo`], [`freeaddrinfo`], [`getnameinfo`], [`gai_strerror`] |
 //! | `<errno.h>` | [`error`] | [`Error`], [`Errno`] |
@@ -40,14 +41,17 @@
 
 mod abi;
 pub mod error;
+mod flags;
 pub mod netdb;
 pub mod netinet;
 pub mod socket;
+pub mod un;
 
 pub use error::*;
 pub use netdb::*;
 pub use netinet::*;
 pub use socket::*;
+pub use un::*;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

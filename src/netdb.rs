@@ -15,9 +15,14 @@ use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::fmt;
 use std::ptr::{self, NonNull};
+use std::slice;
 
 use libc::c_int;
 
+pub use crate::error::{
+    EAI_ADDRFAMILY, EAI_AGAIN, EAI_BADFLAGS, EAI_FAIL, EAI_FAMILY, EAI_MEMORY, EAI_NODATA,
+    EAI_NONAME, EAI_OVERFLOW, EAI_SERVICE, EAI_SOCKTYPE, Eai, gai_strerror,
+};
 use crate::error::{Errno, Error, Result};
 use crate::socket::{
     AF_UNIX, AF_UNSPEC, AddressFamily, AnyAddr, SockType, Sockaddr, family, length_of,
@@ -140,6 +145,11 @@ pub fn freeaddrinfo(res: AddrInfoList) {
     drop(res);
 }
 
+// SAFETY: the list is this value's alone, and its memory may go back from any thread.
+unsafe impl Send for AddrInfoList {}
+// SAFETY: nothing in it changes while it is borrowed.
+unsafe impl Sync for AddrInfoList {}
+
 impl Drop for AddrInfoList {
     fn drop(&mut self) {
         // SAFETY: the list is getaddrinfo's, and this is its only owner.
@@ -185,13 +195,16 @@ impl<'list> Iterator for AddrInfoIter<'list> {
             // SAFETY: a name in the list ends with a NUL, and the list is borrowed.
             unsafe { CStr::from_ptr(node.ai_canonname) }.to_string_lossy()
         });
+        let (addr, addrlen) = (node.ai_addr.cast(), node.ai_addrlen as usize);
+        // SAFETY: `ai_addr` is readable for `ai_addrlen` bytes while the list is borrowed.
+        let addr = unsafe { slice::from_raw_parts(addr, addrlen) };
+        let ai_addr = AnyAddr::copied(addr).expect("no family has a longer address");
         Some(AddrInfo {
             ai_flags: node.ai_flags,
             ai_family: AddressFamily(family(node.ai_family)),
             ai_socktype: SockType(node.ai_socktype),
             ai_protocol: node.ai_protocol,
-            // SAFETY: `ai_addr` is readable for `ai_addrlen` bytes.
-            ai_addr: unsafe { AnyAddr::copied(node.ai_addr, node.ai_addrlen) },
+            ai_addr,
             ai_canonname: name,
         })
     }
@@ -293,54 +306,3 @@ pub const NI_NOFQDN: c_int = libc::NI_NOFQDN;
 pub const NI_NAMEREQD: c_int = libc::NI_NAMEREQD;
 /// The name that the port has for datagrams, where that is another one.
 pub const NI_DGRAM: c_int = libc::NI_DGRAM;
-
-// ---- What goes wrong ----
-
-/// Why [`getaddrinfo`] or [`getnameinfo`] failed, where C has no `errno`.
-///
-/// ```
-/// # use sockstep::*;
-/// let mut hints = Hints::zeroed();
-/// hints.ai_flags = AI_NUMERICHOST;
-/// let error = getaddrinfo(Some("localhost"), None, Some(&hints)).unwrap_err();
-/// assert_eq!(error, EAI_NONAME);
-/// assert_eq!(error.to_string(), "getaddrinfo() failed: Name or service not known");
-/// # Ok::<(), Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Eai(pub(crate) c_int);
-
-/// The address is of another family than the hints ask for.
-pub const EAI_ADDRFAMILY: Eai = Eai(-9); // which the libc crate lacks
-/// No answer now. Perhaps later.
-pub const EAI_AGAIN: Eai = Eai(libc::EAI_AGAIN);
-/// Flags that there are not, or that do not fit the rest.
-pub const EAI_BADFLAGS: Eai = Eai(libc::EAI_BADFLAGS);
-/// The name server failed, for good.
-pub const EAI_FAIL: Eai = Eai(libc::EAI_FAIL);
-/// Not a family of the Internet.
-pub const EAI_FAMILY: Eai = Eai(libc::EAI_FAMILY);
-/// No memory.
-pub const EAI_MEMORY: Eai = Eai(libc::EAI_MEMORY);
-/// The name exists, and has no address.
-pub const EAI_NODATA: Eai = Eai(libc::EAI_NODATA);
-/// No such name, or no such service.
-pub const EAI_NONAME: Eai = Eai(libc::EAI_NONAME);
-/// A name longer than the buffer for it.
-pub const EAI_OVERFLOW: Eai = Eai(libc::EAI_OVERFLOW);
-/// No such service for that type of socket.
-pub const EAI_SERVICE: Eai = Eai(libc::EAI_SERVICE);
-/// No such type of socket, or not with that protocol.
-pub const EAI_SOCKTYPE: Eai = Eai(libc::EAI_SOCKTYPE);
-
-/// `gai_strerror(errcode)`: the C library's words for it.
-///
-/// See [gai_strerror(3)](https://man7.org/linux/man-pages/man3/gai_strerror.3.html).
-#[must_use]
-pub fn gai_strerror(errcode: Eai) -> String {
-    // SAFETY: an integer, no memory.
-    let text = unsafe { libc::gai_strerror(errcode.0) };
-    // SAFETY: the C library's own constant text.
-    let text = unsafe { CStr::from_ptr(text) };
-    text.to_string_lossy().into_owned()
-}

@@ -4,14 +4,21 @@
 //! [`inet_pton`] make one. A forgotten `htons` does not compile.
 
 #![allow(non_camel_case_types, reason = "a type with a C name has C's layout")]
+#![allow(
+    unsafe_code,
+    reason = "the promise that these types are what the kernel reads and fills in"
+)]
 
+use std::cmp::Ordering;
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use libc::c_int;
+use libc::socklen_t;
 
 use crate::error::{Errno, Error, Result};
-use crate::socket::{AF_INET, AF_INET6, AddressFamily};
+use crate::socket::{
+    AF_INET, AF_INET6, AddressFamily, AnyAddr, Protocol, Sockaddr, length_of, sealed as address,
+};
 
 /// A 16-bit number in network byte order (C's `in_port_t`). [`htons`] makes one, [`ntohs`] reads it.
 #[repr(transparent)]
@@ -57,7 +64,7 @@ pub const fn ntohl(netlong: Net32) -> u32 {
 
 /// `struct in_addr`: an IPv4 address. Prints in dotted form.
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct in_addr {
     /// The four bytes, in network order.
     pub s_addr: Net32,
@@ -92,7 +99,7 @@ impl sockaddr_in {
 
 /// `struct in6_addr`: an IPv6 address. Prints in the form with colons.
 #[repr(C, align(4))] // C has a union here, of bytes and of larger numbers
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct in6_addr {
     /// The sixteen bytes, as the wire has them: single bytes have no order to get wrong.
     pub s6_addr: [u8; 16],
@@ -128,17 +135,233 @@ impl sockaddr_in6 {
     }
 }
 
-/// The protocol that the socket's type implies: TCP for a stream, UDP for datagrams.
-pub const IPPROTO_IP: c_int = libc::IPPROTO_IP;
-/// The Internet's control messages (`SOCK_RAW`).
-pub const IPPROTO_ICMP: c_int = libc::IPPROTO_ICMP;
-/// The Transmission Control Protocol (`SOCK_STREAM`).
-pub const IPPROTO_TCP: c_int = libc::IPPROTO_TCP;
-/// The User Datagram Protocol (`SOCK_DGRAM`).
-pub const IPPROTO_UDP: c_int = libc::IPPROTO_UDP;
+// SAFETY: its whole size, whose fields leave no padding.
+unsafe impl Sockaddr for sockaddr_in {
+    fn addrlen(&self) -> socklen_t {
+        length_of::<Self>()
+    }
+    fn family(&self) -> AddressFamily {
+        self.sin_family
+    }
+}
 
+// SAFETY: its whole size, whose fields leave no padding.
+unsafe impl Sockaddr for sockaddr_in6 {
+    fn addrlen(&self) -> socklen_t {
+        length_of::<Self>()
+    }
+    fn family(&self) -> AddressFamily {
+        self.sin6_family
+    }
+}
+
+// SAFETY: numbers and bytes.
+unsafe impl address::Out for sockaddr_in {
+    type Room = Self;
+    const EMPTY: Self = sockaddr_in::zeroed();
+    fn filled_in(room: Self, addrlen: socklen_t) -> Option<Self> {
+        let whole = addrlen == length_of::<Self>() && room.sin_family == AF_INET;
+        (whole || addrlen == 0).then_some(room)
+    }
+}
+
+// SAFETY: numbers and bytes.
+unsafe impl address::Out for sockaddr_in6 {
+    type Room = Self;
+    const EMPTY: Self = sockaddr_in6::zeroed();
+    fn filled_in(room: Self, addrlen: socklen_t) -> Option<Self> {
+        let whole = addrlen == length_of::<Self>() && room.sin6_family == AF_INET6;
+        (whole || addrlen == 0).then_some(room)
+    }
+}
+
+impl AnyAddr {
+    /// The IPv4 address that it is, by family and length.
+    #[must_use]
+    pub fn v4(&self) -> Option<sockaddr_in> {
+        self.as_an()
+    }
+
+    /// The IPv6 address that it is, by family and length.
+    #[must_use]
+    pub fn v6(&self) -> Option<sockaddr_in6> {
+        self.as_an()
+    }
+}
+
+impl From<sockaddr_in> for AnyAddr {
+    fn from(addr: sockaddr_in) -> AnyAddr {
+        AnyAddr::of(&addr)
+    }
+}
+
+impl From<sockaddr_in6> for AnyAddr {
+    fn from(addr: sockaddr_in6) -> AnyAddr {
+        AnyAddr::of(&addr)
+    }
+}
+
+// ---- Numbers in network order compare as numbers; addresses compare as the standard library's do ----
+
+impl Ord for Net16 {
+    fn cmp(&self, other: &Net16) -> Ordering {
+        ntohs(*self).cmp(&ntohs(*other))
+    }
+}
+
+impl PartialOrd for Net16 {
+    fn partial_cmp(&self, other: &Net16) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Net32 {
+    fn cmp(&self, other: &Net32) -> Ordering {
+        ntohl(*self).cmp(&ntohl(*other))
+    }
+}
+
+impl PartialOrd for Net32 {
+    fn partial_cmp(&self, other: &Net32) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for sockaddr_in {
+    fn cmp(&self, other: &sockaddr_in) -> Ordering {
+        let key = |a: &sockaddr_in| (a.sin_family, a.sin_addr, a.sin_port, a.sin_zero);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for sockaddr_in {
+    fn partial_cmp(&self, other: &sockaddr_in) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for sockaddr_in6 {
+    fn cmp(&self, other: &sockaddr_in6) -> Ordering {
+        let key = |a: &sockaddr_in6| {
+            let rest = (a.sin6_flowinfo, a.sin6_scope_id);
+            (a.sin6_family, a.sin6_addr, a.sin6_port, rest)
+        };
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for sockaddr_in6 {
+    fn partial_cmp(&self, other: &sockaddr_in6) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+// ---- To and from the standard library's addresses ----
+
+impl From<Ipv4Addr> for in_addr {
+    fn from(address: Ipv4Addr) -> in_addr {
+        in_addr {
+            s_addr: htonl(address.to_bits()),
+        }
+    }
+}
+
+impl From<in_addr> for Ipv4Addr {
+    fn from(address: in_addr) -> Ipv4Addr {
+        Ipv4Addr::from_bits(ntohl(address.s_addr))
+    }
+}
+
+impl From<Ipv6Addr> for in6_addr {
+    fn from(address: Ipv6Addr) -> in6_addr {
+        in6_addr {
+            s6_addr: address.octets(),
+        }
+    }
+}
+
+impl From<in6_addr> for Ipv6Addr {
+    fn from(address: in6_addr) -> Ipv6Addr {
+        Ipv6Addr::from(address.s6_addr)
+    }
+}
+
+impl From<SocketAddrV4> for sockaddr_in {
+    fn from(addr: SocketAddrV4) -> sockaddr_in {
+        sockaddr_in {
+            sin_family: AF_INET,
+            sin_port: htons(addr.port()),
+            sin_addr: (*addr.ip()).into(),
+            sin_zero: [0; 8],
+        }
+    }
+}
+
+impl From<SocketAddrV6> for sockaddr_in6 {
+    fn from(addr: SocketAddrV6) -> sockaddr_in6 {
+        sockaddr_in6 {
+            sin6_family: AF_INET6,
+            sin6_port: htons(addr.port()),
+            sin6_flowinfo: Net32(addr.flowinfo()), // which the standard library passes on as it is
+            sin6_addr: (*addr.ip()).into(),
+            sin6_scope_id: addr.scope_id(),
+        }
+    }
+}
+
+impl From<SocketAddr> for AnyAddr {
+    fn from(addr: SocketAddr) -> AnyAddr {
+        match addr {
+            SocketAddr::V4(addr) => sockaddr_in::from(addr).into(),
+            SocketAddr::V6(addr) => sockaddr_in6::from(addr).into(),
+        }
+    }
+}
+
+/// Address and port; the family goes without saying.
+impl From<sockaddr_in> for SocketAddrV4 {
+    fn from(addr: sockaddr_in) -> SocketAddrV4 {
+        SocketAddrV4::new(addr.sin_addr.into(), ntohs(addr.sin_port))
+    }
+}
+
+/// Address, port, flow and scope; the family goes without saying.
+impl From<sockaddr_in6> for SocketAddrV6 {
+    fn from(addr: sockaddr_in6) -> SocketAddrV6 {
+        let (ip, port) = (addr.sin6_addr.into(), ntohs(addr.sin6_port));
+        SocketAddrV6::new(ip, port, addr.sin6_flowinfo.0, addr.sin6_scope_id)
+    }
+}
+
+/// Fails with `EAFNOSUPPORT` for a family that is not the Internet's.
+impl TryFrom<AnyAddr> for SocketAddr {
+    type Error = Error;
+    fn try_from(addr: AnyAddr) -> Result<SocketAddr> {
+        match (addr.v4(), addr.v6()) {
+            (Some(addr), _) => Ok(SocketAddr::V4(addr.into())),
+            (_, Some(addr)) => Ok(SocketAddr::V6(addr.into())),
+            _ => Err(Error::new("SocketAddr::try_from", Errno::EAFNOSUPPORT)),
+        }
+    }
+}
+
+// ---- Constants ----
+
+/// The protocol that the socket's type implies: TCP for a stream, UDP for datagrams.
+pub const IPPROTO_IP: Protocol<{ libc::IPPROTO_IP }> = Protocol;
+/// The Internet's control messages (`SOCK_RAW`).
+pub const IPPROTO_ICMP: Protocol<{ libc::IPPROTO_ICMP }> = Protocol;
+/// The Transmission Control Protocol (`SOCK_STREAM`).
+pub const IPPROTO_TCP: Protocol<{ libc::IPPROTO_TCP }> = Protocol;
+/// The User Datagram Protocol (`SOCK_DGRAM`).
+pub const IPPROTO_UDP: Protocol<{ libc::IPPROTO_UDP }> = Protocol;
 /// The Internet Protocol, version 6: the level of [`IPV6_V6ONLY`](crate::IPV6_V6ONLY).
-pub const IPPROTO_IPV6: c_int = libc::IPPROTO_IPV6;
+pub const IPPROTO_IPV6: Protocol<{ libc::IPPROTO_IPV6 }> = Protocol;
+
+/// The control messages of version 6 (`SOCK_RAW`).
+pub const IPPROTO_ICMPV6: Protocol<{ libc::IPPROTO_ICMPV6 }> = Protocol;
+/// Packets whose IP header the program writes itself (`SOCK_RAW`).
+pub const IPPROTO_RAW: Protocol<{ libc::IPPROTO_RAW }> = Protocol;
 
 /// 0.0.0.0, any address of this machine, in host order: it goes through [`htonl`].
 pub const INADDR_ANY: u32 = libc::INADDR_ANY;

@@ -91,8 +91,8 @@ fn fields(node: &AddrInfo, number: u32, next: &str) -> String {
         other => format!("{other:#x}"),
     };
     let protocol = match node.ai_protocol {
-        IPPROTO_TCP => "IPPROTO_TCP",
-        IPPROTO_UDP => "IPPROTO_UDP",
+        tcp if tcp == IPPROTO_TCP => "IPPROTO_TCP",
+        udp if udp == IPPROTO_UDP => "IPPROTO_UDP",
         _ => "0",
     };
     let name = node.ai_canonname.as_deref().map_or("NULL".into(), quoted);

@@ -13,7 +13,8 @@ use clap::Parser;
 use common::{Input, addresses, die, parse, print, show};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sockstep::{
-    AddrInfo, Errno, Error, MSG_DONTWAIT, Result, SOCK_STREAM, close, connect, recv, send, socket,
+    AddrInfo, Errno, Error, MSG_DONTWAIT, MsgFlags, Result, SOCK_STREAM, close, connect, recv,
+    send, socket,
 };
 
 const SERVER_PORT: u16 = 12000; // the book's
@@ -90,7 +91,7 @@ fn exchange(client_socket: &OwnedFd, sentence: &[u8]) -> Result<Vec<u8>> {
     let flags = if sentence.len() > RCVBUFSIZE {
         MSG_DONTWAIT
     } else {
-        0
+        MsgFlags::empty()
     };
     let (mut sent, mut reply, mut chunk) = (0, Vec::new(), [0; RCVBUFSIZE]);
     loop {

@@ -1,5 +1,6 @@
 //! The build compares the library's types and constants with this machine's headers, all of them, and stops at a difference.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{env, fs, io};
@@ -25,8 +26,10 @@ const MISTAKES: &[Mistake] = &[
         message: "sockaddr_in.sin_port: the header has another offset", // 4 bytes begin at 4, not at 2
     },
     Mistake {
-        file: "src/socket.rs",
+        file: "src/socket/flag.rs",
         changes: &[
+            ("from_raw(number: u16)", "from_raw(number: i16)"),
+            ("as_raw(self) -> u16", "as_raw(self) -> i16"),
             (
                 "AddressFamily(pub(crate) u16)",
                 "AddressFamily(pub(crate) i16)",
@@ -75,27 +78,27 @@ const MISTAKES: &[Mistake] = &[
         message: "IN6ADDR_LOOPBACK_INIT: the header has another value",
     },
     Mistake {
-        file: "src/socket.rs",
+        file: "src/socket/addr.rs",
         changes: &[("[u8; 126]", "[u8; 118]"), ("[0; 126]", "[0; 118]")],
         message: "sockaddr_storage: the header has another size",
     },
     Mistake {
-        file: "src/netdb.rs",
+        file: "src/error.rs",
         changes: &[("Eai(libc::EAI_AGAIN)", "Eai(libc::EAI_FAIL)")],
         message: "EAI_AGAIN: the header has another value",
     },
     Mistake {
-        file: "src/socket.rs",
+        file: "src/socket/option.rs",
         changes: &[("pub tv_usec: c_long", "pub tv_usec: i32")],
         message: "timeval.tv_usec: the header has another size",
     },
     Mistake {
-        file: "src/socket.rs",
+        file: "src/socket/option.rs",
         changes: &[("pub l_linger: c_int", "pub l_linger: u32")],
         message: "linger.l_linger: the header has another sign",
     },
     Mistake {
-        file: "src/socket.rs",
+        file: "src/socket/option.rs",
         changes: &[("new(libc::SO_REUSEADDR)", "new(libc::SO_KEEPALIVE)")],
         message: "SO_REUSEADDR: the header has another value",
     },
@@ -136,13 +139,27 @@ fn a_type_or_a_constant_that_is_not_the_headers_stops_the_build_by_name() {
 fn every_public_constant_and_every_c_type_is_compared() {
     let [probe, asserts] = ["src/abi.c", "src/abi.rs"].map(source);
     let (mut constants, mut types) = (0, 0);
-    for file in ["src/socket.rs", "src/netinet.rs", "src/netdb.rs"] {
+    let modules = sources_of_the_library();
+    let modules = modules.iter().filter(|path| {
+        let name = path.file_stem().unwrap();
+        !["abi", "flags", "lib"].map(OsStr::new).contains(&name)
+    });
+    for file in modules {
         let text = source(file);
+        for flag in text.split("\nflags! {").skip(1).flat_map(flags_of) {
+            assert!(
+                has(&probe, &format!("CONSTANT({flag})")),
+                "src/abi.c lacks {flag}"
+            );
+            assert!(has(&asserts, flag), "src/abi.rs lacks {flag}");
+            constants += 1;
+        }
         let mut lines = text.lines().map(str::trim);
         while let Some(line) = lines.next() {
             if let Some(constant) = line
                 .strip_prefix("pub const ")
-                .filter(|it| !it.starts_with("fn "))
+                .filter(|it| !it.starts_with("fn ") && !it.starts_with("unsafe fn "))
+                .filter(|it| !it.starts_with("NUMBER:"))
             {
                 let name = constant.split(':').next().unwrap();
                 let asked = ["CONSTANT", "ADDRESS"].map(|macro_| format!("{macro_}({name})"));
@@ -197,6 +214,17 @@ fn every_public_constant_and_every_c_type_is_compared() {
         constants > 50 && types > 5,
         "only {constants} constants and {types} types were found"
     );
+}
+
+/// The names of the flags in what follows `flags! {`.
+fn flags_of(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().map(str::trim);
+    let lines = lines.take_while(|line| *line != "}");
+    lines.filter(|line| {
+        let mut chars = line.chars();
+        chars.next().is_some_and(char::is_uppercase)
+            && chars.all(|c| c.is_uppercase() || c.is_numeric() || c == '_')
+    })
 }
 
 /// The name of the structure that these lines go on to define.
@@ -263,16 +291,30 @@ fn copy_of_the_library(name: &str) -> PathBuf {
     .unwrap();
     fs::write(copy.join("src/bin/sockstep.rs"), "fn main() {}\n").unwrap(); // what the manifest asks for
 
-    let sources = fs::read_dir(Path::new(ROOT).join("src"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let sources = sources
-        .filter(|path| path.is_file())
-        .map(|path| path.strip_prefix(ROOT).unwrap().to_owned());
-    for file in sources.chain(["Cargo.lock".into(), "build.rs".into()]) {
+    fs::create_dir_all(copy.join("src/socket")).unwrap();
+    let mut sources = sources_of_the_library();
+    sources.push("src/abi.c".into());
+    for file in sources
+        .into_iter()
+        .chain(["Cargo.lock".into(), "build.rs".into()])
+    {
         fs::copy(Path::new(ROOT).join(&file), copy.join(&file)).unwrap();
     }
     copy
+}
+
+/// The library's modules, in `src` and in folders there that are none of the programs'.
+fn sources_of_the_library() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for dir in ["src", "src/socket"] {
+        for entry in fs::read_dir(Path::new(ROOT).join(dir)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension() == Some(OsStr::new("rs")) {
+                found.push(path.strip_prefix(ROOT).unwrap().to_owned());
+            }
+        }
+    }
+    found
 }
 
 /// `cargo check --lib`, with warnings out of the way.
@@ -297,7 +339,7 @@ fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn source(file: &str) -> String {
+fn source(file: impl AsRef<Path>) -> String {
     fs::read_to_string(Path::new(ROOT).join(file)).unwrap()
 }
 

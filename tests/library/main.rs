@@ -1,6 +1,8 @@
 //! What the library promises: the calls, their errors, their types, this machine's own headers.
 
 mod abi;
+mod attacks;
+mod calls;
 mod errno;
 mod netdb;
 mod refused;

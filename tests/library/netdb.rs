@@ -83,7 +83,14 @@ const HINTS: &[Row] = {
             V4,
             Ok("127.0.0.1:80 127.0.0.1:80 127.0.0.1:80"),
         ), // stream, datagram, raw
-        (0, AF_INET, None, IPPROTO_UDP, V4, Ok("127.0.0.1:80")),
+        (
+            0,
+            AF_INET,
+            None,
+            IPPROTO_UDP.number(),
+            V4,
+            Ok("127.0.0.1:80"),
+        ),
         (0, AF_INET, STREAM, 0, Some("::1"), Err(EAI_ADDRFAMILY)),
         (0, AF_INET6, STREAM, 0, V4, Err(EAI_ADDRFAMILY)),
         (
@@ -118,12 +125,19 @@ const HINTS: &[Row] = {
             Some("localhost"),
             Err(EAI_NONAME),
         ),
-        (0, AF_UNSPEC, STREAM, IPPROTO_UDP, V4, Err(EAI_SOCKTYPE)),
+        (
+            0,
+            AF_UNSPEC,
+            STREAM,
+            IPPROTO_UDP.number(),
+            V4,
+            Err(EAI_SOCKTYPE),
+        ),
         (
             0,
             AF_UNSPEC,
             Some(SOCK_DGRAM),
-            IPPROTO_TCP,
+            IPPROTO_TCP.number(),
             V4,
             Err(EAI_SOCKTYPE),
         ),
@@ -185,8 +199,8 @@ fn a_node_says_all_that_a_socket_needs() {
     assert_eq!(
         kinds.collect::<Vec<_>>(),
         [
-            (SOCK_STREAM, IPPROTO_TCP),
-            (SOCK_DGRAM, IPPROTO_UDP),
+            (SOCK_STREAM, IPPROTO_TCP.number()),
+            (SOCK_DGRAM, IPPROTO_UDP.number()),
             (SOCK_RAW, 0)
         ]
     );
@@ -259,7 +273,7 @@ fn what_the_system_failed_with_is_the_errno() {
         prlimit.arg("--nofile=32").arg(exe);
         prlimit.args([
             "--exact",
-            "what_the_system_failed_with_is_the_errno",
+            "netdb::what_the_system_failed_with_is_the_errno",
             "--nocapture",
         ]);
         let output = prlimit.env("SOCKSTEP_TEST_CHILD", "1").output();

@@ -96,7 +96,7 @@ struct Keyboard;
 
 impl Read for Keyboard {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        read(io::stdin(), buffer)
+        read(&io::stdin(), buffer)
             .map_err(|error| io::Error::from_raw_os_error(error.errno() as i32))
     }
 }
@@ -147,7 +147,7 @@ pub fn die(error: impl Display) -> ! {
 
 /// One line on standard error, in one piece.
 pub fn note(message: impl Display) {
-    let _ = write(io::stderr(), format!("{message}\n").as_bytes()); // nobody is left to tell
+    let _ = write(&io::stderr(), format!("{message}\n").as_bytes()); // nobody is left to tell
 }
 
 /// What went wrong with one client, if anything did. The server goes on.
@@ -161,7 +161,7 @@ pub fn report(client: &impl Display, outcome: Result<()>) {
 pub fn print(lines: &[u8]) {
     let mut rest = lines;
     while !rest.is_empty() {
-        match write(io::stdout(), rest) {
+        match write(&io::stdout(), rest) {
             Ok(n) => rest = &rest[n..],
             Err(error) if error == Errno::EPIPE => exit(0),
             Err(error) => die(error),

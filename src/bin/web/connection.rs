@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::sendfile::sendfile;
 use sockstep::{
-    AnyAddr, Errno, Error, IPPROTO_TCP, Result, SHUT_WR, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET,
-    TCP_NODELAY, recv, send, setsockopt, shutdown,
+    AnyAddr, Errno, Error, IPPROTO_TCP, MsgFlags, Result, SHUT_WR, SO_RCVTIMEO, SO_SNDTIMEO,
+    SOL_SOCKET, TCP_NODELAY, recv, send, setsockopt, shutdown,
 };
 
 use super::access::Credentials;
@@ -108,7 +108,7 @@ impl Connection {
     }
 
     /// Sends the response that is ready. A client that does not take it in time loses it.
-    pub fn send_response(&self, flags: i32) -> Result<()> {
+    pub fn send_response(&self, flags: MsgFlags) -> Result<()> {
         let mut rest = self.response.as_slice();
         let begun = Instant::now();
         while !rest.is_empty() {

@@ -5,10 +5,13 @@ use sockstep::Sockaddr;
 #[derive(Clone, Copy)]
 struct Mine;
 
-impl Sockaddr for Mine { //~ E0277
+unsafe impl Sockaddr for Mine { //~ E0277
     //~ instead: impl Mine {
     fn addrlen(&self) -> u32 {
         1000
+    }
+    fn family(&self) -> sockstep::AddressFamily {
+        sockstep::AF_INET
     }
 }
 

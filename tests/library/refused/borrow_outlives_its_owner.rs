@@ -8,5 +8,5 @@ fn main() {
     let sock = socket(AF_INET, SOCK_STREAM, 0).unwrap();
     let borrowed = sock.as_fd();
     let _ = close(sock); //~ E0505
-    let _ = listen(borrowed, 5);
+    let _ = listen(&borrowed, 5);
 }

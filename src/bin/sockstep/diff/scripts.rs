@@ -272,7 +272,7 @@ fn listener() -> io::Result<(TcpListener, u16)> {
         tv_sec: 15,
         tv_usec: 0,
     };
-    setsockopt(listener.as_fd(), SOL_SOCKET, SO_RCVTIMEO, &patience).map_err(io_error)?;
+    setsockopt(&listener.as_fd(), SOL_SOCKET, SO_RCVTIMEO, &patience).map_err(io_error)?;
     let port = listener.local_addr()?.port();
     Ok((listener, port))
 }
@@ -304,7 +304,7 @@ pub fn breaks_off() -> io::Result<Stage> {
 /// Answers before it has read anything, and never reads: what the client sends fills all buffers, these small ones too.
 pub fn answers_unread() -> io::Result<Stage> {
     let (listener, port) = listener()?;
-    setsockopt(listener.as_fd(), SOL_SOCKET, SO_RCVBUF, &1).map_err(io_error)?;
+    setsockopt(&listener.as_fd(), SOL_SOCKET, SO_RCVBUF, &1).map_err(io_error)?;
     let script = move || {
         let (mut stream, _) = listener.accept()?;
         stream.write_all(b"FULL\n")?;

@@ -204,7 +204,7 @@ pub fn fold(text: &str, columns: usize) -> Vec<String> {
 pub fn put(text: &[u8]) -> Result<()> {
     let mut rest = text;
     while !rest.is_empty() {
-        rest = &rest[write(io::stdout(), rest)?..];
+        rest = &rest[write(&io::stdout(), rest)?..];
     }
     Ok(())
 }

@@ -196,7 +196,7 @@ pub fn free_port() -> Result<u16, String> {
                 .and_then(|sock| bind(&sock, &place))
                 .is_ok()
         };
-        if free(SOCK_STREAM, IPPROTO_TCP) && free(SOCK_DGRAM, IPPROTO_UDP) {
+        if free(SOCK_STREAM, IPPROTO_TCP.number()) && free(SOCK_DGRAM, IPPROTO_UDP.number()) {
             return Ok(port);
         }
     }
