@@ -7,9 +7,9 @@ use sockstep::{
     AF_INET, INADDR_LOOPBACK, IPPROTO_TCP, PF_INET, SOCK_STREAM, bind, htonl, sockaddr_in, socket,
 };
 
-use crate::common::print;
+use crate::common::{note, print};
 use crate::lectures::programs::{Implementation, Programs, all};
-use crate::sides::signals::Signals;
+use crate::sides::keeper::{begin, directory, leave};
 use crate::strace::command;
 
 /// Check whether this machine has what the tool needs
@@ -34,6 +34,10 @@ const CHECKS: [(&str, Check); 7] = [
 
 pub fn doctor(_: &Args) -> ExitCode {
     let mut well = true;
+    if let Err(words) = begin() {
+        note(format_args!("sockstep: {words}"));
+        return ExitCode::FAILURE;
+    }
     for (what, check) in CHECKS {
         let (mark, words) = match check() {
             Ok(words) => ("ok", words),
@@ -44,6 +48,7 @@ pub fn doctor(_: &Args) -> ExitCode {
         };
         print(format!("{mark}  {what:<13}{words}\n").as_bytes());
     }
+    leave();
     if well {
         ExitCode::SUCCESS
     } else {
@@ -93,13 +98,13 @@ fn programs() -> Finding {
     let wanted: Vec<_> = all()
         .map(|program| (program, Implementation::Rust))
         .collect();
-    Programs::find(&wanted).map(|found| format!("{} beside this one", found.paths.len()))
+    Programs::find(&wanted, directory).map(|found| format!("{} beside this one", found.paths.len()))
 }
 
 /// Compiles one, which stands for all: they need the same compiler and the same headers.
 fn twins() -> Finding {
-    let _signals = Signals::collect()?; // or Ctrl-C would leave its directory
-    Programs::find(&[("web_server", Implementation::C)]).map(|_| "they compile".to_owned())
+    Programs::find(&[("web_server", Implementation::C)], directory)
+        .map(|_| "they compile".to_owned())
 }
 
 /// A port of 127.0.0.1 can be had; which ports are whose.

@@ -43,7 +43,7 @@ use crate::common::note;
 use crate::draw::terminal::{Side, harmless, put};
 use crate::lectures::programs::{Implementation, Programs};
 use crate::run::listening_on;
-use crate::sides::end::{begin, leave};
+use crate::sides::keeper::{begin, directory, leave};
 use crate::sides::process::{Process, Start, listen};
 use crate::sides::signals::{Interrupted, Signals};
 use crate::sides::trouble::Trouble;
@@ -153,10 +153,10 @@ fn measure(args: &Args) -> Result<bool, Trouble> {
         note("sockstep: this is a debug build. Measure one of: cargo build --release");
     }
     let name = args.server.as_str();
-    let rust = Programs::find(&[(name, Implementation::Rust)])?;
+    let rust = Programs::find(&[(name, Implementation::Rust)], directory)?;
     let c = match &args.c_programs {
         Some(directory) => Programs::in_directory(directory, [name].into_iter())?,
-        None => Programs::find(&[(name, Implementation::C)])?,
+        None => Programs::find(&[(name, Implementation::C)], directory)?,
     };
     let core = if args.any_core {
         None

@@ -29,7 +29,7 @@ use crate::diff::verdict::{Case, Sides, Totals, judge};
 use crate::draw::terminal::put;
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::programs::{Implementation, Programs};
-use crate::sides::end::{begin, leave};
+use crate::sides::keeper::{begin, directory, leave};
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 use crate::strace::command;
@@ -324,10 +324,10 @@ impl Found {
                 .map(|name| (name, implementation))
                 .collect::<Vec<_>>()
         };
-        let mut rust = Programs::find(&wanted(Implementation::Rust))?;
+        let mut rust = Programs::find(&wanted(Implementation::Rust), directory)?;
         let c = match &args.c_programs {
             Some(directory) => Programs::in_directory(directory, names)?,
-            None => Programs::find(&wanted(Implementation::C))?,
+            None => Programs::find(&wanted(Implementation::C), directory)?,
         };
         let site = if pairs.iter().any(|choice| choice.pair == Pair::Web) {
             rust.large_site()?

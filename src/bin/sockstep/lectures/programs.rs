@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, UNIX_EPOCH};
+use std::thread::sleep;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use clap::ValueEnum;
-use nix::unistd::mkdtemp;
 
 /// Which of the two a program is.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,6 +75,10 @@ pub fn all() -> impl Iterator<Item = &'static str> {
     TWINS.iter().map(|&(name, _)| name)
 }
 
+/// How long the C compiler may take for all of them, and how often it is asked.
+const PATIENCE: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_millis(3);
+
 /// What a Web server of ours has to show.
 const PAGE: &str = "<!DOCTYPE html>\n<title>sockstep</title>\n<p>Site under construction\n";
 
@@ -82,14 +86,22 @@ const PAGE: &str = "<!DOCTYPE html>\n<title>sockstep</title>\n<p>Site under cons
 pub struct Programs {
     pub paths: Vec<PathBuf>,
     directory: Option<PathBuf>,
+    make: MakeDirectory,
 }
+
+/// Makes a directory that goes even if we are killed.
+type MakeDirectory = fn() -> Result<PathBuf, String>;
 
 impl Programs {
     /// Finds or compiles each of `wanted`, in order.
-    pub fn find(wanted: &[(&str, Implementation)]) -> Result<Programs, String> {
+    pub fn find(
+        wanted: &[(&str, Implementation)],
+        make: MakeDirectory,
+    ) -> Result<Programs, String> {
         let mut programs = Programs {
             paths: Vec::new(),
             directory: None,
+            make,
         };
         let mut compilers = Vec::new();
         for &(name, implementation) in wanted {
@@ -106,12 +118,22 @@ impl Programs {
             };
             programs.paths.push(path);
         }
-        for (name, compiler) in compilers {
-            let outcome = compiler
-                .wait_with_output()
-                .map_err(|error| error.to_string())?;
-            if !outcome.status.success() {
-                let words = String::from_utf8_lossy(&outcome.stderr).into_owned();
+        let start = Instant::now();
+        for (name, mut compiler) in compilers {
+            let failed = |error: io::Error| format!("the C compiler: {error}");
+            let status = loop {
+                if let Some(status) = compiler.try_wait().map_err(failed)? {
+                    break status;
+                }
+                if start.elapsed() > PATIENCE {
+                    let seconds = PATIENCE.as_secs();
+                    return Err(format!("{name}.c has not compiled in {seconds} s"));
+                }
+                sleep(TICK);
+            };
+            if !status.success() {
+                let words = fs::read(programs.directory()?.join(name).with_extension("words"));
+                let words = String::from_utf8_lossy(&words.map_err(failed)?).into_owned();
                 return Err(format!("{name}.c does not compile:\n{words}"));
             }
         }
@@ -134,6 +156,7 @@ impl Programs {
         Ok(Programs {
             paths: wanted.map(find).collect::<Result<_, _>>()?,
             directory: None,
+            make: || Err("no directory is needed here".to_owned()),
         })
     }
 
@@ -170,9 +193,7 @@ impl Programs {
         if let Some(directory) = &self.directory {
             return Ok(directory.clone());
         }
-        let template = std::env::temp_dir().join("sockstep-XXXXXX");
-        let made =
-            mkdtemp(&template).map_err(|errno| format!("{}: {errno}", template.display()))?;
+        let made = (self.make)()?;
         let directory = self.directory.insert(made).clone();
         // Once, before the first compiler reads it: several work at the same time.
         for (name, text) in HEADERS {
@@ -218,16 +239,21 @@ fn compile(name: &str, directory: &Path) -> Result<Child, String> {
         .find(|twin| twin.0 == name)
         .ok_or(format!("{name} has no C twin"))?;
     write(&source, text)?;
+    let words = directory.join(name).with_extension("words");
+    let words = File::create(&words).map_err(|error| format!("{}: {error}", words.display()))?;
     let cc = std::env::var("CC").unwrap_or("cc".to_owned());
-    let mut words = cc.split_whitespace(); // CC="ccache gcc"
-    Command::new(words.next().unwrap_or("cc"))
-        .args(words)
+    let mut command = cc.split_whitespace(); // CC="ccache gcc"
+    Command::new(command.next().unwrap_or("cc"))
+        .args(command)
         .args(env!("SOCKSTEP_CFLAGS").split(' '))
         .arg("-o")
         .arg(directory.join(name))
         .arg(&source)
+        // There, for what it makes on the way goes with the directory; and who works there, ends with it.
+        .current_dir(directory)
+        .env("TMPDIR", directory)
         .stdin(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(words)
         .spawn()
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {

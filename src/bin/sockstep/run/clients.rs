@@ -14,6 +14,7 @@ use crate::draw::terminal::{ERASE, Side, Style, put};
 use crate::lectures::pairs::Pair;
 use crate::lectures::programs::{Implementation, Programs};
 use crate::run::listening_on;
+use crate::sides::keeper::directory;
 use crate::sides::process::{Process, Source, Start, listen_to_all};
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
@@ -49,7 +50,7 @@ pub fn watch(asked: &Clients) -> Result<ExitStatus, Trouble> {
         .map(|&server| (server, asked.server_impl))
         .collect();
     wanted.push((Pair::TcpEcho.client(), asked.client_impl));
-    let programs = Programs::find(&wanted)?;
+    let programs = Programs::find(&wanted, directory)?;
     let (client, servers) = programs
         .paths
         .split_last()

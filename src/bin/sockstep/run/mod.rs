@@ -19,7 +19,7 @@ use crate::lectures::programs::Implementation;
 use crate::run::clients::Clients;
 use crate::run::plan::Plan;
 use crate::run::watch::View;
-use crate::sides::end::{begin, leave};
+use crate::sides::keeper::{begin, leave};
 use crate::sides::process::{PATIENCE, Process, Start};
 use crate::sides::ready::{Ready, State};
 use crate::sides::signals::Signals;

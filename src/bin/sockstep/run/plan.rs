@@ -9,6 +9,7 @@ use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::programs::Programs;
 use crate::run::Args;
 
+use crate::sides::keeper::directory;
 use crate::sides::ready::free_port;
 use crate::sides::shell::shell;
 use crate::strace::command;
@@ -40,13 +41,16 @@ impl Plan {
         let &[Choice { pair, server }] = &args.pair[..] else {
             return Err("one pair is to be named".to_owned());
         };
-        let mut programs = Programs::find(&[
-            (server, args.server_impl.unwrap_or(args.implementation)),
-            (
-                pair.client(),
-                args.client_impl.unwrap_or(args.implementation),
-            ),
-        ])?;
+        let mut programs = Programs::find(
+            &[
+                (server, args.server_impl.unwrap_or(args.implementation)),
+                (
+                    pair.client(),
+                    args.client_impl.unwrap_or(args.implementation),
+                ),
+            ],
+            directory,
+        )?;
         let mut on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from).to_vec();
         if pair == Pair::Web && !args.print_command {
             on_a_free_port.extend(["--root".into(), programs.site()?.into()]);

@@ -1,15 +1,11 @@
-//! How a side is ended, and how we leave nothing behind.
+//! How a side is ended.
 
 use std::time::{Duration, Instant};
 
-use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getpid};
-use sockstep::Errno;
+use nix::unistd::Pid;
 
 use crate::sides::process::Process;
-use crate::sides::tasks::children;
 
 /// How long the first process may take to end its own children, before they are asked too.
 const FIRST: Duration = Duration::from_millis(100);
@@ -113,29 +109,4 @@ pub fn kill_all(process: &Process) {
 
 pub fn send(process: Pid, signal: Signal) {
     let _ = kill(process, signal); // it may have ended meanwhile
-}
-
-/// Before a verb starts anything: what loses its parent becomes our child, so that we find it.
-pub fn begin() -> Result<(), String> {
-    set_child_subreaper(true).map_err(|errno| format!("prctl: {errno}"))
-}
-
-/// Ends whatever is left of what we started. strace's `-D` waits for ever when its program is killed before it has attached.
-pub fn leave() {
-    loop {
-        let children = children(getpid());
-        for &child in &children {
-            send(child, Signal::SIGKILL);
-        }
-        let patience = if children.is_empty() {
-            Some(WaitPidFlag::WNOHANG)
-        } else {
-            None
-        };
-        match waitpid(None, patience) {
-            Err(Errno::EINTR) => {}
-            Err(_) | Ok(WaitStatus::StillAlive) => return, // no child is left
-            Ok(_) => {}
-        }
-    }
 }

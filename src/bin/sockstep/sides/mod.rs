@@ -1,7 +1,7 @@
 //! A side's life, the same for every verb: start, ready, done, idle, end.
 //!
 //! ```text
-//! begin()?                                       the verb: what it starts does not outlive it
+//! begin()?                                       the verb: nothing of it outlives it, not even SIGKILL
 //! let mut server = Start { trace, ..Start::of(Side::Server, &program, &arguments) }.process()?;
 //! let mut ready = Ready::default();
 //! while ready.look(&server) == State::Starting { listen(..)? }    asks the kernel; strace may know earlier
@@ -17,6 +17,7 @@
 //! in these loops: what they ask the kernel about makes no noise. Dropping a [`Process`](process::Process) kills all of it.
 
 pub mod end;
+pub mod keeper;
 pub mod process;
 pub mod ready;
 pub mod shell;
