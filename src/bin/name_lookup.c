@@ -5,51 +5,22 @@
  * Follows: the Princeton deck, "Client: Learning Server Address/Port", and its struct addrinfo.
  * Rust twin: name_lookup.rs.
  */
-#include "common/common.h"
+#include <netdb.h>      /* getaddrinfo(), freeaddrinfo(), getnameinfo() */
+#include <netinet/in.h> /* IPPROTO_TCP, IPPROTO_UDP */
+#include <stdio.h>      /* snprintf() */
+#include <string.h>     /* memset() */
+#include <sys/socket.h> /* AF_INET, SOCK_STREAM */
 
-#define ARGUMENTS "[--all] HOST [SERVICE]"
-static int all = 0;
-static const char *hostName;
-static const char *serviceName = NULL;
+#include "common/common.h" /* resolverError(), addressText(), printLine() */
 
-/* What getaddrinfo() would take for a port is one. */
-static const char *service(const char *text)
-{
-    const char *digits = text + strspn(text, " \t\n\v\f\r");
-    digits += *digits == '+' || *digits == '-';
-    if (digits[strspn(digits, "0123456789")] == '\0')
-        number(text, 0, 65535);
-    return name(text);
-}
-
-static void parse(int argc, char *argv[])
-{
-    static const struct option options[] = {
-        {"all", no_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {0},
-    };
-    for (int c; (c = getopt_long(argc, argv, "hV", options, NULL)) != -1;)
-        switch (c) {
-        case 'a': all = 1; break;
-        default: usage(c, argv[0], ARGUMENTS);
-        }
-    if (argc - optind < 1 || argc - optind > 2)
-        usage('?', argv[0], ARGUMENTS);
-    hostName = name(argv[optind]);
-    if (argc - optind == 2)
-        serviceName = service(argv[optind + 1]);
-}
+static int all = 0; /* the arguments */
+static const char *hostName, *serviceName = NULL;
 
 static void showFields(const struct addrinfo *node, int number);
 static char *quoted(const char *name);
 
-int main(int argc, char *argv[])
+static void lookUp(void)
 {
-    start(argv);
-    parse(argc, argv);
-
     /* 1. Say what is wanted: any family, and the name behind the name. */
     struct addrinfo hints;
     memset(&hints, 0, sizeof(hints));
@@ -65,7 +36,7 @@ int main(int argc, char *argv[])
         exit(1);
     }
     char *nodeText = quoted(hostName), *serviceText = quoted(serviceName);
-    printLine("getaddrinfo(%s, %s, &hints, &res) = 0\n", nodeText, serviceText);
+    printLine("getaddrinfo(%s, %s, &hints, &res) = 0", nodeText, serviceText);
     free(nodeText);
     free(serviceText);
 
@@ -79,18 +50,17 @@ int main(int argc, char *argv[])
         int datagrams = node->ai_socktype == SOCK_DGRAM;
         if ((code = getnameinfo(node->ai_addr, node->ai_addrlen, host, sizeof(host), serv, sizeof(serv),
                                 datagrams ? NI_DGRAM : 0)) != 0) {
-            printLine("  getnameinfo() failed: %s\n", resolverError(code));
-            continue; /* nobody may have answered, and there is no name without an answer */
+            printLine("  getnameinfo() failed: %s", resolverError(code));
+            continue; /* no name, or no name server has answered */
         }
         char *hostText = quoted(host), *servText = quoted(serv);
-        printLine("  getnameinfo()  %s, %s\n", hostText, servText);
+        printLine("  getnameinfo()  %s, %s", hostText, servText);
         free(hostText);
         free(servText);
     }
 
     /* 5. Free the list. */
     freeaddrinfo(res);
-    return 0;
 }
 
 /* A node's fields, a line each. */
@@ -117,12 +87,15 @@ static void showFields(const struct addrinfo *node, int number)
               "  ai_addrlen     %d\n"
               "  ai_addr        %s\n"
               "  ai_canonname   %s\n"
-              "  ai_next        %s\n",
+              "  ai_next        %s",
               number, flags, family, type, protocol, node->ai_addrlen, addressText(node->ai_addr), name, next);
     free(name);
 }
 
-/* A name as C writes a text. It may be anybody's word, so what acts on a terminal is escaped. The caller frees it. */
+/*
+ * A name as C writes a text. Whoever owns the address has chosen it, so what acts on a terminal is escaped. The caller frees
+ * it.
+ */
 static char *quoted(const char *name)
 {
     char *text = allocate(name == NULL ? sizeof("NULL") : 4 * strlen(name) + 3);
@@ -131,4 +104,47 @@ static char *quoted(const char *name)
     *text = '"';
     strcpy(escape(name, strlen(name), text + 1), "\"");
     return text;
+}
+
+/* ---- Arguments ---- */
+
+#define ARGUMENTS "[--all] HOST [SERVICE]"
+
+/* What getaddrinfo() would take for a port is one. */
+static const char *service(const char *text)
+{
+    const char *digits = text + strspn(text, " \t\n\v\f\r");
+    if (*digits == '+' || *digits == '-')
+        digits++;
+    if (digits[strspn(digits, "0123456789")] == '\0')
+        number(text, 0, 65535);
+    return name(text);
+}
+
+static void parse(int argc, char *argv[])
+{
+    static const struct option options[] = {
+        {"all", no_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {0},
+    };
+    for (int c; (c = getopt_long(argc, argv, "hV", options, NULL)) != -1;)
+        switch (c) {
+        case 'a': all = 1; break;
+        default: usage(c, argv[0], ARGUMENTS);
+        }
+    if (argc - optind < 1 || argc - optind > 2)
+        usage('?', argv[0], ARGUMENTS);
+    hostName = name(argv[optind]);
+    if (argc - optind == 2)
+        serviceName = service(argv[optind + 1]);
+}
+
+int main(int argc, char *argv[])
+{
+    start(argv);
+    parse(argc, argv);
+    lookUp();
+    return 0;
 }

@@ -6,46 +6,8 @@
 
 mod common;
 
-use clap::Parser;
-use common::{die, parse, print, text};
-use sockstep::{
-    AI_CANONNAME, AddrInfo, Hints, IPPROTO_TCP, IPPROTO_UDP, NI_DGRAM, Result, SOCK_DGRAM,
-    SOCK_STREAM, Sockaddr, freeaddrinfo, getaddrinfo, getnameinfo,
-};
-
-/// Shows a name's addresses, node by node of getaddrinfo's list, and their names
-#[derive(Parser)]
-#[command(
-    version,
-    after_help = "Examples:\n  name_lookup localhost http\n  name_lookup --all ::1 7000"
-)]
-struct Args {
-    /// Sockets for datagrams and raw packets too, not for streams alone
-    #[arg(long)]
-    all: bool,
-    /// The name, or an address in numbers
-    host: String,
-    /// The service's name, or a port
-    #[arg(value_parser = service)]
-    service: Option<String>,
-}
-
-/// A value parser: what `getaddrinfo` would take for a port is one.
-fn service(text: &str) -> std::result::Result<String, &'static str> {
-    let digits = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
-    let digits = digits.strip_prefix(['+', '-']).unwrap_or(digits);
-    let a_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    if a_number && text.parse::<u16>().is_err() {
-        return Err("not a number from 0 to 65535");
-    }
-    Ok(text.to_owned())
-}
-
-fn main() {
-    if let Err(error) = look_up(&parse()) {
-        die(error);
-    }
-}
+use common::{die, parse, print_line, text};
+use sockstep::{error::*, netdb::*, netinet::*, socket::*}; // <netdb.h>, <netinet/in.h>, <sys/socket.h>
 
 fn look_up(args: &Args) -> Result<()> {
     // 1. Say what is wanted: any family, and the name behind the name.
@@ -59,7 +21,9 @@ fn look_up(args: &Args) -> Result<()> {
     let res = getaddrinfo(Some(&args.host), args.service.as_deref(), Some(&hints))?;
     let node = quoted(&args.host);
     let service = args.service.as_deref().map_or("NULL".into(), quoted);
-    print(format!("getaddrinfo({node}, {service}, &hints, &res) = 0\n").as_bytes());
+    print_line(format_args!(
+        "getaddrinfo({node}, {service}, &hints, &res) = 0"
+    ));
 
     // 3. Follow the list.
     let mut nodes = res.iter().zip(1..).peekable();
@@ -68,15 +32,15 @@ fn look_up(args: &Args) -> Result<()> {
             Some((_, number)) => format!("node {number}"),
             None => "NULL".into(),
         };
-        print(fields(&node, number, &next).as_bytes());
+        print_line(fields(&node, number, &next));
 
         // 4. Translate the address back.
         let datagrams = node.ai_socktype == SOCK_DGRAM;
         let names = match getnameinfo(&node.ai_addr, if datagrams { NI_DGRAM } else { 0 }) {
             Ok((host, serv)) => format!("getnameinfo()  {}, {}", quoted(&host), quoted(&serv)),
-            Err(error) => error.to_string(), // nobody may have answered, and there is no name without an answer
+            Err(error) => error.to_string(), // no name, or no name server has answered
         };
-        print(format!("  {names}\n").as_bytes());
+        print_line(format_args!("  {names}"));
     }
 
     // 5. Free the list.
@@ -106,8 +70,7 @@ node {number}
   ai_addrlen     {}
   ai_addr        {}
   ai_canonname   {name}
-  ai_next        {next}
-",
+  ai_next        {next}",
         node.ai_family,
         node.ai_socktype,
         node.ai_addr.addrlen(),
@@ -115,10 +78,44 @@ node {number}
     )
 }
 
-/// A name as C writes a text. It may be anybody's word, so what acts on a terminal is escaped.
+/// A name as C writes a text. Whoever owns the address has chosen it, so what acts on a terminal is escaped.
 fn quoted(name: &str) -> String {
     let mut text = vec![b'"'];
     text::escape(name.as_bytes(), &mut text);
     text.push(b'"');
     String::from_utf8_lossy(&text).into_owned()
+}
+
+// ---- Arguments ----
+
+/// Show a name's addresses, node by node of getaddrinfo's list, and their names
+#[derive(clap::Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  name_lookup localhost http\n  name_lookup --all ::1 7000"
+)]
+struct Args {
+    /// Show addresses for datagram and raw sockets too, not only for streams
+    #[arg(long)]
+    all: bool,
+    /// Look up this name, or address in numbers
+    host: String,
+    /// Look up this service's name, or port
+    #[arg(value_parser = service)]
+    service: Option<String>,
+}
+
+/// A value parser: what `getaddrinfo` would take for a port is one.
+fn service(text: &str) -> std::result::Result<String, &'static str> {
+    let digits = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+    let digits = digits.strip_prefix(['+', '-']).unwrap_or(digits);
+    let a_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if a_number && text.parse::<u16>().is_err() {
+        return Err("not a number from 0 to 65535");
+    }
+    Ok(text.to_owned())
+}
+
+fn main() {
+    look_up(&parse()).unwrap_or_else(|error| die(error));
 }

@@ -5,14 +5,62 @@
  * Follows: the Princeton deck, "Example - Echo using stream socket", the client's column.
  * Rust twin: tcp_echo_client.rs. Its server: tcp_echo_server.c.
  */
-#include "common/common.h"
+#include <arpa/inet.h>  /* htons(), inet_addr() */
+#include <netinet/in.h> /* struct sockaddr_in */
+#include <string.h>     /* memset(), strlen() */
+#include <sys/socket.h> /* socket(), connect(), recv() */
+#include <unistd.h>     /* close() */
+
+#include "common/common.h" /* DieWithError(), sendAll(), show() */
 
 #define ECHO_PORT 7 /* the well-known port of the echo service */
 
-#define ARGUMENTS "SERVER WORD [PORT]"
-static const char *echoServIP;
-static const char *echoString;
+static const char *echoServIP, *echoString; /* the arguments */
 static in_port_t echoServPort = ECHO_PORT;
+
+static void talk(void)
+{
+    int clientSock;
+    struct sockaddr_in echoServAddr;
+
+    /* 1. Create a TCP socket. */
+    if ((clientSock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)) < 0)
+        DieWithError("socket() failed");
+
+    /* 2. Establish the connection. */
+    memset(&echoServAddr, 0, sizeof(echoServAddr));
+    echoServAddr.sin_family = AF_INET;                    /* Internet address family */
+    echoServAddr.sin_addr.s_addr = inet_addr(echoServIP); /* Server IP address */
+    echoServAddr.sin_port = htons(echoServPort);          /* Server port */
+    if (connect(clientSock, (struct sockaddr *)&echoServAddr, sizeof(echoServAddr)) < 0)
+        DieWithError("connect() failed");
+
+    /* 3. Communicate. */
+    size_t echoStringLen = strlen(echoString); /* Determine input length */
+    if (sendAll(clientSock, echoString, echoStringLen) < 0)
+        DieWithError("send() failed");
+
+    /* One recv is not one message: as many bytes come back as went, in whatever pieces. */
+    char *echoBuffer = allocate(echoStringLen);
+    size_t received = 0;
+    while (received < echoStringLen) {
+        ssize_t n = recv(clientSock, echoBuffer + received, echoStringLen - received, 0);
+        if (n < 0)
+            DieWithError("recv() failed");
+        if (n == 0)
+            die("recv() failed: connection closed prematurely");
+        received += n;
+    }
+    show("Received: ", echoBuffer, echoStringLen);
+
+    /* 4. Close the connection. */
+    if (close(clientSock) < 0)
+        DieWithError("close() failed");
+}
+
+/* ---- Arguments ---- */
+
+#define ARGUMENTS "SERVER WORD [PORT]"
 
 static void parse(int argc, char *argv[])
 {
@@ -35,41 +83,6 @@ int main(int argc, char *argv[])
 {
     start(argv);
     parse(argc, argv);
-
-    /* 1. Create a TCP socket. */
-    int clntSock;
-    if ((clntSock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)) < 0)
-        DieWithError("socket() failed");
-
-    /* 2. Establish the connection. */
-    struct sockaddr_in echoServAddr;
-    memset(&echoServAddr, 0, sizeof(echoServAddr));
-    echoServAddr.sin_family = AF_INET;
-    echoServAddr.sin_addr.s_addr = inet_addr(echoServIP);
-    echoServAddr.sin_port = htons(echoServPort);
-    if (connect(clntSock, (struct sockaddr *)&echoServAddr, sizeof(echoServAddr)) < 0)
-        DieWithError("connect() failed");
-
-    /* 3. Communicate. */
-    size_t echoStringLen = strlen(echoString);
-    const char *failed;
-    if ((failed = sendAll(clntSock, echoString, echoStringLen)) != NULL)
-        DieWithError(failed);
-
-    /* One recv is not one message: as many bytes come back as went, in whatever pieces. */
-    char *echoBuffer = allocate(echoStringLen);
-    for (size_t received = 0; received < echoStringLen;) {
-        ssize_t n = recv(clntSock, echoBuffer + received, echoStringLen - received, 0);
-        if (n < 0)
-            DieWithError("recv() failed");
-        if (n == 0)
-            die("recv() failed: connection closed prematurely");
-        received += n;
-    }
-    show("Received: ", echoBuffer, echoStringLen);
-
-    /* 4. Close the connection. */
-    if (close(clntSock) < 0)
-        DieWithError("close() failed");
+    talk();
     return 0;
 }

@@ -6,58 +6,33 @@
 
 mod common;
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
-
-use clap::Parser;
 use common::{die, dotted, parse, send_all, show};
-use sockstep::{
-    AF_INET, IPPROTO_TCP, PF_INET, Result, SOCK_STREAM, close, connect, htons, inet_addr, recv,
-    sockaddr_in, socket,
-};
+use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
+use std::{ffi::OsString, os::unix::ffi::OsStrExt};
 
 const ECHO_PORT: u16 = 7; // the well-known port of the echo service
 
-/// Sends a word to an echo server and prints what comes back
-#[derive(Parser)]
-#[command(version, after_help = "Example: tcp_echo_client 127.0.0.1 hello 7000")]
-struct Args {
-    /// The server's address in dotted form
-    #[arg(value_parser = dotted)]
-    server: String,
-    /// What to send
-    word: OsString,
-    /// The server's port
-    #[arg(default_value_t = ECHO_PORT)]
-    port: u16,
-}
-
-fn main() {
-    if let Err(error) = talk(&parse()) {
-        die(error);
-    }
-}
-
 fn talk(args: &Args) -> Result<()> {
     // 1. Create a TCP socket.
-    let clnt_sock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
+    let client_sock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
 
     // 2. Establish the connection.
     let mut echo_serv_addr = sockaddr_in::zeroed();
-    echo_serv_addr.sin_family = AF_INET;
-    echo_serv_addr.sin_addr.s_addr = inet_addr(&args.server)?;
-    echo_serv_addr.sin_port = htons(args.port);
-    connect(&clnt_sock, &echo_serv_addr)?;
+    echo_serv_addr.sin_family = AF_INET; // Internet address family
+    echo_serv_addr.sin_addr.s_addr = inet_addr(&args.server)?; // Server IP address
+    echo_serv_addr.sin_port = htons(args.port); // Server port
+    connect(&client_sock, &echo_serv_addr)?;
 
     // 3. Communicate.
     let echo_string = args.word.as_bytes();
-    send_all(&clnt_sock, echo_string)?;
+    let echo_string_len = echo_string.len(); // Determine input length
+    send_all(&client_sock, echo_string)?;
 
     // One recv is not one message: as many bytes come back as went, in whatever pieces.
-    let mut echo_buffer = vec![0; echo_string.len()];
+    let mut echo_buffer = vec![0; echo_string_len];
     let mut received = 0;
-    while received < echo_buffer.len() {
-        match recv(&clnt_sock, &mut echo_buffer[received..], 0)? {
+    while received < echo_string_len {
+        match recv(&client_sock, &mut echo_buffer[received..], 0)? {
             0 => die("recv() failed: connection closed prematurely"),
             n => received += n,
         }
@@ -65,5 +40,25 @@ fn talk(args: &Args) -> Result<()> {
     show("Received: ", &echo_buffer);
 
     // 4. Close the connection.
-    close(clnt_sock)
+    close(client_sock)
+}
+
+// ---- Arguments ----
+
+/// Send a word to an echo server and print what comes back
+#[derive(clap::Parser)]
+#[command(version, after_help = "Example: tcp_echo_client 127.0.0.1 hello 7000")]
+struct Args {
+    /// Connect to this address, in dotted form
+    #[arg(value_parser = dotted)]
+    server: String,
+    /// Send this word
+    word: OsString,
+    /// Connect to this port
+    #[arg(default_value_t = ECHO_PORT)]
+    port: u16,
+}
+
+fn main() {
+    talk(&parse()).unwrap_or_else(|error| die(error));
 }

@@ -1,59 +1,41 @@
 //! tcp_echo_server_epoll - sends each client its own bytes back, all clients by one process that waits in epoll.
 //!
 //! Usage: `tcp_echo_server_epoll [--limit N] [OPTIONS] PORT`
-//! Follows: "Server: one request at a time?": several, without a process or a thread for each.
+//! Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
+//! different requests", here without a process or a thread for each.
 //! C twin: `tcp_echo_server_epoll.c`. Read it beside `tcp_echo_server_poll.rs`.
 
 mod common;
 
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::Duration;
+use common::{die, echo, needs_pause, parse, warn};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags}; // <sys/epoll.h>
+use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <netinet/in.h>, <sys/socket.h>
+use std::{os::fd::AsRawFd, os::fd::OwnedFd, time::Duration};
 
-use clap::Parser;
-use common::echo::{Client, EchoArgs, listening, now, patience};
-use common::{die, parse, pause_after, report};
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
-use sockstep::{Errno, Error, Result, SOCK_NONBLOCK, SOCK_STREAM, accept, close, sockaddr_in};
-
-const EVENTS: usize = 64; // that one epoll_wait may report
-
-/// Sends each client its own bytes back, all clients by one process that waits in epoll
-#[derive(Parser)]
-#[command(version, after_help = "Example: tcp_echo_server_epoll 7000")]
-struct Args {
-    #[command(flatten)]
-    echo: EchoArgs,
-    /// Clients at a time; more wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-}
-
-fn main() {
-    if let Err(error) = serve(&parse()) {
-        die(error);
-    }
-}
+const EVENTS: usize = 64; // that one epoll_wait may report at most
 
 fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
-    let serv_sock = listening(&args.echo, SOCK_STREAM | SOCK_NONBLOCK)?;
+    // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
+    let serv_sock = echo::listening(&args.echo, SOCK_STREAM | SOCK_NONBLOCK)?;
 
-    // The kernel keeps the list of who waits for what. The first on it is the listening socket, which waits for a client.
+    // The kernel keeps the list of what each socket waits for. The first on it is the listening
+    // socket, which waits for a client.
     let epoll = Epoll::new(EpollCreateFlags::empty()).map_err(failed("epoll_create1"))?;
     epoll
         .add(&serv_sock, event(&serv_sock, EpollFlags::EPOLLIN))
         .map_err(failed("epoll_ctl"))?;
 
-    // 4. Repeatedly:
-    let mut clients: Vec<Option<Client>> = Vec::new(); // each at the number of its descriptor
+    // 4. Repeatedly: Run forever, or for --max-clients.
+    let mut clients: Vec<Option<echo::Client>> = Vec::new(); // each at the number of its descriptor
     let mut events = [EpollEvent::empty(); EVENTS];
     let (mut count, mut accepted) = (0, 0);
     let (mut paused, mut accepting) = (false, true);
-    let mut last_look = now(&args.echo);
-    while args.echo.max_clients != Some(accepted) || count > 0 {
-        // While nobody else is to be accepted, the listening socket waits for nothing.
+    let mut last_look = echo::now(&args.echo);
+    while accepted < args.echo.max_clients || count > 0 {
+        // While no more clients are to be accepted, the listening socket waits for nothing.
         let full = count >= args.limit;
-        let accept_more = args.echo.max_clients != Some(accepted) && !full && !paused;
+        let accept_more = accepted < args.echo.max_clients && !full && !paused;
         if accept_more != accepting {
             accepting = accept_more;
             let flags = if accepting {
@@ -67,11 +49,11 @@ fn serve(args: &Args) -> Result<()> {
         }
 
         // Wait for all of them together.
-        let reported = match epoll.wait(&mut events, patience(paused, &args.echo)) {
+        let reported = match epoll.wait(&mut events, echo::longest_wait(paused, &args.echo)) {
             Err(Errno::EINTR) => 0,
             reported => reported.map_err(failed("epoll_wait"))?,
         };
-        let now = now(&args.echo);
+        let now = echo::now(&args.echo);
         paused = false;
         for ready in &events[..reported] {
             let place = usize::try_from(ready.data()).expect("it is a descriptor");
@@ -79,7 +61,7 @@ fn serve(args: &Args) -> Result<()> {
             if place == number(&serv_sock) {
                 match accept::<sockaddr_in>(&serv_sock) {
                     Ok(connection) => {
-                        let client = Client::new(connection, now);
+                        let client = echo::Client::new(connection, now);
                         let place = number(&client.sock);
                         match epoll.add(&client.sock, event(&client.sock, EpollFlags::EPOLLIN)) {
                             Ok(()) => {
@@ -88,13 +70,13 @@ fn serve(args: &Args) -> Result<()> {
                                 count += 1;
                             }
                             Err(errno) => {
-                                report(&client.addr, Err(failed("epoll_ctl")(errno))); // this client's loss alone
+                                warn(&client.addr, &Error::new("epoll_ctl", errno)); // this client's loss alone
                                 client.close();
                             }
                         }
                         accepted += 1;
                     }
-                    Err(error) => paused = pause_after(error)?,
+                    Err(error) => paused = needs_pause(error)?,
                 }
                 continue;
             }
@@ -104,7 +86,7 @@ fn serve(args: &Args) -> Result<()> {
                 continue;
             };
             let held = client.holds_bytes();
-            let more = client.go_on(now);
+            let more = client.echo_some(now);
             if more && client.holds_bytes() != held {
                 let flags = if held {
                     EpollFlags::EPOLLIN
@@ -123,7 +105,7 @@ fn serve(args: &Args) -> Result<()> {
             }
         }
 
-        // Not on the slide: an end to silence. A look at all clients, and so not more than once a second.
+        // Not on the slide: an end to silence. It looks at all clients, so at most once a second.
         if now
             .zip(last_look)
             .is_some_and(|(now, last)| now - last >= Duration::from_secs(1))
@@ -152,4 +134,21 @@ fn number(sock: &OwnedFd) -> usize {
 
 fn failed(call: &'static str) -> impl Fn(Errno) -> Error {
     move |errno| Error::new(call, errno)
+}
+
+// ---- Arguments ----
+
+/// Send each client its own bytes back, all clients by one process that waits in epoll
+#[derive(clap::Parser)]
+#[command(version, after_help = "Example: tcp_echo_server_epoll 7000")]
+struct Args {
+    #[command(flatten)]
+    echo: echo::EchoArgs,
+    /// Serve at most N clients at once; more wait to be accepted
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+}
+
+fn main() {
+    serve(&parse()).unwrap_or_else(|error| die(error));
 }

@@ -2,69 +2,78 @@
  * tcp_echo_server_fork - sends each client its own bytes back, each client by a process of its own.
  *
  * Usage: tcp_echo_server_fork [--limit N] [OPTIONS] PORT
- * Follows: "Server: one request at a time?", the answer "create a new process to handle each request".
+ * Follows: the Princeton deck, "Server: One Request at a Time?": "start a new process to handle each request".
  * Rust twin: tcp_echo_server_fork.rs. Read it beside tcp_echo_server.c.
  */
-#include "common/echo.h"
-#include <stdatomic.h>
-#include <sys/wait.h>
+#include <netinet/in.h> /* struct sockaddr_in */
+#include <signal.h>     /* sigaction(), sigsuspend() */
+#include <stdatomic.h>  /* atomic_uint */
+#include <sys/socket.h> /* accept() */
+#include <sys/wait.h>   /* waitpid() */
+#include <unistd.h>     /* fork(), close(), _exit() */
 
-#define ARGUMENTS "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--limit N] PORT"
-static unsigned limit = 1000; /* clients at a time; more wait to be accepted */
-static const struct extraOption extra[] = {{"limit", NULL, &limit}, {0}};
+#include "common/echo.h" /* listening(), serveClient(), endWithParent() */
 
-/* Processes that serve a client now. Each that ends is counted by reap(), whatever the rest is doing. */
+static unsigned limit = 1000; /* the argument: clients at once */
+
+/* Processes that serve a client now. reap() counts each that ends, whatever the rest is doing. */
 static atomic_uint children = 0;
 
 static void reap(int signal);
 static void waitUntilFewerThan(unsigned number);
 
-int main(int argc, char *argv[])
+static void serve(void)
 {
-    start(argv);
-    parse(argc, argv, extra, ARGUMENTS);
+    int clntSock;
+    struct sockaddr_in echoClntAddr;
+    socklen_t clntLen;
 
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
+    /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
     int servSock = listening(SOCK_STREAM);
-    struct sigaction action = {.sa_handler = reap}, before; /* what was before: nix asks for it too */
+
+    /* Not on the slide: a child that has ended stays as a zombie until it is waited for. */
+    struct sigaction action = {.sa_handler = reap}, before; /* nix, too, asks what was before */
     if (sigaction(SIGCHLD, &action, &before) < 0)
         DieWithError("sigaction() failed");
 
-    /* 4. Repeatedly: */
-    for (unsigned long clients = 0; maxClients == 0 || clients < maxClients; clients++) {
+    /* 4. Repeatedly: Run forever, or for --max-clients. */
+    for (unsigned long long clients = 0; clients < maxClients; clients++) {
         waitUntilFewerThan(limit);
 
         /* a. Accept a new connection. */
-        struct sockaddr_in echoClntAddr;
-        socklen_t clntLen = sizeof(echoClntAddr);
-        int clntSock;
+        clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
         while ((clntSock = accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen)) < 0)
-            goOnAfter("accept() failed"); /* EINTR: a child has ended */
+            recoverFrom("accept() failed"); /* EINTR: a child has ended */
 
         /* b. Communicate: a new process does, beside this one. */
         children++;
         pid_t server = getpid();
         switch (fork()) {
         case 0:
-            endWith(server);
-            report(&echoClntAddr, close(servSock) < 0 ? "close() failed" : NULL); /* new connections are the other's affair */
+            endWithParent(server);
+            if (close(servSock) < 0) /* the parent accepts */
+                WarnWithError(&echoClntAddr, "close() failed");
             serveClient(clntSock, &echoClntAddr);
-            _exit(0); /* what exit would do besides is the parent's affair */
+            _exit(0); /* what exit would do besides is for the parent to do */
         case -1:
             children--;
-            report(&echoClntAddr, "fork() failed"); /* this client's loss alone */
+            WarnWithError(&echoClntAddr, "fork() failed"); /* this client's loss alone */
         }
 
-        /* c. Close the connection. The child has a descriptor of its own, and the connection lives until that is closed. */
-        report(&echoClntAddr, close(clntSock) < 0 ? "close() failed" : NULL);
+        /*
+         * c. Close the connection. The child has a descriptor of its own, and the connection lives
+         * until that is closed.
+         */
+        if (close(clntSock) < 0)
+            WarnWithError(&echoClntAddr, "close() failed");
     }
     if (close(servSock) < 0)
         DieWithError("close() failed");
     waitUntilFewerThan(1);
-    return 0;
 }
 
-/* On SIGCHLD: takes leave of every child that has ended, so that none stays as a zombie. One signal may stand for several. */
+/* On SIGCHLD: takes leave of every child that has ended. One signal may stand for several. */
 static void reap(int signal)
 {
     int saved = errno;
@@ -75,7 +84,7 @@ static void reap(int signal)
     errno = saved;
 }
 
-/* Waits until so many children are no longer there. */
+/* Waits until fewer than `number` children are there. */
 static void waitUntilFewerThan(unsigned number)
 {
     if (children < number)
@@ -90,4 +99,18 @@ static void waitUntilFewerThan(unsigned number)
         sigsuspend(&before);
     if (sigprocmask(SIG_SETMASK, &before, NULL) < 0)
         DieWithError("sigprocmask() failed");
+}
+
+/* ---- Arguments ---- */
+
+#define ARGUMENTS \
+    "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--limit N] PORT"
+
+int main(int argc, char *argv[])
+{
+    static const struct extraOption extra[] = {{"limit", NULL, &limit}, {0}};
+    start(argv);
+    parse(argc, argv, extra, ARGUMENTS);
+    serve();
+    return 0;
 }

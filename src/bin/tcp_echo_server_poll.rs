@@ -1,49 +1,32 @@
 //! tcp_echo_server_poll - sends each client its own bytes back, all clients by one process that waits in poll.
 //!
 //! Usage: `tcp_echo_server_poll [--limit N] [OPTIONS] PORT`
-//! Follows: "Server: one request at a time?": several, without a process or a thread for each.
+//! Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
+//! different requests", here without a process or a thread for each.
 //! C twin: `tcp_echo_server_poll.c`. Read it beside `tcp_echo_server_select.rs`.
 
 mod common;
 
+use common::{die, echo, needs_pause, parse};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll}; // <poll.h>
+use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <netinet/in.h>, <sys/socket.h>
 use std::os::fd::AsFd;
-
-use clap::Parser;
-use common::echo::{Client, EchoArgs, listening, now, patience, serve_ready};
-use common::{die, parse, pause_after};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sockstep::{Errno, Error, Result, SOCK_NONBLOCK, SOCK_STREAM, accept, close, sockaddr_in};
-
-/// Sends each client its own bytes back, all clients by one process that waits in poll
-#[derive(Parser)]
-#[command(version, after_help = "Example: tcp_echo_server_poll 7000")]
-struct Args {
-    #[command(flatten)]
-    echo: EchoArgs,
-    /// Clients at a time; more wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-}
-
-fn main() {
-    if let Err(error) = serve(&parse()) {
-        die(error);
-    }
-}
 
 fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
-    let serv_sock = listening(&args.echo, SOCK_STREAM | SOCK_NONBLOCK)?;
+    // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
+    let serv_sock = echo::listening(&args.echo, SOCK_STREAM | SOCK_NONBLOCK)?;
 
-    // 4. Repeatedly:
-    let mut clients: Vec<Client> = Vec::new();
+    // 4. Repeatedly: Run forever, or for --max-clients.
+    let mut clients: Vec<echo::Client> = Vec::new();
     let mut memory = Vec::new();
     let (mut accepted, mut paused) = (0, false);
-    while args.echo.max_clients != Some(accepted) || !clients.is_empty() {
-        // Who waits for what: the listening socket for a client, a client for bytes to come or, if it holds some, to go.
+    while accepted < args.echo.max_clients || !clients.is_empty() {
+        // What each waits for: the listening socket for a client, a client for bytes to come or, if
+        // it holds some, to go.
         let mut fds: Vec<PollFd> = memory;
         let full = clients.len() >= args.limit as usize;
-        let accepting = args.echo.max_clients != Some(accepted) && !full && !paused;
+        let accepting = accepted < args.echo.max_clients && !full && !paused;
         let events = if accepting {
             PollFlags::POLLIN
         } else {
@@ -60,32 +43,35 @@ fn serve(args: &Args) -> Result<()> {
         }
 
         // Wait for all of them together.
-        match poll(&mut fds, PollTimeout::from(patience(paused, &args.echo))) {
+        match poll(
+            &mut fds,
+            PollTimeout::from(echo::longest_wait(paused, &args.echo)),
+        ) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::new("poll", errno)),
         }
         let can_go_on = |fd: &PollFd| fd.any() != Some(false);
-        let somebody_came = can_go_on(&fds[0]);
+        let client_came = can_go_on(&fds[0]);
         for (client, fd) in clients.iter().zip(&fds[1..]) {
             client.ready.set(can_go_on(fd));
         }
         memory = emptied(fds);
-        let now = now(&args.echo);
+        let now = echo::now(&args.echo);
 
         // a. Accept a new connection.
         paused = false;
-        if somebody_came {
+        if client_came {
             match accept::<sockaddr_in>(&serv_sock) {
                 Ok(connection) => {
                     accepted += 1;
-                    clients.push(Client::new(connection, now));
+                    clients.push(echo::Client::new(connection, now));
                 }
-                Err(error) => paused = pause_after(error)?,
+                Err(error) => paused = needs_pause(error)?,
             }
         }
 
         // b. Communicate with those that can go on. c. Close the connections of those that are done.
-        serve_ready(&mut clients, now, &args.echo);
+        echo::serve_ready(&mut clients, now, &args.echo);
     }
     close(serv_sock)
 }
@@ -94,4 +80,21 @@ fn serve(args: &Args) -> Result<()> {
 /// collection is made in the same memory, so that a round allocates nothing.
 fn emptied<'next>(fds: Vec<PollFd<'_>>) -> Vec<PollFd<'next>> {
     fds.into_iter().map_while(|_| None).collect()
+}
+
+// ---- Arguments ----
+
+/// Send each client its own bytes back, all clients by one process that waits in poll
+#[derive(clap::Parser)]
+#[command(version, after_help = "Example: tcp_echo_server_poll 7000")]
+struct Args {
+    #[command(flatten)]
+    echo: echo::EchoArgs,
+    /// Serve at most N clients at once; more wait to be accepted
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+}
+
+fn main() {
+    serve(&parse()).unwrap_or_else(|error| die(error));
 }

@@ -2,16 +2,20 @@
  * tcp_echo_server_pool - sends each client its own bytes back, by threads that are there before the clients.
  *
  * Usage: tcp_echo_server_pool [--threads N] [--queue N] [OPTIONS] PORT
- * Follows: "Server: one request at a time?", the answer "or some hybrid": one thread accepts, N serve, a queue between them.
+ * Follows: the Princeton deck, "Server: One Request at a Time?": "some hybrid of these two
+ * approaches". One thread accepts, N serve, and a queue is between them.
  * Rust twin: tcp_echo_server_pool.rs. Read it beside tcp_echo_server_thread.c.
  */
-#include "common/echo.h"
-#include <pthread.h>
+#include <errno.h>      /* errno */
+#include <netinet/in.h> /* struct sockaddr_in */
+#include <pthread.h>    /* pthread_create(), pthread_mutex_lock(), pthread_cond_wait() */
+#include <sys/socket.h> /* accept() */
+#include <unistd.h>     /* close() */
 
-#define ARGUMENTS "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--threads N] [--queue N] PORT"
-static unsigned threads = 8;   /* each of which serves one client at a time */
-static unsigned queueSize = 8; /* accepted clients that may wait for a thread; more wait to be accepted */
-static const struct extraOption extra[] = {{"threads", "limit", &threads}, {"queue", NULL, &queueSize}, {0}};
+#include "common/echo.h" /* listening(), serveClient(), STACK */
+
+static unsigned threads = 8;   /* the arguments: each thread serves one client at a time, */
+static unsigned queueSize = 8; /* and this many accepted clients may wait for one */
 
 /* An accepted connection, on its way to a thread. */
 struct connection {
@@ -19,15 +23,50 @@ struct connection {
     struct sockaddr_in echoClntAddr;
 };
 
-/* The queue: a ring, the longest waiting first. */
-static struct connection *queue;
-static unsigned first = 0, waiting = 0;
-static int closed = 0;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t notEmpty = PTHREAD_COND_INITIALIZER, notFull = PTHREAD_COND_INITIALIZER;
-
 static void put(const struct connection *client);
 static int next(struct connection *client);
+static void *serveClients(void *unused);
+static void closeQueue(void);
+static void makeQueue(void);
+
+static void serve(void)
+{
+    struct connection client;
+    socklen_t clntLen;
+
+    /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
+    /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
+    int servSock = listening(SOCK_STREAM);
+
+    /* The threads, and the queue that they take their clients from. */
+    makeQueue();
+    pthread_t *ids = allocate(threads * sizeof(*ids));
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
+    for (unsigned i = 0; i < threads; i++)
+        if ((errno = pthread_create(&ids[i], &attr, serveClients, NULL)) != 0)
+            DieWithError("pthread_create() failed");
+
+    /* 4. Repeatedly: Run forever, or for --max-clients. */
+    for (unsigned long long clients = 0; clients < maxClients; clients++) {
+        /* a. Accept a new connection. */
+        clntLen = sizeof(client.echoClntAddr); /* Set the size of the in-out parameter */
+        while ((client.clntSock = accept(servSock, (struct sockaddr *)&client.echoClntAddr, &clntLen)) < 0)
+            recoverFrom("accept() failed");
+
+        /*
+         * It moves into the queue, and out of it into a thread. While the queue is full, no other
+         * client is accepted.
+         */
+        put(&client);
+    }
+    if (close(servSock) < 0)
+        DieWithError("close() failed");
+    closeQueue(); /* the threads serve what is left, and end */
+    for (unsigned i = 0; i < threads; i++)
+        pthread_join(ids[i], NULL);
+}
 
 static void *serveClients(void *unused)
 {
@@ -37,46 +76,17 @@ static void *serveClients(void *unused)
     return unused;
 }
 
-int main(int argc, char *argv[])
+/* ---- The queue: a ring, the longest waiting first ---- */
+
+static struct connection *queue;
+static unsigned first = 0, waiting = 0;
+static int closed = 0;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t notEmpty = PTHREAD_COND_INITIALIZER, notFull = PTHREAD_COND_INITIALIZER;
+
+static void makeQueue(void)
 {
-    start(argv);
-    parse(argc, argv, extra, ARGUMENTS);
-    if (queueSize > USHRT_MAX)
-        usage('?', argv[0], ARGUMENTS);
-
-    /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
-    int servSock = listening(SOCK_STREAM);
-
-    /* The threads, and the queue that they take their clients from. */
     queue = allocate(queueSize * sizeof(*queue));
-    pthread_t *ids = allocate(threads * sizeof(*ids));
-    pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK);
-    for (unsigned i = 0; i < threads; i++)
-        if ((errno = pthread_create(&ids[i], &attr, serveClients, NULL)) != 0)
-            DieWithError("pthread_create() failed");
-
-    /* 4. Repeatedly: */
-    for (unsigned long clients = 0; maxClients == 0 || clients < maxClients; clients++) {
-        /* a. Accept a new connection. */
-        struct connection client;
-        socklen_t clntLen = sizeof(client.echoClntAddr);
-        while ((client.clntSock = accept(servSock, (struct sockaddr *)&client.echoClntAddr, &clntLen)) < 0)
-            goOnAfter("accept() failed");
-
-        /* It goes into the queue, and out of it to a thread. While the queue is full, nobody else is accepted. */
-        put(&client);
-    }
-    if (close(servSock) < 0)
-        DieWithError("close() failed");
-    pthread_mutex_lock(&mutex);
-    closed = 1; /* the threads serve what is left, and end */
-    pthread_cond_broadcast(&notEmpty);
-    pthread_mutex_unlock(&mutex);
-    for (unsigned i = 0; i < threads; i++)
-        pthread_join(ids[i], NULL);
-    return 0;
 }
 
 static void put(const struct connection *client)
@@ -87,7 +97,8 @@ static void put(const struct connection *client)
         note("the queue of %u is full: accepting pauses", queueSize);
     while (waiting == queueSize)
         pthread_cond_wait(&notFull, &mutex);
-    queue[(first + waiting++) % queueSize] = *client;
+    queue[(first + waiting) % queueSize] = *client;
+    waiting++;
     pthread_cond_signal(&notEmpty);
     pthread_mutex_unlock(&mutex);
 }
@@ -98,13 +109,38 @@ static int next(struct connection *client)
     pthread_mutex_lock(&mutex);
     while (waiting == 0 && !closed)
         pthread_cond_wait(&notEmpty, &mutex);
-    int one = waiting > 0;
-    if (one) {
+    int found = waiting > 0;
+    if (found) {
         *client = queue[first];
         first = (first + 1) % queueSize;
         waiting--;
         pthread_cond_signal(&notFull);
     }
     pthread_mutex_unlock(&mutex);
-    return one;
+    return found;
+}
+
+static void closeQueue(void)
+{
+    pthread_mutex_lock(&mutex);
+    closed = 1;
+    pthread_cond_broadcast(&notEmpty);
+    pthread_mutex_unlock(&mutex);
+}
+
+/* ---- Arguments ---- */
+
+#define ARGUMENTS \
+    "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--threads N] [--queue N] PORT"
+
+int main(int argc, char *argv[])
+{
+    static const struct extraOption extra[] = {
+        {"threads", "limit", &threads}, {"queue", NULL, &queueSize}, {0}};
+    start(argv);
+    parse(argc, argv, extra, ARGUMENTS);
+    if (queueSize > USHRT_MAX)
+        usage('?', argv[0], ARGUMENTS);
+    serve();
+    return 0;
 }

@@ -2,44 +2,46 @@
  * tcp_echo_server_prefork - sends each client its own bytes back, by processes that are there before the clients.
  *
  * Usage: tcp_echo_server_prefork [--workers N] [OPTIONS] PORT
- * Follows: "Server: one request at a time?", the answer "or some hybrid": N processes made beforehand, all in accept.
+ * Follows: the Princeton deck, "Server: One Request at a Time?": "some hybrid of these two
+ * approaches". N processes are made beforehand, and all of them accept.
  * Rust twin: tcp_echo_server_prefork.rs. Read it beside tcp_echo_server.c and tcp_echo_server_fork.c.
  */
-#include "common/echo.h"
-#include <sys/eventfd.h>
-#include <sys/wait.h>
+#include <errno.h>       /* errno */
+#include <netinet/in.h>  /* struct sockaddr_in */
+#include <sys/eventfd.h> /* eventfd() */
+#include <sys/socket.h>  /* accept() */
+#include <sys/wait.h>    /* wait() */
+#include <unistd.h>      /* fork(), close(), read(), write() */
 
-#define EARLY 1000 /* milliseconds: a worker that dies younger than this was not killed by chance */
-#define SETBACKS 6 /* so many of them in a row, and the server gives up */
+#include "common/echo.h" /* listening(), serveClient(), endWithParent() */
 
-#define ARGUMENTS "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--workers N] PORT"
-static unsigned workers = 8; /* processes, each of which serves one client at a time */
-static const struct extraOption extra[] = {{"workers", "limit", &workers}, {0}};
+#define EARLY 1000 /* milliseconds: a worker that dies younger was not killed by chance */
+#define SETBACKS 6 /* early deaths in a row after which the server gives up */
+
+static unsigned workers = 8; /* the argument: processes, each of which serves one client at a time */
 
 struct worker {
     pid_t pid;
     long long started;
 };
 
-static int tickets(void);
-static void startWorker(struct worker *worker, int servSock, int ticketFd);
+static int makeTickets(void);
+static void startWorker(struct worker *worker, int servSock, int tickets);
 static void pauseAfterSetback(unsigned *setbacks);
 static long long milliseconds(void);
 
 /* Starts the workers, and others for those that die, until all have done their work. */
-int main(int argc, char *argv[])
+static void supervise(void)
 {
-    start(argv);
-    parse(argc, argv, extra, ARGUMENTS);
-
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
+    /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
     int servSock = listening(SOCK_STREAM);
-    int ticketFd = maxClients > 0 ? tickets() : -1;
+    int tickets = makeTickets();
 
     /* The workers, all of which do step 4. */
     struct worker *worker = allocate(workers * sizeof(*worker));
     for (unsigned i = 0; i < workers; i++) {
-        startWorker(&worker[i], servSock, ticketFd);
+        startWorker(&worker[i], servSock, tickets);
         if (worker[i].pid < 0)
             DieWithError("fork() failed");
     }
@@ -70,16 +72,15 @@ int main(int argc, char *argv[])
         else
             pauseAfterSetback(&setbacks);
         for (;;) {
-            startWorker(&worker[place], servSock, ticketFd);
+            startWorker(&worker[place], servSock, tickets);
             if (worker[place].pid > 0)
                 break;
             note("fork() failed: %s", strerror(errno));
             pauseAfterSetback(&setbacks);
         }
     }
-    if (close(servSock) < 0 || (ticketFd >= 0 && close(ticketFd) < 0))
+    if (close(servSock) < 0 || (tickets >= 0 && close(tickets) < 0))
         DieWithError("close() failed");
-    return 0;
 }
 
 /* After a setback: twice as long as after the one before. Gives up when there are too many. */
@@ -104,33 +105,34 @@ static long long milliseconds(void)
 }
 
 /* Whether there is one more client to be served. */
-static int takeOne(int ticketFd)
+static int takeOne(int tickets)
 {
     unsigned long long one;
-    if (ticketFd < 0 || read(ticketFd, &one, sizeof(one)) == sizeof(one))
+    if (tickets < 0 || read(tickets, &one, sizeof(one)) == sizeof(one))
         return 1;
     if (errno != EAGAIN)
         DieWithError("read() failed");
     return 0;
 }
 
-/* A process that serves clients until there are no more tickets, if there are tickets, or else for ever. */
-static void startWorker(struct worker *worker, int servSock, int ticketFd)
+/* A process that serves clients until there are no more tickets, if there are tickets, or else without end. */
+static void startWorker(struct worker *worker, int servSock, int tickets)
 {
+    int clntSock;
+    struct sockaddr_in echoClntAddr;
+    socklen_t clntLen;
     pid_t server = getpid();
     worker->started = milliseconds();
     if ((worker->pid = fork()) != 0)
         return;
-    endWith(server);
+    endWithParent(server);
 
-    /* 4. Repeatedly: */
-    while (takeOne(ticketFd)) {
+    /* 4. Repeatedly: Run forever, or for --max-clients. */
+    while (takeOne(tickets)) {
         /* a. Accept a new connection: the kernel gives it to one of those that wait. */
-        struct sockaddr_in echoClntAddr;
-        socklen_t clntLen = sizeof(echoClntAddr);
-        int clntSock;
+        clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
         while ((clntSock = accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen)) < 0)
-            goOnAfter("accept() failed");
+            recoverFrom("accept() failed");
 
         /* b. Communicate, c. close the connection. */
         serveClient(clntSock, &echoClntAddr);
@@ -138,14 +140,32 @@ static void startWorker(struct worker *worker, int servSock, int ticketFd)
     exit(0);
 }
 
-/* --max-clients, counted by all workers together: a number that the kernel keeps, one less for each that is read. */
-static int tickets(void)
+/*
+ * --max-clients, counted by all workers together: a number that the kernel keeps, one less for each that is read. Returns its
+ * descriptor, or -1 if it is not given.
+ */
+static int makeTickets(void)
 {
-    unsigned long long all = maxClients;
-    int ticketFd = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK);
-    if (ticketFd < 0)
+    if (maxClients == ULLONG_MAX)
+        return -1;
+    int tickets = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK);
+    if (tickets < 0)
         DieWithError("eventfd() failed");
-    if (write(ticketFd, &all, sizeof(all)) != sizeof(all))
+    if (write(tickets, &maxClients, sizeof(maxClients)) != sizeof(maxClients))
         DieWithError("write() failed");
-    return ticketFd;
+    return tickets;
+}
+
+/* ---- Arguments ---- */
+
+#define ARGUMENTS \
+    "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--workers N] PORT"
+
+int main(int argc, char *argv[])
+{
+    static const struct extraOption extra[] = {{"workers", "limit", &workers}, {0}};
+    start(argv);
+    parse(argc, argv, extra, ARGUMENTS);
+    supervise();
+    return 0;
 }

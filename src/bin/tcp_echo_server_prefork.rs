@@ -1,51 +1,26 @@
 //! tcp_echo_server_prefork - sends each client its own bytes back, by processes that are there before the clients.
 //!
 //! Usage: `tcp_echo_server_prefork [--workers N] [OPTIONS] PORT`
-//! Follows: "Server: one request at a time?", the answer "or some hybrid": N processes made beforehand, all in accept.
+//! Follows: the Princeton deck, "Server: One Request at a Time?": "some hybrid of these two
+//! approaches". N processes are made beforehand, and all of them accept.
 //! C twin: `tcp_echo_server_prefork.c`. Read it beside `tcp_echo_server.rs` and `tcp_echo_server_fork.rs`.
 
 mod common;
 
-use std::os::fd::OwnedFd;
-use std::process::exit;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use common::{die, echo, note, parse, recover_from};
+use nix::{sys::eventfd::*, unistd::ForkResult, unistd::Pid, unistd::fork}; // <sys/eventfd.h>
+use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <netinet/in.h>, <sys/socket.h>
+use std::{os::fd::OwnedFd, process::exit, thread::sleep, time::Duration, time::Instant};
 
-use clap::Parser;
-use common::echo::{EchoArgs, end_with, listening, serve_client};
-use common::{die, go_on_after, note, parse};
-use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::unistd::{ForkResult, Pid, fork};
-use sockstep::{Errno, Error, Result, SOCK_STREAM, accept, close, sockaddr_in};
-
-const EARLY: Duration = Duration::from_secs(1); // a worker that dies younger than this was not killed by chance
-const SETBACKS: u32 = 6; // so many of them in a row, and the server gives up
-
-/// Sends each client its own bytes back, by processes that are there before the clients
-#[derive(Parser)]
-#[command(
-    version,
-    after_help = "Example: tcp_echo_server_prefork --workers 4 7000"
-)]
-struct Args {
-    #[command(flatten)]
-    echo: EchoArgs,
-    /// Processes, each of which serves one client at a time
-    #[arg(long, visible_alias = "limit", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
-    workers: u32,
-}
-
-fn main() {
-    if let Err(error) = supervise(&parse()) {
-        die(error);
-    }
-}
+const EARLY: Duration = Duration::from_secs(1); // a worker that dies younger was not killed by chance
+const SETBACKS: u32 = 6; // early deaths in a row after which the server gives up
 
 /// Starts the workers, and others for those that die, until all have done their work.
 fn supervise(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
-    let serv_sock = listening(&args.echo, SOCK_STREAM)?;
-    let tickets = args.echo.max_clients.map(tickets).transpose()?;
+    // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
+    let serv_sock = echo::listening(&args.echo, SOCK_STREAM)?;
+    let tickets = tickets(args.echo.max_clients)?;
 
     // The workers, all of which do step 4.
     let start = || start_worker(&serv_sock, tickets.as_ref(), args);
@@ -65,26 +40,22 @@ fn supervise(args: &Args) -> Result<()> {
             continue; // no client is left for it
         }
         if libc::WIFSIGNALED(status) {
-            note(format_args!(
-                "worker {pid}: killed by signal {}",
-                libc::WTERMSIG(status)
-            ));
+            let signal = libc::WTERMSIG(status);
+            note(format_args!("worker {pid}: killed by signal {signal}"));
         } else {
-            note(format_args!(
-                "worker {pid}: exited with {}",
-                libc::WEXITSTATUS(status)
-            ));
+            let status = libc::WEXITSTATUS(status);
+            note(format_args!("worker {pid}: exited with {status}"));
         }
 
         // Another in its place: at once, or, after one that died early, later and later.
         if started.elapsed() >= EARLY {
             setbacks = 0;
         } else {
-            pause(&mut setbacks);
+            pause_after_setback(&mut setbacks);
         }
         while let Err(error) = start().map(|pid| workers.push((pid, Instant::now()))) {
             note(error);
-            pause(&mut setbacks);
+            pause_after_setback(&mut setbacks);
         }
     }
     close(serv_sock)?;
@@ -92,7 +63,7 @@ fn supervise(args: &Args) -> Result<()> {
 }
 
 /// After a setback: twice as long as after the one before. Gives up when there are too many.
-fn pause(setbacks: &mut u32) {
+fn pause_after_setback(setbacks: &mut u32) {
     *setbacks += 1;
     if *setbacks == SETBACKS {
         die(format_args!(
@@ -102,7 +73,7 @@ fn pause(setbacks: &mut u32) {
     sleep(Duration::from_millis(50) * (1 << *setbacks)); // 100, 200, ... 1600
 }
 
-/// A process that serves clients until there are no more tickets, if there are tickets, or else for ever.
+/// A process that serves clients until there are no more tickets, if there are tickets, or else without end.
 #[expect(unsafe_code, reason = "fork")]
 fn start_worker(serv_sock: &OwnedFd, tickets: Option<&EventFd>, args: &Args) -> Result<Pid> {
     let server = Pid::this();
@@ -110,7 +81,7 @@ fn start_worker(serv_sock: &OwnedFd, tickets: Option<&EventFd>, args: &Args) -> 
     match unsafe { fork() }.map_err(|errno| Error::new("fork", errno))? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
-            end_with(server);
+            echo::end_with_parent(server);
             match work(serv_sock, tickets, args.echo.idle_timeout) {
                 Ok(()) => exit(0),
                 Err(error) => die(error),
@@ -120,31 +91,33 @@ fn start_worker(serv_sock: &OwnedFd, tickets: Option<&EventFd>, args: &Args) -> 
 }
 
 fn work(serv_sock: &OwnedFd, tickets: Option<&EventFd>, idle_timeout: Option<u32>) -> Result<()> {
-    // 4. Repeatedly:
+    // 4. Repeatedly: Run forever, or for --max-clients.
     while take_one(tickets)? {
         // a. Accept a new connection: the kernel gives it to one of those that wait.
         let (clnt_sock, echo_clnt_addr) = loop {
             match accept::<sockaddr_in>(serv_sock) {
                 Ok(client) => break client,
-                Err(error) => go_on_after(error)?,
+                Err(error) => recover_from(error)?,
             }
         };
 
         // b. Communicate, c. close the connection.
-        serve_client(clnt_sock, &echo_clnt_addr, idle_timeout);
+        echo::serve_client(clnt_sock, &echo_clnt_addr, idle_timeout);
     }
     Ok(())
 }
 
 /// `--max-clients`, counted by all workers together: a number that the kernel keeps, one less for each that is read.
-fn tickets(max_clients: u64) -> Result<EventFd> {
-    let failed = |errno| Error::new("eventfd", errno);
-    let tickets =
-        EventFd::from_flags(EfdFlags::EFD_SEMAPHORE | EfdFlags::EFD_NONBLOCK).map_err(failed)?;
+fn tickets(max_clients: u64) -> Result<Option<EventFd>> {
+    if max_clients == u64::MAX {
+        return Ok(None);
+    }
+    let tickets = EventFd::from_flags(EfdFlags::EFD_SEMAPHORE | EfdFlags::EFD_NONBLOCK)
+        .map_err(|errno| Error::new("eventfd", errno))?;
     tickets
         .write(max_clients)
         .map_err(|errno| Error::new("write", errno))?;
-    Ok(tickets)
+    Ok(Some(tickets))
 }
 
 /// Whether there is one more client to be served.
@@ -165,4 +138,24 @@ fn wait() -> Result<(Pid, i32)> {
         -1 => Err(Error::last("wait")),
         pid => Ok((Pid::from_raw(pid), status)),
     }
+}
+
+// ---- Arguments ----
+
+/// Send each client its own bytes back, by processes that are there before the clients
+#[derive(clap::Parser)]
+#[command(
+    version,
+    after_help = "Example: tcp_echo_server_prefork --workers 4 7000"
+)]
+struct Args {
+    #[command(flatten)]
+    echo: echo::EchoArgs,
+    /// Make N processes, each of which serves one client at a time
+    #[arg(long, visible_alias = "limit", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    workers: u32,
+}
+
+fn main() {
+    supervise(&parse()).unwrap_or_else(|error| die(error));
 }

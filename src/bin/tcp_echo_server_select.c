@@ -2,39 +2,48 @@
  * tcp_echo_server_select - sends each client its own bytes back, all clients by one process that waits in select.
  *
  * Usage: tcp_echo_server_select [--limit N] [OPTIONS] PORT
- * Follows: "Server: one request at a time?": several, without a process or a thread for each.
+ * Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
+ * different requests", here without a process or a thread for each.
  * Rust twin: tcp_echo_server_select.rs. Read it beside tcp_echo_server.c.
  */
-#include "common/echo.h"
-#include <sys/select.h>
+#include <errno.h>      /* errno */
+#include <netinet/in.h> /* struct sockaddr_in */
+#include <sys/select.h> /* select(), FD_SET() */
+#include <sys/socket.h> /* accept() */
+#include <unistd.h>     /* close() */
+
+#include "common/echo.h" /* listening(), struct client and what serves it */
 
 #define TOO_HIGH "select() failed: the descriptor is not below FD_SETSIZE, 1024"
 
-#define ARGUMENTS "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--limit N] PORT"
-static unsigned limit = 1000; /* clients at a time; more wait to be accepted */
-static const struct extraOption extra[] = {{"limit", NULL, &limit}, {0}};
+static unsigned limit = 1000; /* the argument: clients at once */
 
-int main(int argc, char *argv[])
+static void serve(void)
 {
-    start(argv);
-    parse(argc, argv, extra, ARGUMENTS);
+    int clntSock;
+    struct sockaddr_in echoClntAddr;
+    socklen_t clntLen;
 
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
+    /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
     int servSock = listening(SOCK_STREAM | SOCK_NONBLOCK);
     if (servSock >= FD_SETSIZE)
         die(TOO_HIGH); /* C would write beside the set */
 
-    /* 4. Repeatedly: */
+    /* 4. Repeatedly: Run forever, or for --max-clients. */
     static struct client *clients[FD_SETSIZE];
     unsigned count = 0;
-    unsigned long accepted = 0;
+    unsigned long long accepted = 0;
     int paused = 0;
-    while (maxClients == 0 || accepted < maxClients || count > 0) {
-        /* Who waits for what: the listening socket for a client, a client for bytes to come or, if it holds some, to go. */
+    while (accepted < maxClients || count > 0) {
+        /*
+         * What each waits for: the listening socket for a client, a client for bytes to come or, if
+         * it holds some, to go.
+         */
         fd_set readable, writable;
         FD_ZERO(&readable);
         FD_ZERO(&writable);
-        if ((maxClients == 0 || accepted < maxClients) && count < limit && !paused)
+        if (accepted < maxClients && count < limit && !paused)
             FD_SET(servSock, &readable);
         int highest = servSock;
         for (unsigned i = 0; i < count; i++) {
@@ -44,26 +53,25 @@ int main(int argc, char *argv[])
         }
 
         /* Wait for all of them together. Those that select leaves in the sets can go on. */
-        int ms = patience(paused);
+        int ms = longestWait(paused);
         struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
         if (select(highest + 1, &readable, &writable, NULL, ms < 0 ? NULL : &timeout) < 0) {
             if (errno == EINTR)
                 continue;
             DieWithError("select() failed");
         }
-        int somebodyCame = FD_ISSET(servSock, &readable);
+        int clientCame = FD_ISSET(servSock, &readable);
         for (unsigned i = 0; i < count; i++)
             clients[i]->ready = FD_ISSET(clients[i]->sock, &readable) || FD_ISSET(clients[i]->sock, &writable);
         long long time = now();
         paused = 0;
 
         /* a. Accept a new connection. */
-        if (somebodyCame) {
-            struct sockaddr_in echoClntAddr;
-            socklen_t clntLen = sizeof(echoClntAddr);
-            int clntSock = accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen);
+        if (clientCame) {
+            clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
+            clntSock = accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen);
             if (clntSock < 0) {
-                paused = pauseAfter("accept() failed");
+                paused = needsPause("accept() failed");
             } else {
                 accepted++;
                 struct client *client = newClient(clntSock, &echoClntAddr, time);
@@ -81,5 +89,18 @@ int main(int argc, char *argv[])
     }
     if (close(servSock) < 0)
         DieWithError("close() failed");
+}
+
+/* ---- Arguments ---- */
+
+#define ARGUMENTS \
+    "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--limit N] PORT"
+
+int main(int argc, char *argv[])
+{
+    static const struct extraOption extra[] = {{"limit", NULL, &limit}, {0}};
+    start(argv);
+    parse(argc, argv, extra, ARGUMENTS);
+    serve();
     return 0;
 }

@@ -2,15 +2,18 @@
  * tcp_echo_server_thread - sends each client its own bytes back, each client by a thread of its own.
  *
  * Usage: tcp_echo_server_thread [--limit N] [OPTIONS] PORT
- * Follows: "Server: one request at a time?", the answer "create a new thread to handle each request".
+ * Follows: the Princeton deck, "Server: One Request at a Time?": "use multi-threading".
  * Rust twin: tcp_echo_server_thread.rs. Read it beside tcp_echo_server.c.
  */
-#include "common/echo.h"
-#include <pthread.h>
+#include <errno.h>      /* errno */
+#include <netinet/in.h> /* struct sockaddr_in */
+#include <pthread.h>    /* pthread_create(), pthread_mutex_lock(), pthread_cond_wait() */
+#include <sys/socket.h> /* accept() */
+#include <unistd.h>     /* close() */
 
-#define ARGUMENTS "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--limit N] PORT"
-static unsigned limit = 1000; /* clients at a time; more wait to be accepted */
-static const struct extraOption extra[] = {{"limit", NULL, &limit}, {0}};
+#include "common/echo.h" /* listening(), serveClient(), STACK */
+
+static unsigned limit = 1000; /* the argument: clients at once */
 
 /* Threads that serve a client now, and what they signal when they are done. */
 static unsigned threads = 0;
@@ -27,36 +30,40 @@ static void *serveConnection(void *given);
 static void count(int change);
 static void waitUntilFewerThan(unsigned number);
 
-int main(int argc, char *argv[])
+static void serve(void)
 {
-    start(argv);
-    parse(argc, argv, extra, ARGUMENTS);
+    struct connection new;
+    socklen_t clntLen;
 
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
+    /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
     int servSock = listening(SOCK_STREAM);
+
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 
-    /* 4. Repeatedly: */
-    for (unsigned long clients = 0; maxClients == 0 || clients < maxClients; clients++) {
+    /* 4. Repeatedly: Run forever, or for --max-clients. */
+    for (unsigned long long clients = 0; clients < maxClients; clients++) {
         waitUntilFewerThan(limit);
 
         /* a. Accept a new connection. */
-        struct connection new;
-        socklen_t clntLen = sizeof(new.echoClntAddr);
+        clntLen = sizeof(new.echoClntAddr); /* Set the size of the in-out parameter */
         while ((new.clntSock = accept(servSock, (struct sockaddr *)&new.echoClntAddr, &clntLen)) < 0)
-            goOnAfter("accept() failed");
+            recoverFrom("accept() failed");
 
-        /* b. Communicate, c. close the connection: a new thread does, beside this one. The connection is its own from now on. */
+        /*
+         * b. Communicate, c. close the connection: a new thread does, beside this one. The
+         * connection is its own from now on.
+         */
         struct connection *given = allocate(sizeof(*given));
         *given = new;
         count(+1);
         pthread_t thread;
         if ((errno = pthread_create(&thread, &attr, serveConnection, given)) != 0) {
             count(-1);
-            report(&new.echoClntAddr, "pthread_create() failed"); /* this client's loss alone */
+            WarnWithError(&new.echoClntAddr, "pthread_create() failed"); /* this client's loss alone */
             close(new.clntSock);
             free(given);
         }
@@ -64,7 +71,6 @@ int main(int argc, char *argv[])
     if (close(servSock) < 0)
         DieWithError("close() failed");
     waitUntilFewerThan(1);
-    return 0;
 }
 
 static void *serveConnection(void *given)
@@ -85,11 +91,25 @@ static void count(int change)
     pthread_mutex_unlock(&mutex);
 }
 
-/* Waits until so many threads are no longer there. */
+/* Waits until fewer than `number` threads are there. */
 static void waitUntilFewerThan(unsigned number)
 {
     pthread_mutex_lock(&mutex);
     while (threads >= number)
         pthread_cond_wait(&done, &mutex);
     pthread_mutex_unlock(&mutex);
+}
+
+/* ---- Arguments ---- */
+
+#define ARGUMENTS \
+    "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--limit N] PORT"
+
+int main(int argc, char *argv[])
+{
+    static const struct extraOption extra[] = {{"limit", NULL, &limit}, {0}};
+    start(argv);
+    parse(argc, argv, extra, ARGUMENTS);
+    serve();
+    return 0;
 }

@@ -6,43 +6,26 @@
 
 mod common;
 
-use std::io::{self, IsTerminal};
-use std::os::fd::{AsFd, OwnedFd};
-
-use clap::Parser;
-use common::{Input, addresses, die, parse, print, show};
+use common::{Input, addresses, die, parse, print, prompt, show};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sockstep::{
-    AddrInfo, Errno, Error, MSG_DONTWAIT, MsgFlags, Result, SOCK_STREAM, close, connect, recv,
-    send, socket,
-};
+use sockstep::{error::*, netdb::*, socket::*}; // <errno.h>, <netdb.h>, <sys/socket.h>
+use std::{io, io::IsTerminal, os::fd::AsFd, os::fd::OwnedFd};
 
 const SERVER_PORT: u16 = 12000; // the book's
 const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
 const MORE: usize = 65536; // bytes that a reply may have beyond three for each byte of its sentence
 
-/// Sends each line that is typed to a server and prints what it answers
-#[derive(Parser)]
-#[command(
-    version,
-    after_help = "Of a name's addresses the first that takes the connection is used.\n
-Examples:\n  tcp_upper_client -i localhost -p 12000\n  tcp_upper_client -i 127.0.0.1"
-)]
-struct Args {
-    /// The server's name or address (also: -ip)
-    #[arg(short, long, value_name = "SERVER", default_value = "127.0.0.1")]
-    ipaddress: String,
-    /// The server's port
-    #[arg(short, long, default_value_t = SERVER_PORT)]
-    port: u16,
+/// Steps 1 and 2, at one of the server's addresses.
+fn connect_to(server: &AddrInfo) -> Result<OwnedFd> {
+    // 1. Create a TCP socket.
+    let client_socket = socket(server.ai_family, server.ai_socktype, server.ai_protocol)?;
+
+    // 2. Connect it to the server.
+    connect(&client_socket, &server.ai_addr)?;
+    Ok(client_socket)
 }
 
-fn main() {
-    if let Err(error) = converse(&parse()) {
-        die(error);
-    }
-}
-
+/// All steps, for each sentence.
 fn converse(args: &Args) -> Result<()> {
     let servers = addresses(&args.ipaddress, args.port, SOCK_STREAM)?;
     let servers: Vec<AddrInfo> = servers.iter().collect();
@@ -50,26 +33,18 @@ fn converse(args: &Args) -> Result<()> {
     let typing = io::stdin().is_terminal();
     let mut input = Input::new();
 
-    // Not in the book: input that is no person's ends without one more connection.
+    // Not in the book: a file or pipe as input ends without one more connection.
     while typing || !input.has_ended() {
         let client_socket = loop {
-            // 1. Create a TCP socket.
-            let address = &servers[server];
-            let connected = socket(address.ai_family, address.ai_socktype, address.ai_protocol)
-                .and_then(|client_socket| {
-                    // 2. Connect it to the server.
-                    connect(&client_socket, &address.ai_addr)?;
-                    Ok(client_socket)
-                });
-            match connected {
+            match connect_to(&servers[server]) {
                 Err(_) if server + 1 < servers.len() => server += 1, // it has another address
-                client_socket => break client_socket?,
+                connected => break connected?,
             }
         };
 
         // 3. Send a sentence, receive it in upper case.
         if typing {
-            print(b"Input lowercase sentence: ");
+            prompt();
         }
         let Some(mut sentence) = input.line() else {
             print(b"\n"); // after the prompt
@@ -87,7 +62,8 @@ fn converse(args: &Args) -> Result<()> {
 
 /// Sends a line, and receives to the end of the reply's line, or of the stream.
 fn exchange(client_socket: &OwnedFd, sentence: &[u8]) -> Result<Vec<u8>> {
-    // The answer to a line longer than all buffers comes while we still send. If we only sent, both sides would wait for ever.
+    // The answer to a line longer than all buffers comes while we still send. If we only sent, both
+    // sides would wait for each other without end.
     let flags = if sentence.len() > RCVBUFSIZE {
         MSG_DONTWAIT
     } else {
@@ -101,12 +77,9 @@ fn exchange(client_socket: &OwnedFd, sentence: &[u8]) -> Result<Vec<u8>> {
                     sent += n;
                     continue;
                 }
-                Err(error) if error == Errno::EAGAIN => {
-                    if !has_received(client_socket)? {
-                        continue;
-                    }
-                }
-                Err(error) => return Err(error),
+                Err(error) if error != Errno::EAGAIN => return Err(error),
+                Err(_) if !has_received(client_socket)? => continue,
+                Err(_) => {}
             }
         }
         match recv(client_socket, &mut chunk, 0)? {
@@ -128,12 +101,31 @@ fn exchange(client_socket: &OwnedFd, sentence: &[u8]) -> Result<Vec<u8>> {
 
 /// Waits until the socket can send or has received something, and says whether it has.
 fn has_received(socket: &OwnedFd) -> Result<bool> {
-    let mut fds = [PollFd::new(
-        socket.as_fd(),
-        PollFlags::POLLIN | PollFlags::POLLOUT,
-    )];
+    let events = PollFlags::POLLIN | PollFlags::POLLOUT;
+    let mut fds = [PollFd::new(socket.as_fd(), events)];
     poll(&mut fds, PollTimeout::NONE).map_err(|errno| Error::new("poll", errno))?;
-    Ok(fds[0]
-        .revents()
-        .is_some_and(|events| events.contains(PollFlags::POLLIN)))
+    let revents = fds[0].revents();
+    Ok(revents.is_some_and(|revents| revents.contains(PollFlags::POLLIN)))
+}
+
+// ---- Arguments ----
+
+/// Send each line that is typed to a server and print what it answers
+#[derive(clap::Parser)]
+#[command(
+    version,
+    after_help = "The first of a name's addresses that accepts the connection is used.\n
+Examples:\n  tcp_upper_client -i localhost -p 12000\n  tcp_upper_client -i 127.0.0.1"
+)]
+struct Args {
+    /// Connect to the server of this name or address (also: -ip)
+    #[arg(short, long, value_name = "SERVER", default_value = "127.0.0.1")]
+    ipaddress: String,
+    /// Connect to this port
+    #[arg(short, long, default_value_t = SERVER_PORT)]
+    port: u16,
+}
+
+fn main() {
+    converse(&parse()).unwrap_or_else(|error| die(error));
 }

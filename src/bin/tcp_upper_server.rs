@@ -1,79 +1,38 @@
 //! tcp_upper_server - answers each client in upper case, one client at a time.
 //!
-//! Usage: `tcp_upper_server [--bind ADDRESS] [--backlog N] [--max-clients N] [--once] [--unicode] [--quiet] [--announce] [PORT]`
+//! Usage: `tcp_upper_server [OPTIONS] [PORT]`
 //! Follows: Kurose & Ross 2.7.2, `TCPServer.py`; `--announce` and the log are its interactive variant's.
 //! C twin: `tcp_upper_server.c`. Its client: `tcp_upper_client.rs`.
 
 mod common;
 
-use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
-
-use clap::Parser;
-use common::text::upper;
-use common::{announce, die, dotted, go_on_after, log_request, parse, print, report, send_all};
-use sockstep::{
-    AF_INET, Errno, INADDR_ANY, IPPROTO_TCP, PF_INET, Result, SHUT_WR, SO_RCVTIMEO, SO_REUSEADDR,
-    SOCK_STREAM, SOL_SOCKET, accept, bind, close, getsockname, htonl, htons, inet_addr, listen,
-    recv, setsockopt, shutdown, sockaddr_in, socket, timeval,
-};
+use common::{announce, die, dotted, log_request, parse, print_line, recover_from, send_all};
+use common::{text::upper, warn};
+use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
+use std::{os::fd::OwnedFd, time::Duration, time::Instant};
 
 const SERVER_PORT: u16 = 12000; // the book's
 const MAXPENDING: i32 = 1; // connections the kernel may queue before accept takes them
 const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
 const GOODBYE: u8 = 1; // seconds that a client of --once may go on sending
 
-/// Answers each client in upper case, one client at a time
-#[derive(Parser)]
-#[command(version, after_help = "Example: tcp_upper_server --announce")]
-struct Args {
-    /// Port to listen on; 0 takes a free one
-    #[arg(default_value_t = SERVER_PORT)]
-    port: u16,
-    /// Address to listen on [default: any]
-    #[arg(long, value_name = "ADDRESS", value_parser = dotted)]
-    bind: Option<String>,
-    /// Connections that may wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = MAXPENDING, value_parser = clap::value_parser!(i32).range(0..))]
-    backlog: i32,
-    /// End after N clients
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    max_clients: Option<u64>,
-    /// One recv and one send for each client, as in the book
-    #[arg(long)]
-    once: bool,
-    /// Upper case as Unicode has it, not only of a to z
-    #[arg(long)]
-    unicode: bool,
-    /// Do not log the requests
-    #[arg(long)]
-    quiet: bool,
-    /// Say where clients on other machines find this server
-    #[arg(long)]
-    announce: bool,
-}
-
-fn main() {
-    if let Err(error) = serve(&parse()) {
-        die(error);
-    }
-}
-
 fn serve(args: &Args) -> Result<()> {
+    let mut buffers = Buffers::new();
+
     // 1. Create the welcoming socket.
     let server_socket = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
 
-    // Not in the book: a restarted server need not wait until its old connections have faded away.
+    // Not in the book: a restarted server need not wait for its old connections to fade away.
     setsockopt(&server_socket, SOL_SOCKET, SO_REUSEADDR, &1)?;
 
     // 2. Bind it to the server's port.
     let mut server_addr = sockaddr_in::zeroed();
-    server_addr.sin_family = AF_INET;
-    server_addr.sin_addr.s_addr = match &args.bind {
-        Some(address) => inet_addr(address)?,
-        None => htonl(INADDR_ANY),
-    };
-    server_addr.sin_port = htons(args.port);
+    server_addr.sin_family = AF_INET; // Internet address family
+    server_addr.sin_addr.s_addr = htonl(INADDR_ANY); // Any incoming interface
+    if let Some(address) = &args.bind {
+        server_addr.sin_addr.s_addr = inet_addr(address)?; // --bind: this one alone
+    }
+    server_addr.sin_port = htons(args.port); // Local port
     bind(&server_socket, &server_addr)?;
 
     // 3. Listen for clients that knock.
@@ -81,43 +40,30 @@ fn serve(args: &Args) -> Result<()> {
 
     // Not in the book: say so, with the port that port 0 became.
     let server_addr: sockaddr_in = getsockname(&server_socket)?;
-    print(format!("listening on {server_addr}\n").as_bytes());
+    print_line(format_args!("listening on {server_addr}"));
     if args.announce {
         announce(&server_addr);
     }
 
-    // 4. Repeatedly:
-    let mut buffers = Buffers {
-        sentence: [0; RCVBUFSIZE],
-        reply: Vec::new(),
-        line: Vec::new(),
-    };
-    let mut clients = 0;
-    while args.max_clients != Some(clients) {
+    // 4. Repeatedly: Run forever, or for --max-clients.
+    for _ in 0..args.max_clients {
         // a. Accept a client: a new socket, the connection to it.
-        let (connection_socket, addr) = match accept::<sockaddr_in>(&server_socket) {
-            Ok(client) => client,
-            Err(error) => {
-                go_on_after(error)?;
-                continue;
+        let (connection_socket, addr) = loop {
+            match accept::<sockaddr_in>(&server_socket) {
+                Ok(client) => break client,
+                Err(error) => recover_from(error)?,
             }
         };
 
         // b. Answer its sentences. What goes wrong with one client is that client's loss alone.
-        report(&addr, answer(&connection_socket, &addr, args, &mut buffers));
+        if let Err(error) = answer(&connection_socket, &addr, args, &mut buffers) {
+            warn(&addr, &error);
+        }
 
         // c. Close the connection.
-        report(&addr, close(connection_socket));
-        clients += 1;
+        close(connection_socket).unwrap_or_else(|error| warn(&addr, &error));
     }
     close(server_socket)
-}
-
-/// Room that serves one client after the other.
-struct Buffers {
-    sentence: [u8; RCVBUFSIZE],
-    reply: Vec<u8>,
-    line: Vec<u8>,
 }
 
 /// Answers each piece of the stream as it comes, until the client has sent all.
@@ -165,10 +111,65 @@ fn see_off(connection_socket: &OwnedFd, sentence: &mut [u8]) -> Result<()> {
     let start = Instant::now();
     shutdown(connection_socket, SHUT_WR)?;
     setsockopt(connection_socket, SOL_SOCKET, SO_RCVTIMEO, &patience)?;
-    while match recv(connection_socket, sentence, 0) {
-        Ok(received) => received > 0,
-        Err(error) => error == Errno::EINTR, // stopped and continued, with a time-out set
-    } && start.elapsed() < Duration::from_secs(GOODBYE.into())
-    {}
+    while start.elapsed() < Duration::from_secs(GOODBYE.into()) {
+        match recv(connection_socket, sentence, 0) {
+            Ok(0) => break,
+            Err(error) if error != Errno::EINTR => break, // stopped and continued, with a time-out set
+            _ => {}
+        }
+    }
     Ok(())
+}
+
+/// Room that serves one client after the other.
+struct Buffers {
+    sentence: [u8; RCVBUFSIZE],
+    reply: Vec<u8>,
+    line: Vec<u8>,
+}
+
+impl Buffers {
+    fn new() -> Buffers {
+        Buffers {
+            sentence: [0; RCVBUFSIZE],
+            reply: Vec::new(),
+            line: Vec::new(),
+        }
+    }
+}
+
+// ---- Arguments ----
+
+/// Answer each client in upper case, one client at a time
+#[derive(clap::Parser)]
+#[command(version, after_help = "Example: tcp_upper_server --announce")]
+struct Args {
+    /// Listen on this port; 0 takes a free one
+    #[arg(default_value_t = SERVER_PORT)]
+    port: u16,
+    /// Listen on this address only [default: any]
+    #[arg(long, value_name = "ADDRESS", value_parser = dotted)]
+    bind: Option<String>,
+    /// Let N connections wait to be accepted
+    #[arg(long, value_name = "N", default_value_t = MAXPENDING, value_parser = clap::value_parser!(i32).range(0..))]
+    backlog: i32,
+    /// End after N clients [default: never]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
+    max_clients: u64,
+    /// Receive and send once for each client, as in the book
+    #[arg(long)]
+    once: bool,
+    /// Change all letters of Unicode to upper case, not only a to z
+    #[arg(long)]
+    unicode: bool,
+    /// Print no log of the requests
+    #[arg(long)]
+    quiet: bool,
+    /// Say where clients on other machines find this server
+    #[arg(long)]
+    announce: bool,
+}
+
+fn main() {
+    serve(&parse()).unwrap_or_else(|error| die(error));
 }

@@ -1,21 +1,71 @@
 /*
- * udp_echo_client - sends a word to an echo server in one datagram and prints the one that comes back.
+ * udp_echo_client - sends a word in one datagram to an echo server, prints the one that comes back.
  *
  * Usage: udp_echo_client [--client-port PORT] [--timeout SECONDS [--tries N]] SERVER WORD [PORT]
  * Follows: the Princeton deck, "Example - Echo using datagram socket", the client's column.
  * Rust twin: udp_echo_client.rs. Its server: udp_echo_server.c.
  */
-#include "common/common.h"
+#include <arpa/inet.h>  /* htonl(), htons(), inet_addr() */
+#include <errno.h>      /* errno */
+#include <netinet/in.h> /* struct sockaddr_in */
+#include <string.h>     /* memset(), strlen() */
+#include <sys/socket.h> /* socket(), bind(), sendto() */
+#include <unistd.h>     /* close() */
+
+#include "common/common.h" /* DieWithError(), answerFrom() and its recvfrom(), show() */
 
 #define ECHO_PORT 7 /* the well-known port of the echo service */
 
+static const char *echoServIP, *echoString; /* the arguments */
+static in_port_t echoServPort = ECHO_PORT, echoClientPort = 0;
+static unsigned timeout = 0, tries = 0; /* not given */
+
+static void talk(void)
+{
+    static char echoBuffer[DATAGRAM]; /* no datagram is longer, so none is cut */
+    int clientSock;
+    struct sockaddr_in echoClientAddr, echoServAddr;
+    ssize_t recvMsgSize;
+
+    /* 1. Create a UDP socket. */
+    if ((clientSock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)) < 0)
+        DieWithError("socket() failed");
+
+    /* 2. Assign a port to the socket. */
+    memset(&echoClientAddr, 0, sizeof(echoClientAddr));
+    echoClientAddr.sin_family = AF_INET;                /* Internet address family */
+    echoClientAddr.sin_addr.s_addr = htonl(INADDR_ANY); /* Any incoming interface */
+    echoClientAddr.sin_port = htons(echoClientPort);    /* Local port */
+    if (bind(clientSock, (struct sockaddr *)&echoClientAddr, sizeof(echoClientAddr)) < 0)
+        DieWithError("bind() failed");
+
+    /* 3. Communicate. */
+    memset(&echoServAddr, 0, sizeof(echoServAddr));
+    echoServAddr.sin_family = AF_INET;                    /* Internet address family */
+    echoServAddr.sin_addr.s_addr = inet_addr(echoServIP); /* Server IP address */
+    echoServAddr.sin_port = htons(echoServPort);          /* Server port */
+
+    /* Send the string to the server, again if no answer comes in time, and receive it back. */
+    size_t echoStringLen = strlen(echoString); /* Determine input length */
+    do {
+        if (sendto(clientSock, echoString, echoStringLen, 0, (struct sockaddr *)&echoServAddr,
+                   sizeof(echoServAddr)) < 0)
+            DieWithError("sendto() failed");
+        recvMsgSize = answerFrom(&echoServAddr, sizeof(echoServAddr), clientSock, echoBuffer,
+                                 DATAGRAM, timeout);
+    } while (recvMsgSize < 0 && errno == EAGAIN && tries-- > 1);
+    if (recvMsgSize < 0)
+        DieWithError("recvfrom() failed");
+    show("Received: ", echoBuffer, recvMsgSize);
+
+    /* 4. Close the socket. */
+    if (close(clientSock) < 0)
+        DieWithError("close() failed");
+}
+
+/* ---- Arguments ---- */
+
 #define ARGUMENTS "[--client-port PORT] [--timeout SECONDS [--tries N]] SERVER WORD [PORT]"
-static const char *echoServIP;
-static const char *echoString;
-static in_port_t echoServPort = ECHO_PORT;
-static in_port_t echoClientPort = 0; /* a free one */
-static unsigned timeout = 0;         /* wait for ever */
-static unsigned tries = 0;           /* not given: 1 */
 
 static void parse(int argc, char *argv[])
 {
@@ -43,42 +93,6 @@ int main(int argc, char *argv[])
 {
     start(argv);
     parse(argc, argv);
-    static char echoBuffer[DATAGRAM]; /* none is longer, so none is cut */
-
-    /* 1. Create a UDP socket. */
-    int clntSock;
-    if ((clntSock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)) < 0)
-        DieWithError("socket() failed");
-
-    /* 2. Assign a port to the socket. */
-    struct sockaddr_in echoClientAddr;
-    memset(&echoClientAddr, 0, sizeof(echoClientAddr));
-    echoClientAddr.sin_family = AF_INET;
-    echoClientAddr.sin_addr.s_addr = htonl(INADDR_ANY);
-    echoClientAddr.sin_port = htons(echoClientPort);
-    if (bind(clntSock, (struct sockaddr *)&echoClientAddr, sizeof(echoClientAddr)) < 0)
-        DieWithError("bind() failed");
-
-    /* 3. Communicate. */
-    struct sockaddr_in echoServAddr;
-    memset(&echoServAddr, 0, sizeof(echoServAddr));
-    echoServAddr.sin_family = AF_INET;
-    echoServAddr.sin_addr.s_addr = inet_addr(echoServIP);
-    echoServAddr.sin_port = htons(echoServPort);
-    size_t echoStringLen = strlen(echoString);
-
-    ssize_t recvMsgSize;
-    do {
-        if (sendto(clntSock, echoString, echoStringLen, 0, (struct sockaddr *)&echoServAddr, sizeof(echoServAddr)) < 0)
-            DieWithError("sendto() failed");
-        recvMsgSize = answerFrom(&echoServAddr, sizeof(echoServAddr), clntSock, echoBuffer, DATAGRAM, timeout);
-    } while (recvMsgSize < 0 && errno == EAGAIN && tries-- > 1); /* lost: send it again */
-    if (recvMsgSize < 0)
-        DieWithError("recvfrom() failed");
-    show("Received: ", echoBuffer, recvMsgSize);
-
-    /* 4. Close the socket. */
-    if (close(clntSock) < 0)
-        DieWithError("close() failed");
+    talk();
     return 0;
 }

@@ -1,20 +1,113 @@
 /*
- * udp_upper_client - sends each line that is typed to a server in one datagram and prints the one that comes back.
+ * udp_upper_client - sends each line that is typed in one datagram and prints the one that comes back.
  *
  * Usage: udp_upper_client [-i SERVER] [-p PORT] [--timeout SECONDS [--tries N]]
  * Follows: Kurose & Ross 2.7.1, UDPClient.py; the loop and the arguments are its interactive variant's.
  * Rust twin: udp_upper_client.rs. Its server: udp_upper_server.c.
  */
-#include "common/common.h"
+#include <errno.h>      /* errno */
+#include <netdb.h>      /* struct addrinfo, freeaddrinfo() */
+#include <sys/socket.h> /* socket(), sendto() */
+#include <unistd.h>     /* close(), isatty() */
+
+#include "common/common.h" /* DieWithError(), addresses(), answerFrom() and its recvfrom(), show() */
 
 #define SERVER_PORT 12000 /* the book's */
-#define PATIENCE 1        /* seconds for an address that is not the last, if nothing else is said */
+#define PATIENCE 1        /* seconds for an address that is not the last, if --timeout is not given */
+
+static const char *serverIP = "127.0.0.1"; /* the arguments */
+static in_port_t serverPort = SERVER_PORT;
+static unsigned timeout = 0, tries = 0; /* not given */
+
+/* Step 1, for one of the server's addresses: the next, if this machine does not have its family. */
+static int socketTo(struct addrinfo **server)
+{
+    for (;; *server = (*server)->ai_next) {
+        /* 1. Create a UDP socket. */
+        struct addrinfo *address = *server;
+        int clientSocket = socket(address->ai_family, address->ai_socktype, address->ai_protocol);
+        if (clientSocket >= 0)
+            return clientSocket;
+        if (address->ai_next == NULL)
+            DieWithError("socket() failed");
+    }
+}
+
+/* Steps 2 and 3, as often as --tries says. Returns the answer's length, or -1 if there is another address. */
+static ssize_t ask(int clientSocket, const struct addrinfo *server, const char *message,
+                   size_t messageLen, char *modifiedMessage)
+{
+    int last = server->ai_next == NULL;
+    unsigned patience = timeout > 0 || last ? timeout : PATIENCE, triesLeft = tries;
+    ssize_t len;
+    do {
+        /* 2. Send a message to the server's address. */
+        if (sendto(clientSocket, message, messageLen, 0, server->ai_addr, server->ai_addrlen) < 0) {
+            if (last)
+                DieWithError("sendto() failed");
+            return -1;
+        }
+
+        /* 3. Receive it in upper case. */
+        len = answerFrom(server->ai_addr, server->ai_addrlen, clientSocket, modifiedMessage,
+                         DATAGRAM_IPV6, patience);
+    } while (len < 0 && errno == EAGAIN && triesLeft-- > 1); /* lost: send it again */
+    if (len < 0 && last)
+        DieWithError("recvfrom() failed");
+    return len;
+}
+
+static size_t unpadded(const char *reply, size_t replyLen, size_t messageLen);
+
+/* All steps, for each sentence. */
+static void converse(void)
+{
+    static char modifiedMessage[DATAGRAM_IPV6]; /* no datagram is longer, so none is cut */
+    struct addrinfo *servers = addresses(serverIP, serverPort, SOCK_DGRAM);
+    struct addrinfo *server = servers; /* the one to ask: the first, and once that has not answered the next */
+    int typing = isatty(STDIN_FILENO);
+    char *message = NULL;
+    size_t size = 0;
+    ssize_t len;
+
+    while (typing || !inputEnded()) {
+        int clientSocket = socketTo(&server);
+        if (typing)
+            prompt();
+        ssize_t messageLen = readLine(&message, &size);
+        if (messageLen < 0) {
+            print("\n", 1); /* after the prompt */
+            if (close(clientSocket) < 0)
+                DieWithError("close() failed");
+            break;
+        }
+
+        while ((len = ask(clientSocket, server, message, messageLen, modifiedMessage)) < 0) {
+            if (close(clientSocket) < 0) /* it has another address */
+                DieWithError("close() failed");
+            server = server->ai_next;
+            clientSocket = socketTo(&server);
+        }
+        show("From Server: ", modifiedMessage, unpadded(modifiedMessage, len, messageLen));
+
+        /* 4. Close the socket. */
+        if (close(clientSocket) < 0)
+            DieWithError("close() failed");
+    }
+    freeaddrinfo(servers);
+}
+
+/* A reply's length without the zero bytes beyond the message's length: Java's server sends back its whole buffer. */
+static size_t unpadded(const char *reply, size_t replyLen, size_t messageLen)
+{
+    while (replyLen > messageLen && reply[replyLen - 1] == '\0')
+        replyLen--;
+    return replyLen;
+}
+
+/* ---- Arguments ---- */
 
 #define ARGUMENTS "[-i SERVER] [-p PORT] [--timeout SECONDS [--tries N]]"
-static const char *serverIP = "127.0.0.1";
-static in_port_t serverPort = SERVER_PORT;
-static unsigned timeout = 0; /* wait for ever */
-static unsigned tries = 0;   /* not given: 1 */
 
 static void parse(int argc, char *argv[])
 {
@@ -36,86 +129,10 @@ static void parse(int argc, char *argv[])
         usage('?', argv[0], ARGUMENTS);
 }
 
-static int socketTo(struct addrinfo **server);
-static size_t unpadded(const char *reply, size_t replyLen, size_t messageLen);
-
 int main(int argc, char *argv[])
 {
     start(argv);
     parse(argc, argv);
-    struct addrinfo *servers = addresses(serverIP, serverPort, SOCK_DGRAM);
-    struct addrinfo *server = servers; /* the one to ask: the first, and once that has not answered the next */
-    static char modifiedMessage[DATAGRAM_IPV6]; /* none is longer, so none is cut */
-    char *message = NULL;
-    size_t size = 0;
-    int typing = isatty(STDIN_FILENO);
-
-    while (typing || !inputEnded()) {
-        /* 1. Create a UDP socket. */
-        int clientSocket = socketTo(&server);
-
-        /* 2. Send a message to the server's address. */
-        if (typing)
-            printLine("Input lowercase sentence: ");
-        ssize_t messageLen = readLine(&message, &size);
-        if (messageLen < 0) {
-            printLine("\n"); /* after the prompt */
-            if (close(clientSocket) < 0)
-                DieWithError("close() failed");
-            break;
-        }
-
-        ssize_t len;
-        unsigned triesLeft = tries;
-        for (;;) {
-            int last = server->ai_next == NULL;
-            const char *failed = "sendto() failed";
-            if (sendto(clientSocket, message, messageLen, 0, server->ai_addr, server->ai_addrlen) >= 0) {
-                /* 3. Receive it in upper case. */
-                failed = "recvfrom() failed";
-                len = answerFrom(server->ai_addr, server->ai_addrlen, clientSocket, modifiedMessage, DATAGRAM_IPV6,
-                                 timeout > 0 || last ? timeout : PATIENCE);
-                if (len >= 0)
-                    break;
-            }
-            if (errno == EAGAIN && triesLeft > 1) {
-                triesLeft--; /* lost: send it again */
-                continue;
-            }
-            if (last)
-                DieWithError(failed);
-            if (close(clientSocket) < 0) /* it has another address */
-                DieWithError("close() failed");
-            server = server->ai_next;
-            clientSocket = socketTo(&server);
-            triesLeft = tries;
-        }
-        show("From Server: ", modifiedMessage, unpadded(modifiedMessage, len, messageLen));
-
-        /* 4. Close the socket. */
-        if (close(clientSocket) < 0)
-            DieWithError("close() failed");
-    }
-    freeaddrinfo(servers);
+    converse();
     return 0;
-}
-
-/* A socket to ask the server by: at its next address, if this machine does not have this one's family. */
-static int socketTo(struct addrinfo **server)
-{
-    for (;; *server = (*server)->ai_next) {
-        int sock = socket((*server)->ai_family, (*server)->ai_socktype, (*server)->ai_protocol);
-        if (sock >= 0)
-            return sock;
-        if ((*server)->ai_next == NULL)
-            DieWithError("socket() failed");
-    }
-}
-
-/* A reply's length without the zero bytes beyond the message's length: Java's server sends back its whole buffer. */
-static size_t unpadded(const char *reply, size_t replyLen, size_t messageLen)
-{
-    while (replyLen > messageLen && reply[replyLen - 1] == '\0')
-        replyLen--;
-    return replyLen;
 }

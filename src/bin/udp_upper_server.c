@@ -1,19 +1,86 @@
 /*
  * udp_upper_server - answers each datagram with the same in upper case.
  *
- * Usage: udp_upper_server [--bind ADDRESS] [--max-messages N] [--unicode] [--quiet] [--announce] [PORT]
+ * Usage: udp_upper_server [OPTIONS] [PORT]
  * Follows: Kurose & Ross 2.7.1, UDPServer.py; --announce and the log are its interactive variant's.
  * Rust twin: udp_upper_server.rs. Its client: udp_upper_client.c.
  */
-#include "common/common.h"
+#include <arpa/inet.h>  /* htonl(), htons(), inet_addr() */
+#include <netinet/in.h> /* struct sockaddr_in */
+#include <string.h>     /* memset() */
+#include <sys/socket.h> /* socket(), bind(), recvfrom(), sendto() */
+#include <unistd.h>     /* close() */
+
+#include "common/common.h" /* DieWithError(), WarnWithError(), recoverFrom(), mayAnswer() */
+#include "common/text.h"   /* upper() */
 
 #define SERVER_PORT 12000 /* the book's */
 
-#define ARGUMENTS "[--bind ADDRESS] [--max-messages N] [--unicode] [--quiet] [--announce] [PORT]"
-static in_port_t serverPort = SERVER_PORT;
-static const char *bindAddress = NULL; /* any */
-static unsigned long maxMessages = 0;  /* no end */
+static in_port_t serverPort = SERVER_PORT; /* the arguments */
+static const char *bindAddress = NULL;
+static unsigned long long maxMessages = ULLONG_MAX;
 static int unicode = 0, quiet = 0, announced = 0;
+
+static void serve(void)
+{
+    static char message[DATAGRAM]; /* no datagram is longer, so none is cut */
+    static char modifiedMessage[3 * DATAGRAM];
+    int serverSocket;
+    struct sockaddr_in serverAddr, clientAddr;
+    socklen_t serverLen = sizeof(serverAddr), clientLen;
+    ssize_t len;
+
+    /* 1. Create a UDP socket. */
+    if ((serverSocket = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)) < 0)
+        DieWithError("socket() failed");
+
+    /* 2. Bind it to the server's port. */
+    memset(&serverAddr, 0, sizeof(serverAddr));
+    serverAddr.sin_family = AF_INET;                /* Internet address family */
+    serverAddr.sin_addr.s_addr = htonl(INADDR_ANY); /* Any incoming interface */
+    if (bindAddress != NULL)
+        serverAddr.sin_addr.s_addr = inet_addr(bindAddress); /* --bind: this one alone */
+    serverAddr.sin_port = htons(serverPort); /* Local port */
+    if (bind(serverSocket, (struct sockaddr *)&serverAddr, sizeof(serverAddr)) < 0)
+        DieWithError("bind() failed");
+
+    /* Not in the book: say so, with the port that port 0 became. */
+    if (getsockname(serverSocket, (struct sockaddr *)&serverAddr, &serverLen) < 0)
+        DieWithError("getsockname() failed");
+    printLine("listening on %s:%d", inet_ntoa(serverAddr.sin_addr), ntohs(serverAddr.sin_port));
+    if (announced)
+        announce(&serverAddr);
+
+    /* 3. Repeatedly: Run forever, or for --max-messages. */
+    unsigned long long messages = 0;
+    while (messages < maxMessages) {
+        /* a. Receive a message, and the address it came from. */
+        clientLen = sizeof(clientAddr);
+        while ((len = recvfrom(serverSocket, message, DATAGRAM, 0, (struct sockaddr *)&clientAddr,
+                               &clientLen)) < 0)
+            recoverFrom("recvfrom() failed");
+
+        /* Not in the book: no answer that could set two servers on each other. */
+        if (!mayAnswer(&clientAddr, &serverAddr))
+            continue;
+        if (!quiet)
+            logRequest(&clientAddr, message, len);
+
+        /* b. Send it back in upper case. What goes wrong with one client is that client's loss alone. */
+        size_t modifiedLen;
+        upper(message, len, unicode, 1, modifiedMessage, &modifiedLen);
+        if (sendto(serverSocket, modifiedMessage, modifiedLen, 0, (struct sockaddr *)&clientAddr,
+                   sizeof(clientAddr)) < 0)
+            WarnWithError(&clientAddr, "sendto() failed");
+        messages++;
+    }
+    if (close(serverSocket) < 0)
+        DieWithError("close() failed");
+}
+
+/* ---- Arguments ---- */
+
+#define ARGUMENTS "[--bind ADDRESS] [--max-messages N] [--unicode] [--quiet] [--announce] [PORT]"
 
 static void parse(int argc, char *argv[])
 {
@@ -31,7 +98,7 @@ static void parse(int argc, char *argv[])
         switch (c) {
         case 0: break;
         case 'b': bindAddress = dotted(optarg); break;
-        case 'm': maxMessages = number(optarg, 1, ULONG_MAX); break;
+        case 'm': maxMessages = number(optarg, 1, ULLONG_MAX); break;
         default: usage(c, argv[0], ARGUMENTS);
         }
     if (argc - optind > 1)
@@ -46,55 +113,6 @@ int main(int argc, char *argv[])
 {
     start(argv);
     parse(argc, argv);
-    static char message[DATAGRAM]; /* none is longer, so none is cut */
-    static char modifiedMessage[3 * DATAGRAM];
-
-    /* 1. Create a UDP socket. */
-    int serverSocket;
-    if ((serverSocket = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)) < 0)
-        DieWithError("socket() failed");
-
-    /* 2. Bind it to the server's port. */
-    struct sockaddr_in serverAddr;
-    memset(&serverAddr, 0, sizeof(serverAddr));
-    serverAddr.sin_family = AF_INET;
-    serverAddr.sin_addr.s_addr = bindAddress ? inet_addr(bindAddress) : htonl(INADDR_ANY);
-    serverAddr.sin_port = htons(serverPort);
-    if (bind(serverSocket, (struct sockaddr *)&serverAddr, sizeof(serverAddr)) < 0)
-        DieWithError("bind() failed");
-
-    /* Not in the book: say so, with the port that port 0 became. */
-    socklen_t serverLen = sizeof(serverAddr);
-    if (getsockname(serverSocket, (struct sockaddr *)&serverAddr, &serverLen) < 0)
-        DieWithError("getsockname() failed");
-    printLine("listening on %s:%d\n", inet_ntoa(serverAddr.sin_addr), ntohs(serverAddr.sin_port));
-    if (announced)
-        announce(&serverAddr);
-
-    /* 3. Repeatedly: */
-    unsigned long messages = 0;
-    while (maxMessages == 0 || messages < maxMessages) {
-        /* a. Receive a message, and the address it came from. */
-        struct sockaddr_in clientAddr;
-        socklen_t clientLen = sizeof(clientAddr);
-        ssize_t len;
-        while ((len = recvfrom(serverSocket, message, DATAGRAM, 0, (struct sockaddr *)&clientAddr, &clientLen)) < 0)
-            goOnAfter("recvfrom() failed");
-        /* Not in the book: no answer that could set two servers on each other. */
-        if (!mayAnswer(&clientAddr, &serverAddr))
-            continue;
-        if (!quiet)
-            logRequest(&clientAddr, message, len);
-
-        /* b. Send it back in upper case. What goes wrong with one client is that client's loss alone. */
-        size_t modifiedLen;
-        upper(message, len, unicode, 1, modifiedMessage, &modifiedLen);
-        ssize_t sent = sendto(serverSocket, modifiedMessage, modifiedLen, 0, (struct sockaddr *)&clientAddr,
-                              sizeof(clientAddr));
-        report(&clientAddr, sent < 0 ? "sendto() failed" : NULL);
-        messages++;
-    }
-    if (close(serverSocket) < 0)
-        DieWithError("close() failed");
+    serve();
     return 0;
 }

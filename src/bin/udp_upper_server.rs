@@ -1,55 +1,19 @@
 //! udp_upper_server - answers each datagram with the same in upper case.
 //!
-//! Usage: `udp_upper_server [--bind ADDRESS] [--max-messages N] [--unicode] [--quiet] [--announce] [PORT]`
+//! Usage: `udp_upper_server [OPTIONS] [PORT]`
 //! Follows: Kurose & Ross 2.7.1, `UDPServer.py`; `--announce` and the log are its interactive variant's.
 //! C twin: `udp_upper_server.c`. Its client: `udp_upper_client.rs`.
 
 mod common;
 
-use clap::Parser;
-use common::text::upper;
-use common::{
-    DATAGRAM, announce, die, dotted, go_on_after, log_request, may_answer, parse, print, report,
-};
-use sockstep::{
-    AF_INET, INADDR_ANY, IPPROTO_UDP, PF_INET, Result, SOCK_DGRAM, bind, close, getsockname, htonl,
-    htons, inet_addr, recvfrom, sendto, sockaddr_in, socket,
-};
+use common::{DATAGRAM, announce, die, dotted, log_request, may_answer, parse, print_line};
+use common::{recover_from, text::upper, warn};
+use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
 
 const SERVER_PORT: u16 = 12000; // the book's
 
-/// Answers each datagram with the same in upper case
-#[derive(Parser)]
-#[command(version, after_help = "Example: udp_upper_server --announce")]
-struct Args {
-    /// Port to receive on; 0 takes a free one
-    #[arg(default_value_t = SERVER_PORT)]
-    port: u16,
-    /// Address to receive on [default: any]
-    #[arg(long, value_name = "ADDRESS", value_parser = dotted)]
-    bind: Option<String>,
-    /// End after N datagrams
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    max_messages: Option<u64>,
-    /// Upper case as Unicode has it, not only of a to z
-    #[arg(long)]
-    unicode: bool,
-    /// Do not log the requests
-    #[arg(long)]
-    quiet: bool,
-    /// Say where clients on other machines find this server
-    #[arg(long)]
-    announce: bool,
-}
-
-fn main() {
-    if let Err(error) = serve(&parse()) {
-        die(error);
-    }
-}
-
 fn serve(args: &Args) -> Result<()> {
-    let mut message = vec![0; DATAGRAM]; // none is longer, so none is cut
+    let mut message = vec![0; DATAGRAM]; // no datagram is longer, so none is cut
     let (mut modified_message, mut line) = (Vec::new(), Vec::new());
 
     // 1. Create a UDP socket.
@@ -57,32 +21,32 @@ fn serve(args: &Args) -> Result<()> {
 
     // 2. Bind it to the server's port.
     let mut server_addr = sockaddr_in::zeroed();
-    server_addr.sin_family = AF_INET;
-    server_addr.sin_addr.s_addr = match &args.bind {
-        Some(address) => inet_addr(address)?,
-        None => htonl(INADDR_ANY),
-    };
-    server_addr.sin_port = htons(args.port);
+    server_addr.sin_family = AF_INET; // Internet address family
+    server_addr.sin_addr.s_addr = htonl(INADDR_ANY); // Any incoming interface
+    if let Some(address) = &args.bind {
+        server_addr.sin_addr.s_addr = inet_addr(address)?; // --bind: this one alone
+    }
+    server_addr.sin_port = htons(args.port); // Local port
     bind(&server_socket, &server_addr)?;
 
     // Not in the book: say so, with the port that port 0 became.
     let server_addr: sockaddr_in = getsockname(&server_socket)?;
-    print(format!("listening on {server_addr}\n").as_bytes());
+    print_line(format_args!("listening on {server_addr}"));
     if args.announce {
         announce(&server_addr);
     }
 
-    // 3. Repeatedly:
+    // 3. Repeatedly: Run forever, or for --max-messages.
     let mut messages = 0;
-    while args.max_messages != Some(messages) {
+    while messages < args.max_messages {
         // a. Receive a message, and the address it came from.
-        let (len, client_addr) = match recvfrom::<sockaddr_in>(&server_socket, &mut message, 0) {
-            Ok(datagram) => datagram,
-            Err(error) => {
-                go_on_after(error)?;
-                continue;
+        let (len, client_addr) = loop {
+            match recvfrom::<sockaddr_in>(&server_socket, &mut message, 0) {
+                Ok(datagram) => break datagram,
+                Err(error) => recover_from(error)?,
             }
         };
+
         // Not in the book: no answer that could set two servers on each other.
         if !may_answer(&client_addr, &server_addr) {
             continue;
@@ -93,9 +57,40 @@ fn serve(args: &Args) -> Result<()> {
 
         // b. Send it back in upper case. What goes wrong with one client is that client's loss alone.
         upper(&message[..len], args.unicode, true, &mut modified_message);
-        let sent = sendto(&server_socket, &modified_message, 0, &client_addr);
-        report(&client_addr, sent.map(drop));
+        if let Err(error) = sendto(&server_socket, &modified_message, 0, &client_addr) {
+            warn(&client_addr, &error);
+        }
         messages += 1;
     }
     close(server_socket)
+}
+
+// ---- Arguments ----
+
+/// Answer each datagram with the same in upper case
+#[derive(clap::Parser)]
+#[command(version, after_help = "Example: udp_upper_server --announce")]
+struct Args {
+    /// Receive on this port; 0 takes a free one
+    #[arg(default_value_t = SERVER_PORT)]
+    port: u16,
+    /// Receive on this address only [default: any]
+    #[arg(long, value_name = "ADDRESS", value_parser = dotted)]
+    bind: Option<String>,
+    /// End after N datagrams [default: never]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
+    max_messages: u64,
+    /// Change all letters of Unicode to upper case, not only a to z
+    #[arg(long)]
+    unicode: bool,
+    /// Print no log of the requests
+    #[arg(long)]
+    quiet: bool,
+    /// Say where clients on other machines find this server
+    #[arg(long)]
+    announce: bool,
+}
+
+fn main() {
+    serve(&parse()).unwrap_or_else(|error| die(error));
 }

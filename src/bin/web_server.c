@@ -7,6 +7,7 @@
  * request.h understands HTTP, connection.h receives and sends with deadlines, access.h and files.h say who may have what,
  * generate.h writes a response, log.h a line about it; listening.h and threads.h are what the echo servers have.
  */
+#define _GNU_SOURCE        /* strptime(), mempcpy() */
 #include "common/common.h" /* DieWithError(), number(), usage() */
 #include <errno.h>         /* EAGAIN */
 #include <netinet/in.h>    /* in_port_t */
@@ -49,7 +50,7 @@ static void serve(void)
         struct connection *conn = allocate(sizeof(*conn));
         socklen_t addrLen = sizeof(conn->addr);
         while ((conn->sock = accept(servSock, (struct sockaddr *)&conn->addr, &addrLen)) < 0)
-            goOnAfter("accept() failed");
+            recoverFrom("accept() failed");
 
         /* 2 to 5. A new thread does, beside this one. */
         nameClient(conn);

@@ -9,7 +9,7 @@
 mod common;
 mod web;
 
-use common::{die, go_on_after, parse, report};
+use common::{die, parse, recover_from, warn};
 use sockstep::{error::*, socket::*}; // <errno.h>, <sys/socket.h>
 use std::{net::IpAddr, path::PathBuf, time::Duration, time::Instant};
 use web::{access, connection::*, files, files::*, generate, listening, log, request, threads};
@@ -37,7 +37,7 @@ fn serve(args: &Args) -> Result<()> {
         let (clnt_sock, clnt_addr) = loop {
             match accept(&serv_sock) {
                 Ok(client) => break client,
-                Err(error) => go_on_after(error)?,
+                Err(error) => recover_from(error)?,
             }
         };
 
@@ -55,10 +55,10 @@ fn serve(args: &Args) -> Result<()> {
 
 fn serve_client(mut conn: Connection) {
     let outcome = serve_requests(&mut conn);
-    report(&conn.client, outcome);
+    outcome.unwrap_or_else(|error| warn(&conn.client, &error));
 
     // Close the connection.
-    report(&conn.client, close(conn.sock));
+    close(conn.sock).unwrap_or_else(|error| warn(&conn.client, &error));
 }
 
 fn serve_requests(conn: &mut Connection) -> Result<()> {
@@ -149,7 +149,7 @@ fn respond(conn: &mut Connection, found: Outcome<Resource>) -> Result<()> {
         if outcome.is_ok() {
             outcome = conn.send_file(&fd, &body.part, &mut sent);
         }
-        report(&conn.client, close(fd));
+        close(fd).unwrap_or_else(|error| warn(&conn.client, &error));
     }
     if !conn.site.quiet {
         log::response(conn, status, sent);

@@ -233,7 +233,7 @@ const MUTATIONS: &[Mutation] = &[
         "tcp_echo_server.c",
         &[
             (
-                "    if (listen(servSock, backlog) < 0)\n        DieWithError(\"listen() failed\");\n",
+                "    if (listen(servSock, backlog) < 0) /* MAXPENDING, if --backlog says nothing else */\n        DieWithError(\"listen() failed\");\n",
                 "",
             ),
             (
@@ -266,7 +266,7 @@ const MUTATIONS: &[Mutation] = &[
         "udp_echo_server.c",
         &[(
             "    printLine(\"listening",
-            "    getsockname(servSock, (struct sockaddr *)&echoServAddr, &echoServLen);\n    printLine(\"listening",
+            "    getsockname(servSock, (struct sockaddr *)&echoServAddr, &servLen);\n    printLine(\"listening",
         )],
     ),
     mutation(
@@ -283,7 +283,7 @@ const MUTATIONS: &[Mutation] = &[
         "a smaller buffer for a long message",
         "tcp_echo_server",
         "long",
-        "tcp_echo_server.c",
+        "common/echo.h",
         &[("#define RCVBUFSIZE 4096", "#define RCVBUFSIZE 2048")],
     ),
     mutation(
@@ -319,8 +319,8 @@ const MUTATIONS: &[Mutation] = &[
         "happy",
         "tcp_upper_server.c",
         &[(
-            "const char *failed = sendAll(",
-            "send(connectionSocket, reply, 0, 0);\n        const char *failed = sendAll(",
+            "        if (sendAll(",
+            "        send(connectionSocket, reply, 0, 0);\n        if (sendAll(",
         )],
     ),
     mutation(
@@ -329,8 +329,8 @@ const MUTATIONS: &[Mutation] = &[
         "happy",
         "tcp_echo_client.c",
         &[(
-            "    if (close(clntSock) < 0)",
-            "    shutdown(clntSock, SHUT_RDWR);\n    if (close(clntSock) < 0)",
+            "    if (close(clientSock) < 0)",
+            "    shutdown(clientSock, SHUT_RDWR);\n    if (close(clientSock) < 0)",
         )],
     ),
     mutation(
@@ -359,8 +359,8 @@ const MUTATIONS: &[Mutation] = &[
         "timeout",
         "common/common.h",
         &[(
-            "left = {.tv_sec = timeout};",
-            "left = {.tv_sec = timeout, .tv_usec = 1000};",
+            "long long left = timeout * 1000000LL;",
+            "long long left = timeout * 1000000LL + 1000;",
         )],
     ),
     mutation(
@@ -400,8 +400,8 @@ const MUTATIONS: &[Mutation] = &[
         "happy",
         "tcp_echo_server_fork.c",
         &[(
-            "close(servSock) < 0 ? \"close() failed\" : NULL); /* new",
-            "0 ? \"close() failed\" : NULL); /* new",
+            "if (close(servSock) < 0) /* the parent",
+            "if (0) /* the parent",
         )],
     ),
     mutation(
@@ -409,7 +409,7 @@ const MUTATIONS: &[Mutation] = &[
         "tcp_echo_server_prefork",
         "sigterm",
         "tcp_echo_server_prefork.c",
-        &[("    endWith(server);\n", "")],
+        &[("    endWithParent(server);\n", "")],
     ),
     mutation(
         "a thread that ends its server's process",

@@ -9,6 +9,7 @@ use std::sync::{Mutex, OnceLock};
 
 /// What each has: numbers of four bytes, and bytes with their number before them.
 const HELPERS: &str = r#"
+    #define _GNU_SOURCE
     #include "common/common.h"
     static unsigned count(void)
     {

@@ -1,7 +1,9 @@
 /*
  * common.h - what the C twins share, so that each shows little but its steps. The Rust programs have the same in mod.rs.
  */
-#define _GNU_SOURCE
+#ifndef COMMON_H
+#define COMMON_H
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +30,7 @@
 #define DATAGRAM_IPV6 65527 /* and over IPv6, whose length does not count its header */
 #define PAUSE 100           /* milliseconds before a server that lacks descriptors or memory tries again */
 
-/* ---- Words to the person in front of it ---- */
+/* ---- Output for the user ---- */
 
 /* One line on standard error, in one piece. */
 __attribute__((format(printf, 1, 2)))
@@ -43,7 +45,7 @@ static inline void note(const char *format, ...)
         len = sizeof(line) - 2;
     line[len] = '\n';
     if (write(STDERR_FILENO, line, len + 1) < 0)
-        return; /* nobody is left to tell */
+        return; /* no place is left to say so */
 }
 
 /* Ends the program with a message and no more. */
@@ -99,43 +101,53 @@ static inline const char *addressText(const struct sockaddr *addr)
     return text;
 }
 
-/* What went wrong with one client: `failed` says which call, NULL that all is well. The server goes on. */
-static inline void report(const struct sockaddr_in *client, const char *failed)
+/* Says what went wrong with one client, and why. The server goes on. */
+static inline void WarnWithError(const struct sockaddr_in *client, const char *message)
 {
-    if (failed != NULL)
-        note("%s:%d: %s: %s", inet_ntoa(client->sin_addr), ntohs(client->sin_port), failed, strerror(errno));
+    note("%s:%d: %s: %s", inet_ntoa(client->sin_addr), ntohs(client->sin_port), message, strerror(errno));
 }
 
-/* Whole lines on standard output, in one piece. A reader that has gone has seen enough: that ends the program, quietly. */
-static inline void print(const char *lines, size_t len)
+/* Bytes on standard output, in one piece. A reader that has gone has seen enough: that ends the program, quietly. */
+static inline void print(const char *bytes, size_t len)
 {
     while (len > 0) {
-        ssize_t n = write(STDOUT_FILENO, lines, len);
+        ssize_t n = write(STDOUT_FILENO, bytes, len);
         if (n < 0 && errno == EPIPE)
             exit(0);
         if (n < 0)
             DieWithError("write() failed");
-        lines += n;
+        bytes += n;
         len -= n;
     }
 }
 
-/* print() with a format. */
+/* One line on standard output, in one piece. */
 __attribute__((format(printf, 1, 2)))
 static inline void printLine(const char *format, ...)
 {
-    char *line;
     va_list args;
     va_start(args, format);
-    int len = vasprintf(&line, format, args);
+    int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
     if (len < 0)
-        DieWithError("vasprintf() failed");
-    print(line, len);
+        DieWithError("vsnprintf() failed");
+    char *line = allocate((size_t)len + 1);
+    va_start(args, format);
+    vsnprintf(line, (size_t)len + 1, format, args);
+    va_end(args);
+    line[len] = '\n'; /* in the place of the text's end */
+    print(line, (size_t)len + 1);
     free(line);
 }
 
-/* ---- Start and arguments ---- */
+/* The book's prompt, without a newline: the sentence is typed behind it. */
+static inline void prompt(void)
+{
+    static const char text[] = "Input lowercase sentence: ";
+    print(text, sizeof(text) - 1);
+}
+
+/* ---- Start, and reading the arguments ---- */
 
 /* What Rust's runtime does before main: descriptors 0 to 2 are open, and a broken connection is an error, not a death. */
 static inline void start(char **argv)
@@ -154,22 +166,22 @@ static inline _Noreturn void usage(int option, const char *path, const char *arg
 {
     const char *slash = strrchr(path, '/'), *program = slash ? slash + 1 : path;
     if (option == 'V')
-        printLine("%s " VERSION "\n", program);
+        printLine("%s " VERSION, program);
     else if (option == 'h')
-        printLine("usage: %s %s\n", program, arguments);
+        printLine("usage: %s %s", program, arguments);
     else
         note("usage: %s %s", program, arguments);
     exit(option == 'V' || option == 'h' ? 0 : 2);
 }
 
 /* A whole number from min to max in plain digits; anything else is a bad argument. */
-static inline unsigned long number(const char *text, unsigned long min, unsigned long max)
+static inline unsigned long long number(const char *text, unsigned long long min, unsigned long long max)
 {
-    const char *digits = text + (*text == '+');
+    const char *digits = *text == '+' ? text + 1 : text;
     errno = 0;
-    unsigned long value = strtoul(digits, NULL, 10);
+    unsigned long long value = strtoull(digits, NULL, 10);
     if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0' || errno != 0 || value < min || value > max) {
-        note("%s: not a number from %lu to %lu", text, min, max);
+        note("%s: not a number from %llu to %llu", text, min, max);
         exit(2);
     }
     return value;
@@ -247,8 +259,8 @@ static inline ssize_t readLine(char **line, size_t *size)
 
 /* ---- Calls that need more than one try ---- */
 
-/* Sends all of them: the kernel may take them in parts. Returns NULL, or what failed. */
-static inline const char *sendAll(int sock, const char *bytes, size_t len)
+/* Sends all of them: the kernel may take them in parts. Returns 0, or -1 if send() failed. */
+static inline int sendAll(int sock, const char *bytes, size_t len)
 {
     while (len > 0) {
         ssize_t n = send(sock, bytes, len, 0);
@@ -257,28 +269,38 @@ static inline const char *sendAll(int sock, const char *bytes, size_t len)
         if (n == 0)
             errno = EIO; /* not from a sound kernel, and no way on */
         if (n <= 0)
-            return "send() failed";
+            return -1;
         bytes += n;
         len -= n;
     }
-    return NULL;
+    return 0;
 }
 
-/* From now on recv() and send() fail with EAGAIN after so many seconds without a byte; 0: never. Returns NULL, or what failed. */
-static inline const char *giveUpAfter(int sock, unsigned seconds)
+/* A span of time in the kernel's form. Where seconds have 32 bits, one that is too long becomes the longest. */
+static inline struct timeval timeOf(long long microseconds)
 {
-    struct timeval value = {.tv_sec = seconds};
-    if (seconds > 0 && (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &value, sizeof(value)) < 0 ||
-                        setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &value, sizeof(value)) < 0))
-        return "setsockopt() failed";
-    return NULL;
+    struct timeval span = {.tv_sec = microseconds / 1000000, .tv_usec = microseconds % 1000000};
+    if (span.tv_sec != microseconds / 1000000)
+        span.tv_sec = INT_MAX;
+    return span;
+}
+
+/* From now on recv() and send() fail with EAGAIN after `seconds` without a byte; 0 is no limit. Returns 0, or -1. */
+static inline int setTimeouts(int sock, unsigned seconds)
+{
+    struct timeval limit = timeOf(seconds * 1000000LL);
+    if (seconds == 0)
+        return 0;
+    if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
+        return -1;
+    return setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
 /*
- * After accept() or recvfrom() failed: ends a server that cannot go on, and otherwise returns whether it should not try again
- * before PAUSE milliseconds have passed.
+ * After accept() or recvfrom() failed, for a server that must not sleep: returns whether it is to wait for PAUSE milliseconds
+ * before it tries again. An error that would come back without end ends it.
  */
-static inline int pauseAfter(const char *failed)
+static inline int needsPause(const char *failed)
 {
     static int said = 0;
     switch (errno) {
@@ -308,11 +330,12 @@ static inline int pauseAfter(const char *failed)
     }
 }
 
-/* The same for a server that may sleep. */
-static inline void goOnAfter(const char *failed)
+/* The same for a server that may sleep: returns if it can try again, at once or after PAUSE milliseconds. */
+static inline void recoverFrom(const char *failed)
 {
-    if (pauseAfter(failed))
-        nanosleep(&(struct timespec){.tv_nsec = PAUSE * 1000 * 1000}, NULL);
+    struct timespec pause = {.tv_nsec = PAUSE * 1000 * 1000};
+    if (needsPause(failed))
+        nanosleep(&pause, NULL);
 }
 
 /*
@@ -332,62 +355,68 @@ static inline int mayAnswer(const struct sockaddr_in *sender, const struct socka
 
 /*
  * Receives the next datagram from `server`; what comes from elsewhere is no answer. Returns its length, or -1: with EAGAIN
- * after `timeout` seconds in all, where 0 waits for ever.
+ * after `timeout` seconds in all, where 0 is no limit.
  */
 static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int sock, char *buffer, size_t size,
                                  unsigned timeout)
 {
     struct timespec start, now;
-    struct timeval left = {.tv_sec = timeout};
+    long long left = timeout * 1000000LL; /* microseconds */
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (;;) {
         struct sockaddr_storage from;
         socklen_t fromLen = serverLen; /* all that an address of its family needs */
-        if (timeout > 0 && setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &left, sizeof(left)) < 0)
+        struct timeval limit = timeOf(left);
+        if (timeout > 0 && setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
             DieWithError("setsockopt() failed");
         ssize_t n = recvfrom(sock, buffer, size, 0, (struct sockaddr *)&from, &fromLen);
         if (n >= 0 && fromLen == serverLen && memcmp(&from, server, serverLen) == 0)
             return n;
+        if (n < 0 && errno != EINTR) /* stopped and continued, with a time-out set */
+            return -1;
         if (n >= 0) {
             char other[80];
             snprintf(other, sizeof(other), "%s", addressText((struct sockaddr *)&from));
             note("ignored a datagram from %s: %s was asked", other, addressText(server));
-        } else if (errno != EINTR) /* stopped and continued, with a time-out set */
-            return -1;
+        }
         clock_gettime(CLOCK_MONOTONIC, &now);
-        long long gone = (now.tv_sec - start.tv_sec) * 1000000LL + (now.tv_nsec - start.tv_nsec) / 1000;
-        left.tv_sec = (timeout * 1000000LL - gone) / 1000000;
-        left.tv_usec = (timeout * 1000000LL - gone) % 1000000;
-        if (timeout > 0 && gone >= timeout * 1000000LL) {
+        left = timeout * 1000000LL - (now.tv_sec - start.tv_sec) * 1000000LL - (now.tv_nsec - start.tv_nsec) / 1000;
+        if (timeout > 0 && left <= 0) {
             errno = EAGAIN;
             return -1;
         }
     }
 }
 
+static inline void unknown(char *address, size_t size, const char *message)
+{
+    snprintf(address, size, "unknown (%s: %s)", message, strerror(errno));
+}
+
 /* The greeting of the book's interactive variant: where clients on other machines find this server. */
 static inline void announce(const struct sockaddr_in *servAddr)
 {
-    struct sockaddr_in own, farAway = {.sin_family = AF_INET, .sin_port = htons(80)};
+    struct sockaddr_in own, farAway;
     socklen_t ownLen = sizeof(own);
-    const char *failed = NULL;
     char address[128];
-    /* Connecting a UDP socket sends nothing; it only picks the way. */
-    int sock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP);
+    memset(&farAway, 0, sizeof(farAway));
+    farAway.sin_family = AF_INET;
     farAway.sin_addr.s_addr = inet_addr("8.8.8.8");
+    farAway.sin_port = htons(80);
+
+    /* Connecting a UDP socket sends nothing; it only picks the way, and with it the address to send from. */
+    int sock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP);
     if (sock < 0)
-        failed = "socket() failed";
+        unknown(address, sizeof(address), "socket() failed");
     else if (connect(sock, (struct sockaddr *)&farAway, sizeof(farAway)) < 0)
-        failed = "connect() failed";
+        unknown(address, sizeof(address), "connect() failed");
     else if (getsockname(sock, (struct sockaddr *)&own, &ownLen) < 0)
-        failed = "getsockname() failed";
-    if (failed)
-        snprintf(address, sizeof(address), "unknown (%s: %s)", failed, strerror(errno));
+        unknown(address, sizeof(address), "getsockname() failed");
     else
         snprintf(address, sizeof(address), "%s", inet_ntoa(own.sin_addr));
     if (sock >= 0)
         close(sock);
-    printLine("serverIP:\t%s\nserverPort:\t%d\nPress Ctrl+C to quit. Listening...\n", address,
+    printLine("serverIP:\t%s\nserverPort:\t%d\nPress Ctrl+C to quit. Listening...", address,
               ntohs(servAddr->sin_port));
 }
 
@@ -422,3 +451,5 @@ static inline void speakUnicode(void)
     if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
         die("setlocale() failed: the locale C.UTF-8 is missing");
 }
+
+#endif

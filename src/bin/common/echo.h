@@ -1,20 +1,23 @@
 /*
- * echo.h - what the concurrent echo servers share: arguments, steps 1 to 3, and serving one client. The Rust programs have
- * the same in common/echo.rs.
+ * echo.h - what the echo servers over TCP share: their arguments and, for the concurrent ones, steps 1 to 3 and serving one
+ * client. The Rust programs have the same in echo.rs.
  */
+#ifndef ECHO_H
+#define ECHO_H
+
 #include "common.h"
 #include <sys/prctl.h>
 
 #define MAXPENDING 5    /* connections the kernel may queue before accept takes them */
 #define RCVBUFSIZE 4096 /* bytes asked of each recv */
 
-/* ---- Arguments ---- */
+/* ---- The arguments of every echo server ---- */
 
 static in_port_t echoServPort;
 static const char *bindAddress = NULL; /* any */
 static int backlog = MAXPENDING;
-static unsigned long maxClients = 0; /* no end */
-static unsigned idleTimeout = 0;     /* never */
+static unsigned long long maxClients = ULLONG_MAX; /* run forever */
+static unsigned idleTimeout = 0;                   /* none */
 
 /* An option of one server alone: a number of at least 1. Each is `alias`, if there is one, too. */
 struct extraOption {
@@ -22,7 +25,7 @@ struct extraOption {
     unsigned *value;
 };
 
-/* Reads the arguments that all have, and those of this one, of which the last has no name. */
+/* Reads the arguments that all have, and those of this one, if it has any, of which the last has no name. */
 static inline void parse(int argc, char *argv[], const struct extraOption *extra, const char *arguments)
 {
     struct option options[16] = {
@@ -31,7 +34,7 @@ static inline void parse(int argc, char *argv[], const struct extraOption *extra
         {"help", no_argument, NULL, 'h'},              {"version", no_argument, NULL, 'V'},
     };
     int known = 6;
-    for (int i = 0; extra[i].name != NULL; i++) {
+    for (int i = 0; extra != NULL && extra[i].name != NULL; i++) {
         options[known++] = (struct option){extra[i].name, required_argument, NULL, 256 + i};
         if (extra[i].alias != NULL)
             options[known++] = (struct option){extra[i].alias, required_argument, NULL, 256 + i};
@@ -40,7 +43,7 @@ static inline void parse(int argc, char *argv[], const struct extraOption *extra
         switch (c) {
         case 'b': bindAddress = dotted(optarg); break;
         case 'l': backlog = number(optarg, 0, INT_MAX); break;
-        case 'm': maxClients = number(optarg, 1, ULONG_MAX); break;
+        case 'm': maxClients = number(optarg, 1, ULLONG_MAX); break;
         case 'i': idleTimeout = number(optarg, 1, UINT_MAX); break;
         default:
             if (c < 256)
@@ -57,29 +60,32 @@ static inline void parse(int argc, char *argv[], const struct extraOption *extra
 /* As tcp_echo_server.c has them: a socket that listens, and a line that says so. */
 static inline int listening(int type)
 {
-    /* 1. Create a TCP socket. */
     int servSock, on = 1;
+    struct sockaddr_in echoServAddr;
+    socklen_t echoServLen = sizeof(echoServAddr);
+
+    /* 1. Create a TCP socket. */
     if ((servSock = socket(PF_INET, type, IPPROTO_TCP)) < 0)
         DieWithError("socket() failed");
     if (setsockopt(servSock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
         DieWithError("setsockopt() failed");
 
     /* 2. Assign a port to the socket. */
-    struct sockaddr_in echoServAddr;
     memset(&echoServAddr, 0, sizeof(echoServAddr));
-    echoServAddr.sin_family = AF_INET;
-    echoServAddr.sin_addr.s_addr = bindAddress ? inet_addr(bindAddress) : htonl(INADDR_ANY);
-    echoServAddr.sin_port = htons(echoServPort);
+    echoServAddr.sin_family = AF_INET;                /* Internet address family */
+    echoServAddr.sin_addr.s_addr = htonl(INADDR_ANY); /* Any incoming interface */
+    if (bindAddress != NULL)
+        echoServAddr.sin_addr.s_addr = inet_addr(bindAddress); /* --bind: this one alone */
+    echoServAddr.sin_port = htons(echoServPort); /* Local port */
     if (bind(servSock, (struct sockaddr *)&echoServAddr, sizeof(echoServAddr)) < 0)
         DieWithError("bind() failed");
 
     /* 3. Set the socket to listen. */
     if (listen(servSock, backlog) < 0)
         DieWithError("listen() failed");
-    socklen_t echoServLen = sizeof(echoServAddr);
     if (getsockname(servSock, (struct sockaddr *)&echoServAddr, &echoServLen) < 0)
         DieWithError("getsockname() failed");
-    printLine("listening on %s:%d\n", inet_ntoa(echoServAddr.sin_addr), ntohs(echoServAddr.sin_port));
+    printLine("listening on %s:%d", inet_ntoa(echoServAddr.sin_addr), ntohs(echoServAddr.sin_port));
     return servSock;
 }
 
@@ -87,34 +93,39 @@ static inline int listening(int type)
 
 #define STACK (64 * 1024) /* bytes of a thread's stack: what serving a client takes, with room to spare */
 
-static inline const char *echo(int clntSock)
+static inline void communicate(int clntSock, const struct sockaddr_in *echoClntAddr)
 {
     char echoBuffer[RCVBUFSIZE];
     ssize_t recvMsgSize;
-    const char *failed;
 
-    if ((failed = giveUpAfter(clntSock, idleTimeout)) != NULL)
-        return failed;
+    if (setTimeouts(clntSock, idleTimeout) < 0) {
+        WarnWithError(echoClntAddr, "setsockopt() failed");
+        return;
+    }
     while ((recvMsgSize = recv(clntSock, echoBuffer, RCVBUFSIZE, 0)) != 0) { /* zero indicates end of transmission */
         if (recvMsgSize < 0 && errno == EINTR)
             continue; /* stopped and continued, with a time-out set */
-        if (recvMsgSize < 0)
-            return "recv() failed";
-        if ((failed = sendAll(clntSock, echoBuffer, recvMsgSize)) != NULL)
-            return failed;
+        if (recvMsgSize < 0) {
+            WarnWithError(echoClntAddr, "recv() failed");
+            return;
+        }
+        if (sendAll(clntSock, echoBuffer, recvMsgSize) < 0) {
+            WarnWithError(echoClntAddr, "send() failed");
+            return;
+        }
     }
-    return NULL;
 }
 
 /* Steps 4b and 4c: sends back what comes, until the client has sent all, and closes the connection. */
 static inline void serveClient(int clntSock, const struct sockaddr_in *echoClntAddr)
 {
-    report(echoClntAddr, echo(clntSock));
-    report(echoClntAddr, close(clntSock) < 0 ? "close() failed" : NULL);
+    communicate(clntSock, echoClntAddr);
+    if (close(clntSock) < 0)
+        WarnWithError(echoClntAddr, "close() failed");
 }
 
 /* In a new child process: the end of the server will be its end too, however it comes about. */
-static inline void endWith(pid_t parent)
+static inline void endWithParent(pid_t parent)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
         exit(1); /* too late: it has ended already */
@@ -130,12 +141,12 @@ struct client {
     int sock;
     struct sockaddr_in addr;
     char echoBuffer[RCVBUFSIZE];
-    ssize_t held, sent; /* bytes in the buffer, and how many of them are gone */
-    long long moved;    /* when a byte last moved, if that matters */
-    int ready;          /* whether the kernel says that it can go on */
+    ssize_t held, sent;  /* bytes in the buffer, and how many of them are gone */
+    long long lastMoved; /* when a byte last moved, if there is an idle time-out */
+    int ready;           /* whether the kernel says that it can go on */
 };
 
-/* The time in milliseconds, if silence has an end. */
+/* The time in milliseconds, if there is an idle time-out. */
 static inline long long now(void)
 {
     struct timespec time = {0};
@@ -144,10 +155,12 @@ static inline long long now(void)
     return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
 }
 
-/* How many milliseconds to wait at most for one of the clients: a second when silence has an end, or else for ever. */
-static inline int patience(int paused)
+/* How many milliseconds to wait at most for one of the clients: a second if there is an idle time-out, or else without end. */
+static inline int longestWait(int paused)
 {
-    return paused ? PAUSE : idleTimeout > 0 ? 1000 : -1;
+    if (paused)
+        return PAUSE;
+    return idleTimeout > 0 ? 1000 : -1;
 }
 
 static inline struct client *newClient(int sock, const struct sockaddr_in *addr, long long now)
@@ -156,7 +169,7 @@ static inline struct client *newClient(int sock, const struct sockaddr_in *addr,
     client->sock = sock;
     client->addr = *addr;
     client->held = client->sent = client->ready = 0;
-    client->moved = now;
+    client->lastMoved = now;
     return client;
 }
 
@@ -166,53 +179,64 @@ static inline int holdsBytes(const struct client *client)
     return client->sent < client->held;
 }
 
-/* Receives what has come, and sends back what the client takes. Returns whether there is more to come. */
-static inline int goOn(struct client *client, long long now)
+/*
+ * Step 4b, as far as it goes now: receives what has come, and sends back what the client takes. Returns whether the client is
+ * still there.
+ */
+static inline int echoSome(struct client *client, long long now)
 {
-    client->moved = now;
+    client->lastMoved = now;
     if (!holdsBytes(client)) {
         ssize_t recvMsgSize = recv(client->sock, client->echoBuffer, RCVBUFSIZE, MSG_DONTWAIT);
-        if (recvMsgSize < 0 && errno != EAGAIN)
-            report(&client->addr, "recv() failed");
+        if (recvMsgSize < 0 && errno == EAGAIN)
+            return 1; /* not ready after all */
+        if (recvMsgSize < 0)
+            WarnWithError(&client->addr, "recv() failed");
         if (recvMsgSize <= 0)
-            return recvMsgSize < 0 && errno == EAGAIN; /* not ready after all; zero indicates end of transmission */
+            return 0; /* zero indicates end of transmission */
         client->held = recvMsgSize;
         client->sent = 0;
     }
     ssize_t n = send(client->sock, client->echoBuffer + client->sent, client->held - client->sent, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN)
+        return 1;
     if (n == 0)
         errno = EIO; /* not from a sound kernel, and no way on */
-    if (n <= 0 && errno != EAGAIN) {
-        report(&client->addr, "send() failed");
+    if (n <= 0) {
+        WarnWithError(&client->addr, "send() failed");
         return 0;
     }
-    client->sent += n < 0 ? 0 : n;
+    client->sent += n;
     return 1;
 }
 
 /* Whether nothing has moved for too long. Says so. */
 static inline int isIdle(const struct client *client, long long now)
 {
-    if (idleTimeout == 0 || now - client->moved < idleTimeout * 1000LL)
+    if (idleTimeout == 0 || now - client->lastMoved < idleTimeout * 1000LL)
         return 0;
     errno = EAGAIN;
-    report(&client->addr, holdsBytes(client) ? "send() failed" : "recv() failed");
+    if (holdsBytes(client))
+        WarnWithError(&client->addr, "send() failed");
+    else
+        WarnWithError(&client->addr, "recv() failed");
     return 1;
 }
 
 /* Step 4c: closes the connection. */
 static inline void closeClient(struct client *client)
 {
-    report(&client->addr, close(client->sock) < 0 ? "close() failed" : NULL);
+    if (close(client->sock) < 0)
+        WarnWithError(&client->addr, "close() failed");
     free(client);
 }
 
-/* Steps 4b and 4c for all that can go on, and an end for those that are silent. Returns how many clients are left. */
+/* Steps 4b and 4c for all that can go on, and an end for those that are idle. Returns how many clients are left. */
 static inline unsigned serveReady(struct client *clients[], unsigned count, long long now)
 {
     unsigned place = 0;
     while (place < count) {
-        int done = clients[place]->ready && !goOn(clients[place], now);
+        int done = clients[place]->ready && !echoSome(clients[place], now);
         if (done || isIdle(clients[place], now)) {
             closeClient(clients[place]);
             clients[place] = clients[--count]; /* the last one takes its place */
@@ -222,3 +246,5 @@ static inline unsigned serveReady(struct client *clients[], unsigned count, long
     }
     return count;
 }
+
+#endif

@@ -1,4 +1,5 @@
-//! What the concurrent echo servers share: arguments, steps 1 to 3, and serving one client. The C twins have the same in `echo.h`.
+//! What the echo servers over TCP share: their arguments and, for the concurrent ones, steps 1 to 3 and serving one client. The
+//! C twins have the same in `echo.h`.
 
 #![allow(dead_code, reason = "each server uses a part of it")]
 
@@ -12,37 +13,35 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
-use sockstep::{
-    AF_INET, Errno, Error, INADDR_ANY, IPPROTO_TCP, MSG_DONTWAIT, PF_INET, Result, SO_REUSEADDR,
-    SOL_SOCKET, SockType, bind, close, getsockname, htonl, htons, inet_addr, listen, recv, send,
-    setsockopt, sockaddr_in, socket,
-};
+use sockstep::{error::*, netinet::*, socket::*};
 
-use super::{dotted, give_up_after, print, report, send_all};
+use super::{PAUSE, dotted, print_line, send_all, set_timeouts, warn};
 
-const MAXPENDING: i32 = 5; // connections the kernel may queue before accept takes them
-const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
+pub const MAXPENDING: i32 = 5; // connections the kernel may queue before accept takes them
+pub const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
 
 /// The arguments of every echo server.
 #[derive(clap::Args)]
 pub struct EchoArgs {
-    /// Port to listen on; 0 takes a free one
+    /// Listen on this port; 0 takes a free one
     pub port: u16,
-    /// Address to listen on [default: any]
+    /// Listen on this address only [default: any]
     #[arg(long, value_name = "ADDRESS", value_parser = dotted)]
     pub bind: Option<String>,
-    /// Connections that may wait to be accepted
+    /// Let N connections wait to be accepted
     #[arg(long, value_name = "N", default_value_t = MAXPENDING, value_parser = clap::value_parser!(i32).range(0..))]
     pub backlog: i32,
-    /// End after N clients
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_clients: Option<u64>,
-    /// Give up a client after so long without a byte [default: never]
+    /// End after N clients [default: never]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_clients: u64,
+    /// Give up a client after SECONDS without a byte [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub idle_timeout: Option<u32>,
 }
 
-/// Steps 1 to 3, as `tcp_echo_server.rs` has them: a socket that listens, and a line that says so.
+// ---- Steps 1 to 3 ----
+
+/// As `tcp_echo_server.rs` has them: a socket that listens, and a line that says so.
 pub fn listening(args: &EchoArgs, ty: SockType) -> Result<OwnedFd> {
     // 1. Create a TCP socket.
     let serv_sock = socket(PF_INET, ty, IPPROTO_TCP)?;
@@ -50,18 +49,18 @@ pub fn listening(args: &EchoArgs, ty: SockType) -> Result<OwnedFd> {
 
     // 2. Assign a port to the socket.
     let mut echo_serv_addr = sockaddr_in::zeroed();
-    echo_serv_addr.sin_family = AF_INET;
-    echo_serv_addr.sin_addr.s_addr = match &args.bind {
-        Some(address) => inet_addr(address)?,
-        None => htonl(INADDR_ANY),
-    };
-    echo_serv_addr.sin_port = htons(args.port);
+    echo_serv_addr.sin_family = AF_INET; // Internet address family
+    echo_serv_addr.sin_addr.s_addr = htonl(INADDR_ANY); // Any incoming interface
+    if let Some(address) = &args.bind {
+        echo_serv_addr.sin_addr.s_addr = inet_addr(address)?; // --bind: this one alone
+    }
+    echo_serv_addr.sin_port = htons(args.port); // Local port
     bind(&serv_sock, &echo_serv_addr)?;
 
     // 3. Set the socket to listen.
     listen(&serv_sock, args.backlog)?;
     let echo_serv_addr: sockaddr_in = getsockname(&serv_sock)?;
-    print(format!("listening on {echo_serv_addr}\n").as_bytes());
+    print_line(format_args!("listening on {echo_serv_addr}"));
     Ok(serv_sock)
 }
 
@@ -78,13 +77,13 @@ pub fn thread_error(error: &io::Error) -> Error {
 
 /// Steps 4b and 4c: sends back what comes, until the client has sent all, and closes the connection.
 pub fn serve_client(clnt_sock: OwnedFd, echo_clnt_addr: &sockaddr_in, idle_timeout: Option<u32>) {
-    report(echo_clnt_addr, echo(&clnt_sock, idle_timeout));
-    report(echo_clnt_addr, close(clnt_sock));
+    communicate(&clnt_sock, idle_timeout).unwrap_or_else(|error| warn(echo_clnt_addr, &error));
+    close(clnt_sock).unwrap_or_else(|error| warn(echo_clnt_addr, &error));
 }
 
-fn echo(clnt_sock: &OwnedFd, idle_timeout: Option<u32>) -> Result<()> {
+fn communicate(clnt_sock: &OwnedFd, idle_timeout: Option<u32>) -> Result<()> {
     let mut echo_buffer = [0; RCVBUFSIZE];
-    give_up_after(clnt_sock, idle_timeout)?;
+    set_timeouts(clnt_sock, idle_timeout)?;
     loop {
         let recv_msg_size = match recv(clnt_sock, &mut echo_buffer, 0) {
             Err(error) if error == Errno::EINTR => continue, // stopped and continued, with a time-out set
@@ -98,40 +97,13 @@ fn echo(clnt_sock: &OwnedFd, idle_timeout: Option<u32>) -> Result<()> {
 }
 
 /// In a new child process: the end of the server will be its end too, however it comes about.
-pub fn end_with(parent: Pid) {
+pub fn end_with_parent(parent: Pid) {
     if set_pdeathsig(Signal::SIGTERM).is_err() || getppid() != parent {
         exit(1); // too late: it has ended already
     }
 }
 
 // ---- Several clients, served by a single thread ----
-
-/// The time, if silence has an end.
-pub fn now(args: &EchoArgs) -> Option<Instant> {
-    args.idle_timeout.map(|_| Instant::now())
-}
-
-/// How many milliseconds to wait at most for one of the clients: a second when silence has an end, or else for ever.
-pub fn patience(paused: bool, args: &EchoArgs) -> Option<u16> {
-    if paused {
-        Some(100)
-    } else {
-        args.idle_timeout.map(|_| 1000)
-    }
-}
-
-/// Steps 4b and 4c for all that can go on, and an end for those that are silent.
-pub fn serve_ready(clients: &mut Vec<Client>, now: Option<Instant>, args: &EchoArgs) {
-    let mut place = 0;
-    while let Some(client) = clients.get_mut(place) {
-        let done = client.ready.get() && !client.go_on(now);
-        if done || client.is_idle(now, args) {
-            clients.swap_remove(place).close(); // the last one takes its place
-        } else {
-            place += 1;
-        }
-    }
-}
 
 /// A connection that never makes the others wait. While it holds bytes that its client has not taken, nothing more is received
 /// of it: the buffer is all the memory that a client can cost.
@@ -141,10 +113,24 @@ pub struct Client {
     echo_buffer: Box<[u8]>,
     /// Where in the buffer those bytes are.
     held: Range<usize>,
-    /// When a byte last moved, if that matters.
-    moved: Option<Instant>,
+    /// When a byte last moved, if there is an idle time-out.
+    last_moved: Option<Instant>,
     /// Whether the kernel says that it can go on.
     pub ready: Cell<bool>,
+}
+
+/// The time, if there is an idle time-out.
+pub fn now(args: &EchoArgs) -> Option<Instant> {
+    args.idle_timeout.map(|_| Instant::now())
+}
+
+/// How many milliseconds to wait at most for one of the clients: a second if there is an idle time-out, or else without end.
+pub fn longest_wait(paused: bool, args: &EchoArgs) -> Option<u16> {
+    if paused {
+        PAUSE.as_millis().try_into().ok()
+    } else {
+        args.idle_timeout.map(|_| 1000)
+    }
 }
 
 impl Client {
@@ -154,7 +140,7 @@ impl Client {
             addr,
             echo_buffer: vec![0; RCVBUFSIZE].into(),
             held: 0..0,
-            moved: now,
+            last_moved: now,
             ready: Cell::new(false),
         }
     }
@@ -164,21 +150,21 @@ impl Client {
         !self.held.is_empty()
     }
 
-    /// Receives what has come, and sends back what the client takes. Says whether there is more to come.
-    pub fn go_on(&mut self, now: Option<Instant>) -> bool {
-        let outcome = self.echo();
-        self.moved = now;
-        match outcome {
+    /// Step 4b, as far as it goes now: receives what has come, and sends back what the client takes. Returns whether the client
+    /// is still there.
+    pub fn echo_some(&mut self, now: Option<Instant>) -> bool {
+        self.last_moved = now;
+        match self.receive_and_send() {
             Ok(more) => more,
             Err(error) if error == Errno::EAGAIN => true, // not ready after all
             Err(error) => {
-                report(&self.addr, Err(error));
+                warn(&self.addr, &error);
                 false
             }
         }
     }
 
-    fn echo(&mut self) -> Result<bool> {
+    fn receive_and_send(&mut self) -> Result<bool> {
         if self.held.is_empty() {
             let recv_msg_size = recv(&self.sock, &mut self.echo_buffer, MSG_DONTWAIT)?;
             if recv_msg_size == 0 {
@@ -196,19 +182,33 @@ impl Client {
 
     /// Whether nothing has moved for too long. Says so.
     pub fn is_idle(&self, now: Option<Instant>, args: &EchoArgs) -> bool {
-        let (Some(now), Some(moved), Some(seconds)) = (now, self.moved, args.idle_timeout) else {
+        let (Some(now), Some(moved), Some(seconds)) = (now, self.last_moved, args.idle_timeout)
+        else {
             return false;
         };
         let idle = now - moved >= Duration::from_secs(seconds.into());
         if idle {
             let call = if self.holds_bytes() { "send" } else { "recv" };
-            report(&self.addr, Err(Error::new(call, Errno::EAGAIN)));
+            warn(&self.addr, &Error::new(call, Errno::EAGAIN));
         }
         idle
     }
 
     /// Step 4c: closes the connection.
     pub fn close(self) {
-        report(&self.addr, close(self.sock));
+        close(self.sock).unwrap_or_else(|error| warn(&self.addr, &error));
+    }
+}
+
+/// Steps 4b and 4c for all that can go on, and an end for those that have been idle for too long.
+pub fn serve_ready(clients: &mut Vec<Client>, now: Option<Instant>, args: &EchoArgs) {
+    let mut place = 0;
+    while let Some(client) = clients.get_mut(place) {
+        let done = client.ready.get() && !client.echo_some(now);
+        if done || client.is_idle(now, args) {
+            clients.swap_remove(place).close(); // the last one takes its place
+        } else {
+            place += 1;
+        }
     }
 }

@@ -13,12 +13,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Command, CommandFactory, Parser};
 use libc::time_t;
-use sockstep::{
-    AF_INET, AI_NUMERICSERV, AddrInfoList, Errno, Error, Hints, IPPROTO_UDP, PF_INET, Result,
-    SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM, SOL_SOCKET, SockType, Sockaddr, connect, getaddrinfo,
-    getsockname, htons, in_addr, inet_addr, inet_pton, ntohl, ntohs, read, recvfrom, send,
-    setsockopt, sockaddr_in, socket, timeval, write,
-};
+use sockstep::{error::*, netdb::*, netinet::*, socket::*};
 
 pub mod echo;
 #[cfg(test)]
@@ -29,7 +24,47 @@ pub const DATAGRAM: usize = 65507; // bytes that a UDP datagram over IPv4 can ca
 pub const DATAGRAM_IPV6: usize = 65527; // and over IPv6, whose length does not count its header
 pub const PAUSE: Duration = Duration::from_millis(100); // before a server that lacks descriptors or memory tries again
 
-// ---- Arguments ----
+// ---- Output for the user ----
+
+/// Ends the program over a failed call, as the lectures' `DieWithError` does.
+pub fn die(error: impl Display) -> ! {
+    note(error);
+    exit(1);
+}
+
+/// Says what went wrong with one client, as the twins' `WarnWithError` does. The server goes on.
+pub fn warn(client: &impl Display, error: &Error) {
+    note(format_args!("{client}: {error}"));
+}
+
+/// One line on standard error, in one piece.
+pub fn note(message: impl Display) {
+    let _ = write(&io::stderr(), format!("{message}\n").as_bytes()); // if that fails, no place is left to say so
+}
+
+/// One line on standard output, in one piece.
+pub fn print_line(line: impl Display) {
+    print(format!("{line}\n").as_bytes());
+}
+
+/// Bytes on standard output, in one piece. A reader that has gone has seen enough: that ends the program, quietly.
+pub fn print(bytes: &[u8]) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match write(&io::stdout(), rest) {
+            Ok(n) => rest = &rest[n..],
+            Err(error) if error == Errno::EPIPE => exit(0),
+            Err(error) => die(error),
+        }
+    }
+}
+
+/// The book's prompt, without a newline: the sentence is typed behind it.
+pub fn prompt() {
+    print(b"Input lowercase sentence: ");
+}
+
+// ---- Reading the arguments ----
 
 /// The program's arguments; bad ones end it with status 2.
 pub fn parse<Args: Parser>() -> Args {
@@ -106,7 +141,7 @@ impl Input {
         Input(BufReader::with_capacity(8192, Keyboard))
     }
 
-    /// Whether standard input has ended. Waits for a byte of it if need be.
+    /// Whether it has ended. Waits for a byte of it if need be.
     pub fn has_ended(&mut self) -> bool {
         self.0
             .fill_buf()
@@ -114,7 +149,7 @@ impl Input {
             .is_empty()
     }
 
-    /// The next line of standard input without its newline, or `None` at the end.
+    /// The next line without its newline, or `None` at the end.
     pub fn line(&mut self) -> Option<Vec<u8>> {
         let mut line = Vec::new();
         match self
@@ -137,67 +172,13 @@ fn die_reading(error: &io::Error) -> ! {
     ))
 }
 
-// ---- Words to the person in front of it ----
-
-/// Ends the program over a failed call, as the lectures' `DieWithError` does.
-pub fn die(error: impl Display) -> ! {
-    note(error);
-    exit(1);
-}
-
-/// One line on standard error, in one piece.
-pub fn note(message: impl Display) {
-    let _ = write(&io::stderr(), format!("{message}\n").as_bytes()); // nobody is left to tell
-}
-
-/// What went wrong with one client, if anything did. The server goes on.
-pub fn report(client: &impl Display, outcome: Result<()>) {
-    if let Err(error) = outcome {
-        note(format_args!("{client}: {error}"));
-    }
-}
-
-/// Whole lines on standard output, in one piece. A reader that has gone has seen enough: that ends the program, quietly.
-pub fn print(lines: &[u8]) {
-    let mut rest = lines;
-    while !rest.is_empty() {
-        match write(&io::stdout(), rest) {
-            Ok(n) => rest = &rest[n..],
-            Err(error) if error == Errno::EPIPE => exit(0),
-            Err(error) => die(error),
-        }
-    }
-}
-
-/// The greeting of the book's interactive variant: where clients on other machines find this server.
-pub fn announce(serv_addr: &sockaddr_in) {
-    let address = match own_address() {
-        Ok(own) => own.sin_addr.to_string(),
-        Err(error) => format!("unknown ({error})"),
-    };
-    let port = ntohs(serv_addr.sin_port);
-    let hint = "Press Ctrl+C to quit. Listening...";
-    print(format!("serverIP:\t{address}\nserverPort:\t{port}\n{hint}\n").as_bytes());
-}
-
-/// The address that this machine would send from. Connecting a UDP socket sends nothing; it only picks the way.
-fn own_address() -> Result<sockaddr_in> {
-    let sock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?;
-    let mut far_away = sockaddr_in::zeroed();
-    far_away.sin_family = AF_INET;
-    far_away.sin_addr.s_addr = inet_addr("8.8.8.8")?;
-    far_away.sin_port = htons(80);
-    connect(&sock, &far_away)?;
-    getsockname(&sock)
-}
-
 // ---- Calls that need more than one try ----
 
 /// Sends all of `bytes`: the kernel may take them in parts.
-pub fn send_all(sock: impl AsFd, bytes: &[u8]) -> Result<()> {
+pub fn send_all(sock: &impl AsFd, bytes: &[u8]) -> Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        match send(&sock, rest, 0) {
+        match send(sock, rest, 0) {
             Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
             Ok(0) => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
             taken => rest = &rest[taken?..],
@@ -206,34 +187,35 @@ pub fn send_all(sock: impl AsFd, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// From now on `recv` and `send` fail with `EAGAIN` after so many seconds without a byte.
-pub fn give_up_after(sock: impl AsFd, seconds: Option<u32>) -> Result<()> {
+/// From now on `recv` and `send` fail with `EAGAIN` after `seconds` without a byte.
+pub fn set_timeouts(sock: &impl AsFd, seconds: Option<u32>) -> Result<()> {
     let Some(seconds) = seconds else {
         return Ok(());
     };
-    let value = timeval_of(Duration::from_secs(seconds.into()));
-    setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &value)?;
-    setsockopt(&sock, SOL_SOCKET, SO_SNDTIMEO, &value)
+    let limit = timeval_of(Duration::from_secs(seconds.into()));
+    setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit)?;
+    setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit)
 }
 
-/// A time-out as C has it. Its fields are of 32 bits on some machines.
-pub fn timeval_of(time: Duration) -> timeval {
+/// A span of time in C's form. Where seconds have 32 bits, one that is too long becomes the longest.
+pub fn timeval_of(span: Duration) -> timeval {
     timeval {
-        tv_sec: time.as_secs().try_into().unwrap_or(time_t::MAX),
-        tv_usec: (time.as_micros() % 1_000_000).try_into().unwrap_or(0),
+        tv_sec: span.as_secs().try_into().unwrap_or(time_t::MAX),
+        tv_usec: (span.as_micros() % 1_000_000).try_into().unwrap_or(0),
     }
 }
 
-/// Whether a server can go on after `accept` or `recvfrom` failed: it says, or returns the error that ends it.
-pub fn go_on_after(error: Error) -> Result<()> {
-    if pause_after(error)? {
+/// After `accept` or `recvfrom` failed: returns if the server can try again, at once or after `PAUSE`. An error that would
+/// come back without end is returned, and ends it.
+pub fn recover_from(error: Error) -> Result<()> {
+    if needs_pause(error)? {
         sleep(PAUSE);
     }
     Ok(())
 }
 
-/// The same for a server that must not sleep: whether it should not try again before `PAUSE` has passed.
-pub fn pause_after(error: Error) -> Result<bool> {
+/// The same for a server that must not sleep: whether it is to wait for `PAUSE` before it tries again.
+pub fn needs_pause(error: Error) -> Result<bool> {
     static SAID: AtomicBool = AtomicBool::new(false);
     match error.errno() {
         // A signal came, or that one client is lost (accept(2) lists them).
@@ -281,7 +263,7 @@ pub fn may_answer(sender: &sockaddr_in, server: &sockaddr_in) -> bool {
 /// seconds in all.
 pub fn answer_from<A: Sockaddr + PartialEq + Display>(
     server: &A,
-    sock: impl AsFd,
+    sock: &impl AsFd,
     buffer: &mut [u8],
     timeout: Option<u32>,
 ) -> Result<usize> {
@@ -290,9 +272,9 @@ pub fn answer_from<A: Sockaddr + PartialEq + Display>(
     let mut left = time_allowed;
     loop {
         if let Some(left) = left {
-            setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &timeval_of(left))?;
+            setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &timeval_of(left))?;
         }
-        match recvfrom::<A>(&sock, buffer, 0) {
+        match recvfrom::<A>(sock, buffer, 0) {
             Ok((n, from)) if from == *server => return Ok(n),
             Ok((_, from)) => note(format_args!(
                 "ignored a datagram from {from}: {server} was asked"
@@ -309,6 +291,30 @@ pub fn answer_from<A: Sockaddr + PartialEq + Display>(
     }
 }
 
+/// The greeting of the book's interactive variant: where clients on other machines find this server.
+pub fn announce(serv_addr: &sockaddr_in) {
+    let address = match own_address() {
+        Ok(own) => own.sin_addr.to_string(),
+        Err(error) => format!("unknown ({error})"),
+    };
+    let port = ntohs(serv_addr.sin_port);
+    let hint = "Press Ctrl+C to quit. Listening...";
+    print_line(format_args!(
+        "serverIP:\t{address}\nserverPort:\t{port}\n{hint}"
+    ));
+}
+
+/// The address that this machine would send from. Connecting a UDP socket sends nothing; it only picks the way.
+fn own_address() -> Result<sockaddr_in> {
+    let sock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?;
+    let mut far_away = sockaddr_in::zeroed();
+    far_away.sin_family = AF_INET;
+    far_away.sin_addr.s_addr = inet_addr("8.8.8.8")?;
+    far_away.sin_port = htons(80);
+    connect(&sock, &far_away)?;
+    getsockname(&sock)
+}
+
 // ---- Text from the network ----
 
 /// A caption and what came from the network, as one line: the bytes themselves, or escaped where they reach a terminal.
@@ -323,16 +329,13 @@ pub fn show(caption: &str, bytes: &[u8]) {
     print(&line);
 }
 
-/// Prints a request as the book's interactive variant does, `Received from 192.168.67.1#56855: udp is lazy`. `line` is room to use again.
+/// Prints a request as the book's interactive variant does, `Received from 192.168.67.1#56855: udp is lazy`. `line` is room to
+/// use again.
 pub fn log_request(client: &sockaddr_in, request: &[u8], line: &mut Vec<u8>) {
     let request = request.strip_suffix(b"\n").unwrap_or(request);
+    let (address, port) = (client.sin_addr, ntohs(client.sin_port));
     line.clear();
-    let _ = write!(
-        line,
-        "Received from {}#{}: ",
-        client.sin_addr,
-        ntohs(client.sin_port)
-    ); // into memory
+    let _ = write!(line, "Received from {address}#{port}: "); // into memory
     text::escape(request, line);
     line.push(b'\n');
     print(line);

@@ -136,9 +136,10 @@ static inline size_t upper(const char *bytes, size_t len, int unicode, int last,
         const char *special = n > 1 ? specialUpper(c) : NULL;
         if (n < 0 && !last)
             break;
-        if (special != NULL)
-            out = mempcpy(out, special, strlen(special));
-        else if (n > 1)
+        if (special != NULL) {
+            memcpy(out, special, strlen(special));
+            out += strlen(special);
+        } else if (n > 1)
             out += wctomb(out, towupper(c));
         else
             *out++ = toupper(s[done]);

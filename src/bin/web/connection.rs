@@ -12,7 +12,7 @@ use sockstep::{
 
 use super::access::Credentials;
 use super::request::{LINE, Request, Status};
-use crate::common::{report, timeval_of};
+use crate::common::{timeval_of, warn};
 
 const CHUNK: u64 = 128 * 1024; // bytes of a file that a client has --request-timeout to take
 const DRAIN: Duration = Duration::from_secs(2); // for what a client still sends after its last response
@@ -175,7 +175,7 @@ impl Connection {
 
     /// The server is at fault, and says why.
     pub fn fail(&self, error: Error) -> Status {
-        report(&self.client, Err(error));
+        warn(&self.client, &error);
         500
     }
 }

@@ -41,7 +41,7 @@ static inline int openListening(const char *address, in_port_t port, int backlog
     addrLen = sizeof(addr);
     if (getsockname(servSock, (struct sockaddr *)&addr, &addrLen) < 0)
         DieWithError("getsockname() failed");
-    printLine("listening on %s\n", addressText((struct sockaddr *)&addr));
+    printLine("listening on %s", addressText((struct sockaddr *)&addr));
     return servSock;
 }
 

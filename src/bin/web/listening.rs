@@ -9,7 +9,7 @@ use sockstep::{
     setsockopt, sockaddr_in, sockaddr_in6, socket,
 };
 
-use crate::common::print;
+use crate::common::print_line;
 
 /// The echo server's steps 1 to 3, and a line that says where it listens.
 pub fn open(address: Option<IpAddr>, port: u16, backlog: i32) -> Result<OwnedFd> {
@@ -49,7 +49,7 @@ fn open_on(address: IpAddr, port: u16, backlog: i32) -> Result<OwnedFd> {
     bind(&serv_sock, &serv_addr)?;
     listen(&serv_sock, backlog)?;
     let serv_addr: AnyAddr = getsockname(&serv_sock)?;
-    print(format!("listening on {serv_addr}\n").as_bytes());
+    print_line(format_args!("listening on {serv_addr}"));
     Ok(serv_sock)
 }
 

@@ -7,7 +7,7 @@ use nix::sys::resource::{Resource::RLIMIT_NOFILE, getrlimit, rlim_t, setrlimit};
 use sockstep::AnyAddr;
 
 use crate::common::echo::{STACK, thread_error};
-use crate::common::report;
+use crate::common::warn;
 
 /// Threads that serve a client now.
 static THREADS: AtomicU32 = AtomicU32::new(0);
@@ -23,7 +23,7 @@ pub fn in_a_thread(client: AnyAddr, serve: impl FnOnce() + Send + 'static) {
     });
     if let Err(error) = thread {
         THREADS.fetch_sub(1, SeqCst);
-        report(&client, Err(thread_error(&error)));
+        warn(&client, &thread_error(&error));
     }
 }
 
