@@ -12,6 +12,7 @@ use crate::draw::ladder::{Calls, Ladder};
 use crate::draw::terminal::{Side, Style, remark};
 use crate::strace::command::Trace;
 use crate::strace::line::{Entry, What};
+use crate::world::tasks::sides;
 
 /// Show the ladder of a recording
 ///
@@ -51,7 +52,7 @@ pub fn show(args: &Args) -> ExitCode {
 fn draw(args: &Args) -> Result<(), String> {
     let mut entries = Vec::new();
     let files = files(&args.path)?;
-    let mut others = Vec::new();
+    let (mut others, mut sources) = (Vec::new(), 0);
     for file in &files {
         let bytes = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
         let mut trace = Trace::default();
@@ -62,8 +63,13 @@ fn draw(args: &Args) -> Result<(), String> {
             others.push(file);
             continue;
         }
-        let side = side(&lane);
-        entries.extend(lane.into_iter().map(|entry| (side, entry)));
+        let sides = sides(&lane);
+        let source = sources;
+        sources += 1;
+        entries.extend(lane.into_iter().map(|entry| {
+            let side = sides.get(&entry.pid).copied().unwrap_or(Side::Client);
+            (source, side, entry)
+        }));
     }
     if others.len() == files.len() {
         return Err(format!(
@@ -79,7 +85,7 @@ fn draw(args: &Args) -> Result<(), String> {
     }
     let unknown = entries
         .iter()
-        .filter(|(_, entry)| matches!(entry.what, What::Unknown(_)))
+        .filter(|(_, _, entry)| matches!(entry.what, What::Unknown(_)))
         .count();
     if unknown > 0 {
         remark(format_args!(
@@ -97,18 +103,17 @@ fn draw(args: &Args) -> Result<(), String> {
     }
 }
 
-fn write_json(entries: &[(Side, Entry)]) -> sockstep::Result<()> {
+fn write_json(entries: &[(usize, Side, Entry)]) -> sockstep::Result<()> {
     let mut json = Json::begin()?;
     entries
         .iter()
-        .try_for_each(|(side, entry)| json.entry(*side, entry))
+        .try_for_each(|(_, side, entry)| json.entry(*side, entry))
 }
 
-fn draw_ladder(args: &Args, entries: Vec<(Side, Entry)>) -> sockstep::Result<()> {
+fn draw_ladder(args: &Args, entries: Vec<(usize, Side, Entry)>) -> sockstep::Result<()> {
     let mut ladder = Ladder::new(Style::of_standard_output(), args.calls, args.payload);
-    for (order, (side, mut entry)) in entries.into_iter().enumerate() {
-        entry.start = entry.start.or(u64::try_from(order).ok()); // without times, the order of the file
-        ladder.traced(side, entry);
+    for (source, side, entry) in entries {
+        ladder.traced_by(source, side, entry);
     }
     ladder.end()
 }
@@ -133,24 +138,5 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
         Err(format!("{}: no recording in it", path.display()))
     } else {
         Ok(files)
-    }
-}
-
-/// Whose calls these are: a server listens, or receives before it sends.
-fn side(entries: &[Entry]) -> Side {
-    let made = |names: &'static [&str]| {
-        entries.iter().position(
-            move |entry| matches!(&entry.what, What::Call(call) if names.contains(&call.name.as_str())),
-        )
-    };
-    let first_sent = made(&["sendto", "sendmsg"]);
-    let first_received = made(&["recvfrom", "recvmsg"]);
-    let receives_first =
-        first_received.is_some_and(|received| first_sent.is_none_or(|sent| received < sent));
-    let connects = made(&["connect"]).is_some();
-    if made(&["listen"]).is_some() || (receives_first && !connects) {
-        Side::Server
-    } else {
-        Side::Client
     }
 }

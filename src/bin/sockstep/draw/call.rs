@@ -3,8 +3,10 @@
 use clap::ValueEnum;
 
 use crate::common::text::escape;
-use crate::lectures::steps::{makes, waits_for_several};
+use crate::draw::terminal::harmless;
+use crate::strace::calls::{self, Does, Place, Row, items, makes_task, number, waits_for_several};
 use crate::strace::line::{Call, bytes};
+use crate::world::sockets::Address;
 
 /// How the bytes that a call carries are shown.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -20,50 +22,21 @@ pub enum Payload {
 /// A call in rows of so many columns: addresses as `127.0.0.1:80`, no lengths of addresses, long payloads cut, of what makes
 /// a process the flag that matters.
 pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
-    let mut args: Vec<String> = call
-        .args
-        .iter()
-        .map(|arg| argument(arg, payload, columns))
-        .collect();
     let name = call.name.as_str();
-    let flags = if name == "accept4" { args.pop() } else { None };
-    // The length of an address says nothing here, nor does a place in memory, or what has no use here.
-    if [
-        "bind",
-        "connect",
-        "accept",
-        "accept4",
-        "getsockname",
-        "getpeername",
-        "sendto",
-        "recvfrom",
-        "wait4",
-    ]
-    .contains(&name)
-    {
-        args.pop();
-        if args
-            .last()
-            .is_some_and(|last| last == "NULL" || last == "...")
-        {
-            args.pop();
-        }
-    }
-    args.extend(flags);
+    let row = calls::of(name);
+    let mut args = arguments(call, row, payload, columns);
     if name.ends_with("sockopt") {
         wait_in_seconds(call, &mut args);
     }
-    if let Some(shares) = makes(call).filter(|_| !args.is_empty()) {
-        args = vec![
-            if shares {
-                "... CLONE_FILES ..."
-            } else {
-                "... SIGCHLD"
-            }
-            .to_owned(),
-        ];
+    if let Some(shares) = makes_task(call).filter(|_| !args.is_empty()) {
+        let flag = if shares {
+            "... CLONE_FILES ..."
+        } else {
+            "... SIGCHLD"
+        };
+        args = vec![flag.to_owned()];
     }
-    if waits_for_several(name) || name.starts_with("epoll") {
+    if row.is_some_and(|row| row.does == Does::Watches) || name.starts_with("epoll") {
         args = args.iter().map(|arg| ready(arg)).collect();
     }
     let error = call.note.split(' ').next().unwrap_or_default();
@@ -72,7 +45,7 @@ pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
     } else if waits_for_several(name) && call.note.contains('[') {
         format!("{} {}", call.result, ready(&call.note)) // which are ready
     } else {
-        call.result.clone()
+        shown(&call.result)
     };
     let mut words: Vec<String> = Vec::new();
     for (at, arg) in args.iter().enumerate() {
@@ -109,15 +82,96 @@ pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
         .collect()
 }
 
+/// The arguments that say something here. The length of an address does not, if it is the right one, nor does what has no use.
+fn arguments(call: &Call, row: Option<&Row>, payload: Payload, columns: usize) -> Vec<String> {
+    let data = row
+        .and_then(|row| row.sends.or(row.receives))
+        .map(|data| data.place);
+    let place = row.and_then(|row| row.address);
+    let absent = |at: usize| {
+        let arg = call.args.get(at).map_or("NULL", String::as_str);
+        arg == "NULL" || arg.starts_with("0x")
+    };
+    let mut args = Vec::new();
+    for (at, arg) in call.args.iter().enumerate() {
+        let hidden = match place {
+            Some(address) if at == address => absent(at),
+            Some(address) if at == address + 1 => is_usual(call, at),
+            _ => row.is_some_and(|row| row.mute == Some(at)),
+        };
+        if hidden {
+            continue;
+        }
+        args.push(match data {
+            Some(Place::Vector(place)) if place == at => vector(arg, payload, columns),
+            Some(Place::Message(place)) if place == at => message(arg, payload, columns),
+            Some(Place::Messages(place)) if place == at => {
+                let each = items(arg).into_iter().map(|item| {
+                    let header = calls::field(item, "msg_hdr").unwrap_or(item);
+                    message(header, payload, columns)
+                });
+                list(each, arg)
+            }
+            _ => argument(arg, payload, columns),
+        });
+    }
+    args
+}
+
+/// Whether a length is what the address before it has.
+fn is_usual(call: &Call, at: usize) -> bool {
+    let address = &call.args[at - 1];
+    let Some(length) = number(&call.args[at]) else {
+        return true; // the kernel's own, or none
+    };
+    match Address::of(address) {
+        Some(Address::Inet { ip, .. }) => {
+            length == if ip.is_ipv4() { 16 } else { 28 } || length == 128
+        }
+        _ => true,
+    }
+}
+
+/// `[{iov_base="hello", iov_len=5}]` as `["hello"]`.
+fn vector(arg: &str, payload: Payload, columns: usize) -> String {
+    let pieces = items(arg).into_iter().map(|item| {
+        let base = calls::field(item, "iov_base").unwrap_or(item);
+        argument(base, payload, columns)
+    });
+    list(pieces, arg)
+}
+
+/// `{msg_name={sa_family=...}, msg_iov=[...], ...}` as `{127.0.0.1:80, ["hello"]}`, with the descriptors that go along.
+fn message(arg: &str, payload: Payload, columns: usize) -> String {
+    let name = calls::field(arg, "msg_name").and_then(Address::of);
+    let pieces = calls::field(arg, "msg_iov").map(|arg| vector(arg, payload, columns));
+    let controls = items(calls::field(arg, "msg_control").unwrap_or(""));
+    let rights = controls.iter().filter_map(|control| {
+        let kind = calls::field(control, "cmsg_type")?;
+        let data = calls::field(control, "cmsg_data").unwrap_or("...");
+        (kind == "SCM_RIGHTS").then(|| format!("{kind} {data}"))
+    });
+    let name = name.map(|name| name.to_string());
+    let parts: Vec<String> = name.into_iter().chain(pieces).chain(rights).collect();
+    if parts.is_empty() {
+        return "...".to_owned();
+    }
+    format!("{{{}}}", parts.join(", "))
+}
+
+fn list(items: impl Iterator<Item = String>, arg: &str) -> String {
+    let items: Vec<String> = items.collect();
+    if items.is_empty() && !arg.starts_with('[') {
+        return "...".to_owned();
+    }
+    format!("[{}]", items.join(", "))
+}
+
 /// An argument as the ladder shows it.
 fn argument(arg: &str, payload: Payload, columns: usize) -> String {
     let Some((bytes, cut)) = bytes(arg) else {
         let place = arg.starts_with("0x");
-        return if place {
-            "...".to_owned()
-        } else {
-            address(arg).unwrap_or_else(|| arg.to_owned())
-        };
+        return if place { "...".to_owned() } else { shown(arg) };
     };
     let units = match payload {
         Payload::None => return "...".to_owned(),
@@ -132,6 +186,23 @@ fn argument(arg: &str, payload: Payload, columns: usize) -> String {
         fits.is_some()
     });
     format!("\"{shown}\"{}", if cut || !whole { "..." } else { "" })
+}
+
+/// An address in short, a descriptor without what strace says of it, what is neither as it is.
+fn shown(arg: &str) -> String {
+    if let Some(address @ (Address::Inet { .. } | Address::Unix(_))) = Address::of(arg) {
+        let text = address.to_string();
+        let mut safe = Vec::new();
+        escape(text.as_bytes(), &mut safe);
+        return String::from_utf8_lossy(&safe).into_owned();
+    }
+    let plain = match (number(arg), calls::annotation(arg)) {
+        (Some(number), Some(_)) => number.to_string(),
+        _ => arg.to_owned(),
+    };
+    let mut safe = Vec::new();
+    harmless(plain.as_bytes(), &mut safe);
+    String::from_utf8_lossy(&safe).into_owned()
 }
 
 /// Bytes as text, in pieces that belong together: a character, or `\n`, `\x1b`.
@@ -191,19 +262,4 @@ fn ready(arg: &str) -> String {
         text = format!("{before}{number}{after}");
     }
     text
-}
-
-/// `{sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}` as `127.0.0.1:80`, and IPv6 as `[::1]:80`.
-fn address(arg: &str) -> Option<String> {
-    let (_, rest) = arg.split_once("_port=htons(")?;
-    let (port, rest) = rest.split_once(')')?;
-    let (how, rest) = rest.split_once('"')?;
-    let (address, _) = rest.split_once('"')?;
-    if how.ends_with("inet_addr(") {
-        Some(format!("{address}:{port}"))
-    } else if how.ends_with("inet_pton(AF_INET6, ") {
-        Some(format!("[{address}]:{port}"))
-    } else {
-        None
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
 use crate::draw::terminal::Style;
-use crate::lectures::steps::{made, waits_for_several};
+use crate::strace::calls::{made_task as made, waits_for_several};
 use crate::strace::line::{Call, Entry, What, bytes};
 
 /// Columns before the chart, and those that it has at most; what is left of 80 says in words what the row shows.

@@ -7,72 +7,96 @@ use std::fmt::Write;
 use sockstep::Result;
 
 use crate::draw::terminal::{Side, put};
-use crate::lectures::steps::Sockets;
+use crate::lectures::steps::Headings;
 use crate::strace::line::{Entry, What};
+use crate::world::World;
+use crate::world::events::Event;
 
 /// Writes entries as they come.
 pub struct Json {
-    /// The sockets of each side, of each client if there are many.
-    lanes: HashMap<String, Sockets>,
+    /// What has happened in each run, and the steps of each side, of each client if there are many.
+    worlds: HashMap<String, World>,
+    headings: HashMap<String, Headings>,
 }
 
 impl Json {
     pub fn begin() -> Result<Json> {
         version()?;
         Ok(Json {
-            lanes: HashMap::new(),
+            worlds: HashMap::new(),
+            headings: HashMap::new(),
         })
     }
 
     pub fn entry(&mut self, side: Side, entry: &Entry) -> Result<()> {
-        self.write(String::new(), side, entry)
+        self.write("", "", side as usize, side, entry)
     }
 
     /// An entry of a run with many clients.
     pub fn entry_of(&mut self, run: &str, client: Option<usize>, entry: &Entry) -> Result<()> {
         let run = text(run);
         match client {
-            Some(number) => self.write(
-                format!("\"run\":{run},\"client\":{number},"),
-                Side::Client,
-                entry,
-            ),
-            None => self.write(format!("\"run\":{run},"), Side::Server, entry),
+            Some(number) => {
+                let keys = format!("\"run\":{run},\"client\":{number},");
+                self.write(&run, &keys, number, Side::Client, entry)
+            }
+            None => self.write(&run, &format!("\"run\":{run},"), 0, Side::Server, entry),
         }
     }
 
-    /// Writes an entry, with these keys before its own.
-    fn write(&mut self, keys: String, side: Side, entry: &Entry) -> Result<()> {
-        let name = match side {
-            Side::Client => "client",
-            Side::Server => "server",
-        };
-        let (pid, start) = (number(entry.pid), number(entry.start));
-        let mut line = format!("{{{keys}\"side\":\"{name}\",\"pid\":{pid},\"start_ns\":{start},");
-        let _ = match &entry.what {
-            What::Call(call) => {
-                let sockets = self.lanes.entry(keys + name).or_default();
-                let (_, step) = sockets.take(side, entry.pid, call);
-                let step = step.map_or("null".to_owned(), text);
-                let args: Vec<String> = call.args.iter().map(text).collect();
-                let (name, result, note) = (text(&call.name), text(&call.result), text(&call.note));
-                let (args, took) = (args.join(","), number(call.took));
-                write!(
-                    line,
-                    "\"kind\":\"call\",\"name\":{name},\"args\":[{args}],\"result\":{result},"
-                )
-                .and_then(|()| {
-                    writeln!(line, "\"note\":{note},\"took_ns\":{took},\"step\":{step}}}")
-                })
-            }
-            What::Signal(words) => writeln!(line, "\"kind\":\"signal\",\"text\":{}}}", text(words)),
-            What::End(words) => writeln!(line, "\"kind\":\"end\",\"text\":{}}}", text(words)),
-            What::Unknown(words) => {
-                writeln!(line, "\"kind\":\"unknown\",\"text\":{}}}", text(words))
-            }
-        };
-        put(line.as_bytes())
+    /// Writes an entry of a run, with these keys before its own.
+    fn write(
+        &mut self,
+        run: &str,
+        keys: &str,
+        source: usize,
+        side: Side,
+        entry: &Entry,
+    ) -> Result<()> {
+        let world = self.worlds.entry(run.to_owned()).or_default();
+        world.take(source, side, entry.clone());
+        let mut lines = String::new();
+        while let Some(event) = world.next(u64::MAX) {
+            let headings = self.headings.entry(format!("{keys}{side:?}")).or_default();
+            let step = headings.of(world, &event);
+            line(keys, world, &event, step.as_deref(), &mut lines);
+        }
+        put(lines.as_bytes())
     }
+}
+
+/// Appends an event's line.
+fn line(keys: &str, world: &World, event: &Event, step: Option<&str>, lines: &mut String) {
+    let name = match event.side {
+        Side::Client => "client",
+        Side::Server => "server",
+    };
+    let (pid, start) = (number(world.task(event.task).pid), number(event.entered));
+    let _ = write!(
+        lines,
+        "{{{keys}\"side\":\"{name}\",\"pid\":{pid},\"start_ns\":{start},"
+    ); // into memory
+    let _ = match &event.what {
+        What::Call(call) => {
+            let step = step.map_or("null".to_owned(), text);
+            let args: Vec<String> = call.args.iter().map(text).collect();
+            let (name, result, note) = (text(&call.name), text(&call.result), text(&call.note));
+            let (args, took) = (args.join(","), number(call.took));
+            write!(
+                lines,
+                "\"kind\":\"call\",\"name\":{name},\"args\":[{args}],\"result\":{result},"
+            )
+            .and_then(|()| {
+                writeln!(
+                    lines,
+                    "\"note\":{note},\"took_ns\":{took},\"step\":{step}}}"
+                )
+            })
+        }
+        What::Signal(words) => writeln!(lines, "\"kind\":\"signal\",\"text\":{}}}", text(words)),
+        What::End(words) => writeln!(lines, "\"kind\":\"end\",\"text\":{}}}", text(words)),
+        What::Unknown(words) => writeln!(lines, "\"kind\":\"unknown\",\"text\":{}}}", text(words)),
+    };
 }
 
 /// The first line.

@@ -9,9 +9,15 @@ use clap::ValueEnum;
 use sockstep::Result;
 
 use crate::draw::call::{Payload, brief};
+use crate::draw::fold::{Drawn, Fold, Group, grouped};
 use crate::draw::terminal::{COLUMNS, ERASE, Side, Style, fold, harmless, put};
-use crate::lectures::steps::{Sockets, made, step_of_a_new_one, waits_for_several};
-use crate::strace::line::{Begun, Call, Entry, What, bytes};
+use crate::lectures::steps::{Headings, Step};
+use crate::strace::calls::{self, Does, For, made_task, number, waits_for_several};
+use crate::strace::line::{Begun, Call, Entry, What};
+use crate::world::World;
+use crate::world::events::{End, Event, Movement};
+use crate::world::sockets::{Kind, SocketId};
+use crate::world::tasks::TaskId;
 
 /// Columns of the gap between the two sides, where bytes cross.
 const GAP: usize = 4;
@@ -44,8 +50,13 @@ pub struct Ladder {
     side: usize,
     calls: Calls,
     payload: Payload,
-    lanes: [Lane; 2],
-    held: Vec<Held>,
+    world: World,
+    columns: [Column; 2],
+    /// The rows of the group that is being drawn.
+    rows: Vec<(String, bool)>,
+    fold: Fold,
+    /// Who is known to wait for whom without end.
+    deadlock: Option<[(TaskId, u64); 2]>,
     /// Rows that are not on the screen yet.
     text: String,
     /// What the client has asked its user, who has not answered yet.
@@ -67,65 +78,80 @@ impl Drop for Ladder {
 
 /// What a side has done so far.
 #[derive(Default)]
-struct Lane {
-    step: Option<&'static str>,
-    sockets: Sockets,
-    /// The process that was started; others may follow from it.
-    first: Option<u32>,
-    /// The processes and threads that have to do with sockets, in the order of their numbers.
-    numbers: Vec<Option<u32>>,
-    /// What has told a process which descriptor can go on, until it does so: it is drawn under the step that follows.
-    told: HashMap<Option<u32>, Call>,
+struct Column {
+    step: Option<Step>,
+    headings: Headings,
+    /// The task that was seen first; others may follow from it.
+    first: Option<TaskId>,
+    /// The tasks that have to do with sockets, in the order of their numbers: the program's main process, then the others.
+    numbers: Vec<TaskId>,
+    /// What has told a task which descriptor can go on, until it does so: it is drawn under the step that follows.
+    told: HashMap<TaskId, Event>,
+    /// What sockets have done that have done nothing that counts: probes, it may be.
+    probes: HashMap<SocketId, Vec<(Event, Option<Step>)>>,
+    /// The first of those that were closed again, to be drawn if there is nothing else.
+    idle: Vec<(Event, Option<Step>)>,
+    /// A row of a socket has been drawn.
+    drawn: bool,
     seen: bool,
+    /// Its ring of calls that strace does not see has been mentioned.
+    rings: bool,
     complaints: Vec<u8>,
     /// A line that has been begun, and whose end may come in the next call.
     begun: Option<Words>,
 }
 
+/// Rows of sockets that have done nothing are kept up to this number.
+const IDLE: usize = 40;
+
 /// What a process has said, `wrong` if on standard error.
 struct Words {
-    pid: Option<u32>,
+    task: TaskId,
     wrong: bool,
     text: Vec<u8>,
 }
 
-impl Lane {
-    fn is_first(&self, pid: Option<u32>) -> bool {
-        self.numbers.first() == Some(&pid)
+impl Column {
+    fn is_main(&self, task: TaskId) -> bool {
+        self.numbers.first() == Some(&task)
     }
 
-    /// The number of a process or thread that has to do with sockets, from 1 on.
-    fn number(&self, pid: Option<u32>) -> Option<usize> {
-        let at = self.numbers.iter().position(|known| *known == pid)?;
+    /// The number of a task that has to do with sockets, from 1 on.
+    fn number(&self, task: TaskId) -> Option<usize> {
+        let at = self.numbers.iter().position(|known| *known == task)?;
         Some(at + 1)
     }
 
-    fn enrol(&mut self, pid: Option<u32>) {
-        if self.number(pid).is_none() {
-            self.numbers.push(pid);
+    /// Gives a task a number. The first is the program's main process, whoever of it is the first to have a socket.
+    fn enrol(&mut self, task: TaskId, world: &World) {
+        if self.numbers.is_empty() {
+            let mut main = world.task(task);
+            while let (None, Some(parent)) = (&main.program, main.parent) {
+                main = world.task(parent);
+                if main.side != world.task(task).side {
+                    break;
+                }
+            }
+            self.numbers.push(main.id);
+        }
+        if self.number(task).is_none() {
+            self.numbers.push(task);
         }
     }
 
-    /// `[2] ` for the second process; nothing for the first.
-    fn tag(&self, pid: Option<u32>) -> String {
-        match self.number(pid) {
+    /// `[2] ` for the second task; nothing for the first.
+    fn tag(&self, task: TaskId) -> String {
+        match self.number(task) {
             Some(number @ 2..) => format!("[{number}] "),
             _ => String::new(),
         }
     }
 
     /// The same in front of a call, which is set in from its heading.
-    fn tag_or_room(&self, pid: Option<u32>) -> String {
-        let tag = self.tag(pid);
+    fn tag_or_room(&self, task: TaskId) -> String {
+        let tag = self.tag(task);
         if tag.is_empty() { "  ".to_owned() } else { tag }
     }
-}
-
-/// Something to be drawn when its time has come.
-struct Held {
-    at: u64,
-    side: Side,
-    entry: Entry,
 }
 
 impl Ladder {
@@ -139,8 +165,11 @@ impl Ladder {
             side: (columns - GAP) / 2,
             calls,
             payload,
-            lanes: Default::default(),
-            held: Vec::new(),
+            world: World::default(),
+            columns: Default::default(),
+            rows: Vec::new(),
+            fold: Fold::default(),
+            deadlock: None,
             text: String::new(),
             prompt: String::new(),
             last: String::new(),
@@ -150,22 +179,18 @@ impl Ladder {
     /// Takes what a side has written to standard error. It is drawn only if strace shows nothing of that side, since then
     /// these are strace's own words; a program's words are among its calls.
     pub fn complained(&mut self, side: Side, bytes: &[u8]) {
-        self.lane(side).complaints.extend_from_slice(bytes);
+        self.column(side).complaints.extend_from_slice(bytes);
     }
 
-    /// Takes what strace has seen of a side.
+    /// Takes what strace has seen of a side: of one strace for each.
     pub fn traced(&mut self, side: Side, entry: Entry) {
-        let start = entry.start.unwrap_or_default();
-        let at = match &entry.what {
-            // What a call brings is there when it ends; what it sends leaves when it begins.
-            What::Call(call) if waits(call) => start + call.took.unwrap_or_default(),
-            _ => start,
-        };
-        let lane = self.lane(side);
-        if !lane.seen {
-            (lane.seen, lane.first) = (true, entry.pid);
-        }
-        self.held.push(Held { at, side, entry });
+        self.traced_by(side as usize, side, entry);
+    }
+
+    /// The same of any number of recordings.
+    pub fn traced_by(&mut self, source: usize, side: Side, entry: Entry) {
+        self.column(side).seen = true;
+        self.world.take(source, side, entry);
     }
 
     /// Takes what we do to a side.
@@ -178,21 +203,33 @@ impl Ladder {
 
     /// Whether something waits to be drawn.
     pub fn has_more(&self) -> bool {
-        !self.held.is_empty()
+        self.world.has_more()
     }
 
     /// Draws what has settled. `under_way` are each side's calls that have not returned.
     pub fn draw(&mut self, under_way: &[Vec<Begun>; 2]) -> Result<()> {
         let now = now();
+        for (source, calls) in under_way.iter().enumerate() {
+            self.world.is_in(source, calls);
+        }
         self.settle(now.saturating_sub(SETTLE));
-        if self.held.is_empty() {
+        if !self.world.has_more() {
             self.end_words(Side::Client, false); // a prompt, it seems
+            self.show_waiting(under_way, now);
+            for drawn in self.fold.pause() {
+                self.put_in(drawn);
+            }
         }
         let last = if self.prompt.is_empty() {
             self.blocked(under_way, now)
         } else {
             self.prompt.clone()
         };
+        self.put(last)
+    }
+
+    /// Puts what has been drawn on the screen, and below it the row that has no end.
+    fn put(&mut self, last: String) -> Result<()> {
         if self.text.is_empty() && self.last == last {
             return Ok(());
         }
@@ -213,28 +250,52 @@ impl Ladder {
     pub fn end(&mut self) -> Result<()> {
         self.settle(u64::MAX);
         for side in [Side::Client, Side::Server] {
-            for (pid, call) in std::mem::take(&mut self.lane(side).told) {
-                self.rows_of(side, pid, &call, true);
+            for (_, call) in std::mem::take(&mut self.column(side).told) {
+                self.event_rows(&call, None);
+            }
+            let mut probes: Vec<_> = std::mem::take(&mut self.column(side).probes)
+                .into_iter()
+                .collect();
+            probes.sort_by_key(|(id, _)| *id);
+            for (event, step) in probes.into_iter().flat_map(|(_, events)| events) {
+                self.event_rows(&event, step);
+            }
+            let idle = std::mem::take(&mut self.column(side).idle);
+            if !self.column(side).drawn {
+                for (event, step) in idle {
+                    self.event_rows(&event, step);
+                }
             }
             self.end_words(side, true);
-            let lane = self.lane(side);
-            if !lane.seen {
-                let complaints = std::mem::take(&mut lane.complaints);
+            let column = self.column(side);
+            if !column.seen {
+                let complaints = std::mem::take(&mut column.complaints);
                 self.print(side, "", true, &complaints);
             }
         }
+        self.end_fold();
         self.end_prompt(false);
-        self.draw(&Default::default())
+        self.put(String::new())
     }
 
-    /// Turns what has been held back until this time into rows.
+    /// A remark of ours, among the rows of a side.
+    pub fn aside(&mut self, side: Side, words: &str) {
+        self.begin(side);
+        for row in fold(words, self.side - 2) {
+            self.row(side, "", "  ", &row, Look::Aside);
+        }
+        self.group(side, None, String::new(), 0);
+    }
+
+    /// Whether a row of a socket has been drawn on this side.
+    pub fn has_drawn(&self, side: Side) -> bool {
+        self.columns[side as usize].drawn
+    }
+
+    /// Turns what has happened until this time into rows.
     fn settle(&mut self, settled: u64) {
-        self.held.sort_by_key(|held| held.at);
-        let rest = self
-            .held
-            .split_off(self.held.partition_point(|held| held.at <= settled));
-        for held in std::mem::replace(&mut self.held, rest) {
-            self.entry(held.side, &held.entry);
+        while let Some(event) = self.world.next(settled) {
+            self.event(event);
         }
     }
 
@@ -244,27 +305,31 @@ impl Ladder {
             return String::new();
         }
         let words = |side: Side| {
-            let lane = &self.lanes[side as usize];
+            let column = &self.columns[side as usize];
             let calls = under_way[side as usize].iter();
             let since = |call: &&Begun| now.saturating_sub(call.start.unwrap_or(now));
             // Of several processes, the one that came last is the one that matters.
             let call = calls
-                .filter(|call| lane.sockets.are_awaited(call) && since(call) >= BLOCKED)
+                .filter(|call| self.is_awaited(side, call) && since(call) >= BLOCKED)
                 .min_by_key(since)?;
             let on = call
                 .descriptor
                 .as_ref()
                 .map_or(String::new(), |descriptor| format!("{descriptor}, "));
             let time = since(&call) / 100_000_000;
+            let task = self.world.task_of(side as usize, call.pid);
             let words = format!(
                 "{}{}({on}... blocked for {}.{} s",
-                lane.tag(call.pid),
+                task.map_or(String::new(), |task| column.tag(task.id)),
                 call.name,
                 time / 10,
                 time % 10
             );
             Some(words.chars().take(self.side).collect::<String>())
         };
+        if let Some(words) = self.fold.under_way() {
+            return self.style.paint("2", &shortened(&words, 2 * self.side));
+        }
         let [client, server] = [Side::Client, Side::Server]
             .map(words)
             .map(|words| words.map(|words| self.style.paint("7", &words)));
@@ -277,14 +342,64 @@ impl Ladder {
         format!("\x1b[?7l{}{server}\x1b[?7h", client.unwrap_or_default())
     }
 
-    fn lane(&mut self, side: Side) -> &mut Lane {
-        &mut self.lanes[side as usize]
+    /// Whether a call that has begun waits on a socket, or on one of several descriptors.
+    fn is_awaited(&self, side: Side, call: &Begun) -> bool {
+        let number = call
+            .descriptor
+            .as_ref()
+            .and_then(|number| number.parse().ok());
+        let socket =
+            number.and_then(|number| self.world.descriptor(side as usize, call.pid, number));
+        let begun = self.columns[side as usize].headings.have_begun();
+        socket.is_some() || (begun && waits_for_several(&call.name))
+    }
+
+    /// What is to be seen of those that wait: a socket whose first call has not returned, and two that wait for each other.
+    fn show_waiting(&mut self, under_way: &[Vec<Begun>; 2], now: u64) {
+        for side in [Side::Client, Side::Server] {
+            for call in &under_way[side as usize] {
+                let number = call
+                    .descriptor
+                    .as_ref()
+                    .and_then(|number| number.parse().ok());
+                let socket = number
+                    .and_then(|number| self.world.descriptor(side as usize, call.pid, number));
+                let moves = calls::of(&call.name)
+                    .is_some_and(|row| row.sends.is_some() || row.receives.is_some());
+                if let Some(id) = socket.map(|socket| socket.id).filter(|_| moves) {
+                    self.count(side, id);
+                }
+            }
+        }
+        let found = self.world.deadlock(under_way, now);
+        if let Some(found) = found {
+            let who = [&found[0], &found[1]].map(|it| (it.task, it.since));
+            if self.deadlock.replace(who) != Some(who) {
+                self.draw_deadlock(&found.map(|it| (it.side, it.call)));
+            }
+        }
+    }
+
+    fn draw_deadlock(&mut self, both: &[(Side, String); 2]) {
+        self.end_fold();
+        for (side, call) in both {
+            self.aside(
+                *side,
+                &format!(
+                    "(waits in {call} for the other side, which waits for this one: a deadlock)"
+                ),
+            );
+        }
+    }
+
+    fn column(&mut self, side: Side) -> &mut Column {
+        &mut self.columns[side as usize]
     }
 
     /// Takes what a process has said. Its complaints, and all that a server says, are drawn as lines.
-    fn say(&mut self, side: Side, pid: Option<u32>, wrong: bool, mut text: Vec<u8>) {
-        let goes_on = |begun: &mut Words| (begun.pid, begun.wrong) == (pid, wrong);
-        match self.lane(side).begun.take_if(goes_on) {
+    fn say(&mut self, side: Side, task: TaskId, wrong: bool, mut text: Vec<u8>) {
+        let goes_on = |begun: &mut Words| (begun.task, begun.wrong) == (task, wrong);
+        match self.column(side).begun.take_if(goes_on) {
             Some(begun) => text.splice(0..0, begun.text).for_each(drop),
             None => self.end_words(side, true),
         }
@@ -294,19 +409,19 @@ impl Ladder {
             _ => whole.map_or(0, |end| end + 1),
         };
         let rest = text.split_off(whole);
-        let tag = self.lane(side).tag(pid);
+        let tag = self.column(side).tag(task);
         self.print(side, &tag, wrong, &text);
         if !rest.is_empty() {
             let text = rest;
-            self.lane(side).begun = Some(Words { pid, wrong, text });
+            self.column(side).begun = Some(Words { task, wrong, text });
         }
     }
 
     /// Draws a line that has been begun as it is, the `last` of it.
     fn end_words(&mut self, side: Side, last: bool) {
-        let lane = self.lane(side);
-        if let Some(mut words) = lane.begun.take() {
-            let tag = lane.tag(words.pid);
+        let column = self.column(side);
+        if let Some(mut words) = column.begun.take() {
+            let tag = column.tag(words.task);
             if last {
                 words.text.push(b'\n');
             }
@@ -326,58 +441,81 @@ impl Ladder {
                 self.end_prompt(false); // the newline after a prompt that was not answered
                 continue;
             }
+            self.begin(side);
             for piece in fold(&text, self.side - mark.len() - tag.len()) {
                 self.row(side, "", tag, &format!("{mark}{piece}"), Look::Words);
             }
             if content.is_none() && side == Side::Client {
-                self.text.pop(); // the row's end
-                let start = self.text.rfind('\n').map_or(0, |end| end + 1);
-                self.prompt = self.text.split_off(start);
+                let prompt = self.rows.pop();
+                self.group(side, None, String::new(), 0);
+                self.end_fold();
+                self.prompt = prompt.map_or(String::new(), |(row, _)| row);
+            } else {
+                self.group(side, None, "words".to_owned(), 0);
             }
         }
     }
 
     /// A call, under its step; a signal or an end.
-    fn entry(&mut self, side: Side, entry: &Entry) {
-        match &entry.what {
-            What::Call(call) => self.call(side, entry.pid, call),
-            What::Signal(signal) if self.lane(side).is_first(entry.pid) => {
-                self.pass_on(side, entry.pid);
-                let name = signal.split(' ').next().unwrap_or(signal);
-                self.row(side, "", "  ", &format!("--- {name} ---"), Look::Aside);
+    fn event(&mut self, event: Event) {
+        let (side, task) = (event.side, event.task);
+        let column = self.column(side);
+        column.first.get_or_insert(task);
+        match &event.what {
+            What::Call(_) => return self.call(event),
+            What::Signal(signal) if column.is_main(task) => {
+                let name = signal.split(' ').next().unwrap_or(signal).to_owned();
+                self.pass_on(side, task);
+                self.one_row(side, "", "  ", &format!("--- {name} ---"), Look::Aside);
             }
-            What::End(end) if self.lane(side).number(entry.pid).is_some() => {
-                self.pass_on(side, entry.pid);
-                let tag = self.lane(side).tag_or_room(entry.pid);
+            What::End(end) if column.number(task).is_some() => {
+                let end = end.clone();
+                self.pass_on(side, task);
+                let (arrow, notes) = self.crosses(&event);
+                let column = self.column(side);
+                let tag = column.tag_or_room(task);
+                self.begin(side);
+                let mut arrow = Some(arrow);
                 for row in fold(&format!("+++ {end} +++"), self.side - tag.len()) {
-                    self.row(side, "", &tag, &row, Look::Aside);
+                    self.row(side, arrow.take().unwrap_or(""), &tag, &row, Look::Aside);
                 }
+                self.notes(side, tag.len(), &notes);
+                self.group(side, None, String::new(), 0);
             }
             What::Unknown(line) => {
-                let mut text = Vec::new();
-                harmless(line.as_bytes(), &mut text);
-                let text = format!("? {}", String::from_utf8_lossy(&text));
-                let row = shortened(&text, self.side - 2);
-                self.row(side, "", "  ", &row, Look::Aside);
+                let row = shortened(&format!("? {line}"), self.side - 2);
+                self.one_row(side, "", "  ", &row, Look::Aside);
             }
             What::Signal(_) | What::End(_) => {}
         }
     }
 
-    /// Draws what has told a process that it can go on.
-    fn pass_on(&mut self, side: Side, pid: Option<u32>) {
-        if let Some(call) = self.lane(side).told.remove(&pid) {
-            self.rows_of(side, pid, &call, true);
+    fn one_row(&mut self, side: Side, arrow: &str, tag: &str, text: &str, look: Look) {
+        self.begin(side);
+        let mut safe = Vec::new();
+        harmless(text.as_bytes(), &mut safe);
+        let text = shortened(&String::from_utf8_lossy(&safe), self.side - tag.len());
+        self.row(side, arrow, tag, &text, look);
+        self.group(side, None, String::new(), 0);
+    }
+
+    /// Draws what has told a task that it can go on.
+    fn pass_on(&mut self, side: Side, task: TaskId) {
+        if let Some(event) = self.column(side).told.remove(&task) {
+            self.call_rows(&event, None);
         }
     }
 
-    fn call(&mut self, side: Side, pid: Option<u32>, call: &Call) {
-        let lane = self.lane(side);
+    fn call(&mut self, event: Event) {
+        let (side, task) = (event.side, event.task);
+        let Some(call) = event.call() else { return };
+        let step = self.columns[side as usize].headings.of(&self.world, &event);
+        let column = &self.columns[side as usize];
         // Before that, a wrapper's other processes (a shell's, say) have words of their own.
-        let heard = lane.sockets.begun || lane.first == pid;
-        if let Some((wrong, words)) = said(call).filter(|_| heard) {
-            self.pass_on(side, pid);
-            self.say(side, pid, wrong, words);
+        let heard = column.headings.have_begun() || column.first == Some(task);
+        if let Some((wrong, words)) = said(call).filter(|_| heard && event.socket.is_none()) {
+            self.pass_on(side, task);
+            self.say(side, task, wrong, words);
             if self.calls == Calls::Network {
                 return;
             }
@@ -386,40 +524,83 @@ impl Ladder {
             self.end_prompt(true);
         }
         let every = self.calls == Calls::All;
-        let lane = self.lane(side);
-        let (on_a_socket, step) = lane.sockets.take(side, pid, call);
-        if !lane.sockets.begun {
+        let column = &self.columns[side as usize];
+        if !column.headings.have_begun() && !event.on_a_socket {
             return;
         }
-        let new = made(call);
-        let children = lane.numbers.len() > 1 && matches!(call.name.as_str(), "wait4" | "waitid");
-        let shown = on_a_socket || new.is_some() || children || every;
+        let socket = event.socket.and_then(|id| self.world.socket(id));
+        let systems = socket.is_some_and(|socket| socket.is_the_systems());
+        let row = calls::of(&call.name);
+        let does = row.map_or(Does::Neither, |row| row.does);
+        let new = made_task(call).is_some();
+        let children = column.numbers.len() > 1 && does == Does::ReapsTask;
+        let rings = does == Does::Rings && !column.rings;
+        let shown = (event.on_a_socket && !systems) || new || children || rings || every;
         // That a signal has ended another process says the end itself.
-        let interrupted = call.note.starts_with("ERESTART") && !lane.is_first(pid);
-        if !shown || interrupted {
+        let interrupted = call.note.starts_with("ERESTART") && !column.is_main(task);
+        if !shown || (interrupted && !self.world.is_deadlocked(&event)) {
             return;
         }
-        lane.enrol(pid);
-        let step = match new {
-            Some((child, shares)) if side == Side::Server => {
-                lane.enrol(Some(child));
-                let for_a_client = lane.sockets.have_a_client(pid);
-                let own = lane.sockets.have_own_steps();
-                (!own).then(|| step_of_a_new_one(shares, for_a_client))
+        let waiting = socket.filter(|socket| !socket.counts && !systems && !every);
+        if let Some(id) = waiting.map(|socket| socket.id) {
+            let is_open = waiting.is_some_and(|socket| socket.is_open());
+            let column = self.column(side);
+            let events = column.probes.entry(id).or_default();
+            if events.len() < IDLE {
+                events.push((event, step));
             }
-            _ => step,
-        };
-        if on_a_socket && step.is_none() && waits_for_several(&call.name) && !call.failed() {
-            self.pass_on(side, pid);
-            self.lane(side).told.insert(pid, call.clone());
+            if !is_open {
+                let events = column.probes.remove(&id).unwrap_or_default();
+                if column.idle.len() < IDLE {
+                    column.idle.extend(events);
+                }
+            }
             return;
         }
-        if let Some(heading) = step.filter(|_| step != lane.step) {
-            lane.step = step;
-            self.heading(side, heading);
+        if let Some(id) = socket.map(|socket| socket.id) {
+            self.count(side, id);
         }
-        self.pass_on(side, pid);
-        self.rows_of(side, pid, call, on_a_socket);
+        if event.on_a_socket && step.is_none() && waits_for_several(&call.name) && !call.failed() {
+            self.pass_on(side, task);
+            let column = &mut self.columns[side as usize];
+            column.enrol(task, &self.world);
+            column.told.insert(task, event);
+            return;
+        }
+        self.event_rows(&event, step);
+    }
+
+    /// A socket does something that counts: what it has done before is drawn.
+    fn count(&mut self, side: Side, id: SocketId) {
+        for (event, step) in self.column(side).probes.remove(&id).unwrap_or_default() {
+            self.event_rows(&event, step);
+        }
+    }
+
+    /// A call with its heading.
+    fn event_rows(&mut self, event: &Event, step: Option<Step>) {
+        let side = event.side;
+        let column = &mut self.columns[side as usize];
+        column.enrol(event.task, &self.world);
+        if let crate::world::events::Made::Task(child) = event.made {
+            if side == Side::Server {
+                column.enrol(child, &self.world);
+            }
+        }
+        column.drawn |= event.on_a_socket;
+        let heading = step.filter(|step| column.step.as_ref() != Some(step));
+        if let Some(heading) = &heading {
+            column.step = Some(heading.clone());
+        }
+        if column.told.contains_key(&event.task) {
+            // What told it belongs under the heading, before the call.
+            let told = column.told.remove(&event.task);
+            if let Some(told) = told {
+                self.call_rows(&told, heading);
+            }
+            return self.call_rows(event, None);
+        }
+        self.call_rows(event, heading);
     }
 
     /// A step, with its number to the left of its words.
@@ -432,39 +613,163 @@ impl Ladder {
         }
     }
 
+    /// The arrow of what crosses to the other side, and remarks on it.
+    fn crosses(&self, event: &Event) -> (&'static str, Vec<String>) {
+        let (mut arrow, mut notes) = ("", Vec::new());
+        for moved in &event.moved {
+            let socket = self.world.socket(moved.socket);
+            let peer = socket.and_then(|socket| self.world.socket(socket.peer?));
+            let stays = peer.is_some_and(|peer| peer.side == event.side);
+            let tcp =
+                socket.is_none_or(|socket| socket.kind == Kind::Stream && socket.name() == "TCP");
+            let from_client = event.side == Side::Client;
+            let (there, back) = match &moved.what {
+                Movement::Sent { range, asked } => {
+                    let taken = range.end - range.start;
+                    if taken < *asked {
+                        notes.push(format!(
+                            "partial: {} of {} taken",
+                            grouped(taken),
+                            grouped(*asked)
+                        ));
+                    }
+                    if taken == 0 {
+                        continue;
+                    }
+                    (Some("-->"), from_client)
+                }
+                Movement::Received { .. } => {
+                    if event.causes.len() > 1 {
+                        notes.push(format!("{} sends, 1 receive", event.causes.len()));
+                    }
+                    (Some("-->"), !from_client)
+                }
+                Movement::MessageSent { .. } => (Some("-->"), from_client),
+                Movement::MessageReceived { length, sent, .. } => {
+                    if let Some(sent) = sent.filter(|sent| sent > length) {
+                        let seen = !event.causes.is_empty();
+                        notes.push(if seen {
+                            format!(
+                                "cut: {} of {} bytes lost",
+                                grouped(sent - length),
+                                grouped(sent)
+                            )
+                        } else {
+                            "cut: the rest of the message is lost".to_owned()
+                        });
+                    }
+                    (Some("-->"), !from_client)
+                }
+                Movement::Ended(end) => {
+                    if let End::Reset { unread } = end {
+                        notes.push(match unread {
+                            0 => "SO_LINGER of 0: a reset, not an end".to_owned(),
+                            1 => "1 byte unread: a reset, not an end".to_owned(),
+                            unread => {
+                                format!("{} bytes unread: a reset, not an end", grouped(*unread))
+                            }
+                        });
+                    }
+                    (Some(ending(*end, tcp)), from_client)
+                }
+                Movement::MetEnd(end) => {
+                    if let End::Reset {
+                        unread: unread @ 1..,
+                    } = end
+                    {
+                        notes.push(format!(
+                            "the peer has closed with {} unread",
+                            grouped(*unread)
+                        ));
+                    }
+                    (Some(ending(*end, tcp)), !from_client)
+                }
+            };
+            if stays || !arrow.is_empty() {
+                continue;
+            }
+            arrow = match (there, back) {
+                (Some(there), true) => there,
+                (Some("-->"), false) => "<--",
+                (Some("FIN>"), false) => "<FIN",
+                (Some("RST>"), false) => "<RST",
+                (Some("end>"), false) => "<end",
+                _ => "",
+            };
+        }
+        notes.dedup();
+        (arrow, notes)
+    }
+
     /// The rows of a call.
-    fn rows_of(&mut self, side: Side, pid: Option<u32>, call: &Call, on_a_socket: bool) {
-        let lane = self.lane(side);
-        let tag = lane.tag_or_room(pid);
-        let moved = call.result.parse().is_ok_and(|n: i64| n > 0) && on_a_socket;
-        let sends = ["sendto", "sendmsg", "sendfile", "write"].contains(&call.name.as_str());
-        let receives = ["recvfrom", "recvmsg", "read"].contains(&call.name.as_str());
-        let arrow = match (
-            moved && (sends || receives),
-            sends == (side == Side::Client),
-        ) {
-            (false, _) => "",
-            (true, true) => "-->",
-            (true, false) => "<--",
-        };
+    fn call_rows(&mut self, event: &Event, heading: Option<Step>) {
+        let Some(call) = event.call() else { return };
+        let side = event.side;
+        let (arrow, mut notes) = self.crosses(event);
+        let row = calls::of(&call.name);
+        let does = row.map_or(Does::Neither, |row| row.does);
+        let mut shown = call.clone();
+        let column = self.column(side);
+        let tag = column.tag_or_room(event.task);
+        if does == Does::Rings {
+            column.rings = true;
+            notes.push(
+                "io_uring: strace cannot see what the ring accepts, receives and sends".to_owned(),
+            );
+        }
+        if matches!(does, Does::MakesTask | Does::ReapsTask) {
+            let pid = calls::task_of(call);
+            let child = self
+                .world
+                .task_of(event.source, pid)
+                .filter(|_| pid.is_some());
+            let child = child.map(|child| child.id);
+            if let Some(number) = child.and_then(|child| self.column(side).number(child)) {
+                shown.result = format!("[{number}]");
+            }
+        }
+        self.begin(side);
+        if let Some(heading) = heading {
+            self.heading(side, &heading);
+        }
         let look = match call.result.as_str() {
             "?" => Look::Aside, // nobody has seen it return
             "-1" => Look::Failed,
             _ => Look::Call,
         };
-        let mut call = call.clone();
-        let child = call.result.parse().ok();
-        if let Some(number) = child.and_then(|child| lane.number(Some(child))) {
-            if made(&call).is_some() || call.name.starts_with("wait") {
-                call.result = format!("[{number}]");
-            }
-        }
         let mut arrow = Some(arrow);
         let room = " ".repeat(tag.len());
-        for row in brief(&call, self.payload, self.side - tag.len()) {
+        for row in brief(&shown, self.payload, self.side - tag.len()) {
             let (arrow, lead) = arrow.take().map_or(("", &room), |arrow| (arrow, &tag));
             self.row(side, arrow, lead, &row, look);
         }
+        if self.world.is_deadlocked(event) {
+            notes.push("the other side waits as well: a deadlock".to_owned());
+        }
+        self.notes(side, tag.len(), &notes);
+        self.waited(side, tag.len(), call);
+        let on = event.socket.map_or(String::new(), |id| id.0.to_string());
+        let kind = format!("{side:?} {} {} {on} {}", event.task.0, call.name, call.note);
+        let bytes = event.moved.iter().map(|moved| match &moved.what {
+            Movement::Sent { range, .. } => range.end - range.start,
+            Movement::MessageSent { length, .. } => *length,
+            _ => 0,
+        });
+        let kind = event.on_a_socket.then_some(kind);
+        self.group(side, kind, call.name.clone(), bytes.sum());
+    }
+
+    /// Remarks on a call, below it.
+    fn notes(&mut self, side: Side, indent: usize, notes: &[String]) {
+        for note in notes {
+            for row in fold(&format!("  ({note})"), self.side - indent) {
+                self.row(side, "", &" ".repeat(indent), &row, Look::Aside);
+            }
+        }
+    }
+
+    /// How long a call has waited.
+    fn waited(&mut self, side: Side, indent: usize, call: &Call) {
         let took = call.took.filter(|&took| took >= WAITED);
         let time = took.map(|took| match took / 1_000_000 {
             milliseconds @ ..10_000 => format!(" {milliseconds} ms"),
@@ -475,30 +780,89 @@ impl Ladder {
                 let time = time.map_or(String::new(), |time| time + ",");
                 format!("  (waited{time} until the signal)")
             }
-            Some(time) if waits(&call) => format!("  (waited{time})"),
+            Some(time) if waits(call) => format!("  (waited{time})"),
             _ => return,
         };
-        self.row(side, "", &room, &words, Look::Aside);
+        let lasting = self.rows.len();
+        self.row(side, "", &" ".repeat(indent), &words, Look::Aside);
+        for (_, passing) in &mut self.rows[lasting..] {
+            *passing = true;
+        }
+    }
+
+    // ---- Rows ----
+
+    /// Begins what is drawn together.
+    fn begin(&mut self, side: Side) {
+        self.end_words(side, true);
+        if side == Side::Client || !self.style.erasing || !self.style.typing {
+            self.end_prompt(false); // else the rows go above it
+        }
+    }
+
+    /// Ends what is drawn together: on the screen, or counted if it has been there often enough.
+    fn group(&mut self, side: Side, kind: Option<String>, name: String, bytes: u64) {
+        let rows = std::mem::take(&mut self.rows);
+        let lasting = rows.iter().filter(|(_, passing)| !passing);
+        let text = lasting
+            .map(|(row, _)| row.as_str())
+            .collect::<Vec<_>>()
+            .join("\n");
+        let group = Group {
+            side,
+            rows,
+            text,
+            kind,
+            name,
+            bytes,
+        };
+        for drawn in self.fold.take(group) {
+            self.put_in(drawn);
+        }
+    }
+
+    fn end_fold(&mut self) {
+        for drawn in self.fold.end() {
+            self.put_in(drawn);
+        }
+    }
+
+    fn put_in(&mut self, drawn: Drawn) {
+        match drawn {
+            Drawn::Group(group) => {
+                for (row, _) in group.rows {
+                    self.text += &row;
+                    self.text.push('\n');
+                }
+            }
+            Drawn::Left(side, words) => {
+                for row in fold(&words, self.side - 2) {
+                    let row = self.row_text(side, "", "  ", &row, Look::Aside);
+                    self.text += &row;
+                    self.text.push('\n');
+                }
+            }
+        }
     }
 
     /// One row of the picture: something on one side, after the tag of its process; an arrow in the gap.
     fn row(&mut self, side: Side, arrow: &str, tag: &str, text: &str, look: Look) {
-        self.end_words(side, true);
-        if side == Side::Client || !self.style.erasing || !self.style.typing {
-            self.end_prompt(false); // else the row goes above it
-        }
+        let row = self.row_text(side, arrow, tag, text, look);
+        self.rows.push((row, false));
+    }
+
+    fn row_text(&self, side: Side, arrow: &str, tag: &str, text: &str, look: Look) -> String {
         let coloured =
             self.style.paint(colour_of(tag), tag) + &self.style.paint(look.colour(side), text);
         let padding = " ".repeat(self.side.saturating_sub(tag.len() + text.chars().count()));
-        let arrow = self.style.paint("1", arrow);
-        let row = match side {
+        let arrow = format!("{arrow:>0$}", if arrow.is_empty() { 0 } else { GAP });
+        let arrow = self.style.paint("1", &arrow);
+        match side {
             Side::Client if arrow.is_empty() => coloured,
-            Side::Client => format!("{coloured}{padding} {arrow}"),
+            Side::Client => format!("{coloured}{padding}{arrow}"),
             Side::Server if arrow.is_empty() => format!("{:1$}{coloured}", "", self.side + GAP),
-            Side::Server => format!("{:1$} {arrow}{coloured}", "", self.side),
-        };
-        self.text += &row;
-        self.text.push('\n');
+            Side::Server => format!("{:1$}{arrow}{coloured}", "", self.side),
+        }
     }
 
     /// Makes a row like any other of the prompt, if there is one. The Enter of an `answered` one has ended it on the screen.
@@ -558,40 +922,62 @@ fn colour_of(tag: &str) -> &'static str {
     }
 }
 
+/// The sign of a direction's end.
+fn ending(end: End, tcp: bool) -> &'static str {
+    match end {
+        End::Fin if tcp => "FIN>",
+        End::Reset { .. } if tcp => "RST>",
+        _ => "end>",
+    }
+}
+
 /// What a call has written to standard output, or (then `true`) to standard error.
 fn said(call: &Call) -> Option<(bool, Vec<u8>)> {
-    let wrong = match (call.name.as_str(), call.args.first()?.as_str()) {
-        ("write", "1") => false,
-        ("write", "2") => true,
+    let row = calls::of(&call.name).filter(|row| !row.proves)?;
+    let data = row.sends?;
+    let wrong = match number(call.args.get(data.on)?) {
+        Some(1) => false,
+        Some(2) => true,
         _ => return None,
     };
-    let (mut words, cut) = bytes(call.args.get(1)?).filter(|_| !call.failed())?;
-    if cut {
-        words.extend_from_slice(b"...\n"); // strace has left the rest out
+    let pieces = data
+        .parcels(row, call)
+        .into_iter()
+        .flat_map(|parcel| parcel.pieces);
+    let mut words = Vec::new();
+    for (bytes, cut) in pieces {
+        words.extend(bytes);
+        if cut {
+            words.extend_from_slice(b"...\n"); // strace has left the rest out
+        }
     }
-    Some((wrong, words))
+    (!words.is_empty()).then_some((wrong, words))
 }
 
 /// Whether a call has brought a line of standard input, with its newline.
 fn ends_a_typed_line(call: &Call) -> bool {
-    call.name == "read"
-        && call
-            .args
-            .first()
-            .is_some_and(|descriptor| descriptor == "0")
-        && call
-            .args
-            .get(1)
-            .and_then(|text| bytes(text))
-            .is_some_and(|(text, _)| text.ends_with(b"\n"))
+    let data = calls::of(&call.name).and_then(|row| row.receives);
+    let row = calls::of(&call.name);
+    let (Some(data), Some(row)) = (data, row) else {
+        return false;
+    };
+    let typed = call
+        .args
+        .get(data.on)
+        .is_some_and(|arg| number(arg) == Some(0));
+    let mut pieces = data
+        .parcels(row, call)
+        .into_iter()
+        .flat_map(|parcel| parcel.pieces);
+    typed && pieces.any(|(text, _)| text.ends_with(b"\n"))
 }
 
-/// Whether a call may wait for the other side.
+/// Whether a call may wait for the other side, or for a child.
 fn waits(call: &Call) -> bool {
-    matches!(
-        call.name.as_str(),
-        "accept" | "accept4" | "connect" | "recvfrom" | "recvmsg" | "read" | "wait4" | "waitid"
-    ) || waits_for_several(&call.name)
+    let row = calls::of(&call.name);
+    row.is_some_and(|row| {
+        row.sends.is_none() && matches!(row.waits, Some(For::Peer | For::Anybody | For::Child))
+    })
 }
 
 /// The time of strace's own clock.

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod chart;
+pub mod fold;
 pub mod json;
 pub mod ladder;
 pub mod terminal;

@@ -1,58 +1,92 @@
-//! Which step of a program, or of the slides, a call belongs to.
+//! Which step of a program, or of the slides, an event belongs to.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
-use crate::draw::terminal::Side;
-use crate::strace::line::{Begun, Call, bytes};
+use crate::strace::calls::{self, Does};
+use crate::strace::line::{Call, Entry, What};
+use crate::world::events::{Event, EventId, Made};
+use crate::world::sockets::{Kind, Socket};
+use crate::world::{Side, World};
 
-/// The steps of a program: for each call the one that it belongs to.
-type Steps = [(&'static [&'static str], &'static str)];
+pub use crate::strace::calls::made_task as made;
+
+/// A step's heading.
+pub type Step = Cow<'static, str>;
+
+/// What a call does, as a step has it: whichever call does it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Create,
+    Bind,
+    Listen,
+    Accept,
+    Connect,
+    Receive,
+    Send,
+    Watch,
+    Shut,
+    Close,
+    Open,
+}
+
+impl Act {
+    fn of(call: &Call) -> Option<Act> {
+        let row = calls::of(&call.name)?;
+        Some(match row.does {
+            Does::MakesSocket => Act::Create,
+            Does::Binds => Act::Bind,
+            Does::Listens => Act::Listen,
+            Does::Accepts => Act::Accept,
+            Does::Connects => Act::Connect,
+            Does::Shuts => Act::Shut,
+            Does::Closes => Act::Close,
+            Does::Watches if row.waits.is_some() => Act::Watch,
+            Does::OpensAnother if call.name == "openat2" => Act::Open,
+            _ if row.receives.is_some() => Act::Receive,
+            _ if row.sends.is_some() => Act::Send,
+            _ => return None,
+        })
+    }
+}
+
+/// The steps of a program: for each thing that it does the one that it belongs to.
+type Steps = [(&'static [Act], &'static str)];
 
 // The Princeton deck's, in its words: those of any program that has none of its own below.
 
 const STREAM_SERVER: &Steps = &[
-    (&["socket"], "Server 1. Create a TCP socket"),
-    (&["bind"], "Server 2. Assign a port to the socket"),
-    (&["listen"], "Server 3. Set the socket to listen"),
-    (&["accept", "accept4"], "Server 4a. Accept a new connection"),
-    (
-        &[
-            "recvfrom", "recvmsg", "read", "sendto", "sendmsg", "sendfile", "write",
-        ],
-        "Server 4b. Communicate",
-    ),
-    (&["close"], "Server 4c. Close the connection"),
+    (&[Act::Create], "Server 1. Create a TCP socket"),
+    (&[Act::Bind], "Server 2. Assign a port to the socket"),
+    (&[Act::Listen], "Server 3. Set the socket to listen"),
+    (&[Act::Accept], "Server 4a. Accept a new connection"),
+    (&[Act::Receive, Act::Send], "Server 4b. Communicate"),
+    (&[Act::Close], "Server 4c. Close the connection"),
 ];
 
 const STREAM_CLIENT: &Steps = &[
-    (&["socket"], "Client 1. Create a TCP socket"),
-    (&["connect"], "Client 2. Establish the connection"),
+    (&[Act::Create], "Client 1. Create a TCP socket"),
+    (&[Act::Connect], "Client 2. Establish the connection"),
     (
-        &[
-            "recvfrom", "recvmsg", "read", "sendto", "sendmsg", "write", "poll",
-        ],
+        &[Act::Receive, Act::Send, Act::Watch],
         "Client 3. Communicate",
     ),
-    (&["close"], "Client 4. Close the connection"),
+    (&[Act::Close], "Client 4. Close the connection"),
 ];
 
 const DATAGRAM_SERVER: &Steps = &[
-    (&["socket"], "Server 1. Create a UDP socket"),
-    (&["bind"], "Server 2. Assign a port to the socket"),
+    (&[Act::Create], "Server 1. Create a UDP socket"),
+    (&[Act::Bind], "Server 2. Assign a port to the socket"),
     (
-        &["recvfrom", "recvmsg", "sendto", "sendmsg"],
+        &[Act::Receive, Act::Send],
         "Server 3. Repeatedly communicate",
     ),
 ];
 
 const DATAGRAM_CLIENT: &Steps = &[
-    (&["socket"], "Client 1. Create a UDP socket"),
-    (&["bind"], "Client 2. Assign a port to the socket"),
-    (
-        &["recvfrom", "recvmsg", "sendto", "sendmsg"],
-        "Client 3. Communicate",
-    ),
-    (&["close"], "Client 4. Close the socket"),
+    (&[Act::Create], "Client 1. Create a UDP socket"),
+    (&[Act::Bind], "Client 2. Assign a port to the socket"),
+    (&[Act::Receive, Act::Send], "Client 3. Communicate"),
+    (&[Act::Close], "Client 4. Close the socket"),
 ];
 
 /// The programs that follow other slides: the words of their own comments.
@@ -60,82 +94,82 @@ const OWN: [(&str, &Steps); 5] = [
     (
         "tcp_upper_server",
         &[
-            (&["socket"], "Server 1. Create the welcoming socket"),
-            (&["bind"], "Server 2. Bind it to the server's port"),
-            (&["listen"], "Server 3. Listen for clients that knock"),
-            (&["accept"], "Server 4a. Accept a client"),
-            (&["recvfrom", "sendto"], "Server 4b. Answer its sentences"),
-            (&["close"], "Server 4c. Close the connection"),
+            (&[Act::Create], "Server 1. Create the welcoming socket"),
+            (&[Act::Bind], "Server 2. Bind it to the server's port"),
+            (&[Act::Listen], "Server 3. Listen for clients that knock"),
+            (&[Act::Accept], "Server 4a. Accept a client"),
+            (
+                &[Act::Receive, Act::Send],
+                "Server 4b. Answer its sentences",
+            ),
+            (&[Act::Close], "Server 4c. Close the connection"),
         ],
     ),
     (
         "tcp_upper_client",
         &[
-            (&["socket"], "Client 1. Create a TCP socket"),
-            (&["connect"], "Client 2. Connect it to the server"),
+            (&[Act::Create], "Client 1. Create a TCP socket"),
+            (&[Act::Connect], "Client 2. Connect it to the server"),
             (
-                &["recvfrom", "sendto", "poll"],
+                &[Act::Receive, Act::Send, Act::Watch],
                 "Client 3. Send a sentence, receive it in upper case",
             ),
-            (&["close"], "Client 4. Close the connection"),
+            (&[Act::Close], "Client 4. Close the connection"),
         ],
     ),
     (
         "udp_upper_server",
         &[
-            (&["socket"], "Server 1. Create a UDP socket"),
-            (&["bind"], "Server 2. Bind it to the server's port"),
+            (&[Act::Create], "Server 1. Create a UDP socket"),
+            (&[Act::Bind], "Server 2. Bind it to the server's port"),
             (
-                &["recvfrom"],
+                &[Act::Receive],
                 "Server 3a. Receive a message, and the address it came from",
             ),
-            (&["sendto"], "Server 3b. Send it back in upper case"),
+            (&[Act::Send], "Server 3b. Send it back in upper case"),
         ],
     ),
     (
         "udp_upper_client",
         &[
-            (&["socket"], "Client 1. Create a UDP socket"),
+            (&[Act::Create], "Client 1. Create a UDP socket"),
             (
-                &["sendto"],
+                &[Act::Send],
                 "Client 2. Send a message to the server's address",
             ),
-            (&["recvfrom"], "Client 3. Receive it in upper case"),
-            (&["close"], "Client 4. Close the socket"),
+            (&[Act::Receive], "Client 3. Receive it in upper case"),
+            (&[Act::Close], "Client 4. Close the socket"),
         ],
     ),
     (
         "web_server",
         &[
             (
-                &["socket", "bind", "listen"],
+                &[Act::Create, Act::Bind, Act::Listen],
                 "Server. A socket that listens",
             ),
-            (&["accept"], "Server 1. Accept the connection"),
-            (&["recvfrom"], "Server 2. Read and parse the request"),
+            (&[Act::Accept], "Server 1. Accept the connection"),
+            (&[Act::Receive], "Server 2. Read and parse the request"),
             // The third step makes no call, and the fourth none on a socket.
             (
-                &["openat2"],
+                &[Act::Open],
                 "Server 4. Determine whether the request is authorised",
             ),
-            (
-                &["sendto", "sendfile"],
-                "Server 5. Generate and transmit the response",
-            ),
-            (&["shutdown", "close"], "Server. Close the connection"),
+            (&[Act::Send], "Server 5. Generate and transmit the response"),
+            (&[Act::Shut, Act::Close], "Server. Close the connection"),
         ],
     ),
 ];
 
-fn step_in(steps: &Steps, call: &str) -> Option<&'static str> {
+fn step_in(steps: &Steps, act: Act) -> Option<&'static str> {
     let mut steps = steps.iter();
     steps
-        .find(|(calls, _)| calls.contains(&call))
+        .find(|(acts, _)| acts.contains(&act))
         .map(|&(_, step)| step)
 }
 
 /// The step at which a server makes a process or a thread: for the client that it has, or beforehand for those to come.
-pub fn step_of_a_new_one(shares_descriptors: bool, for_a_client: bool) -> &'static str {
+fn step_of_a_new_one(shares_descriptors: bool, for_a_client: bool) -> &'static str {
     match (shares_descriptors, for_a_client) {
         (false, true) => "Server 4b. Communicate: a new process",
         (true, true) => "Server 4b. Communicate: a new thread",
@@ -144,232 +178,103 @@ pub fn step_of_a_new_one(shares_descriptors: bool, for_a_client: bool) -> &'stat
     }
 }
 
-/// Whether a call waits for one of several descriptors.
-pub fn waits_for_several(call: &str) -> bool {
-    matches!(
-        call,
-        "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" | "epoll_pwait"
-    )
-}
-
-/// Whether a call makes a process or a thread; if so, whether that shares its maker's descriptors.
-pub fn makes(call: &Call) -> Option<bool> {
-    matches!(call.name.as_str(), "fork" | "vfork" | "clone" | "clone3")
-        .then(|| call.args.iter().any(|arg| arg.contains("CLONE_FILES")))
-}
-
-/// The process or thread that a call has made, and whether it shares its maker's descriptors.
-pub fn made(call: &Call) -> Option<(u32, bool)> {
-    Some((call.result.parse().ok()?, makes(call)?))
-}
-
-/// The sockets that a side has open, found from its calls.
+/// Finds the steps of one side, event by event.
 #[derive(Default)]
-pub struct Sockets {
-    /// The descriptors of each process; threads share them.
-    tables: HashMap<Option<u32>, usize>,
-    open: HashMap<(usize, String), Socket>,
-    /// Whether there has been one.
-    pub begun: bool,
+pub struct Headings {
     /// The program's own steps, if it is one that has them.
     own: Option<&'static Steps>,
+    /// There has been a socket.
+    begun: bool,
 }
 
-#[derive(Clone, Copy)]
-struct Socket {
-    /// Whether it carries a stream.
-    stream: bool,
-    listens: bool,
-    accepted: bool,
-    /// No more will be sent.
-    shut: bool,
-}
-
-impl Sockets {
-    /// Takes the next call of a side, and says whether it is on a socket, and which step it belongs to.
-    pub fn take(
-        &mut self,
-        side: Side,
-        pid: Option<u32>,
-        call: &Call,
-    ) -> (bool, Option<&'static str>) {
-        let first = call.args.first();
-        let before = first.and_then(|descriptor| self.named(pid, descriptor));
-        let stream = self.follow(pid, call);
-        let steps = match (self.own, side, stream) {
-            (Some(own), _, _) => own,
-            (_, Side::Server, Some(true)) => STREAM_SERVER,
-            (_, Side::Client, Some(true)) => STREAM_CLIENT,
-            (_, Side::Server, Some(false)) => DATAGRAM_SERVER,
-            (_, Side::Client, Some(false)) => DATAGRAM_CLIENT,
-            (_, _, None) => &[],
-        };
-        let name = call.name.as_str();
-        let closing = before.is_some_and(|socket| socket.shut);
-        let step = match before {
-            Some(socket) if socket.listens && name == "close" => None, // no connection's end
-            None if stream.is_none() && name != "openat2" => None,
-            _ if closing => step_in(steps, "shutdown").or(step_in(steps, name)),
-            _ => step_in(steps, name),
-        };
-        (stream.is_some(), step)
-    }
-
-    /// Whether the program has steps of its own.
-    pub fn have_own_steps(&self) -> bool {
-        self.own.is_some()
-    }
-
-    /// Whether a call that has begun waits for one of them.
-    pub fn are_awaited(&self, call: &Begun) -> bool {
-        let named = call.descriptor.as_ref();
-        let named = named.is_some_and(|descriptor| self.named(call.pid, descriptor).is_some());
-        named || (self.begun && waits_for_several(&call.name))
-    }
-
-    /// Whether a process has accepted a connection that is still open.
-    pub fn have_a_client(&self, pid: Option<u32>) -> bool {
-        let table = self.tables.get(&pid);
-        let mut open = self.open.iter();
-        open.any(|((of, _), socket)| Some(of) == table && socket.accepted)
-    }
-
-    fn named(&self, pid: Option<u32>, descriptor: &str) -> Option<Socket> {
-        let key = (*self.tables.get(&pid)?, descriptor.to_owned());
-        self.open.get(&key).copied()
-    }
-
-    /// The table of a process. One whose making has not been seen has inherited what is there.
-    fn table(&mut self, pid: Option<u32>) -> usize {
-        match self.tables.get(&pid) {
-            Some(&table) => table,
-            None => self.inherit(pid, 0),
+impl Headings {
+    /// The step of the side's next event, if it begins or goes on with one.
+    pub fn of(&mut self, world: &World, event: &Event) -> Option<Step> {
+        let call = event.call()?;
+        let row = calls::of(&call.name)?;
+        let task = world.task(event.task);
+        if row.does == Does::BecomesProgram && !self.begun && !call.failed() {
+            let program = task.program.as_deref().unwrap_or_default();
+            let mut own = OWN.iter();
+            self.own = own
+                .find(|(name, _)| *name == program)
+                .map(|&(_, steps)| steps);
         }
-    }
-
-    /// Gives a process a copy of a table.
-    fn inherit(&mut self, pid: Option<u32>, from: usize) -> usize {
-        let new = self.tables.values().max().map_or(0, |last| last + 1);
-        let inherited: Vec<_> = self
-            .open
-            .iter()
-            .filter(|((table, _), _)| *table == from)
-            .map(|((_, descriptor), socket)| ((new, descriptor.clone()), *socket))
-            .collect();
-        self.open.extend(inherited);
-        self.tables.insert(pid, new);
-        new
-    }
-
-    /// Takes the next call, and says whether it is on a socket; if so, whether that carries a stream.
-    pub fn follow(&mut self, pid: Option<u32>, call: &Call) -> Option<bool> {
-        let name = call.name.as_str();
-        if name == "execve" && !self.begun && !call.failed() {
-            self.own = own_steps(call);
-        }
-        if name == "socket" && !is_the_resolvers(call) {
-            let kind = call.args.get(1);
-            let stream = kind.is_some_and(|kind| kind.contains("SOCK_STREAM"));
-            self.begun = true;
-            self.opened(
-                pid,
-                call,
-                Socket {
-                    stream,
-                    listens: false,
-                    accepted: false,
-                    shut: false,
-                },
-            );
-            return Some(stream);
-        }
+        let socket = event.socket.and_then(|id| world.socket(id));
+        self.begun |= socket.is_some_and(|socket| !socket.is_the_systems());
         if !self.begun {
             return None;
         }
-        if waits_for_several(name) || matches!(name, "epoll_create" | "epoll_create1" | "epoll_ctl")
-        {
-            return Some(true);
+        if let (Made::Task(made), Side::Server, None) = (event.made, event.side, self.own) {
+            let accepted = |(_, socket): (i32, &Socket)| socket.accepted;
+            let for_a_client = world.descriptors(event.task).any(accepted);
+            return Some(step_of_a_new_one(world.task(made).thread, for_a_client).into());
         }
-        let table = self.table(pid);
-        match made(call) {
-            Some((child, true)) => {
-                self.tables.insert(Some(child), table);
-            }
-            Some((child, false)) if !self.tables.contains_key(&Some(child)) => {
-                self.inherit(Some(child), table);
-            }
-            _ => {}
+        let act = Act::of(call)?;
+        if act == Act::Open {
+            return step_in(self.own?, act).map(Cow::Borrowed);
         }
-        let key = (table, call.args.first()?.clone());
-        let socket = *self.open.get(&key)?;
-        match name {
-            "close" => {
-                self.open.remove(&key);
-            }
-            "listen" if !call.failed() => {
-                self.open.insert(
-                    key,
-                    Socket {
-                        listens: true,
-                        ..socket
-                    },
-                );
-            }
-            "shutdown" if !call.failed() => {
-                self.open.insert(
-                    key,
-                    Socket {
-                        shut: true,
-                        ..socket
-                    },
-                );
-            }
-            "accept" | "accept4" => self.opened(
-                pid,
-                call,
-                Socket {
-                    listens: false,
-                    accepted: true,
-                    ..socket
-                },
-            ),
-            "dup" | "dup2" | "dup3" => self.opened(pid, call, socket),
-            "fcntl"
-                if call
-                    .args
-                    .get(1)
-                    .is_some_and(|command| command.starts_with("F_DUPFD")) =>
-            {
-                self.opened(pid, call, socket);
-            }
-            _ => {}
-        }
-        Some(socket.stream)
+        let by_nature = match socket {
+            Some(socket) if socket.paired || socket.is_the_systems() => return None,
+            Some(socket) if socket.has_listened() && act == Act::Close => return None, // no connection's end
+            Some(socket) => socket.is_connected_by_nature(),
+            None if act == Act::Watch && event.on_a_socket => true,
+            None if event.on_a_socket => true, // there is none to be had
+            None => return None,
+        };
+        let steps = match (self.own, event.side, by_nature) {
+            (Some(own), _, _) => own,
+            (_, Side::Server, true) => STREAM_SERVER,
+            (_, Side::Client, true) => STREAM_CLIENT,
+            (_, Side::Server, false) => DATAGRAM_SERVER,
+            (_, Side::Client, false) => DATAGRAM_CLIENT,
+        };
+        // After a shutdown, whatever comes belongs to the closing.
+        let shut = |ended: EventId| ended < event.id;
+        let closing = socket.is_some_and(|socket| socket.ended.is_some_and(|(_, by)| shut(by)));
+        let step = match step_in(steps, Act::Shut).filter(|_| closing) {
+            Some(step) => step,
+            None => step_in(steps, act)?,
+        };
+        Some(socket.map_or(Cow::Borrowed(step), |socket| named(step, socket)))
     }
 
-    /// Files the socket that a call has made.
-    fn opened(&mut self, pid: Option<u32>, call: &Call, socket: Socket) {
-        if !call.failed() {
-            let table = self.table(pid);
-            self.open.insert((table, call.result.clone()), socket);
-        }
+    pub fn have_begun(&self) -> bool {
+        self.begun
     }
 }
 
-/// The steps of the program that this call begins, if it has its own.
-fn own_steps(execve: &Call) -> Option<&'static Steps> {
-    let (path, _) = bytes(execve.args.first()?)?;
-    let name = path.rsplit(|&byte| byte == b'/').next()?;
-    let mut own = OWN.iter();
-    own.find(|(program, _)| program.as_bytes() == name)
-        .map(|&(_, steps)| steps)
+/// A heading of the deck's, which speaks of TCP and UDP, for any kind of socket.
+fn named(step: &'static str, socket: &Socket) -> Step {
+    let name = socket.name();
+    let of_unix = matches!(socket.family.as_str(), "AF_UNIX" | "AF_LOCAL");
+    if let Some((before, after)) = step
+        .split_once("Create a TCP")
+        .or(step.split_once("Create a UDP"))
+    {
+        return match (socket.kind, name) {
+            (Kind::Stream, "TCP") | (Kind::Datagram, "UDP") => step.into(),
+            _ => format!("{before}Create a {name}{after}").into(),
+        };
+    }
+    if of_unix && step.contains("Assign a port") {
+        return step.replace("a port", "a path").into();
+    }
+    step.into()
 }
 
-/// Whether getaddrinfo makes this socket, to look for a daemon that caches names or to ask what addresses there are.
-fn is_the_resolvers(call: &Call) -> bool {
-    let arg = |at| call.args.get(at).map_or("", String::as_str);
-    arg(0) == "AF_NETLINK"
-        || (arg(0) == "AF_UNIX" && arg(1) == "SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK")
+/// The sockets of one side, for those who follow its calls alone.
+#[derive(Default)]
+pub struct Sockets(World);
+
+impl Sockets {
+    /// Takes the next call, and says whether it is on a socket; if so, whether that carries a stream.
+    pub fn follow(&mut self, pid: Option<u32>, call: &Call) -> Option<bool> {
+        let (start, what) = (None, What::Call(call.clone()));
+        self.0.take(0, Side::Server, Entry { pid, start, what });
+        let event = self.0.next(u64::MAX)?;
+        Some(self.0.socket(event.socket?)?.is_connected_by_nature())
+    }
 }
 
 #[cfg(test)]

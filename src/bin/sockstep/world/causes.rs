@@ -3,10 +3,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::strace::calls::{self, Does, Row, made_task, number};
+use crate::strace::calls::{self, Does, For, Row, made_task, number};
 use crate::strace::line::{Begun, Call, Entry, What};
 use crate::world::events::Event;
 use crate::world::sockets::{Address, Socket, SocketId, State};
+use crate::world::tasks::TaskId;
 use crate::world::{Side, World};
 
 /// How long what has come waits for a cause that has not been read yet, in nanoseconds.
@@ -136,6 +137,18 @@ impl Queue {
                 .any(|&(pid, row)| (source, pid) != but && wanted(row))
         })
     }
+}
+
+/// From here on a wait is one.
+const A_WHILE: u64 = 1_000_000_000;
+
+/// A task that waits in a call.
+#[derive(Clone, Debug)]
+pub struct Waits {
+    pub task: TaskId,
+    pub side: Side,
+    pub since: u64,
+    pub call: String,
 }
 
 /// What an entry may be the cause of.
@@ -289,6 +302,101 @@ impl World {
             return Some(LONG_PATIENCE);
         }
         (self.queue.sends > 0).then_some(PATIENCE)
+    }
+
+    // ---- Who waits for whom ----
+
+    /// Two tasks that are each in a receive from the other, with nothing on its way, or each in a send that the other does not
+    /// receive; for a second at least, and nobody else does anything. `under_way` are each source's calls.
+    pub fn deadlock(&self, under_way: &[Vec<Begun>; 2], now: u64) -> Option<[Waits; 2]> {
+        let mut waits: Vec<(Waits, SocketId, bool)> = Vec::new();
+        for (source, calls) in under_way.iter().enumerate() {
+            for call in calls {
+                let row = calls::of(&call.name)?;
+                if !matches!(
+                    row.waits?,
+                    For::Peer | For::Child | For::Task | For::Anybody
+                ) {
+                    return None; // it has something else to do
+                }
+                let number = call
+                    .descriptor
+                    .as_ref()
+                    .and_then(|number| number.parse().ok());
+                let socket = number.and_then(|number| self.descriptor(source, call.pid, number));
+                let (Some(socket), Some(since)) = (socket, call.start) else {
+                    continue;
+                };
+                let long = now.saturating_sub(since) >= A_WHILE && !socket.gives_up;
+                if long && (row.receives.is_some() || row.sends.is_some()) {
+                    let task = self.task_of(source, call.pid)?;
+                    let call = format!("{}({})", call.name, call.descriptor.as_deref()?);
+                    let waiting = Waits {
+                        task: task.id,
+                        side: task.side,
+                        since,
+                        call,
+                    };
+                    waits.push((waiting, socket.id, row.receives.is_some()));
+                }
+            }
+        }
+        for (at, (one, socket, receives)) in waits.iter().enumerate() {
+            let peer = self.socket(*socket)?.peer;
+            let other = waits[at + 1..]
+                .iter()
+                .find(|(_, other, others)| Some(*other) == peer && others == receives);
+            let Some((other, of_other, _)) = other else {
+                continue;
+            };
+            let quiet = [socket, of_other]
+                .iter()
+                .all(|id| self.under_way(**id) == Some(0));
+            if !*receives || quiet {
+                return Some([one.clone(), other.clone()]);
+            }
+        }
+        None
+    }
+
+    /// Whether an event is a receive that a signal has ended, while the other end was in a receive as well: neither would have
+    /// gone on.
+    pub fn is_deadlocked(&self, event: &Event) -> bool {
+        let Some(call) = event
+            .call()
+            .filter(|call| call.note.starts_with("ERESTART"))
+        else {
+            return false;
+        };
+        let receives = |call: &Call| calls::of(&call.name).and_then(|row| row.receives);
+        let socket = event.socket.and_then(|id| self.socket(id));
+        let Some((socket, peer)) = socket.and_then(|socket| Some((socket, socket.peer?))) else {
+            return false;
+        };
+        let quiet = [socket.id, peer]
+            .iter()
+            .all(|id| self.under_way(*id) == Some(0));
+        if receives(call).is_none() || !quiet || socket.ended.is_some() {
+            return false;
+        }
+        let waits = |(key, own): (&Key, &VecDeque<Held>)| {
+            let Some(Held { entry, .. }) = own.front() else {
+                return false;
+            };
+            let What::Call(other) = &entry.what else {
+                return false;
+            };
+            let number =
+                receives(other).and_then(|data| calls::descriptor(other.args.get(data.on)?));
+            let on = number.and_then(|number| self.descriptor(key.0, key.1, number));
+            on.is_some_and(|on| on.id == peer) && entry.start < event.left
+        };
+        self.queue.tasks.iter().any(waits)
+            || self
+                .queue
+                .is_under_way((event.source, self.task(event.task).pid), |row| {
+                    row.receives.is_some() && row.proves
+                })
     }
 
     fn knows(&self, source: usize) -> bool {

@@ -388,6 +388,7 @@ impl World {
                 let time = field(arg(3), "l_linger").and_then(number);
                 socket.lingers_not = on.is_some_and(|on| on != 0) && time == Some(0);
             }
+            Does::SetsOption if arg(2).contains("TIMEO") => socket.gives_up = true,
             Does::GetsOption if arg(2) == "SO_ERROR" && socket.state == State::Connecting => {
                 if arg(3) == "[0]" {
                     socket.state = State::Connected;

@@ -73,6 +73,11 @@ impl World {
         &self.tasks[id.0]
     }
 
+    /// The task that a source calls by this number now.
+    pub fn task_of(&self, source: usize, pid: Option<u32>) -> Option<&Task> {
+        self.by_pid.get(&(source, pid)).map(|task| self.task(*task))
+    }
+
     pub fn tasks(&self) -> &[Task] {
         &self.tasks
     }

@@ -48,6 +48,8 @@ pub struct Socket {
     /// Why a connect failed, and to whom.
     pub refused: Option<(Address, String)>,
     pub nonblocking: bool,
+    /// It waits only for a time (SO_RCVTIMEO, SO_SNDTIMEO).
+    pub gives_up: bool,
     /// SO_LINGER of 0: a close resets.
     pub lingers_not: bool,
     /// Descriptors that refer to it, in all tables, and messages that carry one.
@@ -122,6 +124,7 @@ impl Socket {
             ended: None,
             refused: None,
             nonblocking: false,
+            gives_up: false,
             lingers_not: false,
             references: 0,
             carried: VecDeque::new(),
@@ -142,6 +145,11 @@ impl Socket {
                 .as_ref()
                 .is_some_and(|(address, _)| daemon(address))
             || self.remote.as_ref().is_some_and(daemon)
+    }
+
+    /// It listens, or did so until it was closed.
+    pub fn has_listened(&self) -> bool {
+        self.state == State::Listening || self.backlog.is_some()
     }
 
     pub fn is_open(&self) -> bool {
