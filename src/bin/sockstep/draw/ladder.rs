@@ -196,9 +196,7 @@ impl Ladder {
     /// Takes what we do to a side.
     pub fn aside(&mut self, side: Side, words: &str) {
         self.settle(u64::MAX);
-        for row in fold(&format!("({words})"), self.side - 2) {
-            self.row(side, "", "  ", &row, Look::Aside);
-        }
+        self.remark(side, words);
     }
 
     /// Whether something waits to be drawn.
@@ -278,18 +276,12 @@ impl Ladder {
         self.put(String::new())
     }
 
-    /// A remark of ours, among the rows of a side.
-    pub fn aside(&mut self, side: Side, words: &str) {
+    fn remark(&mut self, side: Side, words: &str) {
         self.begin(side);
-        for row in fold(words, self.side - 2) {
+        for row in fold(&format!("({words})"), self.side - 2) {
             self.row(side, "", "  ", &row, Look::Aside);
         }
         self.group(side, None, String::new(), 0);
-    }
-
-    /// Whether a row of a socket has been drawn on this side.
-    pub fn has_drawn(&self, side: Side) -> bool {
-        self.columns[side as usize].drawn
     }
 
     /// Turns what has happened until this time into rows.
@@ -383,10 +375,10 @@ impl Ladder {
     fn draw_deadlock(&mut self, both: &[(Side, String); 2]) {
         self.end_fold();
         for (side, call) in both {
-            self.aside(
+            self.remark(
                 *side,
                 &format!(
-                    "(waits in {call} for the other side, which waits for this one: a deadlock)"
+                    "waits in {call} for the other side, which waits for this one: a deadlock"
                 ),
             );
         }
@@ -515,6 +507,7 @@ impl Ladder {
         let heard = column.headings.have_begun() || column.first == Some(task);
         if let Some((wrong, words)) = said(call).filter(|_| heard && event.socket.is_none()) {
             self.pass_on(side, task);
+            self.count_all(side, task);
             self.say(side, task, wrong, words);
             if self.calls == Calls::Network {
                 return;
@@ -529,7 +522,15 @@ impl Ladder {
             return;
         }
         let socket = event.socket.and_then(|id| self.world.socket(id));
-        let systems = socket.is_some_and(|socket| socket.is_the_systems());
+        let systems = socket
+            .filter(|socket| socket.is_the_systems())
+            .map(|socket| socket.id);
+        if let Some(id) = systems {
+            self.column(side).probes.remove(&id);
+        }
+        let systems = systems.is_some();
+        let column = &self.columns[side as usize];
+        let socket = event.socket.and_then(|id| self.world.socket(id));
         let row = calls::of(&call.name);
         let does = row.map_or(Does::Neither, |row| row.does);
         let new = made_task(call).is_some();
@@ -541,7 +542,8 @@ impl Ladder {
         if !shown || (interrupted && !self.world.is_deadlocked(&event)) {
             return;
         }
-        let waiting = socket.filter(|socket| !socket.counts && !systems && !every);
+        let probes = !every && !systems && !column.headings.are_its_own();
+        let waiting = socket.filter(|socket| !socket.counts && probes);
         if let Some(id) = waiting.map(|socket| socket.id) {
             let is_open = waiting.is_some_and(|socket| socket.is_open());
             let column = self.column(side);
@@ -574,6 +576,19 @@ impl Ladder {
     fn count(&mut self, side: Side, id: SocketId) {
         for (event, step) in self.column(side).probes.remove(&id).unwrap_or_default() {
             self.event_rows(&event, step);
+        }
+    }
+
+    /// A task says something, or reads what a person types: that is no probing.
+    fn count_all(&mut self, side: Side, task: TaskId) {
+        let mut its: Vec<SocketId> = self
+            .world
+            .descriptors(task)
+            .map(|(_, socket)| socket.id)
+            .collect();
+        its.sort_unstable();
+        for id in its {
+            self.count(side, id);
         }
     }
 

@@ -19,15 +19,6 @@ pub const ERASE: &str = "\r\x1b[K";
 
 pub use crate::world::Side;
 
-impl Side {
-    pub fn name(self) -> &'static str {
-        match self {
-            Side::Client => "client",
-            Side::Server => "server",
-        }
-    }
-}
-
 /// How standard output is to be written.
 #[derive(Clone, Copy)]
 pub struct Style {

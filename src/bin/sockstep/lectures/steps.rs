@@ -239,6 +239,11 @@ impl Headings {
         Some(socket.map_or(Cow::Borrowed(step), |socket| named(step, socket)))
     }
 
+    /// Whether the program has steps of its own.
+    pub fn are_its_own(&self) -> bool {
+        self.own.is_some()
+    }
+
     pub fn have_begun(&self) -> bool {
         self.begun
     }

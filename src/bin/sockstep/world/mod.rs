@@ -40,6 +40,15 @@ pub enum Side {
     Server,
 }
 
+impl Side {
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Client => "client",
+            Side::Server => "server",
+        }
+    }
+}
+
 /// How many closed sockets are still known.
 const KEPT: usize = 256;
 

@@ -115,6 +115,15 @@ pub fn sides(entries: &[Entry]) -> HashMap<Option<u32>, Side> {
         group.2 |= own.receives_first;
     }
     let mut sides: HashMap<Option<u32>, Side> = HashMap::new();
+    let serve =
+        |&(listens, connects, receives): &(bool, bool, bool)| listens || (receives && !connects);
+    let only_servers =
+        servers.values().any(serve) && !servers.values().any(|group| group.1 && !serve(group));
+    let others = if only_servers {
+        Side::Server
+    } else {
+        Side::Client
+    };
     for pid in order {
         let (listens, connects, receives_first) = servers[&root(pid)];
         let side = match (listens, connects, receives_first) {
@@ -124,7 +133,7 @@ pub fn sides(entries: &[Entry]) -> HashMap<Option<u32>, Side> {
                 // It has no socket of its own: it is where what made it is.
                 let parent = seen[&root(pid)].parent;
                 let made_by = parent.and_then(|parent| sides.get(&Some(parent)).copied());
-                made_by.unwrap_or(Side::Client)
+                made_by.filter(|_| !only_servers).unwrap_or(others)
             }
         };
         sides.insert(pid, side);
