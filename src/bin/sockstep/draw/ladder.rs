@@ -16,7 +16,7 @@ use crate::strace::calls::{self, Does, For, made_task, number, waits_for_several
 use crate::strace::line::{Begun, Call, Entry, What};
 use crate::world::World;
 use crate::world::events::{End, Event, Movement};
-use crate::world::sockets::{Kind, SocketId};
+use crate::world::sockets::{Kind, Socket, SocketId};
 use crate::world::tasks::TaskId;
 
 /// Columns of the gap between the two sides, where bytes cross.
@@ -454,7 +454,7 @@ impl Ladder {
         let column = self.column(side);
         column.first.get_or_insert(task);
         match &event.what {
-            What::Call(_) => return self.call(event),
+            What::Call(_) => self.call(event),
             What::Signal(signal) if column.is_main(task) => {
                 let name = signal.split(' ').next().unwrap_or(signal).to_owned();
                 self.pass_on(side, task);
@@ -545,7 +545,7 @@ impl Ladder {
         let probes = !every && !systems && !column.headings.are_its_own();
         let waiting = socket.filter(|socket| !socket.counts && probes);
         if let Some(id) = waiting.map(|socket| socket.id) {
-            let is_open = waiting.is_some_and(|socket| socket.is_open());
+            let is_open = waiting.is_some_and(Socket::is_open);
             let column = self.column(side);
             let events = column.probes.entry(id).or_default();
             if events.len() < IDLE {
