@@ -31,12 +31,14 @@ complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "show" -d 'Show th
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "explain" -d 'Explain a call, an error, an option, a state, a signal, or a message'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "doctor" -d 'Check whether this machine has what the tool needs'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "check" -d 'Check whether a server or a client is right'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l clients -d 'Run so many clients at the same time, each with the word and its number, and draw who waits for what, and for how long' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l think -d 'How long each of them keeps its connection when it has its answer, in milliseconds' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server -d 'Any server instead, as a shell has it: \'./my_server 12000\'' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client -d 'Any client instead, as a shell has it: \'./my_client 127.0.0.1 12000\'' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-input -d 'Let the server read this file as its standard input, instead of nothing' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l impl -d 'Both programs in this language' -r -f -a "rust\t'The Rust program'
 c\t'Its C twin, compiled when needed'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-impl -d 'The server in this language' -r -f -a "rust\t'The Rust program'
@@ -71,6 +73,29 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l list -d 'List
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l raw -d 'Show the lines that are set aside'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l json -d 'Print the verdicts as JSON, one object a line; README says what is in it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l server -d 'Command of the server to check' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l client -d 'Command of the client to check; {port} stands in it' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l at -d 'Check the server that runs already at this address' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l contract -d 'What the program promises; without it, it is tried out' -r -f -a "tcp-echo\t'Each byte comes back'
+tcp-upper\t'Each byte comes back, a to z in upper case'
+udp-echo\t'Each datagram comes back'
+udp-upper\t'Each datagram comes back in upper case'
+http\t'A Web server: the deck\'s five steps'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l only -d 'Make this check only; may be given several times' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l skip -d 'Leave this check out; may be given several times' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l timeout -d 'Time limit for an answer, in seconds; without it, many times what a word takes' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l jobs -d 'Make N checks at a time, each with a server of its own' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l seed -d 'Choose the bytes of long messages by this number' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l junit -d 'Write the outcomes as JUnit\'s XML too' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l gradescope -d 'Write the outcomes as a Gradescope autograder\'s results.json too' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l points -d 'Take the points of each check from this file: a line each, as in \'half-close 5\'; one point without it' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l list -d 'List the checks, and start nothing'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l concurrent -d 'Fail a server that serves one client at a time'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -s v -l verbose -d 'Say for each check why it is made'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l no-pictures -d 'Leave the pictures of failures out'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l json -d 'Print the outcomes as JSON, one object a line'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l tap -d 'Print the outcomes in the Test Anything Protocol'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l connections -d 'Connections to each copy, a message under way on each; with UDP, sockets' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l size -d 'Bytes of a message; over TCP 4096 at most' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l seconds -d 'How long to measure, 0.1 to 60' -r
@@ -81,13 +106,14 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l reconnect -d
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l any-core -d 'Let client and server run on any core, instead of the same one'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l json -d 'Print JSON'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "run" -d 'Run a pair: its server on a free port, its client against it'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "show" -d 'Show the ladder of a recording'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "explain" -d 'Explain a call, an error, an option, a state, a signal, or a message'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "doctor" -d 'Check whether this machine has what the tool needs'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff bench help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "run" -d 'Run a pair: its server on a free port, its client against it'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "show" -d 'Show the ladder of a recording'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "explain" -d 'Explain a call, an error, an option, a state, a signal, or a message'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "doctor" -d 'Check whether this machine has what the tool needs'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "check" -d 'Check whether a server or a client is right'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -f -a "tcp_echo\t'A word there and back over TCP (client arguments: `[WORD]`)'
 udp_echo\t'A word there and back over UDP (client arguments: `[WORD] [OPTIONS]`)'
 tcp_upper\t'Lines of standard input, back in capitals, over TCP'

@@ -6,6 +6,7 @@
 //! A verb is a file of its own name; CONTRIBUTING.md says what the others are.
 
 mod bench;
+mod check;
 #[path = "../common/mod.rs"]
 mod common;
 mod diff;
@@ -40,6 +41,7 @@ enum Verb {
     Explain(explain::Args),
     Doctor(doctor::Args),
     Diff(diff::Args),
+    Check(Box<check::Args>),
     Bench(bench::Args),
 }
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Verb::Explain(args) => explain::explain(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Diff(args) => diff::diff(&args),
+        Verb::Check(args) => check::check(&args),
         Verb::Bench(args) => bench::bench(&args),
     }
 }

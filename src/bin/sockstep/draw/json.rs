@@ -104,7 +104,7 @@ pub fn version() -> Result<()> {
     put(b"{\"sockstep\":1}\n")
 }
 
-fn number<T: ToString>(number: Option<T>) -> String {
+pub fn number<T: ToString>(number: Option<T>) -> String {
     number.map_or("null".to_owned(), |number| number.to_string())
 }
 

@@ -1,0 +1,479 @@
+//! The checks of a client: we are its server, and not always a kind one.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sockstep::{SO_LINGER, SO_REUSEADDR, SOL_SOCKET, linger, setsockopt};
+
+use crate::check::contract::Contract;
+use crate::check::outcome::{Stop, fail, skip, wrong};
+use crate::check::subject::{Options, Subject, ended};
+use crate::check::with_port;
+use crate::sides::ready::free_port;
+use crate::sides::signals::Signals;
+use crate::world::Side;
+
+/// The word that a command's `{word}` becomes, or the line that it gets on standard input.
+const WORD: &str = "hello";
+/// How long a client is given to come, or to end.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// How long nothing may come before a client has said all.
+const SILENCE: Duration = Duration::from_millis(100);
+
+pub struct Visit {
+    pub contract: Contract,
+    pub command: OsString,
+    pub signals: Arc<Signals>,
+    pub timeout: Option<Duration>,
+    /// How it ends, and what it prints, when all goes well.
+    pub happy: Option<(ExitStatus, String)>,
+}
+
+/// A client that has come.
+struct Guest {
+    subject: Subject,
+    stream: TcpStream,
+    asked: Vec<u8>,
+}
+
+impl Visit {
+    fn patience(&self) -> Duration {
+        self.timeout.unwrap_or(PATIENCE)
+    }
+
+    fn start(&self, port: u16, line: &str) -> Result<Subject, Stop> {
+        let command = self.command.to_string_lossy().replace("{word}", WORD);
+        let (command, _) = with_port(OsStr::new(&command), port);
+        let input = format!("{line}\n");
+        let options = Options {
+            input: Some(input.as_bytes()),
+            ..Options::default()
+        };
+        Subject::start(Side::Client, &command, &self.signals, &options).map_err(Stop::Trouble)
+    }
+
+    /// Whether its word is known: its command names it, or it reads a line.
+    fn word(&self) -> Option<&'static str> {
+        let named = self.command.to_string_lossy().contains("{word}");
+        (named || matches!(self.contract, Contract::TcpUpper | Contract::UdpUpper)).then_some(WORD)
+    }
+
+    fn listener() -> Result<(TcpListener, u16), Stop> {
+        let port = free_port().map_err(Stop::Trouble)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        let listener = listener.and_then(|listener| {
+            let _ = setsockopt(&listener, SOL_SOCKET, SO_REUSEADDR, &1);
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        });
+        let listener = listener.map_err(|error| Stop::Trouble(format!("port {port}: {error}")))?;
+        Ok((listener, port))
+    }
+
+    /// Starts it and waits until it has connected.
+    fn come(&self, line: &str) -> Result<(Subject, TcpStream), Stop> {
+        let (listener, port) = Visit::listener()?;
+        let subject = self.start(port, line)?;
+        let until = Instant::now() + self.patience();
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    let set = stream
+                        .set_nonblocking(false)
+                        .and_then(|()| stream.set_nodelay(true))
+                        .and_then(|()| stream.set_write_timeout(Some(self.patience())));
+                    set.map_err(|error| Stop::Trouble(format!("setsockopt: {error}")))?;
+                    return Ok((subject, stream));
+                }
+                Err(error) if error.kind() != ErrorKind::WouldBlock => {
+                    return Err(Stop::Trouble(format!("accept: {error}")));
+                }
+                Err(_) => {}
+            }
+            if let Some(how) = subject.death() {
+                return fail(format!("it does not connect: {how}"));
+            }
+            if Instant::now() > until {
+                return fail(format!(
+                    "it does not connect to 127.0.0.1:{port} within {} seconds",
+                    self.patience().as_secs()
+                ));
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Starts it and takes in what it says.
+    fn guest(&self) -> Result<Guest, Stop> {
+        let (subject, mut stream) = self.come(WORD)?;
+        let asked = said(&mut stream, self.patience());
+        if asked.is_empty() {
+            return fail("it connects and sends nothing");
+        }
+        Ok(Guest {
+            subject,
+            stream,
+            asked,
+        })
+    }
+
+    /// Waits for its end.
+    fn end(&self, subject: &Subject) -> Result<(ExitStatus, String), Stop> {
+        match subject.wait(self.patience()) {
+            Some(status) => Ok((status, subject.said())),
+            None => fail("it does not end"),
+        }
+    }
+
+    /// Fails unless it ends as when all goes well.
+    fn ends_well(&mut self, subject: &Subject, what: &str) -> Result<(), Stop> {
+        let (status, said) = self.end(subject).map_err(|stop| with(stop, what))?;
+        if !status.success() {
+            return fail(format!("{what}: {}: {}", ended(status), last_line(&said)));
+        }
+        match &self.happy {
+            Some((_, usual)) if without_numbers(usual) != without_numbers(&said) => wrong(
+                format!("{what}: it prints something else than for a whole answer"),
+                usual.as_bytes(),
+                said.as_bytes(),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails unless it ends with a word, and a status that is not 0.
+    fn ends_with_a_word(&self, subject: &Subject, what: &str) -> Result<(), Stop> {
+        let (status, said) = self.end(subject).map_err(|stop| with(stop, what))?;
+        let crashed = ended(status).starts_with("it was killed");
+        if crashed {
+            return fail(format!("{what}: {}", ended(status)));
+        }
+        if status.success() {
+            return fail(format!(
+                "{what}: it ends with status 0, as if all had gone well"
+            ));
+        }
+        if said.trim().is_empty() {
+            return fail(format!("{what}: {} without a word", ended(status)));
+        }
+        Ok(())
+    }
+}
+
+fn with(stop: Stop, what: &str) -> Stop {
+    match stop {
+        Stop::Fail(mut failure) => {
+            failure.said = format!("{what}: {}", failure.said);
+            Stop::Fail(failure)
+        }
+        other => other,
+    }
+}
+
+fn last_line(said: &str) -> &str {
+    said.lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or("not a word")
+}
+
+/// A port may stand in what it prints.
+fn without_numbers(said: &str) -> String {
+    said.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+/// What comes until nothing more comes.
+fn said(stream: &mut TcpStream, patience: Duration) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut buffer = [0; 16_384];
+    let _ = stream.set_read_timeout(Some(patience)); // at worst it takes longer
+    while let Ok(n @ 1..) = stream.read(&mut buffer) {
+        all.extend_from_slice(&buffer[..n]);
+        let _ = stream.set_read_timeout(Some(SILENCE));
+    }
+    all
+}
+
+pub fn word(visit: &mut Visit) -> Result<(), Stop> {
+    let mut guest = visit.guest()?;
+    let answer = visit.contract.answer(&guest.asked);
+    let _ = guest.stream.write_all(&answer); // if it has gone, its end says so
+    let (status, said) = visit
+        .end(&guest.subject)
+        .map_err(|stop| with(stop, "the answer was sent"))?;
+    if !status.success() {
+        return fail(format!(
+            "the answer was sent: {}: {}",
+            ended(status),
+            last_line(&said)
+        ));
+    }
+    visit.happy = Some((status, said));
+    Ok(())
+}
+
+pub fn trailing(visit: &mut Visit) -> Result<(), Stop> {
+    let guest = visit.guest()?;
+    if guest.asked.contains(&0) {
+        return wrong(
+            "NUL bytes are sent along: the length of a text is strlen, without the NUL of a C string, and no sizeof",
+            visit.word().unwrap_or_default().as_bytes(),
+            &guest.asked,
+        );
+    }
+    let Some(word) = visit.word() else {
+        return skip("nobody knows its word: write {word} for it in the command");
+    };
+    let sent = guest.asked.strip_suffix(b"\n").unwrap_or(&guest.asked);
+    let sent = sent.strip_suffix(b"\r").unwrap_or(sent);
+    if sent == word.as_bytes() {
+        return Ok(());
+    }
+    wrong(
+        "it sends other bytes than its word",
+        word.as_bytes(),
+        &guest.asked,
+    )
+}
+
+/// Sends the answer in pieces, with a pause between.
+fn pieces(visit: &mut Visit, size: usize, pause: Duration, what: &str) -> Result<(), Stop> {
+    let mut guest = visit.guest()?;
+    let answer = visit.contract.answer(&guest.asked);
+    for (at, piece) in answer.chunks(size.max(1)).enumerate() {
+        if at > 0 {
+            thread::sleep(pause);
+        }
+        if guest.stream.write_all(piece).is_err() {
+            break; // it has gone: its end says so
+        }
+    }
+    visit.ends_well(&guest.subject, what)
+}
+
+pub fn byte_by_byte(visit: &mut Visit) -> Result<(), Stop> {
+    pieces(
+        visit,
+        1,
+        Duration::from_millis(10),
+        "the answer came byte by byte",
+    )
+}
+
+pub fn halves(visit: &mut Visit) -> Result<(), Stop> {
+    let size = WORD.len().div_ceil(2);
+    pieces(
+        visit,
+        size,
+        Duration::from_millis(200),
+        "the answer came in two parts, 200 ms apart",
+    )
+}
+
+pub fn slow(visit: &mut Visit) -> Result<(), Stop> {
+    let mut guest = visit.guest()?;
+    thread::sleep(Duration::from_secs(1));
+    let answer = visit.contract.answer(&guest.asked);
+    let _ = guest.stream.write_all(&answer); // if it has gone, its end says so
+    visit.ends_well(&guest.subject, "the answer came after a second")
+}
+
+pub fn more(visit: &mut Visit) -> Result<(), Stop> {
+    let mut guest = visit.guest()?;
+    let mut answer = visit.contract.answer(&guest.asked);
+    answer.extend([b'x'; 10_000]);
+    let _ = guest.stream.write_all(&answer); // it may have left
+    drop(guest.stream);
+    let what = "10,000 bytes more than the answer came";
+    let (status, _) = visit.end(&guest.subject).map_err(|stop| with(stop, what))?;
+    let how = ended(status);
+    if how.starts_with("it was killed") {
+        return fail(format!("{what}: {how}"));
+    }
+    Ok(())
+}
+
+pub fn closed_at_once(visit: &mut Visit) -> Result<(), Stop> {
+    let guest = visit.guest()?;
+    drop(guest.stream);
+    visit.ends_with_a_word(&guest.subject, "the server closed without an answer")
+}
+
+pub fn closed_amid(visit: &mut Visit) -> Result<(), Stop> {
+    let mut guest = visit.guest()?;
+    let answer = visit.contract.answer(&guest.asked);
+    let half = answer.len() / 2;
+    let _ = guest.stream.write_all(&answer[..half]); // if it has gone, its end says so
+    drop(guest.stream);
+    visit.ends_with_a_word(&guest.subject, "the server closed amid the answer")
+}
+
+pub fn reset(visit: &mut Visit) -> Result<(), Stop> {
+    let guest = visit.guest()?;
+    let now = linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    let _ = setsockopt(&guest.stream, SOL_SOCKET, SO_LINGER, &now); // else it is a close
+    drop(guest.stream);
+    visit.ends_with_a_word(&guest.subject, "the server reset the connection")
+}
+
+pub fn nobody(visit: &mut Visit) -> Result<(), Stop> {
+    let port = free_port().map_err(Stop::Trouble)?;
+    let subject = visit.start(port, WORD)?;
+    visit.ends_with_a_word(&subject, "nobody listens")
+}
+
+pub fn large(visit: &mut Visit) -> Result<(), Stop> {
+    if visit.contract != Contract::TcpUpper {
+        return skip("an argument has at most 128 KiB, which both buffers take");
+    }
+    let line = "a line larger than both buffers ".repeat(1 << 18); // 8 MiB
+    let (subject, stream) = visit.come(&line)?;
+    let until = Instant::now() + 2 * visit.patience();
+    let _ = stream.set_read_timeout(Some(visit.patience())); // at worst it takes longer
+    let mut stream = stream;
+    let mut buffer = [0; 16_384];
+    let mut taken = 0;
+    while taken <= line.len() {
+        let Ok(n @ 1..) = stream.read(&mut buffer) else {
+            break;
+        };
+        taken += n;
+        buffer[..n].make_ascii_uppercase();
+        if stream.write_all(&buffer[..n]).is_err() || Instant::now() > until {
+            return fail(
+                "a line of 8 MiB: it sends, and does not receive what comes back meanwhile; now both wait",
+            );
+        }
+    }
+    if taken <= line.len() {
+        return fail(format!(
+            "a line of 8 MiB: only {taken} bytes of it were sent"
+        ));
+    }
+    let (status, _) = visit
+        .end(&subject)
+        .map_err(|stop| with(stop, "a line of 8 MiB"))?;
+    if status.success() {
+        return Ok(());
+    }
+    fail(format!("a line of 8 MiB: {}", ended(status)))
+}
+
+// ---- UDP ----
+
+/// A datagram server of ours, the client that was started, and its first datagram.
+fn datagram(visit: &Visit) -> Result<(Subject, UdpSocket, Vec<u8>, std::net::SocketAddr), Stop> {
+    let port = free_port().map_err(Stop::Trouble)?;
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))
+        .map_err(|error| Stop::Trouble(format!("port {port}: {error}")))?;
+    let subject = visit.start(port, WORD)?;
+    let _ = socket.set_read_timeout(Some(visit.patience())); // at worst it takes longer
+    let mut buffer = vec![0; 65_536];
+    match socket.recv_from(&mut buffer) {
+        Ok((n, from)) => {
+            buffer.truncate(n);
+            Ok((subject, socket, buffer, from))
+        }
+        Err(_) => match subject.death() {
+            Some(how) => fail(format!("it sends nothing: {how}")),
+            None => fail(format!("it sends nothing to 127.0.0.1:{port}")),
+        },
+    }
+}
+
+pub fn udp_word(visit: &mut Visit) -> Result<(), Stop> {
+    let (subject, socket, asked, from) = datagram(visit)?;
+    let _ = socket.send_to(&visit.contract.answer(&asked), from); // if it has gone, its end says so
+    let (status, said) = visit
+        .end(&subject)
+        .map_err(|stop| with(stop, "the answer was sent"))?;
+    if !status.success() {
+        return fail(format!(
+            "the answer was sent: {}: {}",
+            ended(status),
+            last_line(&said)
+        ));
+    }
+    visit.happy = Some((status, said));
+    Ok(())
+}
+
+pub fn udp_trailing(visit: &mut Visit) -> Result<(), Stop> {
+    let (_subject, _socket, asked, _) = datagram(visit)?;
+    if asked.contains(&0) {
+        return wrong(
+            "NUL bytes are sent along: the length of a text is strlen, without the NUL of a C string, and no sizeof",
+            visit.word().unwrap_or_default().as_bytes(),
+            &asked,
+        );
+    }
+    let Some(word) = visit.word() else {
+        return skip("nobody knows its word: write {word} for it in the command");
+    };
+    if asked.strip_suffix(b"\n").unwrap_or(&asked) == word.as_bytes() {
+        return Ok(());
+    }
+    wrong(
+        "it sends other bytes than its word",
+        word.as_bytes(),
+        &asked,
+    )
+}
+
+pub fn stranger(visit: &mut Visit) -> Result<(), Stop> {
+    let (subject, socket, asked, from) = datagram(visit)?;
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+        .map_err(|error| Stop::Trouble(format!("a UDP socket: {error}")))?;
+    let _ = stranger.send_to(&visit.contract.answer(b"FORGED"), from); // refused by a connected socket: right
+    thread::sleep(SILENCE);
+    let _ = socket.send_to(&visit.contract.answer(&asked), from); // if it has gone, its end says so
+    let (_, said) = visit
+        .end(&subject)
+        .map_err(|stop| with(stop, "a stranger answered first"))?;
+    let forged = visit.contract.answer(b"FORGED");
+    if said.contains(&*String::from_utf8_lossy(&forged)) {
+        return fail("a stranger answered first, and it takes that for the answer");
+    }
+    Ok(())
+}
+
+pub fn twice(visit: &mut Visit) -> Result<(), Stop> {
+    let (subject, socket, asked, from) = datagram(visit)?;
+    for _ in 0..2 {
+        let _ = socket.send_to(&visit.contract.answer(&asked), from); // the second may meet nobody
+    }
+    visit.ends_well(&subject, "the answer came twice")
+}
+
+pub fn lost(visit: &mut Visit) -> Result<(), Stop> {
+    let (subject, socket, asked, _) = datagram(visit)?;
+    let mut buffer = vec![0; 65_536];
+    let Ok((_, from)) = socket.recv_from(&mut buffer) else {
+        return match subject.status() {
+            Some(status) if !status.success() => Ok(()), // it says that no answer came
+            _ => Err(Stop::ByDesign(
+                "the answer did not come, and it waits without end".to_owned(),
+            )),
+        };
+    };
+    let _ = socket.send_to(&visit.contract.answer(&asked), from); // if it has gone, its end says so
+    visit.ends_well(&subject, "the second try was answered")
+}
+
+pub fn udp_nobody(visit: &mut Visit) -> Result<(), Stop> {
+    let port = free_port().map_err(Stop::Trouble)?;
+    let subject = visit.start(port, WORD)?;
+    match visit.ends_with_a_word(&subject, "nobody is there") {
+        Err(Stop::Fail(_)) if subject.status().is_none() => Err(Stop::ByDesign(
+            "nobody is there, and it waits without end".to_owned(),
+        )),
+        other => other,
+    }
+}

@@ -1,0 +1,115 @@
+/* Makes blocking calls on stream sockets do less than they are asked to, as a signal or a full buffer may:
+ * SOCKSTEP_FORCE=short takes a few bytes at a time, SOCKSTEP_FORCE=eintr fails every other call with EINTR. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static unsigned long *count; /* how many calls did less: shared with the tool */
+static int make_short, make_eintr;
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *how = getenv("SOCKSTEP_FORCE"), *path = getenv("SOCKSTEP_COUNT");
+    int fd = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
+    void *page = fd < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    if (how == NULL || page == MAP_FAILED)
+        return;
+    count = page;
+    make_short = strcmp(how, "short") == 0;
+    make_eintr = strcmp(how, "eintr") == 0;
+}
+
+/* Only where the kernel may do the same: a stream, and a call that waits. */
+static int waits(int fd, int flags)
+{
+    int saved = errno, type = 0, status = fcntl(fd, F_GETFL);
+    socklen_t len = sizeof type;
+    int stream = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+    errno = saved;
+    return stream && status >= 0 && !(status & O_NONBLOCK) && !(flags & MSG_DONTWAIT);
+}
+
+static int interrupted(int fd, int flags)
+{
+    static __thread unsigned turn;
+    if (!make_eintr || !waits(fd, flags) || turn++ % 2 != 0)
+        return 0;
+    __atomic_add_fetch(count, 1, __ATOMIC_RELAXED);
+    errno = EINTR;
+    return 1;
+}
+
+static size_t shorter(int fd, int flags, size_t len)
+{
+    static const size_t sizes[] = {1, 7, 100, 3, 1000, 2};
+    static __thread unsigned turn;
+    if (!make_short || len < 2 || (flags & (MSG_PEEK | MSG_WAITALL)) || !waits(fd, flags))
+        return len;
+    size_t less = sizes[turn++ % 6];
+    if (less >= len)
+        return len;
+    __atomic_add_fetch(count, 1, __ATOMIC_RELAXED);
+    return less;
+}
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+ssize_t recv(int fd, void *buf, size_t len, int flags)
+{
+    return interrupted(fd, flags) ? -1 : REAL(recv)(fd, buf, shorter(fd, flags, len), flags);
+}
+
+ssize_t recvfrom(int fd, void *buf, size_t len, int flags, __SOCKADDR_ARG addr, socklen_t *addrlen)
+{
+    return interrupted(fd, flags) ? -1 : REAL(recvfrom)(fd, buf, shorter(fd, flags, len), flags, addr, addrlen);
+}
+
+ssize_t read(int fd, void *buf, size_t len)
+{
+    return interrupted(fd, 0) ? -1 : REAL(read)(fd, buf, shorter(fd, 0, len));
+}
+
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
+{
+    (void)room;
+    return recv(fd, buf, len, flags);
+}
+
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
+{
+    (void)room;
+    return read(fd, buf, len);
+}
+
+ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+    return interrupted(fd, flags) ? -1 : REAL(send)(fd, buf, shorter(fd, flags, len), flags);
+}
+
+ssize_t sendto(int fd, const void *buf, size_t len, int flags, __CONST_SOCKADDR_ARG addr, socklen_t addrlen)
+{
+    return interrupted(fd, flags) ? -1 : REAL(sendto)(fd, buf, shorter(fd, flags, len), flags, addr, addrlen);
+}
+
+ssize_t write(int fd, const void *buf, size_t len)
+{
+    return interrupted(fd, 0) ? -1 : REAL(write)(fd, buf, shorter(fd, 0, len));
+}
+
+int accept(int fd, __SOCKADDR_ARG addr, socklen_t *addrlen)
+{
+    return interrupted(fd, 0) ? -1 : REAL(accept)(fd, addr, addrlen);
+}
+
+int accept4(int fd, __SOCKADDR_ARG addr, socklen_t *addrlen, int flags)
+{
+    return interrupted(fd, 0) ? -1 : REAL(accept4)(fd, addr, addrlen, flags);
+}

@@ -1,0 +1,97 @@
+//! Makes the C library's calls do less than they are asked to: a shared object of ours, loaded before the program's own.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::getpid;
+
+use crate::check::outcome::{Stop, skip};
+
+const SOURCE: &str = include_str!("force.c");
+
+/// The object, compiled when it is first needed, and where it counts.
+#[derive(Default)]
+pub struct Force {
+    made: OnceLock<Result<(File, File), String>>,
+}
+
+impl Force {
+    /// What the program's environment must have. `how` is "short" or "eintr".
+    pub fn environment(&self, how: &str) -> Result<Vec<(OsString, OsString)>, Stop> {
+        let (object, count) = match self.made.get_or_init(make) {
+            Ok(made) => made,
+            Err(why) => return skip(why.clone()),
+        };
+        let _ = count.write_all_at(&[0; 8], 0); // memory, which does not fail
+        let path = |file: &File| format!("/proc/{}/fd/{}", getpid(), file.as_raw_fd());
+        Ok([
+            ("LD_PRELOAD", path(object)),
+            ("SOCKSTEP_FORCE", how.to_owned()),
+            ("SOCKSTEP_COUNT", path(count)),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .to_vec())
+    }
+
+    /// How many calls have done less since then.
+    pub fn count(&self) -> u64 {
+        let Some(Ok((_, count))) = self.made.get() else {
+            return 0;
+        };
+        let mut bytes = [0; 8];
+        let read = count.read_exact_at(&mut bytes, 0);
+        read.map_or(0, |()| u64::from_ne_bytes(bytes))
+    }
+}
+
+fn make() -> Result<(File, File), String> {
+    let memory = |name| {
+        let file = memfd_create(name, MFdFlags::MFD_CLOEXEC);
+        file.map(File::from)
+            .map_err(|errno| format!("memfd_create: {errno}"))
+    };
+    let (mut object, count) = (memory(c"force")?, memory(c"count")?);
+    count
+        .set_len(4096)
+        .map_err(|error| format!("ftruncate: {error}"))?;
+
+    let place = std::env::temp_dir().join("sockstep-XXXXXX");
+    let place = nix::unistd::mkdtemp(&place).map_err(|errno| format!("mkdtemp: {errno}"))?;
+    let file = place.join("force.so");
+    let compiled = compile(&file).and_then(|()| fs::read(&file).map_err(|error| error.to_string()));
+    let _ = fs::remove_dir_all(&place); // it is in the system's own place for such
+    object
+        .write_all(&compiled?)
+        .map_err(|error| format!("memfd: {error}"))?;
+    Ok((object, count))
+}
+
+fn compile(file: &std::path::Path) -> Result<(), String> {
+    let cc = std::env::var("CC").unwrap_or("cc".to_owned());
+    let mut words = cc.split_whitespace(); // CC="ccache gcc"
+    let mut child = Command::new(words.next().unwrap_or("cc"))
+        .args(words)
+        .args(["-shared", "-fPIC", "-O1", "-x", "c", "-o"])
+        .arg(file)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|_| "no C compiler: apt-get install gcc libc6-dev".to_owned())?;
+    if let Some(mut input) = child.stdin.take() {
+        let _ = input.write_all(SOURCE.as_bytes()); // if it cannot be read, its status says so
+    }
+    let status = child.wait().map_err(|error| error.to_string())?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{cc} does not compile a shared object here"))
+    }
+}

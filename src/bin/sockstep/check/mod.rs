@@ -1,0 +1,396 @@
+//! `sockstep check`: is a program right? The checks stand in table.rs, what they do in tcp.rs, udp.rs, http.rs and client.rs.
+
+mod client;
+mod contract;
+mod force;
+mod http;
+mod outcome;
+mod report;
+mod server;
+mod subject;
+mod table;
+mod talk;
+mod tcp;
+mod udp;
+
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::check::client::Visit;
+use crate::check::contract::Contract;
+use crate::check::force::Force;
+use crate::check::outcome::Stop;
+use crate::check::report::{Report, Row};
+use crate::check::server::{Setting, Trial};
+use crate::check::table::{Check, Needs};
+use crate::sides::end;
+use crate::sides::signals::Signals;
+use crate::sides::trouble::Trouble;
+
+/// Check whether a server or a client is right
+///
+/// Start the program, ask it what a lecture's clients (or servers) ask, and say for each check: ok, FAIL, by design, or skipped.
+/// Each {port} in the command becomes a free port; without it the port is seen from the kernel. In a client's command, {word}
+/// becomes the word that it is to send. strace is not needed; with it the failures have their picture.
+///
+/// Exit status: 0 if no check fails, 1 if one does, 2 if there was trouble.
+#[derive(clap::Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  sockstep check --server './my_server {port}'\n  sockstep check --client './my_client 127.0.0.1 {word} {port}'\n  sockstep check --server './my_server {port}' --only half-close"
+)]
+pub struct Args {
+    /// Command of the server to check
+    #[arg(long, value_name = "COMMAND", required_unless_present_any = ["client", "at", "list"], conflicts_with_all = ["client", "at"])]
+    server: Option<OsString>,
+    /// Command of the client to check; {port} stands in it
+    #[arg(long, value_name = "COMMAND", conflicts_with = "at")]
+    client: Option<OsString>,
+    /// Check the server that runs already at this address
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    at: Option<SocketAddr>,
+    /// What the program promises; without it, it is tried out
+    #[arg(long)]
+    contract: Option<Contract>,
+    /// Make this check only; may be given several times
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Leave this check out; may be given several times
+    #[arg(long, value_name = "NAME")]
+    skip: Vec<String>,
+    /// List the checks, and start nothing
+    #[arg(long)]
+    list: bool,
+    /// Fail a server that serves one client at a time
+    #[arg(long)]
+    concurrent: bool,
+    /// Say for each check why it is made
+    #[arg(long, short)]
+    verbose: bool,
+    /// Time limit for an answer, in seconds; without it, many times what a word takes
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=60))]
+    timeout: Option<u32>,
+    /// Make N checks at a time, each with a server of its own
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    jobs: u8,
+    /// Choose the bytes of long messages by this number
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// Leave the pictures of failures out
+    #[arg(long)]
+    no_pictures: bool,
+    #[command(flatten)]
+    output: report::Output,
+}
+
+/// In all, so that a class does not wait.
+const BUDGET: Duration = Duration::from_secs(50);
+
+pub fn check(args: &Args) -> ExitCode {
+    let outcome = end::begin()
+        .map_err(Trouble::Said)
+        .and_then(|()| checked(args));
+    end::leave();
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(trouble) => trouble.end(2, 2),
+    }
+}
+
+/// Whether a signal has asked us to end.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+fn interrupted() {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// The command with a port in the place of each `{port}`, and whether there was one.
+fn with_port(command: &OsStr, port: u16) -> (OsString, bool) {
+    const PLACE: &[u8] = b"{port}";
+    let mut rest = command.as_bytes();
+    let mut whole = Vec::new();
+    let mut named = false;
+    while let Some(at) = rest.windows(PLACE.len()).position(|piece| piece == PLACE) {
+        whole.extend_from_slice(&rest[..at]);
+        whole.extend_from_slice(port.to_string().as_bytes());
+        rest = &rest[at + PLACE.len()..];
+        named = true;
+    }
+    whole.extend_from_slice(rest);
+    (OsString::from_vec(whole), named)
+}
+
+fn checked(args: &Args) -> Result<bool, Trouble> {
+    if args.list {
+        return list(args);
+    }
+    let signals = Arc::new(Signals::collect()?);
+    if let Some(command) = &args.client {
+        return client_checked(args, command, &signals);
+    }
+    let force = Arc::new(Force::default());
+    let named = args.server.as_deref().is_some_and(|it| with_port(it, 0).1);
+    let trial = |contract| {
+        Trial::new(Setting {
+            contract,
+            concurrent: args.concurrent,
+            command: args.server.clone(),
+            at: args.at,
+            signals: Arc::clone(&signals),
+            force: Arc::clone(&force),
+            seed: args.seed,
+            timeout: args
+                .timeout
+                .map(|seconds| Duration::from_secs(seconds.into())),
+        })
+    };
+    let contract = match args.contract {
+        Some(contract) => contract,
+        None => Contract::of(&trial),
+    };
+    let checks = chosen(table::of_server(contract), args)?;
+    let words = args.server.as_deref().map_or_else(
+        || args.at.map(|at| at.to_string()).unwrap_or_default(),
+        |command| command.to_string_lossy().into_owned(),
+    );
+    let mut report = Report::begin(&args.output, "server", &words, contract, checks.len())?;
+    let jobs = if named { usize::from(args.jobs) } else { 1 };
+    let began = Instant::now();
+    // The first two alone: without them the others mean nothing, and they say how fast a word is answered here.
+    let first = checks
+        .iter()
+        .take_while(|check| FIRST.contains(&check.name));
+    let first = first.count();
+    let mut pace = None;
+    let mut broken = false;
+    for check in &checks[..first] {
+        let mut trial = trial(contract);
+        let outcome = if broken {
+            skipped(BROKEN)
+        } else {
+            made(check, &mut trial)
+        };
+        broken |= matches!(outcome.0, Err(Stop::Fail(_)));
+        pace = Some(trial.pace);
+        report.row(&row(check, outcome), args.verbose)?;
+    }
+    let checks = &checks[first..];
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let (sender, receiver) = channel();
+        for _ in 0..jobs.min(checks.len()) {
+            let (sender, next, trial) = (sender.clone(), &next, &trial);
+            scope.spawn(move || {
+                let mut trial = trial(contract);
+                trial.pace = pace.unwrap_or(trial.pace);
+                work(trial, checks, next, broken, began, &sender);
+            });
+        }
+        drop(sender);
+        in_order(&receiver, |at: usize, outcome: Outcome| {
+            report.row(&row(checks[at], outcome), args.verbose)
+        })
+    })?;
+    if is_interrupted() {
+        return Err(Trouble::Signal(nix::sys::signal::Signal::SIGINT));
+    }
+    let pictures = (!args.no_pictures && named).then_some(began + BUDGET);
+    report.end(args.server.as_deref(), pictures)
+}
+
+/// What has to succeed before anything else can be asked.
+const FIRST: [&str; 3] = ["starts", "word", "get"];
+const BROKEN: &str = "an earlier check has failed, without which this one means nothing";
+
+type Outcome = (Result<(), Stop>, Duration);
+
+fn skipped(why: impl Into<String>) -> Outcome {
+    (Err(Stop::Skipped(why.into())), Duration::ZERO)
+}
+
+fn made(check: &Check<Trial>, trial: &mut Trial) -> Outcome {
+    let since = Instant::now();
+    let outcome = trial.ready().and_then(|()| (check.run)(trial));
+    if let Err(Stop::Fail(_)) = &outcome {
+        trial.spoil();
+    }
+    (outcome, since.elapsed())
+}
+
+/// Makes one check after the other, until none is left.
+fn work(
+    mut trial: Trial,
+    checks: &[&'static Check<Trial>],
+    next: &AtomicUsize,
+    broken: bool,
+    began: Instant,
+    sender: &Sender<(usize, Outcome)>,
+) {
+    loop {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        let Some(check) = checks.get(at) else {
+            return;
+        };
+        let outcome = if is_interrupted() {
+            skipped("interrupted")
+        } else if broken {
+            skipped(BROKEN)
+        } else if began.elapsed() > BUDGET {
+            skipped(format!("{} seconds are up", BUDGET.as_secs()))
+        } else {
+            made(check, &mut trial)
+        };
+        if sender.send((at, outcome)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands on what comes from several threads in the order of the checks.
+fn in_order<T, E>(
+    receiver: &std::sync::mpsc::Receiver<(usize, T)>,
+    mut hand_on: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut waiting = std::collections::BTreeMap::new();
+    let mut next = 0;
+    for (at, outcome) in receiver {
+        waiting.insert(at, outcome);
+        while let Some(outcome) = waiting.remove(&next) {
+            hand_on(next, outcome)?;
+            next += 1;
+        }
+    }
+    Ok(())
+}
+
+fn row<T>(check: &Check<T>, (outcome, took): Outcome) -> Row {
+    Row {
+        name: check.name,
+        question: check.question,
+        why: check.why,
+        word: check.word,
+        alone: check.needs != Needs::Address,
+        outcome,
+        took,
+    }
+}
+
+fn client_checked(args: &Args, command: &OsStr, signals: &Arc<Signals>) -> Result<bool, Trouble> {
+    if !with_port(command, 0).1 {
+        return Err(Trouble::Said(
+            "the client's command needs a {port}: './my_client 127.0.0.1 {word} {port}'".to_owned(),
+        ));
+    }
+    let contract = args.contract.unwrap_or(Contract::TcpEcho);
+    if contract == Contract::Http {
+        return Err(Trouble::Said(
+            "there are no checks of a Web client".to_owned(),
+        ));
+    }
+    let checks = chosen(table::of_client(contract), args)?;
+    let words = command.to_string_lossy();
+    let mut report = Report::begin(&args.output, "client", &words, contract, checks.len())?;
+    let mut visit = Visit {
+        contract,
+        command: command.to_owned(),
+        signals: Arc::clone(signals),
+        timeout: args
+            .timeout
+            .map(|seconds| Duration::from_secs(seconds.into())),
+        happy: None,
+    };
+    let began = Instant::now();
+    let mut broken = false;
+    for (at, check) in checks.iter().enumerate() {
+        let since = Instant::now();
+        let outcome = if broken {
+            Err(Stop::Skipped(BROKEN.to_owned()))
+        } else if began.elapsed() > BUDGET {
+            Err(Stop::Skipped(format!(
+                "{} seconds are up",
+                BUDGET.as_secs()
+            )))
+        } else {
+            (check.run)(&mut visit)
+        };
+        if is_interrupted() {
+            return Err(Trouble::Signal(nix::sys::signal::Signal::SIGINT));
+        }
+        broken |= at == 0 && check.name == "word" && matches!(outcome, Err(Stop::Fail(_)));
+        report.row(&row(check, (outcome, since.elapsed())), args.verbose)?;
+    }
+    report.end(None, None)
+}
+
+/// The checks that are asked for.
+fn chosen<T>(all: &'static [Check<T>], args: &Args) -> Result<Vec<&'static Check<T>>, String> {
+    let unknown = args
+        .only
+        .iter()
+        .chain(&args.skip)
+        .find(|name| !all.iter().any(|check| check.name == **name));
+    if let Some(unknown) = unknown {
+        return Err(format!(
+            "no check {unknown}. See them with: sockstep check --list"
+        ));
+    }
+    let wanted = |check: &&Check<T>| {
+        let named = |names: &[String]| names.iter().any(|name| name == check.name);
+        (args.only.is_empty() || named(&args.only)) && !named(&args.skip)
+    };
+    Ok(all.iter().filter(wanted).collect())
+}
+
+fn list(args: &Args) -> Result<bool, Trouble> {
+    fn rows<T>(title: &str, checks: &[Check<T>]) -> String {
+        let rows = checks.iter().map(|check| {
+            format!(
+                "  {:20} {}\n  {:20} explain {}\n",
+                check.name, check.question, "", check.word
+            )
+        });
+        format!("{title}\n{}", rows.collect::<String>())
+    }
+    let of = |contract: Contract| {
+        let name = contract.name();
+        let server = rows(&format!("server, {name}"), table::of_server(contract));
+        let client = match contract {
+            Contract::Http => String::new(),
+            _ => rows(&format!("\nclient, {name}"), table::of_client(contract)),
+        };
+        server + &client
+    };
+    let text = match args.contract {
+        Some(contract) => of(contract),
+        None => [Contract::TcpEcho, Contract::UdpEcho, Contract::Http]
+            .map(of)
+            .join("\n"),
+    };
+    crate::draw::terminal::put(text.as_bytes())?;
+    Ok(true)
+}
+
+impl Contract {
+    /// What a server seems to promise: the kind of its port, and what it makes of a word in mixed case.
+    fn of(trial: &impl Fn(Contract) -> Trial) -> Contract {
+        for contract in [Contract::TcpEcho, Contract::UdpEcho] {
+            let mut trial = trial(contract);
+            if trial.ready().is_ok() {
+                return trial.tried();
+            }
+        }
+        Contract::TcpEcho // the first check says what is wrong
+    }
+}

@@ -1,0 +1,521 @@
+//! What a check came to: for a person as it goes, and for programs and graders in their forms.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _; // into memory, which does not fail
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::check::contract::Contract;
+use crate::check::outcome::{Failure, Stop};
+use crate::draw::json::{array, number, object, text};
+use crate::draw::terminal::{ERASE, Style, fold, put};
+use crate::sides::trouble::Trouble;
+
+#[derive(clap::Args)]
+pub struct Output {
+    /// Print the outcomes as JSON, one object a line
+    #[arg(long, conflicts_with = "tap")]
+    json: bool,
+    /// Print the outcomes in the Test Anything Protocol
+    #[arg(long)]
+    tap: bool,
+    /// Write the outcomes as JUnit's XML too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write the outcomes as a Gradescope autograder's results.json too
+    #[arg(long, value_name = "FILE")]
+    gradescope: Option<PathBuf>,
+    /// Take the points of each check from this file: a line each, as in 'half-close 5'; one point without it
+    #[arg(long, value_name = "FILE")]
+    points: Option<PathBuf>,
+}
+
+/// A check and its outcome.
+pub struct Row {
+    pub name: &'static str,
+    pub question: &'static str,
+    pub why: &'static str,
+    pub word: &'static str,
+    /// Whether it needs a server that it starts itself.
+    pub alone: bool,
+    pub outcome: Result<(), Stop>,
+    pub took: Duration,
+}
+
+impl Row {
+    fn outcome(&self) -> &'static str {
+        match &self.outcome {
+            Ok(()) => "ok",
+            Err(Stop::Fail(_)) => "FAIL",
+            Err(Stop::ByDesign(_)) => "by design",
+            Err(Stop::Skipped(_) | Stop::Trouble(_)) => "skipped",
+        }
+    }
+
+    /// What there is to say beside that.
+    fn said(&self) -> &str {
+        match &self.outcome {
+            Ok(()) => "",
+            Err(Stop::Fail(failure)) => &failure.said,
+            Err(Stop::ByDesign(said) | Stop::Skipped(said) | Stop::Trouble(said)) => said,
+        }
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        match &self.outcome {
+            Err(Stop::Fail(failure)) => Some(failure),
+            _ => None,
+        }
+    }
+}
+
+pub struct Report<'a> {
+    output: &'a Output,
+    style: Style,
+    kind: &'static str,
+    command: String,
+    contract: Contract,
+    all: usize,
+    rows: Vec<Kept>,
+    points: Vec<(String, f64)>,
+}
+
+/// What of a row is needed at the end.
+struct Kept {
+    name: &'static str,
+    question: &'static str,
+    why: &'static str,
+    word: &'static str,
+    alone: bool,
+    outcome: &'static str,
+    said: String,
+    bytes: Vec<String>,
+    took: Duration,
+}
+
+const WIDTH: usize = 80;
+
+impl<'a> Report<'a> {
+    pub fn begin(
+        output: &'a Output,
+        kind: &'static str,
+        command: &str,
+        contract: Contract,
+        all: usize,
+    ) -> Result<Report<'a>, Trouble> {
+        let points = match &output.points {
+            Some(file) => points(file)?,
+            None => Vec::new(),
+        };
+        let report = Report {
+            output,
+            style: Style::of_standard_output(),
+            kind,
+            command: command.to_owned(),
+            contract,
+            all,
+            rows: Vec::new(),
+            points,
+        };
+        report.write_files("The checks did not come to their end")?; // in case we do not come back
+        if output.json {
+            crate::draw::json::version()?;
+        } else if output.tap {
+            put(format!("TAP version 13\n1..{all}\n").as_bytes())?;
+        } else {
+            let line = format!("{kind} {command}, as {}\n", contract.name());
+            let mut shown = Vec::new();
+            crate::draw::terminal::harmless(line.trim_end().as_bytes(), &mut shown);
+            shown.extend_from_slice(b"\n\n");
+            put(&shown)?;
+        }
+        report.progress()?;
+        Ok(report)
+    }
+
+    /// Says on a terminal how far it is.
+    fn progress(&self) -> Result<(), Trouble> {
+        if self.style.erasing && !self.output.json && !self.output.tap && self.rows.len() < self.all
+        {
+            put(format!("{} of {} ...", self.rows.len() + 1, self.all).as_bytes())?;
+        }
+        Ok(())
+    }
+
+    pub fn row(&mut self, row: &Row, verbose: bool) -> Result<(), Trouble> {
+        let failed = row.failure();
+        let bytes = failed.map_or_else(Vec::new, Failure::rows);
+        let line = if self.output.json {
+            Report::json_of(row)
+        } else if self.output.tap {
+            self.tap_of(row, &bytes)
+        } else {
+            self.text_of(row, verbose)
+        };
+        let erased = if self.style.erasing && !self.output.json && !self.output.tap {
+            ERASE
+        } else {
+            ""
+        };
+        put(format!("{erased}{line}").as_bytes())?;
+        self.rows.push(Kept {
+            name: row.name,
+            question: row.question,
+            why: row.why,
+            word: row.word,
+            alone: row.alone,
+            outcome: row.outcome(),
+            said: row.said().to_owned(),
+            bytes,
+            took: row.took,
+        });
+        self.progress()
+    }
+
+    fn text_of(&self, row: &Row, verbose: bool) -> String {
+        let outcome = row.outcome();
+        let colour = match outcome {
+            "ok" => "32",
+            "FAIL" => "31;1",
+            _ => "33",
+        };
+        let padded = self.style.paint(colour, &format!("{outcome:9}"));
+        let mut words = row.question.to_owned();
+        if matches!(outcome, "by design" | "skipped") {
+            words = format!("{words} {}", row.said());
+        }
+        let mut text = String::new();
+        for (at, part) in fold(&words, WIDTH - 31).iter().enumerate() {
+            if at == 0 {
+                let _ = writeln!(text, "{padded} {:20} {part}", row.name);
+            } else {
+                let _ = writeln!(text, "{:31}{part}", "");
+            }
+        }
+        if verbose {
+            let why = format!("{} ({} ms)", row.why, row.took.as_millis());
+            for part in fold(&why, WIDTH - 33) {
+                let _ = writeln!(text, "{:33}{part}", "");
+            }
+        }
+        text
+    }
+
+    fn tap_of(&self, row: &Row, bytes: &[String]) -> String {
+        let number = self.rows.len() + 1;
+        let said = row.said();
+        match row.outcome() {
+            "FAIL" => {
+                let mut text = format!(
+                    "not ok {number} - {}\n  ---\n  message: {}\n",
+                    row.name,
+                    text(said)
+                );
+                for line in bytes {
+                    let _ = writeln!(text, "  # {line}");
+                }
+                text + "  ...\n"
+            }
+            "skipped" => format!("ok {number} - {} # SKIP {said}\n", row.name),
+            "by design" => format!("ok {number} - {} # by design: {said}\n", row.name),
+            _ => format!("ok {number} - {}\n", row.name),
+        }
+    }
+
+    fn json_of(row: &Row) -> String {
+        let hex = |bytes: &[u8]| {
+            let mut digits = String::new();
+            for byte in bytes.iter().take(4096) {
+                let _ = write!(digits, "{byte:02x}");
+            }
+            text(digits)
+        };
+        let bytes = row.failure().and_then(|failure| failure.bytes.as_ref());
+        let mut pairs = vec![
+            ("kind", text("check")),
+            ("name", text(row.name)),
+            ("question", text(row.question)),
+            ("outcome", text(row.outcome())),
+            ("said", text(row.said())),
+            ("why", text(row.why)),
+            ("explain", text(row.word)),
+            ("took_ns", number(Some(row.took.as_nanos()))),
+        ];
+        if let Some((expected, seen)) = bytes {
+            pairs.push(("expected_hex", hex(expected)));
+            pairs.push(("seen_hex", hex(seen)));
+        }
+        object(&pairs) + "\n"
+    }
+
+    /// Says what failed, and how many did not. Pictures are made until `pictures`.
+    pub fn end(self, command: Option<&OsStr>, pictures: Option<Instant>) -> Result<bool, Trouble> {
+        let failed = self.rows.iter().filter(|row| row.outcome == "FAIL").count();
+        let right = self
+            .rows
+            .iter()
+            .filter(|row| matches!(row.outcome, "ok" | "by design"))
+            .count();
+        let unmade = self.rows.len() - right - failed;
+        if self.output.json {
+            let pairs = [
+                ("kind", text("total")),
+                ("checks", self.rows.len().to_string()),
+                ("ok", right.to_string()),
+                ("failed", failed.to_string()),
+                ("skipped", unmade.to_string()),
+            ];
+            put((object(&pairs) + "\n").as_bytes())?;
+        } else if !self.output.tap {
+            for row in self.rows.iter().filter(|row| row.outcome == "FAIL") {
+                put(self.explained(row).as_bytes())?;
+                if let Some(command) = command.filter(|_| !row.alone) {
+                    self.picture(row, command, pictures)?;
+                }
+            }
+            let made = right + failed;
+            let skipped = if unmade > 0 {
+                format!(", {unmade} skipped")
+            } else {
+                String::new()
+            };
+            put(format!("\n{right} of {made}{skipped}\n").as_bytes())?;
+        }
+        self.write_files("")?;
+        Ok(failed == 0)
+    }
+
+    /// A failure, for its author.
+    fn explained(&self, row: &Kept) -> String {
+        let name = self.style.paint("31;1", row.name);
+        let mut text = format!("\n{name}\n");
+        let mut line = |words: &str, indent: usize| {
+            for part in fold(words, WIDTH - indent) {
+                let mut shown = Vec::new();
+                crate::draw::terminal::harmless(part.as_bytes(), &mut shown);
+                let _ = writeln!(text, "{:indent$}{}", "", String::from_utf8_lossy(&shown));
+            }
+        };
+        line(&row.said, 2);
+        for bytes in &row.bytes {
+            line(bytes, 4);
+        }
+        line(&format!("why    {}", row.why), 2);
+        line(&format!("word   sockstep explain '{}'", row.word), 2);
+        let only = format!("--only {}", row.name);
+        let contract = self.contract.name();
+        // Commands stay in one piece, to be copied.
+        let again = format!(
+            "again  sockstep check --{} '{}' --contract {contract} {only} -v",
+            self.kind, self.command
+        );
+        let see = format!(
+            "see    sockstep run --server '{}' --client 'sockstep check --at 127.0.0.1:{{port}} --contract {contract} {only}'",
+            self.command
+        );
+        let mut commands = vec![again];
+        if self.kind == "server" && !row.alone {
+            commands.push(see);
+        }
+        for command in commands {
+            let mut shown = Vec::new();
+            crate::draw::terminal::harmless(command.as_bytes(), &mut shown);
+            let _ = writeln!(text, "  {}", String::from_utf8_lossy(&shown));
+        }
+        text
+    }
+
+    /// The ladder of a check that failed, if strace is here and there is time.
+    fn picture(&self, row: &Kept, command: &OsStr, until: Option<Instant>) -> Result<(), Trouble> {
+        let (Some(until), Ok(())) = (until, crate::strace::command::available()) else {
+            return Ok(());
+        };
+        if Instant::now() > until {
+            return Ok(());
+        }
+        let Ok(this) = std::env::current_exe() else {
+            return Ok(());
+        };
+        let client = format!(
+            "'{}' check --at 127.0.0.1:{{port}} --contract {} --only {} --json",
+            this.display(),
+            self.contract.name(),
+            row.name
+        );
+        let output = Command::new(&this)
+            .args(["run", "--server"])
+            .arg(command)
+            .args(["--client", &client])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output();
+        let Ok(output) = output else {
+            return Ok(());
+        };
+        let picture = String::from_utf8_lossy(&output.stdout);
+        let rows = picture.lines().filter(|line| !line.starts_with("| {"));
+        let mut text = String::from("\n");
+        for line in rows.take(120) {
+            let _ = writeln!(text, "{line}");
+        }
+        Ok(put(text.as_bytes())?)
+    }
+
+    // ---- For graders ----
+
+    fn write_files(&self, unfinished: &str) -> Result<(), Trouble> {
+        let write = |file: &Option<PathBuf>, content: String| match file {
+            Some(file) => fs::write(file, content)
+                .map_err(|error| Trouble::Said(format!("{}: {error}", file.display()))),
+            None => Ok(()),
+        };
+        write(&self.output.junit, self.junit(unfinished))?;
+        write(&self.output.gradescope, self.gradescope(unfinished))
+    }
+
+    fn junit(&self, unfinished: &str) -> String {
+        let failed = self.rows.iter().filter(|row| row.outcome == "FAIL").count();
+        let skipped = self
+            .rows
+            .iter()
+            .filter(|row| row.outcome == "skipped")
+            .count();
+        let errors = usize::from(!unfinished.is_empty());
+        let mut xml = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"sockstep check {}\" tests=\"{}\" failures=\"{failed}\" errors=\"{errors}\" skipped=\"{skipped}\">\n",
+            self.contract.name(),
+            self.rows.len() + errors,
+        );
+        for row in &self.rows {
+            let _ = write!(
+                xml,
+                "  <testcase classname=\"{}\" name=\"{}\" time=\"{:.3}\"",
+                self.contract.name(),
+                row.name,
+                row.took.as_secs_f64()
+            );
+            let _ = match row.outcome {
+                "FAIL" => writeln!(
+                    xml,
+                    ">\n    <failure message=\"{}\">{}</failure>\n  </testcase>",
+                    escaped(&row.said),
+                    escaped(&row.bytes.join("\n"))
+                ),
+                "skipped" => writeln!(
+                    xml,
+                    ">\n    <skipped message=\"{}\"/>\n  </testcase>",
+                    escaped(&row.said)
+                ),
+                _ => writeln!(xml, "/>"),
+            };
+        }
+        if !unfinished.is_empty() {
+            let _ = writeln!(
+                xml,
+                "  <testcase classname=\"{}\" name=\"all\">\n    <error message=\"{unfinished}\"/>\n  </testcase>",
+                self.contract.name()
+            );
+        }
+        xml + "</testsuite>\n"
+    }
+
+    fn gradescope(&self, unfinished: &str) -> String {
+        let tests = self.rows.iter().map(|row| {
+            let most = self.points_of(row.name);
+            let score = if matches!(row.outcome, "ok" | "by design") {
+                most
+            } else {
+                0.0
+            };
+            let mut output = match row.said.as_str() {
+                "" => row.question.to_owned(),
+                said => format!("{}\n{said}", row.question),
+            };
+            for line in &row.bytes {
+                let _ = write!(output, "\n{line}");
+            }
+            if row.outcome == "FAIL" {
+                let _ = write!(output, "\n{}\nsockstep explain '{}'", row.why, row.word);
+            }
+            object(&[
+                ("name", text(row.name)),
+                ("score", score.to_string()),
+                ("max_score", most.to_string()),
+                (
+                    "status",
+                    text(if score > 0.0 || most == 0.0 {
+                        "passed"
+                    } else {
+                        "failed"
+                    }),
+                ),
+                ("output", text(output)),
+            ])
+        });
+        let output = if unfinished.is_empty() {
+            format!("sockstep check, {}", self.contract.name())
+        } else {
+            unfinished.to_owned()
+        };
+        let score = if self.rows.is_empty() {
+            vec![("score", "0".to_owned())]
+        } else {
+            Vec::new()
+        };
+        let pairs = [
+            vec![("output", text(output))],
+            score,
+            vec![("tests", array(tests))],
+        ]
+        .concat();
+        object(&pairs) + "\n"
+    }
+
+    fn points_of(&self, name: &str) -> f64 {
+        let named = self.points.iter().find(|(other, _)| other == name);
+        named.map_or(1.0, |(_, points)| *points)
+    }
+}
+
+/// Text in XML: what it must not hold at all is left out.
+fn escaped(words: &str) -> String {
+    let mut out = String::new();
+    for c in words.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\n' => out += "&#10;",
+            c if c.is_control() => out.push('?'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// `NAME POINTS` in each line.
+fn points(file: &PathBuf) -> Result<Vec<(String, f64)>, Trouble> {
+    let name = file.display();
+    let text =
+        fs::read_to_string(file).map_err(|error| Trouble::Said(format!("{name}: {error}")))?;
+    let mut points = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let of = line.split_once(char::is_whitespace);
+        let of = of.and_then(|(name, points)| Some((name.to_owned(), points.trim().parse().ok()?)));
+        let of = of.filter(|(_, points): &(String, f64)| points.is_finite() && *points >= 0.0);
+        points.push(of.ok_or_else(|| {
+            Trouble::Said(format!(
+                "{name}, line {}: a line is a check's name and its points",
+                at + 1
+            ))
+        })?);
+    }
+    Ok(points)
+}

@@ -1,0 +1,407 @@
+//! A check's view of the server: its address, its processes, and a new one when the old one is spoilt.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::check::contract::Contract;
+use crate::check::force::Force;
+use crate::check::outcome::{Stop, fail, skip};
+use crate::check::subject::{Counts, Options, Subject};
+use crate::check::talk::Talk;
+use crate::check::with_port;
+use crate::sides::ready::{Place, free_port};
+use crate::sides::signals::Signals;
+use crate::world::Side;
+
+/// How long a server may take to come up: a virtual machine has to start first.
+const UP: Duration = Duration::from_secs(10);
+
+/// One that is up sooner is started anew for each check, so that none has to do with what came before.
+const QUICK: Duration = Duration::from_millis(200);
+
+/// What a server is started with.
+#[derive(Default)]
+pub struct Limits {
+    pub descriptors: Option<u64>,
+    /// In which way the C library's calls are made to do less.
+    pub forced: Option<&'static str>,
+}
+
+pub struct Trial {
+    pub contract: Contract,
+    /// Whether the server has to serve several clients at a time.
+    pub concurrent: bool,
+    /// The command that starts it; none if it runs already.
+    command: Option<OsString>,
+    signals: Arc<Signals>,
+    force: Arc<Force>,
+    seed: u64,
+    /// What the user allows for an answer.
+    timeout: Option<Duration>,
+    /// How long a word took, there and back.
+    pub pace: Duration,
+    /// How long its start took.
+    started: Duration,
+    subject: Option<Subject>,
+    port: Option<u16>,
+    address: SocketAddr,
+    any: bool,
+    special: bool,
+}
+
+pub enum Rest {
+    Rests,
+    Spins,
+    Gone,
+}
+
+/// A second server, beside the first.
+pub struct Second {
+    pub status: Option<ExitStatus>,
+    pub said: String,
+}
+
+pub struct Setting {
+    pub contract: Contract,
+    pub concurrent: bool,
+    pub command: Option<OsString>,
+    pub at: Option<SocketAddr>,
+    pub signals: Arc<Signals>,
+    pub force: Arc<Force>,
+    pub seed: u64,
+    pub timeout: Option<Duration>,
+}
+
+impl Trial {
+    pub fn new(setting: Setting) -> Trial {
+        Trial {
+            contract: setting.contract,
+            concurrent: setting.concurrent,
+            command: setting.command,
+            signals: setting.signals,
+            force: setting.force,
+            seed: setting.seed,
+            timeout: setting.timeout,
+            pace: Duration::from_millis(20),
+            started: Duration::ZERO,
+            subject: None,
+            port: None,
+            address: setting
+                .at
+                .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            any: setting.at.is_some_and(|at| at.ip().is_unspecified()),
+            special: false,
+        }
+    }
+
+    // ---- Starting and ending ----
+
+    /// Sees to it that an ordinary server runs: a fresh one, unless each start takes long.
+    pub fn ready(&mut self) -> Result<(), Stop> {
+        if self.command.is_none() {
+            return Ok(());
+        }
+        let kept = !self.special && self.started > QUICK;
+        if kept && self.subject.as_ref().is_some_and(|it| it.death().is_none()) {
+            return Ok(());
+        }
+        self.special = false;
+        let began = Instant::now();
+        self.start(&Limits::default(), None)?;
+        self.started = began.elapsed();
+        Ok(())
+    }
+
+    /// Whatever comes next gets a new server.
+    pub fn spoil(&mut self) {
+        if self.command.is_some() {
+            self.subject = None;
+        }
+    }
+
+    /// Ends the server, and starts one with these limits.
+    pub fn start_with(&mut self, limits: &Limits) -> Result<(), Stop> {
+        self.special = true;
+        self.start(limits, None)
+    }
+
+    /// The same server again, on the same port.
+    pub fn start_again(&mut self) -> Result<(), Stop> {
+        self.special = true;
+        self.start(&Limits::default(), self.port)
+    }
+
+    fn start(&mut self, limits: &Limits, port: Option<u16>) -> Result<(), Stop> {
+        let Some(command) = &self.command else {
+            return skip("the server is not started here");
+        };
+        self.subject = None; // the old one first: it may have the port
+        let port = match port {
+            Some(port) => port,
+            None => free_port().map_err(Stop::Trouble)?,
+        };
+        let (command, named) = with_port(command, port);
+        self.port = named.then_some(port);
+        let environment: Vec<(OsString, OsString)> = match limits.forced {
+            Some(how) => self.force.environment(how)?,
+            None => Vec::new(),
+        };
+        let began = Instant::now();
+        let options = Options {
+            descriptors: limits.descriptors,
+            environment: &environment,
+            input: None,
+        };
+        let subject = Subject::start(Side::Server, &command, &self.signals, &options)
+            .map_err(Stop::Trouble)?;
+        loop {
+            if let Some(address) = self.place(&subject.places()) {
+                self.address = address;
+                break;
+            }
+            if let Some(how) = subject.death() {
+                return fail(format!("it is not up: {how}"));
+            }
+            if began.elapsed() > UP {
+                let kind = if self.contract.is_udp() {
+                    "is bound to a UDP port"
+                } else {
+                    "listens at a TCP port"
+                };
+                return fail(format!(
+                    "no process of it {kind} within {} seconds",
+                    UP.as_secs()
+                ));
+            }
+            if crate::check::is_interrupted() {
+                return Err(Stop::Trouble("interrupted".to_owned()));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.subject = Some(subject);
+        Ok(())
+    }
+
+    /// The place to ask at: the port that was meant, before any other.
+    fn place(&mut self, places: &[Place]) -> Option<SocketAddr> {
+        let udp = self.contract.is_udp();
+        let fits = places.iter().filter_map(|place| match place {
+            Place::Tcp(address) if !udp => Some(*address),
+            Place::Udp(address) if udp => Some(*address),
+            _ => None,
+        });
+        let mut fits: Vec<SocketAddr> = fits.collect();
+        fits.sort_by_key(|address| Some(address.port()) != self.port);
+        let address = *fits.first()?;
+        self.any = address.ip().is_unspecified();
+        let host = match address.ip() {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+                // One that takes both families is asked as most clients ask.
+                let only = fs_only_v6();
+                if only {
+                    Ipv6Addr::LOCALHOST.into()
+                } else {
+                    Ipv4Addr::LOCALHOST.into()
+                }
+            }
+            other => other,
+        };
+        Some(SocketAddr::new(host, address.port()))
+    }
+
+    /// A second server with the same command, on the same port.
+    pub fn second(&mut self) -> Result<Second, Stop> {
+        let Some(command) = &self.command else {
+            return skip("the server is not started here");
+        };
+        let (command, _) = with_port(command, self.port.unwrap_or(0));
+        let second = Subject::start(Side::Server, &command, &self.signals, &Options::default())
+            .map_err(Stop::Trouble)?;
+        let status = second.wait(self.patience().max(Duration::from_secs(3)));
+        Ok(Second {
+            status,
+            said: second.said(),
+        })
+    }
+
+    /// Kills the server.
+    pub fn end(&mut self) {
+        if let Some(subject) = &self.subject {
+            subject.asked_to_end();
+        }
+        self.subject = None;
+    }
+
+    pub fn asked_to_end(&mut self) -> usize {
+        let left = self.subject.as_ref().map_or(0, Subject::asked_to_end);
+        self.subject = None;
+        left
+    }
+
+    // ---- Asking ----
+
+    pub fn connect(&self) -> Result<Talk, Stop> {
+        Talk::connect(self.address, self.patience())
+    }
+
+    pub fn answer(&self, asked: &[u8]) -> Vec<u8> {
+        self.contract.answer(asked)
+    }
+
+    /// Text of which no two places look alike, the same for the same seed.
+    pub fn bytes(&self, number: usize) -> Vec<u8> {
+        let mut text = Vec::with_capacity(number + 16);
+        let mut at = self.seed;
+        while text.len() < number {
+            let _ = write!(text, "piece {at}, "); // into memory
+            at += 1;
+        }
+        text.truncate(number);
+        text
+    }
+
+    /// How long an answer may take: many times what a word took.
+    pub fn patience(&self) -> Duration {
+        self.timeout.unwrap_or_else(|| {
+            (100 * self.pace).clamp(Duration::from_secs(2), Duration::from_secs(6))
+        })
+    }
+
+    /// How long an answer takes for certain, if one is to come.
+    pub fn moment(&self) -> Duration {
+        (30 * self.pace).clamp(Duration::from_millis(300), Duration::from_secs(2))
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn asked_port(&self) -> Option<u16> {
+        self.port
+    }
+
+    pub fn bound_to_any(&self) -> bool {
+        self.any
+    }
+
+    /// What it seems to promise: what comes back to a word in mixed case, or to a request.
+    pub fn tried(&mut self) -> Contract {
+        const MIXED: &[u8] = b"Mixed Case 1";
+        let shouted = MIXED.to_ascii_uppercase();
+        if self.contract.is_udp() {
+            let asked = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+                socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+                socket.send_to(MIXED, self.address)?;
+                let mut buffer = [0; 64];
+                let n = socket.recv(&mut buffer)?;
+                Ok(buffer[..n].starts_with(&shouted))
+            });
+            return if asked.unwrap_or(false) {
+                Contract::UdpUpper
+            } else {
+                Contract::UdpEcho
+            };
+        }
+        let heard = |asked: &[u8]| {
+            let mut talk = self.connect().ok()?;
+            talk.say(asked).ok()?;
+            Some(talk.more_within(Duration::from_millis(500)))
+        };
+        let word = heard(MIXED).unwrap_or_default();
+        if word.starts_with(&shouted) {
+            return Contract::TcpUpper;
+        }
+        if !word.starts_with(MIXED)
+            && heard(b"GET / HTTP/1.0\r\n\r\n").is_some_and(|it| it.starts_with(b"HTTP/"))
+        {
+            return Contract::Http;
+        }
+        Contract::TcpEcho
+    }
+
+    // ---- Its processes ----
+
+    pub fn death(&self) -> Option<String> {
+        self.subject.as_ref()?.death()
+    }
+
+    pub fn said(&self) -> String {
+        self.subject
+            .as_ref()
+            .map_or_else(String::new, Subject::said)
+    }
+
+    pub fn memory(&self) -> u64 {
+        self.subject.as_ref().map_or(0, Subject::memory)
+    }
+
+    /// Its counts once they hold still.
+    pub fn settled(&self) -> Counts {
+        let counts = || {
+            self.subject.as_ref().map_or(
+                Counts {
+                    descriptors: 0,
+                    threads: 0,
+                    processes: 0,
+                    zombies: 0,
+                },
+                Subject::counts,
+            )
+        };
+        let mut last = counts();
+        for _ in 0..50 {
+            thread::sleep(Duration::from_millis(20));
+            let now = counts();
+            if now.descriptors == last.descriptors && now.processes == last.processes {
+                return now;
+            }
+            last = now;
+        }
+        last
+    }
+
+    /// Whether it rests: no thread of it runs, or waits for a processor, nearly all of the time.
+    pub fn rest(&self) -> Rest {
+        const LOOK: Duration = Duration::from_millis(250);
+        let Some(subject) = &self.subject else {
+            return Rest::Rests;
+        };
+        for _ in 0..4 {
+            let (before, began) = (subject.busy(), Instant::now());
+            thread::sleep(LOOK);
+            let (after, time) = (subject.busy(), began.elapsed().as_nanos());
+            if after.is_empty() || subject.death().is_some() {
+                return Rest::Gone;
+            }
+            let spins = after.iter().any(|(thread, now)| {
+                let earlier = before.iter().find(|(other, _)| other == thread);
+                let used = now.saturating_sub(earlier.map_or(*now, |(_, time)| *time));
+                u128::from(used) > time * 7 / 10
+            });
+            if !spins {
+                return Rest::Rests; // it may have had something to do in an earlier look
+            }
+        }
+        Rest::Spins
+    }
+
+    /// Whether a signal can interrupt a call of it: whether it has a handler for one.
+    pub fn handles_signals(&self) -> bool {
+        self.subject.as_ref().is_some_and(Subject::handles_signals)
+    }
+
+    pub fn forced_calls(&self) -> u64 {
+        self.force.count()
+    }
+}
+
+/// Whether an IPv6 socket takes IPv6 clients alone here, if it is not told otherwise.
+fn fs_only_v6() -> bool {
+    std::fs::read_to_string("/proc/sys/net/ipv6/bindv6only").is_ok_and(|text| text.trim() == "1")
+}

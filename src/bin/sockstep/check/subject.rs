@@ -1,0 +1,333 @@
+//! The program under check: started within limits, its output taken in, its processes watched, and ended whole.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::Resource;
+use nix::unistd::Pid;
+
+use crate::sides::end::End;
+use crate::sides::process::{Process, Start, listen_to_all};
+use crate::sides::ready::{Place, places};
+use crate::sides::shell::shell;
+use crate::sides::signals::Signals;
+use crate::world::Side;
+
+/// Of what a program prints this much is kept: its beginning, and its last words.
+const KEPT: usize = 64 << 10;
+/// What all processes of a program may have in memory.
+const MEMORY: u64 = 2 << 30;
+/// Files that a program writes, and processor time that a process takes.
+const FILE: u64 = 256 << 20;
+const SECONDS: u64 = 120;
+
+pub struct Subject {
+    process: Arc<Mutex<Process>>,
+    said: Arc<Mutex<Vec<u8>>>,
+    stop: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// How it is started.
+#[derive(Default)]
+pub struct Options<'a> {
+    pub descriptors: Option<u64>,
+    /// More variables for its environment.
+    pub environment: &'a [(OsString, OsString)],
+    pub input: Option<&'a [u8]>,
+}
+
+impl Subject {
+    pub fn start(
+        side: Side,
+        command: &OsStr,
+        signals: &Arc<Signals>,
+        options: &Options,
+    ) -> Result<Subject, String> {
+        let mut words = OsString::new();
+        for (name, value) in options.environment {
+            words.push("export ");
+            words.push(name);
+            words.push("='");
+            words.push(value);
+            words.push("'; ");
+        }
+        words.push(command);
+        let (program, arguments) = shell(&words);
+        let mut limits = vec![
+            (Resource::RLIMIT_CORE, 0),
+            (Resource::RLIMIT_FSIZE, FILE),
+            (Resource::RLIMIT_CPU, SECONDS),
+        ];
+        limits.extend(
+            options
+                .descriptors
+                .map(|most| (Resource::RLIMIT_NOFILE, most)),
+        );
+        let mut start = Start::of(side, &program, &arguments);
+        start.trace = None;
+        start.apart = true;
+        start.limits = &limits;
+        start.input = match options.input {
+            Some(bytes) => file_of(bytes)?,
+            None => Stdio::null(),
+        };
+        let process = Arc::new(Mutex::new(start.process()?));
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let reader = thread::spawn({
+            let (process, said) = (Arc::clone(&process), Arc::clone(&said));
+            let (stop, signals) = (Arc::clone(&stop), Arc::clone(signals));
+            move || listen(&process, &said, &stop, &signals)
+        });
+        Ok(Subject {
+            process,
+            said,
+            stop,
+            reader: Some(reader),
+        })
+    }
+
+    fn process(&self) -> MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn processes(&self) -> Vec<Pid> {
+        self.process().processes()
+    }
+
+    /// Where it can be reached now.
+    pub fn places(&self) -> Vec<Place> {
+        places(&self.processes())
+    }
+
+    /// What it has printed, its beginning and its end.
+    pub fn said(&self) -> String {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&said).into_owned()
+    }
+
+    /// How its first process ended, if it has.
+    pub fn status(&self) -> Option<ExitStatus> {
+        self.process().child.try_wait().ok().flatten()
+    }
+
+    /// How all of it ended, in words; nothing while some of it runs.
+    pub fn death(&self) -> Option<String> {
+        let status = self.status();
+        if !self.processes().is_empty() {
+            return None;
+        }
+        let how = status.map_or_else(|| "it has ended".to_owned(), ended);
+        self.wait_for_words();
+        let said = self.said();
+        let last = said.lines().rfind(|line| !line.trim().is_empty());
+        Some(match last {
+            Some(line) => format!("{how}; its last words: {line}"),
+            None => how,
+        })
+    }
+
+    /// The last of what it wrote has come by then.
+    fn wait_for_words(&self) {
+        let until = Instant::now() + Duration::from_millis(300);
+        while Instant::now() < until && self.process().is_heard() {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until its first process has ended and it has said all.
+    pub fn wait(&self, patience: Duration) -> Option<ExitStatus> {
+        let until = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.status() {
+                self.wait_for_words();
+                return Some(status);
+            }
+            if Instant::now() > until {
+                return None;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Asks it to end as `kill` does, and says how many of its processes have not ended within 2 seconds.
+    pub fn asked_to_end(&self) -> usize {
+        let mut end = End::begin(&self.process());
+        let mut left = self.processes().len();
+        loop {
+            let over = end.is_over(&mut self.process());
+            if end.took_force() {
+                return left.max(1);
+            }
+            if over || self.processes().is_empty() {
+                return 0;
+            }
+            left = self.processes().len();
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What its processes have in memory, in bytes.
+    pub fn memory(&self) -> u64 {
+        memory(&self.processes())
+    }
+
+    pub fn counts(&self) -> Counts {
+        let all = self.processes();
+        let entries = |pid: &Pid, what: &str| {
+            fs::read_dir(format!("/proc/{pid}/{what}")).map_or(0, Iterator::count)
+        };
+        Counts {
+            descriptors: all.iter().map(|pid| entries(pid, "fd")).sum(),
+            threads: all.iter().map(|pid| entries(pid, "task")).sum(),
+            processes: all.len(),
+            zombies: zombies(&all),
+        }
+    }
+
+    /// Whether a process of it has a handler for a signal.
+    pub fn handles_signals(&self) -> bool {
+        self.processes().iter().any(|pid| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            caught.is_some_and(|mask| mask.trim().bytes().any(|digit| digit != b'0'))
+        })
+    }
+
+    /// For each of its threads: its time on a processor and in the queue for one, in nanoseconds.
+    pub fn busy(&self) -> Vec<((Pid, String), u64)> {
+        let mut all = Vec::new();
+        for pid in self.processes() {
+            for thread in fs::read_dir(format!("/proc/{pid}/task"))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                let stat = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+                let times = stat.split_whitespace().take(2);
+                let time = times.filter_map(|time| time.parse::<u64>().ok()).sum();
+                all.push((
+                    (pid, thread.file_name().to_string_lossy().into_owned()),
+                    time,
+                ));
+            }
+        }
+        all
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        crate::sides::end::kill_all(&self.process());
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join(); // then the process goes with the last one who has it
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Counts {
+    pub descriptors: usize,
+    pub threads: usize,
+    pub processes: usize,
+    pub zombies: usize,
+}
+
+/// `it ended with status 1`, `it was killed by SIGSEGV`.
+pub fn ended(status: ExitStatus) -> String {
+    let signal = status.signal().or_else(|| {
+        status
+            .code()
+            .filter(|code| *code > 128)
+            .map(|code| code - 128)
+    });
+    let signal = signal.and_then(|number| nix::sys::signal::Signal::try_from(number).ok());
+    match (signal, status.code()) {
+        (Some(signal), _) => format!("it was killed by {signal}"),
+        (None, Some(code)) => format!("it ended with status {code}"),
+        (None, None) => "it ended".to_owned(),
+    }
+}
+
+fn memory(processes: &[Pid]) -> u64 {
+    let resident = |pid: &Pid| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    processes.iter().filter_map(resident).sum::<u64>() << 10
+}
+
+fn zombies(parents: &[Pid]) -> usize {
+    let children = parents
+        .iter()
+        .flat_map(|&pid| crate::sides::tasks::children(pid));
+    let dead = |pid: &Pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, state)| state.starts_with('Z'))
+    };
+    children.filter(dead).count()
+}
+
+/// Takes in what it prints until told to stop, and ends it when it takes too much memory.
+fn listen(process: &Mutex<Process>, said: &Mutex<Vec<u8>>, stop: &AtomicBool, signals: &Signals) {
+    let mut looked = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        let mut heard = Vec::new();
+        let mut open = false;
+        if let Ok(mut process) = process.lock() {
+            open = process.is_heard();
+            if open {
+                let outcome =
+                    listen_to_all(signals, &mut [&mut *process], Some(2), |_, _, bytes| {
+                        heard.extend_from_slice(bytes);
+                    });
+                if outcome.is_err() {
+                    crate::check::interrupted();
+                    return;
+                }
+            }
+            if looked.elapsed() > Duration::from_millis(200) {
+                looked = Instant::now();
+                if memory(&process.processes()) > MEMORY {
+                    crate::sides::end::kill_all(&process);
+                    heard.extend_from_slice(b"\nended: it took more than 2 GiB of memory\n");
+                }
+            }
+        }
+        if !heard.is_empty() {
+            if let Ok(mut said) = said.lock() {
+                said.extend_from_slice(&heard);
+                if said.len() > 2 * KEPT {
+                    let end = said.len() - KEPT / 2;
+                    said.drain(KEPT / 2..end);
+                }
+            }
+        }
+        let pause = if heard.is_empty() && !open { 10 } else { 1 };
+        thread::sleep(Duration::from_millis(pause));
+    }
+}
+
+/// These bytes as a file to read.
+fn file_of(bytes: &[u8]) -> Result<Stdio, String> {
+    use std::io::{Seek, Write};
+    let file = nix::sys::memfd::memfd_create(c"input", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)
+        .map_err(|errno| format!("memfd_create: {errno}"))?;
+    let mut file = fs::File::from(file);
+    file.write_all(bytes)
+        .and_then(|()| file.rewind())
+        .map_err(|error| format!("memfd: {error}"))?;
+    Ok(file.into())
+}

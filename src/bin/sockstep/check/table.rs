@@ -1,0 +1,145 @@
+//! The checks: one row each. What is asked, what is right, why it matters, and the word that `explain` has for it.
+
+use crate::check::client::Visit;
+use crate::check::contract::Contract;
+use crate::check::outcome::Stop;
+use crate::check::server::Trial;
+use crate::check::{client, http, tcp, udp};
+
+/// One check of a `T`, which is a server's [`Trial`] or a client's [`Visit`].
+pub struct Check<T> {
+    pub name: &'static str,
+    /// Asked of the program, answered by yes or no.
+    pub question: &'static str,
+    /// What it shows if the answer is no.
+    pub why: &'static str,
+    pub word: &'static str,
+    pub needs: Needs,
+    pub run: fn(&mut T) -> Result<(), Stop>,
+}
+
+/// What a check uses of the program beside its address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: it can be tried on a server that runs already.
+    Address,
+    /// Its processes, as the kernel sees them.
+    Processes,
+    /// A start of its own.
+    Start,
+}
+
+use Needs::{Address, Processes, Start};
+
+macro_rules! rows {
+    ($($name:literal $needs:ident $run:path, $question:literal, $why:literal, $word:literal;)*) => {
+        &[$(Check { name: $name, question: $question, why: $why, word: $word, needs: $needs, run: $run }),*]
+    };
+}
+
+const TCP: &[Check<Trial>] = rows! {
+    "starts" Address tcp::starts, "Does it start, and can it be reached?", "socket, bind and (for TCP) listen must succeed before anybody can come", "listen";
+    "word" Address tcp::word, "Is a word answered?", "nothing else can work before this does", "recv";
+    "trailing" Address tcp::trailing, "Is nothing sent behind the answer?", "a NUL, or sizeof instead of the length, is sent along", "NUL";
+    "two-messages" Address tcp::two_messages, "Is a second message on the same connection answered?", "the server must receive in a loop until recv gives 0", "end of file";
+    "one-segment" Address tcp::one_segment, "Are two messages that arrive together both answered?", "TCP keeps no message boundaries: one recv may give two messages", "message";
+    "byte-by-byte" Address tcp::byte_by_byte, "Is a message answered that arrives byte by byte?", "one recv may give a part of a message", "partial";
+    "halves" Address tcp::halves, "Is a message answered whose second half comes 200 ms later?", "a pause is no end of a message", "message";
+    "every-byte" Address tcp::every_byte, "Does each of the 256 values of a byte come back?", "bytes are no text: a NUL, a newline or 0xff ends nothing", "NUL";
+    "late-reader" Address tcp::late_reader, "Does 1 MiB come back to a client that reads late?", "what send did not take must be sent afterwards", "partial";
+    "both-ways" Processes tcp::both_ways, "Do 64 MiB go through, in bounded memory?", "a server must not keep what it has already sent", "buffer";
+    "half-close" Address tcp::half_close, "Does all come back, and then the end, when the client says that it sends no more?", "recv of 0 says that the client sends no more, not that it has gone", "half-close";
+    "leaves-at-once" Address tcp::leaves_at_once, "Does it serve on after a client that leaves without a word?", "recv gives 0 at once: close, and accept the next client", "end of file";
+    "leaves-amid" Address tcp::leaves_amid, "Does it serve on after a client that leaves in mid-message?", "whatever one client does costs the server that client, never more", "client has gone";
+    "reset-at-once" Address tcp::reset_at_once, "Does it serve on after a client that resets before it is accepted?", "accept or the first recv fails, and the next client waits", "ECONNRESET";
+    "reset-amid" Address tcp::reset_amid, "Does it serve on after a client that resets in mid-exchange?", "recv fails with ECONNRESET: that is this client's end alone", "ECONNRESET";
+    "reset-while-sending" Address tcp::reset_while_sending, "Does it serve on after a client that resets while the server sends?", "send raises SIGPIPE, which ends the process unless it is ignored", "SIGPIPE";
+    "silence" Address tcp::silence, "Is a client served while another one is silent?", "an iterative server cannot; --concurrent demands it", "thread";
+    "reverse-order" Address tcp::reverse_order, "Are clients served in the reverse of the order in which they came?", "the listen queue takes connections for the server, but does not serve them", "backlog";
+    "many" Address tcp::many, "Do 10 clients at once each get their own bytes?", "a buffer or a descriptor that connections share mixes them up", "thread";
+    "in-a-row" Processes tcp::in_a_row, "Are descriptors, processes and threads as before after 200 clients?", "a socket that is not closed, a child that is not waited for, adds up", "EMFILE";
+    "idle" Processes tcp::idle, "Does it rest when nothing happens?", "a loop that asks without waiting burns a processor", "non-blocking";
+    "idle-after-end" Processes tcp::idle_after_end, "Does it rest after a client's end?", "recv gives 0 again and again, at once, if the loop does not end", "end of file";
+    "no-descriptors" Start tcp::no_descriptors, "Does it rest when no descriptor is left, and serve on when some are free?", "accept fails with EMFILE, and poll reports the same client again at once", "EMFILE";
+    "byte-order" Start tcp::byte_order, "Does it listen at the port that it was told?", "without htons the two bytes of the port are exchanged", "byte order";
+    "port-taken" Start tcp::port_taken, "Does it say so and end with a status that is not 0 when the port is taken?", "the result of bind and listen must be looked at", "EADDRINUSE";
+    "restart" Start tcp::restart, "Can it be started again at once?", "connections in TIME_WAIT keep the port, unless SO_REUSEADDR is set", "TIME_WAIT";
+    "ends" Start tcp::ends, "Does SIGTERM end it and all that it started?", "what is left keeps the port", "SIGTERM";
+    "short-calls" Start tcp::short_calls, "Does it work when recv and send do less than they were asked?", "both may: the rest is still to be done", "partial";
+    "interrupted" Start tcp::interrupted, "Does it go on when a call is interrupted by a signal?", "EINTR is no failure of the connection", "EINTR";
+};
+
+const UDP: &[Check<Trial>] = rows! {
+    "starts" Address tcp::starts, "Does it start, and can it be reached?", "socket, bind and (for TCP) listen must succeed before anybody can come", "listen";
+    "word" Address udp::word, "Is a datagram answered?", "nothing else can work before this does", "recvfrom";
+    "trailing" Address udp::trailing, "Has the answer its own length?", "a NUL, or the whole buffer, is sent along", "NUL";
+    "empty" Address udp::empty, "Is a datagram of 0 bytes answered?", "0 is a length like others here, and no end", "datagram";
+    "every-byte" Address udp::every_byte, "Does each of the 256 values of a byte come back?", "bytes are no text: a NUL, a newline or 0xff ends nothing", "NUL";
+    "largest" Address udp::largest, "Does the largest datagram come back whole, or is the cut said?", "what does not fit into the buffer of recvfrom is lost without an error", "cut";
+    "two-clients" Address udp::two_clients, "Do two clients in turn each get their own answer?", "the answer goes to the address that recvfrom gave for this datagram", "recvfrom";
+    "gone" Address udp::gone, "Does it serve on after a client that has gone?", "the answer meets nobody, and the next call may fail with ECONNREFUSED", "ICMP";
+    "address" Address udp::address, "Does the answer come from the address that was asked?", "a socket bound to any address answers from one that the kernel chooses", "answered from another address";
+    "low-port" Address udp::low_port, "Does it leave a sender at a low port without an answer, or serve on after it?", "two echo servers answer each other without end", "UDP";
+    "in-a-row" Processes udp::in_a_row, "Are 10,000 datagrams in a row answered?", "whatever is left behind by each adds up", "EMFILE";
+    "idle" Processes udp::idle, "Does it rest when nothing happens?", "a loop that asks without waiting burns a processor", "non-blocking";
+    "byte-order" Start udp::byte_order, "Is it bound to the port that it was told?", "without htons the two bytes of the port are exchanged", "byte order";
+    "port-taken" Start udp::port_taken, "Does it say so and end with a status that is not 0 when the port is taken?", "the result of bind must be looked at", "EADDRINUSE";
+    "ends" Start tcp::ends, "Does SIGTERM end it and all that it started?", "what is left keeps the port", "SIGTERM";
+};
+
+const HTTP: &[Check<Trial>] = rows! {
+    "starts" Address tcp::starts, "Does it start, and can it be reached?", "socket, bind and (for TCP) listen must succeed before anybody can come", "listen";
+    "get" Address http::get, "Is GET answered by a status line, headers and a body?", "nothing else can work before this does", "recv";
+    "head" Address http::head, "Is HEAD answered like GET, without the body?", "a client that asked for the head takes a body for the next answer", "message";
+    "not-found" Address http::not_found, "Is a file that does not exist answered by 404?", "a browser shows what the status says", "ENOENT";
+    "traversal" Address http::traversal, "Is nothing outside of the root sent?", "`..` in a URL must not lead out of the directory", "EACCES";
+    "long-line" Address http::long_line, "Does it serve on after a request line of 64 KiB?", "a line is longer than any buffer: a limit, or a crash", "partial";
+    "two-requests" Address http::two_requests, "Are two requests in one segment both answered, or the connection closed?", "one recv may give two requests", "message";
+    "half-a-request" Address http::half_a_request, "Is a request answered that comes in two parts?", "a request ends at the empty line, not where recv stops", "message";
+    "line-feeds" Address http::line_feeds, "Is a request answered whose lines end in a line feed alone?", "that is what a person types into nc", "message";
+    "http-1.0" Address http::http_1_0, "Does an HTTP/1.0 request without Host get its answer and then the end?", "an old client knows the end of a body by the end of the connection", "end of file";
+    "leaves-at-once" Address http::leaves_at_once, "Does it serve on after a client that leaves without a word?", "recv gives 0 at once: close, and accept the next client", "end of file";
+    "idle" Processes tcp::idle, "Does it rest when nothing happens?", "a loop that asks without waiting burns a processor", "non-blocking";
+    "ends" Start tcp::ends, "Does SIGTERM end it and all that it started?", "what is left keeps the port", "SIGTERM";
+};
+
+const TCP_CLIENT: &[Check<Visit>] = rows! {
+    "word" Start client::word, "Does it send its word, and end with status 0 when the answer has come?", "nothing else can work before this does", "send";
+    "trailing" Start client::trailing, "Does it send just the bytes of its word?", "a NUL, or sizeof instead of the length, is sent along", "NUL";
+    "byte-by-byte" Start client::byte_by_byte, "Does it take an answer that comes byte by byte?", "one recv may give a part of the answer", "partial";
+    "halves" Start client::halves, "Does it take an answer whose second half comes 200 ms later?", "a pause is no end of a message", "message";
+    "slow" Start client::slow, "Does it wait for an answer that comes after a second?", "silence is no end", "SO_RCVTIMEO";
+    "more" Start client::more, "Does it end when more comes than it asked for?", "what comes is the server's choice, not the client's", "partial";
+    "closed-at-once" Start client::closed_at_once, "Does it end, with a word and a status that is not 0, when the server closes at once?", "recv gives 0: no answer will come any more", "end of file";
+    "closed-amid" Start client::closed_amid, "The same when the server closes amid the answer?", "recv gives 0 before the answer is whole", "end of file";
+    "reset" Start client::reset, "The same when the server resets?", "recv fails with ECONNRESET", "ECONNRESET";
+    "nobody" Start client::nobody, "The same when nobody listens?", "the result of connect must be looked at", "ECONNREFUSED";
+    "large" Start client::large, "Does it send and receive a line larger than both buffers?", "who only sends while the other side answers at once waits without end", "deadlock";
+};
+
+const UDP_CLIENT: &[Check<Visit>] = rows! {
+    "word" Start client::udp_word, "Does it send its word, and end with status 0 when the answer has come?", "nothing else can work before this does", "sendto";
+    "trailing" Start client::udp_trailing, "Does it send just the bytes of its word?", "a NUL, or sizeof instead of the length, is sent along", "NUL";
+    "stranger" Start client::stranger, "Does it pass over an answer from a stranger?", "anybody can send to a UDP port: compare the sender with the server that was asked", "answered from another address";
+    "twice" Start client::twice, "Does it take an answer that comes twice?", "a datagram may be doubled on its way", "datagram";
+    "lost" Start client::lost, "Does it ask again when the answer does not come?", "a datagram may be lost, and nobody says so", "datagram";
+    "nobody" Start client::udp_nobody, "Does it end, with a word and a status that is not 0, when nobody is there?", "without a time-out it waits without end", "SO_RCVTIMEO";
+};
+
+/// The checks of a client.
+pub fn of_client(contract: Contract) -> &'static [Check<Visit>] {
+    if contract.is_udp() {
+        UDP_CLIENT
+    } else {
+        TCP_CLIENT
+    }
+}
+
+/// The checks of a server, in the order in which they are made.
+pub fn of_server(contract: Contract) -> &'static [Check<Trial>] {
+    match contract {
+        Contract::TcpEcho | Contract::TcpUpper => TCP,
+        Contract::UdpEcho | Contract::UdpUpper => UDP,
+        Contract::Http => HTTP,
+    }
+}

@@ -1,0 +1,543 @@
+//! The checks of a TCP server that answers bytes by bytes.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::check::outcome::{Stop, count, fail, skip, wrong};
+use crate::check::server::{Limits, Rest, Trial};
+use crate::check::talk::Talk;
+
+const WORD: &[u8] = b"hello";
+/// How long nobody may say anything behind an answer.
+const SILENCE: Duration = Duration::from_millis(100);
+
+/// Nothing is left to do: it has been started.
+#[allow(clippy::unnecessary_wraps, reason = "it is a check as the others are")]
+pub fn starts(_: &mut Trial) -> Result<(), Stop> {
+    Ok(())
+}
+
+pub fn word(trial: &mut Trial) -> Result<(), Stop> {
+    let began = Instant::now();
+    let mut talk = trial.connect()?;
+    talk.say(WORD)?;
+    talk.expect(&trial.answer(WORD), "a word was sent")?;
+    trial.pace = began.elapsed();
+    Ok(())
+}
+
+pub fn trailing(trial: &mut Trial) -> Result<(), Stop> {
+    let mut talk = trial.connect()?;
+    talk.say(WORD)?;
+    let wanted = trial.answer(WORD);
+    talk.expect(&wanted, "a word was sent")?;
+    let more = talk.more_within(SILENCE);
+    if more.is_empty() {
+        return Ok(());
+    }
+    let said = if more.iter().all(|&byte| byte == 0) {
+        "NUL bytes follow the answer: the length of the text is what recv gave, without the NUL of a C string"
+    } else {
+        "more bytes than were sent come back: send just as many as recv gave"
+    };
+    wrong(said, &wanted, &[wanted.clone(), more].concat())
+}
+
+pub fn two_messages(trial: &mut Trial) -> Result<(), Stop> {
+    let mut talk = trial.connect()?;
+    for (message, what) in [
+        (WORD, "a first message was sent"),
+        (
+            b"world!!",
+            "a second message was sent on the same connection",
+        ),
+    ] {
+        talk.say(message)?;
+        talk.expect(&trial.answer(message), what)?;
+    }
+    Ok(())
+}
+
+pub fn one_segment(trial: &mut Trial) -> Result<(), Stop> {
+    let mut talk = trial.connect()?;
+    talk.say(b"helloworld")?;
+    talk.expect(
+        &trial.answer(b"helloworld"),
+        "two words were sent in one segment",
+    )?;
+    talk.say(b"one\ntwo\n")?;
+    talk.expect(
+        &trial.answer(b"one\ntwo\n"),
+        "two lines were sent in one segment",
+    )
+}
+
+pub fn byte_by_byte(trial: &mut Trial) -> Result<(), Stop> {
+    let mut talk = trial.connect()?;
+    let message = b"a byte at a time";
+    for &byte in message {
+        talk.say(&[byte])?;
+        thread::sleep(Duration::from_millis(2)); // or several come as one
+    }
+    talk.expect(&trial.answer(message), "a message was sent byte by byte")
+}
+
+pub fn halves(trial: &mut Trial) -> Result<(), Stop> {
+    let mut talk = trial.connect()?;
+    talk.say(b"first half, ")?;
+    thread::sleep(Duration::from_millis(200));
+    talk.say(b"second half")?;
+    let wanted = trial.answer(b"first half, second half");
+    talk.expect(&wanted, "a message was sent in two halves, 200 ms apart")
+}
+
+pub fn every_byte(trial: &mut Trial) -> Result<(), Stop> {
+    let message: Vec<u8> = (0..=255).collect();
+    let mut talk = trial.connect()?;
+    talk.say(&message)?;
+    talk.expect(
+        &trial.answer(&message),
+        "each of the 256 values of a byte was sent",
+    )
+}
+
+pub fn late_reader(trial: &mut Trial) -> Result<(), Stop> {
+    let message = trial.bytes(1 << 20);
+    let mut talk = trial.connect()?;
+    let late = Duration::from_millis(300);
+    let wanted = trial.answer(&message);
+    talk.exchange(
+        &message,
+        &wanted,
+        late,
+        "1 MiB was sent, and its answer read 300 ms later",
+    )
+}
+
+/// What a server may keep of a client's bytes.
+const KEPT: u64 = 32 << 20;
+
+pub fn both_ways(trial: &mut Trial) -> Result<(), Stop> {
+    let before = trial.memory();
+    let piece = trial.bytes(1 << 20);
+    let wanted = trial.answer(&piece);
+    let mut talk = trial.connect()?;
+    let mut most = 0;
+    for _ in 0..64 {
+        talk.exchange(
+            &piece,
+            &wanted,
+            Duration::ZERO,
+            "64 MiB were sent, 1 MiB at a time",
+        )?;
+        most = most.max(trial.memory().saturating_sub(before));
+    }
+    if most > KEPT {
+        let most = count(most.try_into().unwrap_or(usize::MAX));
+        return fail(format!(
+            "it has grown by {most}: it keeps what it has already sent"
+        ));
+    }
+    Ok(())
+}
+
+pub fn half_close(trial: &mut Trial) -> Result<(), Stop> {
+    let message = trial.bytes(100_000);
+    let wanted = trial.answer(&message);
+    let mut talk = trial.connect()?;
+    talk.say(&message[..1000])?;
+    talk.exchange(
+        &message[1000..],
+        &wanted,
+        Duration::ZERO,
+        "100,000 bytes were sent",
+    )?;
+    talk.say(WORD)?;
+    talk.finish()?;
+    let what = "a word was sent, then shutdown(SHUT_WR)";
+    talk.expect(&trial.answer(WORD), what)?;
+    let rest = talk.rest(4096, what)?;
+    if rest.is_empty() {
+        return Ok(());
+    }
+    wrong(format!("{what}: more than the answer comes"), b"", &rest)
+}
+
+/// Fails unless the next client is served.
+fn serves_on(trial: &mut Trial, after: &str) -> Result<(), Stop> {
+    let served = trial.connect().and_then(|mut talk| {
+        talk.say(WORD)?;
+        talk.expect(&trial.answer(WORD), "the next client sent a word")
+    });
+    match served {
+        Err(Stop::Fail(mut failure)) => {
+            let died = trial.death();
+            let how = died.unwrap_or_else(|| failure.said.clone());
+            failure.said = format!("{after} the next client is not served: {how}");
+            Err(Stop::Fail(failure))
+        }
+        other => other,
+    }
+}
+
+pub fn leaves_at_once(trial: &mut Trial) -> Result<(), Stop> {
+    drop(trial.connect()?);
+    serves_on(trial, "a client left without a word, and")
+}
+
+pub fn leaves_amid(trial: &mut Trial) -> Result<(), Stop> {
+    let mut talk = trial.connect()?;
+    talk.say(b"half a mess")?;
+    drop(talk);
+    serves_on(trial, "a client left in mid-message, and")
+}
+
+pub fn reset_at_once(trial: &mut Trial) -> Result<(), Stop> {
+    for _ in 0..3 {
+        trial.connect()?.reset();
+    }
+    serves_on(trial, "a client reset its connection at once, and")
+}
+
+pub fn reset_amid(trial: &mut Trial) -> Result<(), Stop> {
+    let mut talk = trial.connect()?;
+    talk.say(WORD)?;
+    talk.expect(&trial.answer(WORD), "a word was sent")?;
+    talk.say(WORD)?;
+    talk.reset();
+    serves_on(trial, "a client reset its connection in mid-exchange, and")
+}
+
+pub fn reset_while_sending(trial: &mut Trial) -> Result<(), Stop> {
+    let message = trial.bytes(1 << 16);
+    for _ in 0..3 {
+        let talk = trial.connect()?;
+        // As much as both buffers take: the server is in send then.
+        let _ = talk.stream().set_write_timeout(Some(SILENCE));
+        for _ in 0..512 {
+            let mut stream = talk.stream();
+            if std::io::Write::write(&mut stream, &message).is_err() {
+                break;
+            }
+        }
+        talk.reset();
+    }
+    serves_on(
+        trial,
+        "a client reset its connection while the server sent, and",
+    )
+}
+
+pub fn silence(trial: &mut Trial) -> Result<(), Stop> {
+    let silent = trial.connect()?;
+    let mut talker = trial.connect()?;
+    talker.say(WORD)?;
+    let wanted = trial.answer(WORD);
+    if trial.concurrent {
+        return talker.expect(&wanted, "one client is silent, another one sent a word");
+    }
+    // An iterative server has its answer when the silent one has left.
+    let heard = talker.more_within(trial.moment());
+    if heard == wanted {
+        return Ok(());
+    }
+    drop(silent);
+    talker.expect(
+        &wanted[heard.len().min(wanted.len())..],
+        "a silent client left, the next one had sent a word",
+    )?;
+    Err(Stop::ByDesign(
+        "one client at a time: a silent one keeps the next waiting".to_owned(),
+    ))
+}
+
+pub fn reverse_order(trial: &mut Trial) -> Result<(), Stop> {
+    let mut talks = Vec::new();
+    for _ in 0..5 {
+        talks.push(trial.connect()?);
+    }
+    let last = talks.len() - 1;
+    let mut by_design = false;
+    for (at, talk) in talks.iter_mut().enumerate().rev() {
+        let message = format!("client {at}");
+        talk.say(message.as_bytes())?;
+        let wanted = trial.answer(message.as_bytes());
+        if trial.concurrent || !by_design && at < last {
+            talk.expect(&wanted, "five clients came, and the last one asked first")?;
+        } else if at == last && talk.more_within(trial.moment()) != wanted {
+            by_design = true;
+            break;
+        }
+    }
+    if by_design {
+        return Err(Stop::ByDesign(
+            "one client at a time, in the order in which they came".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+pub fn many(trial: &mut Trial) -> Result<(), Stop> {
+    let trial = &*trial;
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..10)
+            .map(|at| {
+                scope.spawn(move || {
+                    let message = format!("the bytes of client {at}, and of nobody else");
+                    // A listen queue that is full makes a client try again, after 1, 3 and 7 seconds.
+                    let mut talk = Talk::connect(trial.address(), Duration::from_secs(10))?;
+                    talk.say(message.as_bytes())?;
+                    let wanted = trial.answer(message.as_bytes());
+                    talk.expect(&wanted, "10 clients at once sent a message each")
+                })
+            })
+            .collect();
+        let mut outcomes = clients.into_iter().map(thread::ScopedJoinHandle::join);
+        outcomes.try_for_each(|outcome| outcome.unwrap_or(Ok(())))
+    })
+}
+
+pub fn in_a_row(trial: &mut Trial) -> Result<(), Stop> {
+    let one = |trial: &mut Trial| {
+        let mut talk = trial.connect()?;
+        talk.say(WORD)?;
+        talk.expect(&trial.answer(WORD), "a word was sent")
+    };
+    for _ in 0..10 {
+        one(trial)?; // what it keeps from then on, it keeps for good
+    }
+    let before = trial.settled();
+    for _ in 0..200 {
+        one(trial)?;
+    }
+    // As many as before, as soon as it has noticed that the last ones have left.
+    let until = Instant::now() + trial.patience();
+    loop {
+        let now = trial.settled();
+        let more = [
+            (
+                "open descriptors",
+                before.descriptors,
+                now.descriptors,
+                "close each connection",
+            ),
+            (
+                "zombies",
+                before.zombies,
+                now.zombies,
+                "wait for each child: waitpid(-1, NULL, WNOHANG) in a loop",
+            ),
+            (
+                "processes",
+                before.processes,
+                now.processes,
+                "a child must end with its client",
+            ),
+            (
+                "threads",
+                before.threads,
+                now.threads,
+                "a thread must end with its client, and be detached or joined",
+            ),
+        ];
+        let kept = more.iter().find(|(_, before, now, _)| *now > before + 20);
+        match kept {
+            None => return Ok(()),
+            Some((what, before, now, mend)) if Instant::now() > until => {
+                return fail(format!(
+                    "after 200 clients it has {now} {what}, before {before}: {mend}"
+                ));
+            }
+            Some(_) => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+fn rests(trial: &mut Trial, when: &str) -> Result<(), Stop> {
+    match trial.rest() {
+        Rest::Rests => Ok(()),
+        Rest::Spins => fail(format!("{when} it uses a whole processor, without end")),
+        Rest::Gone => fail(format!(
+            "{when} it has gone: {}",
+            trial.death().unwrap_or_default()
+        )),
+    }
+}
+
+pub fn idle(trial: &mut Trial) -> Result<(), Stop> {
+    rests(trial, "nobody is connected, and")
+}
+
+pub fn idle_after_end(trial: &mut Trial) -> Result<(), Stop> {
+    let mut talk = trial.connect()?;
+    talk.say(WORD)?;
+    talk.expect(&trial.answer(WORD), "a word was sent")?;
+    talk.finish()?;
+    rests(trial, "the client has said that it sends no more, and")?;
+    drop(talk);
+    rests(trial, "the client has left, and")
+}
+
+pub fn no_descriptors(trial: &mut Trial) -> Result<(), Stop> {
+    trial.start_with(&Limits {
+        descriptors: Some(64),
+        ..Limits::default()
+    })?;
+    word(trial)?;
+    let mut talks = Vec::new();
+    for _ in 0..80 {
+        match trial.connect() {
+            Ok(talk) => talks.push(talk),
+            Err(_) if talks.len() > 5 => break, // its queue is full, or it refuses
+            Err(stop) => return Err(stop),
+        }
+    }
+    let rest = trial.rest();
+    drop(talks);
+    let until = Instant::now() + trial.patience();
+    loop {
+        let served = serves_on(trial, "80 clients came and left, and");
+        match (&served, &rest) {
+            // So do many: accept fails at once, and poll reports the client that waits again.
+            (Ok(()), Rest::Spins) => {
+                return Err(Stop::ByDesign(
+                    "it uses a whole processor while no descriptor is left".to_owned(),
+                ));
+            }
+            (Ok(()), _) => return Ok(()),
+            _ if Instant::now() > until || trial.death().is_some() => return served,
+            _ => {}
+        }
+    }
+}
+
+pub fn byte_order(trial: &mut Trial) -> Result<(), Stop> {
+    let (Some(asked), address) = (trial.asked_port(), trial.address()) else {
+        return skip("the command has no {port}, so nobody knows which port was meant");
+    };
+    if address.port() == asked {
+        return Ok(());
+    }
+    if address.port() == asked.swap_bytes() {
+        return fail(format!(
+            "it was told port {asked} and listens at {}: sin_port = htons(port) is missing",
+            address.port()
+        ));
+    }
+    fail(format!(
+        "it was told port {asked} and listens at {}",
+        address.port()
+    ))
+}
+
+pub fn port_taken(trial: &mut Trial) -> Result<(), Stop> {
+    let second = trial.second()?;
+    let Some(status) = second.status else {
+        return fail(
+            "a second one, started on the same port, neither ends nor says a word: look at the result of bind and listen",
+        );
+    };
+    let said = second.said.trim();
+    if status.success() {
+        return fail("a second one, started on the same port, ends with status 0");
+    }
+    if said.is_empty() {
+        return fail(format!(
+            "a second one, started on the same port, ends ({status}) without a word: perror tells why"
+        ));
+    }
+    Ok(())
+}
+
+pub fn restart(trial: &mut Trial) -> Result<(), Stop> {
+    // A connection that the server ends first is the one that stays in TIME_WAIT on its side.
+    let mut talk = trial.connect()?;
+    talk.say(WORD)?;
+    talk.expect(&trial.answer(WORD), "a word was sent")?;
+    trial.end();
+    let (_, ended) = talk.whatever(4096);
+    drop(talk);
+    if !ended {
+        return fail("it was killed, and its connection goes on: a child of it still has it");
+    }
+    match trial.start_again() {
+        Ok(()) => word(trial),
+        Err(Stop::Fail(mut failure)) => {
+            failure.said = format!(
+                "started again on the same port at once: {}. SO_REUSEADDR before bind mends it",
+                failure.said
+            );
+            Err(Stop::Fail(failure))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+pub fn ends(trial: &mut Trial) -> Result<(), Stop> {
+    trial.start_with(&Limits::default())?;
+    let talk = if trial.contract.is_udp() {
+        None
+    } else {
+        Some(trial.connect()?)
+    };
+    let left = trial.asked_to_end();
+    drop(talk);
+    if left == 0 {
+        return Ok(());
+    }
+    fail(format!(
+        "2 seconds after SIGTERM {left} of its processes still run, and had to be killed"
+    ))
+}
+
+pub fn short_calls(trial: &mut Trial) -> Result<(), Stop> {
+    forced(
+        trial,
+        "short",
+        "recv and send did less than they were asked, and",
+    )
+}
+
+pub fn interrupted(trial: &mut Trial) -> Result<(), Stop> {
+    forced(
+        trial,
+        "eintr",
+        "accept, recv and send were interrupted by a signal (EINTR), and",
+    )
+}
+
+/// The happy way, with the C library's calls made to do less.
+fn forced(trial: &mut Trial, how: &'static str, after: &str) -> Result<(), Stop> {
+    trial.start_with(&Limits {
+        forced: Some(how),
+        ..Limits::default()
+    })?;
+    if how == "eintr" && !trial.handles_signals() {
+        return Err(Stop::ByDesign(
+            "it has no signal handler, so nothing interrupts its calls".to_owned(),
+        ));
+    }
+    let outcome = (|| {
+        let message = trial.bytes(20_000);
+        let wanted = trial.answer(&message);
+        let mut talk = trial.connect()?;
+        talk.exchange(&message, &wanted, Duration::ZERO, "20,000 bytes were sent")?;
+        talk.finish()?;
+        let rest = talk.rest(4096, "the client said that it sends no more")?;
+        if !rest.is_empty() {
+            return wrong("more comes back than was sent", b"", &rest);
+        }
+        serves_on(trial, "")
+    })();
+    if trial.forced_calls() == 0 {
+        return skip("its calls do not go through the C library (static, or Go)");
+    }
+    match outcome {
+        Err(Stop::Fail(mut failure)) => {
+            let how = trial.death().unwrap_or(failure.said);
+            failure.said = format!("{after} {}", how.trim_start());
+            Err(Stop::Fail(failure))
+        }
+        other => other,
+    }
+}
