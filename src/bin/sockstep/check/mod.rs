@@ -30,7 +30,7 @@ use crate::check::outcome::Stop;
 use crate::check::report::{Report, Row};
 use crate::check::server::{Setting, Trial};
 use crate::check::table::{Check, Needs};
-use crate::sides::end;
+use crate::sides::keeper;
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 
@@ -94,10 +94,10 @@ pub struct Args {
 const BUDGET: Duration = Duration::from_secs(50);
 
 pub fn check(args: &Args) -> ExitCode {
-    let outcome = end::begin()
+    let outcome = keeper::begin()
         .map_err(Trouble::Said)
         .and_then(|()| checked(args));
-    end::leave();
+    keeper::leave();
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
