@@ -6,11 +6,15 @@
  */
 #define _GNU_SOURCE /* for EAI_ADDRFAMILY, EAI_NODATA */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -31,6 +35,14 @@
 #define END printf("}\n")
 #define ADDRESS(name) print_address(#name, (struct in6_addr)name)
 #define CONSTANT(name) printf("pub const %s: i64 = %lld;\n", #name, (long long)(name))
+
+/* Types without a tag, as the only member of one that has it. */
+struct epoll_data_t {
+    epoll_data_t u64;
+};
+struct fd_set {
+    fd_set bits;
+};
 
 static void print_address(const char *name, struct in6_addr address)
 {
@@ -73,6 +85,20 @@ int main(void)
     STRUCT(sockaddr_un);
     FIELD(sockaddr_un, sun_family);
     FIELD_OF(sockaddr_un, sun_path, sun_path[0]);
+    END;
+    STRUCT(pollfd);
+    FIELD(pollfd, fd);
+    FIELD(pollfd, events);
+    FIELD(pollfd, revents);
+    END;
+    STRUCT(epoll_event);
+    FIELD(epoll_event, events);
+    FIELD_OF(epoll_event, data, data.u64);
+    END;
+    STRUCT(epoll_data_t);
+    FIELD_OF(epoll_data_t, u64, u64.u64);
+    END;
+    STRUCT(fd_set);
     END;
     STRUCT(timeval);
     FIELD(timeval, tv_sec);
@@ -157,6 +183,37 @@ int main(void)
     CONSTANT(TCP_USER_TIMEOUT);
     CONSTANT(IPV6_V6ONLY);
     CONSTANT(IP_TTL);
+
+    CONSTANT(POLLIN);
+    CONSTANT(POLLPRI);
+    CONSTANT(POLLOUT);
+    CONSTANT(POLLRDHUP);
+    CONSTANT(POLLERR);
+    CONSTANT(POLLHUP);
+    CONSTANT(POLLNVAL);
+    CONSTANT(EPOLLIN);
+    CONSTANT(EPOLLPRI);
+    CONSTANT(EPOLLOUT);
+    CONSTANT(EPOLLRDHUP);
+    CONSTANT(EPOLLERR);
+    CONSTANT(EPOLLHUP);
+    CONSTANT(EPOLLET);
+    CONSTANT(EPOLLONESHOT);
+    CONSTANT(EPOLLEXCLUSIVE);
+    CONSTANT(EPOLL_CLOEXEC);
+    CONSTANT(EPOLL_CTL_ADD);
+    CONSTANT(EPOLL_CTL_MOD);
+    CONSTANT(EPOLL_CTL_DEL);
+    CONSTANT(O_NONBLOCK);
+    CONSTANT(O_APPEND);
+    CONSTANT(O_RDWR);
+    CONSTANT(O_WRONLY);
+    CONSTANT(FD_CLOEXEC);
+    CONSTANT(FD_SETSIZE);
+    CONSTANT(F_GETFL);
+    CONSTANT(F_SETFL);
+    CONSTANT(F_GETFD);
+    CONSTANT(F_SETFD);
 
     CONSTANT(AI_PASSIVE);
     CONSTANT(AI_CANONNAME);

@@ -2,9 +2,14 @@
 //!
 //! [`header`] is what `abi.c` printed. A build for another machine cannot run `abi.c`; it goes without this page.
 #![cfg(abi_probe)]
+#![allow(
+    clippy::cast_possible_wrap,
+    reason = "a constant is small, whatever its type"
+)]
 #![allow(dead_code, reason = "rustc 1.85 sees no use in an unnamed constant")]
 
 use std::mem::offset_of;
+use std::os::fd::OwnedFd;
 
 #[allow(
     non_upper_case_globals,
@@ -60,18 +65,21 @@ macro_rules! scalar {
 }
 
 macro_rules! structure {
-    ($c:ident { $($field:ident = $getter:expr),* }) => {
+    ($c:ident $fields:tt) => {
+        structure!($c is crate::$c, $fields);
+    };
+    ($c:ident is $rust:ty, { $($field:ident = $getter:expr),* }) => {
         $(const _: () = {
             let (offset, size, signed) = header::$c::$field;
-            let (our_size, our_sign) = numbers_of::<crate::$c, _>($getter);
-            same!("offset", offset, offset_of!(crate::$c, $field), concat!(stringify!($c), ".", stringify!($field)));
+            let (our_size, our_sign) = numbers_of::<$rust, _>($getter);
+            same!("offset", offset, offset_of!($rust, $field), concat!(stringify!($c), ".", stringify!($field)));
             same!("size", size, our_size, concat!(stringify!($c), ".", stringify!($field)));
             same!("sign", signed, our_sign, concat!(stringify!($c), ".", stringify!($field)));
         };)*
         const _: () = {
             let (size, align) = header::$c::LAYOUT;
-            same!("size", size, size_of::<crate::$c>(), stringify!($c));
-            same!("alignment", align, align_of::<crate::$c>(), stringify!($c));
+            same!("size", size, size_of::<$rust>(), stringify!($c));
+            same!("alignment", align, align_of::<$rust>(), stringify!($c));
         };
     };
 }
@@ -108,6 +116,14 @@ structure!(sockaddr_un {
     sun_family = |a| a.sun_family.0,
     sun_path = |_| [0 as libc::c_char; 108] // whose sign is the machine's
 });
+structure!(pollfd is crate::pollfd<OwnedFd>, {
+    fd = |_| -1_i32, // an `Option<OwnedFd>`, whose layout is the standard library's promise
+    events = |p| p.events.0,
+    revents = |p| p.revents.0
+});
+structure!(epoll_data_t { u64 = |d| d.u64 });
+structure!(epoll_event { events = |e| e.events.0, data = |e| e.data.u64 });
+structure!(fd_set {});
 structure!(timeval { tv_sec = |t| t.tv_sec, tv_usec = |t| t.tv_usec });
 structure!(linger { l_onoff = |l| l.l_onoff, l_linger = |l| l.l_linger });
 
@@ -121,7 +137,13 @@ constants! {
     SO_RCVBUFFORCE.name, SO_PRIORITY.name, SO_MARK.name, SO_ERROR.name, SO_TYPE.name,
     SO_ACCEPTCONN.name, SO_RCVTIMEO.name, SO_SNDTIMEO.name, SO_LINGER.name, SO_BINDTODEVICE.name, TCP_CONGESTION.name, TCP_NODELAY.name,
     TCP_MAXSEG.name, TCP_KEEPIDLE.name, TCP_KEEPINTVL.name, TCP_KEEPCNT.name, TCP_SYNCNT.name,
-    TCP_USER_TIMEOUT.name, IPV6_V6ONLY.name, IP_TTL.name, AI_PASSIVE, AI_CANONNAME, AI_NUMERICHOST,
+    TCP_USER_TIMEOUT.name, IPV6_V6ONLY.name, IP_TTL.name,
+    POLLIN.0, POLLPRI.0, POLLOUT.0, POLLRDHUP.0, POLLERR.0, POLLHUP.0, POLLNVAL.0, EPOLLIN.0,
+    EPOLLPRI.0, EPOLLOUT.0, EPOLLRDHUP.0, EPOLLERR.0, EPOLLHUP.0, EPOLLET.0, EPOLLONESHOT.0,
+    EPOLLEXCLUSIVE.0, EPOLL_CLOEXEC.0, EPOLL_CTL_ADD.0, EPOLL_CTL_MOD.0, EPOLL_CTL_DEL.0,
+    O_NONBLOCK.0, O_APPEND.0, O_RDWR.0, O_WRONLY.0, FD_CLOEXEC.0, F_GETFL.number, F_SETFL.number,
+    F_GETFD.number, F_SETFD.number, FD_SETSIZE,
+    AI_PASSIVE, AI_CANONNAME, AI_NUMERICHOST,
     AI_NUMERICSERV, AI_V4MAPPED, AI_ALL, AI_ADDRCONFIG, NI_NUMERICHOST, NI_NUMERICSERV, NI_NOFQDN,
     NI_NAMEREQD, NI_DGRAM, EAI_ADDRFAMILY.0, EAI_AGAIN.0, EAI_BADFLAGS.0, EAI_FAIL.0, EAI_FAMILY.0,
     EAI_MEMORY.0, EAI_NODATA.0, EAI_NONAME.0, EAI_OVERFLOW.0, EAI_SERVICE.0, EAI_SOCKTYPE.0

@@ -6,6 +6,11 @@
 //! | `<sys/un.h>` | [`un`] | [`sockaddr_un`], [`SUN_LEN`] |
 //! | `<netinet/in.h>`, `<arpa/inet.h>` | [`netinet`] | [`htons`], [`htonl`], [`ntohs`], [`ntohl`], [`inet_addr`], [`inet_pton`], [`inet_ntop`] |
 //! | `<netdb.h>` | [`netdb`] | [`getaddrinfo`], [`freeaddrinfo`], [`getnameinfo`], [`gai_strerror`] |
+//! | `<poll.h>` | [`mod@poll`] | [`poll()`](fn@poll) |
+//! | `<sys/select.h>` | [`mod@select`] | [`select()`](fn@select), [`FD_ZERO`], [`FD_SET`], [`FD_CLR`], [`FD_ISSET`] |
+//! | `<sys/epoll.h>` | [`epoll`] | [`epoll_create1`], [`epoll_create`], [`epoll_ctl`], [`epoll_wait`] |
+//! | `<fcntl.h>` | [`mod@fcntl`] | [`fcntl()`](fn@fcntl) |
+//! | `<pthread.h>` | [`pthread`] | [`pthread_create`], [`pthread_join`], [`pthread_detach`], [`pthread_attr_init`], [`pthread_attr_setstacksize`] |
 //! | `<errno.h>` | [`error`] | [`Error`], [`Errno`] |
 //!
 //! Names, argument order and constants are C's. A lower-case type (`sockaddr_in`) has C's layout, which the build checks
@@ -40,16 +45,26 @@
 //! ```
 
 mod abi;
+pub mod epoll;
 pub mod error;
+pub mod fcntl;
 mod flags;
 pub mod netdb;
 pub mod netinet;
+pub mod poll;
+pub mod pthread;
+pub mod select;
 pub mod socket;
 pub mod un;
 
+pub use epoll::*;
 pub use error::*;
+pub use fcntl::*;
 pub use netdb::*;
 pub use netinet::*;
+pub use poll::*;
+pub use pthread::*;
+pub use select::*;
 pub use socket::*;
 pub use un::*;
 

@@ -193,7 +193,7 @@ fn every_public_constant_and_every_c_type_is_compared() {
                     "src/abi.c lacks {name}"
                 );
                 assert!(
-                    has(&asserts, &format!("structure!({name} {{")),
+                    has(&asserts, &format!("structure!({name} ")),
                     "src/abi.rs lacks {name}"
                 );
                 let fields = lines.by_ref().take_while(|line| *line != "}");
@@ -230,7 +230,7 @@ fn flags_of(text: &str) -> impl Iterator<Item = &str> {
 /// The name of the structure that these lines go on to define.
 fn struct_name<'a>(lines: &mut impl Iterator<Item = &'a str>) -> &'a str {
     let name = lines.find_map(|line| line.strip_prefix("pub struct "));
-    name.unwrap().split([' ', '(']).next().unwrap()
+    name.unwrap().split([' ', '(', '<']).next().unwrap()
 }
 
 /// Whether a text has these words as they are, not as a part of longer ones.

@@ -6,4 +6,5 @@ mod calls;
 mod errno;
 mod netdb;
 mod refused;
+mod waiting;
 mod wrappers;

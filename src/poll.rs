@@ -1,0 +1,110 @@
+//! `<poll.h>`: waiting for several descriptors at once, in an array that the program keeps.
+
+#![allow(non_camel_case_types, reason = "a type with a C name has C's layout")]
+#![allow(
+    unsafe_code,
+    reason = "the call itself; each block says what makes it sound"
+)]
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use libc::{c_int, c_short};
+
+use crate::error::{Error, Result, count};
+use crate::flags::flags;
+
+flags! {
+    /// What [`poll`] is to wait for, and what it saw.
+    PollEvents: c_short;
+    /// There is something to read: bytes, a datagram, a connection, or the end of a stream.
+    POLLIN
+    /// Urgent data.
+    POLLPRI
+    /// There is room to write.
+    POLLOUT
+    /// The peer sends no more. (GNU)
+    POLLRDHUP
+    /// An error waits. Only as an answer.
+    POLLERR
+    /// The connection is over. Only as an answer.
+    POLLHUP
+    /// The descriptor is not for this (`O_PATH`). Only as an answer.
+    POLLNVAL
+}
+
+/// A descriptor that a [`pollfd`] can hold: one that it owns, or one that it borrows.
+///
+/// # Safety
+///
+/// `Option<Self>` has the layout of C's `int`, and -1 is `None`. (Sealed: this is the standard library's promise.)
+pub unsafe trait PollFd: sealed::PollFd {}
+
+mod sealed {
+    pub trait PollFd {}
+    impl PollFd for super::OwnedFd {}
+    impl PollFd for super::BorrowedFd<'_> {}
+}
+
+// SAFETY: what its documentation promises.
+unsafe impl PollFd for OwnedFd {}
+// SAFETY: what its documentation promises.
+unsafe impl PollFd for BorrowedFd<'_> {}
+
+/// `struct pollfd`: a descriptor, what to wait for, and what was seen.
+///
+/// It owns its descriptor (`pollfd<OwnedFd>`), so that an array of them may live as long as the clients do, as C's does; or
+/// it borrows one (`pollfd<BorrowedFd>`), for an array that is made for one call. `fd: None` is C's `fd = -1`: `poll` passes
+/// over it.
+#[repr(C)]
+#[derive(Debug)]
+pub struct pollfd<F: PollFd> {
+    /// The descriptor.
+    pub fd: Option<F>,
+    /// What to wait for.
+    pub events: PollEvents,
+    /// What was seen: some of `events`, or [`POLLERR`], [`POLLHUP`], [`POLLNVAL`].
+    pub revents: PollEvents,
+}
+
+impl<F: PollFd> pollfd<F> {
+    /// One that waits for `events`, and has seen nothing yet.
+    pub const fn new(fd: F, events: PollEvents) -> pollfd<F> {
+        pollfd {
+            fd: Some(fd),
+            events,
+            revents: PollEvents::empty(),
+        }
+    }
+}
+
+/// `poll(fds, nfds, timeout)`: waits until one of the descriptors is ready, and returns how many are.
+///
+/// Each one's `revents` says for what. The time is in milliseconds: -1 waits without end, 0 not at all; when it is over, 0
+/// descriptors are ready.
+///
+/// ```
+/// # use sockstep::*;
+/// # use std::os::fd::AsFd;
+/// let [one, other] = socketpair(AF_UNIX, SOCK_STREAM, 0)?;
+/// let mut fds = [pollfd::new(one.as_fd(), POLLIN), pollfd::new(other, POLLIN | POLLOUT)];
+/// assert_eq!(poll(&mut fds[..1], 0)?, 0);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EINTR`: a signal handler ran. It is never restarted.
+/// - `EINVAL`: more descriptors than `RLIMIT_NOFILE`.
+/// - `ENOMEM`: no memory is left in the kernel.
+///
+/// See [poll(2)](https://man7.org/linux/man-pages/man2/poll.2.html).
+#[inline]
+pub fn poll<F: PollFd>(fds: &mut [pollfd<F>], timeout: c_int) -> Result<usize> {
+    let Ok(nfds) = libc::nfds_t::try_from(fds.len()) else {
+        return Err(Error::new("poll", crate::Errno::EINVAL));
+    };
+    let at = fds.as_mut_ptr().cast();
+    // SAFETY: `fds` has C's layout and is writable for `nfds` of them; the kernel changes `revents` alone, any number of which is a value.
+    let ready = unsafe { libc::poll(at, nfds, timeout) };
+    count("poll", ready as isize, fds.len())
+}
