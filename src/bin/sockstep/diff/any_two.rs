@@ -16,7 +16,7 @@ use sockstep::{
 
 use crate::common::note;
 use crate::diff::normalise::sin_port;
-use crate::diff::play::{Recording, Studio, Take, file_of};
+use crate::diff::play::{Run, Interrupts, Recorder, file_of};
 use crate::draw::terminal::Side;
 use crate::lectures::steps::Sockets;
 use crate::sides::process::{Process, Start};
@@ -36,28 +36,28 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Runs the server, and the client with this standard input; ends the server when both have nothing more to do.
 pub fn record(
-    studio: &Studio,
+    interrupts: &Interrupts,
     server: &OsStr,
     client: &OsStr,
     input: &[u8],
-) -> Result<Recording, Interrupted> {
+) -> Result<Run, Interrupted> {
     let start = Instant::now();
     let mut tries = 0;
     loop {
         tries += 1;
-        let mut take = Take::begin(studio);
+        let mut recorder = Recorder::begin(interrupts);
         let (program, arguments) = shell(server);
         let mut process = Start::of(Side::Server, &program, &arguments).process()?;
-        if take.listens(&mut process)? {
-            take.converse(process, client, input)?;
-            return Ok(take.recording);
+        if recorder.listens(&mut process)? {
+            recorder.converse(process, client, input)?;
+            return Ok(recorder.run);
         }
-        let Some(port) = take.port_in_use() else {
-            let words = take
-                .recording
+        let Some(port) = recorder.port_in_use() else {
+            let words = recorder
+                .run
                 .trouble
                 .take()
-                .unwrap_or_else(|| take.last_words());
+                .unwrap_or_else(|| recorder.last_words());
             return Err(Interrupted::Failed(format!(
                 "the server ended before listen(), or bind() for datagrams: {words}"
             )));
@@ -77,7 +77,7 @@ pub fn record(
     }
 }
 
-impl Take<'_> {
+impl Recorder<'_> {
     /// Waits until a server can be reached; says whether it got so far.
     fn listens(&mut self, server: &mut Process) -> Result<bool, Interrupted> {
         let (mut sockets, mut seen) = (Sockets::default(), 0);
@@ -123,7 +123,7 @@ impl Take<'_> {
                 (_, signal) => format!("was killed by signal {}", signal.unwrap_or_default()),
             };
             let words = self.last_words();
-            self.recording.note = Some(format!("the client {how}: {words}"));
+            self.run.note = Some(format!("the client {how}: {words}"));
         }
         self.keep(Side::Client, "client", &[])?;
 

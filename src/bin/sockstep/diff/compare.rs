@@ -2,11 +2,31 @@
 //!
 //! What is set aside has a name and is counted, as has what forms.rs puts in another form first.
 
-use std::fmt::Write;
+mod align;
+mod vary;
 
-use crate::diff::expected::EXPECTED;
-use crate::diff::normalise::{Clock, Files, Form, Forms, Ports, plain, printed};
+use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::AtomicBool;
+
+use align::align;
+use vary::{agree, kind};
+
+use crate::diff::expected::{EXPECTED, Expected};
+use crate::diff::normalise::{
+    Clock, Data, Files, Form, Forms, LONG, Letters, On, Ports, brief, plain, printed,
+};
+use crate::diff::play::Task;
 use crate::strace::line::{Call, Entry, What, bytes};
+
+/// Which calls are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Calls {
+    /// Those on a socket, and waits for one
+    Network,
+    /// All from the first socket() on
+    All,
+}
 
 /// Why a line is not compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +34,8 @@ pub enum Aside {
     Memory,
     Stdio,
     Threads,
+    Elsewhere,
+    Waits,
 }
 
 impl Aside {
@@ -22,16 +44,20 @@ impl Aside {
             Aside::Memory => "memory",
             Aside::Stdio => "stdio",
             Aside::Threads => "threads",
+            Aside::Elsewhere => "elsewhere",
+            Aside::Waits => "waits",
         }
     }
 
     pub fn reason(self) -> &'static str {
         match self {
-            Aside::Memory => "memory management: each language's own",
-            Aside::Stdio => "C's stdio puts back, at exit, the standard input that it has not used",
+            Aside::Memory => "memory management: each runtime has its own calls",
+            Aside::Stdio => "C's stdio gives back, at exit, the standard input that it has not used",
             Aside::Threads => {
-                "threads wait for each other, and take leave of their library: each language's own"
+                "thread synchronisation and exit: each runtime has its own calls"
             }
+            Aside::Elsewhere => "not on a socket (--calls all compares it)",
+            Aside::Waits => "waits for several sockets: which task waits, and how often, varies",
         }
     }
 
@@ -63,24 +89,40 @@ impl Aside {
     }
 }
 
-/// One program's lines, ready to be compared.
+/// What one task did, ready to be compared.
 #[derive(Clone, Debug, Default)]
-pub struct Script {
+pub struct Lines {
     pub lines: Vec<Line>,
     pub aside: Vec<(Aside, String)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Line {
+    /// Its place in what the task did, from 1 on.
+    pub number: usize,
     /// As strace wrote it, but for the time.
     pub raw: String,
-    /// As it is compared.
+    /// As it is compared. What is long is in it by its beginning and a number that stands for the rest.
     pub text: String,
-    forms: Forms,
+    /// The call as it is compared, if it is one.
+    pub call: Option<Call>,
+    pub forms: Forms,
+    /// Which of its words are others in another run. None do if it is empty.
+    pub varies: Vec<bool>,
+    /// Only some runs have it.
+    pub optional: bool,
+    /// The same number for the same text, and for the same letters of what strace wrote.
+    hash: u64,
+    letters: u64,
     /// A call that moved bytes of a stream.
     piece: Option<Piece>,
     /// A non-blocking send that was not taken whole.
-    part: Option<Part>,
+    part: Option<Partial>,
+    /// Nothing came of it: it waited, or there was nothing yet.
+    idle: bool,
+    /// The socket that it is on, and when it had returned.
+    pub socket: Option<u64>,
+    pub left: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -89,117 +131,247 @@ struct Piece {
     kind: String,
     /// How many bytes the first call of a run asked for.
     asked: String,
-    bytes: Vec<u8>,
+    data: Data,
 }
 
 #[derive(Clone, Debug)]
-struct Part {
+struct Partial {
     fd: String,
     asked: usize,
     took: usize,
 }
 
-impl Script {
-    /// Takes a recording from its first `socket`. The ports that the recording was made with are the first that get a letter.
-    /// Of a `thread` that is not its process's first, the end is set aside.
-    pub fn new(entries: &[Entry], known: &[u16], thread: bool) -> Script {
+/// How finely two tasks are compared. The first that does not vary from run to run is the one that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum View {
+    /// Call by call.
+    Calls,
+    /// With consecutive pieces of a stream joined.
+    Joined,
+    /// With the pieces of both directions of a stream joined, and without the waits between them.
+    Exchanges,
+}
+
+impl View {
+    pub const ALL: [View; 3] = [View::Calls, View::Joined, View::Exchanges];
+}
+
+impl Lines {
+    /// Takes what a task did. The ports that it was started with are the first that get a letter. Of a `thread` that is not its
+    /// process's first, the end is set aside.
+    pub fn new(task: &Task, calls: Calls) -> Lines {
         let mut ports = Ports::default();
-        for &port in known {
+        for &port in &task.ports {
             ports.learn(port);
         }
-        for entry in entries {
+        for entry in &task.entries {
             if let What::Call(call) = &entry.what {
                 ports.learn_from(call);
             }
         }
-        let (rest, children) = without_children(entries);
-        let mut script = Script::default();
+        let thread = task.thread;
+        let mut lines = Lines::default();
         let mut clock = Clock::default();
-        let mut files = Files(if thread { Some(Vec::new()) } else { None });
-        for entry in rest {
+        let mut names = Names {
+            ports,
+            files: Files(if thread { Some(Vec::new()) } else { None }),
+            sockets: (!task.on.is_empty()).then(Letters::default),
+        };
+        let nothing = On::default();
+        let (rest, children) = without_children(&task.entries);
+        for at in rest {
+            let entry = &task.entries[at];
             match &entry.what {
                 What::Call(call) => {
                     clock.goes_on(entry.start);
+                    let on = task.on.get(at).unwrap_or(&nothing);
                     if let Some(aside) = Aside::of(call, thread) {
-                        script.aside.push((aside, raw(call)));
+                        lines.aside.push((aside, raw(call)));
+                    } else if calls == Calls::Network && !on.network {
+                        lines.aside.push((Aside::Elsewhere, raw(call)));
                     } else {
-                        let line = line_of(call, &ports, &mut clock, &mut files);
-                        script.lines.push(line);
+                        let mut line = line_of(call, on, &mut names, &mut clock);
+                        line.socket = on.socket;
+                        line.left = entry.start.unwrap_or_default() + call.took.unwrap_or_default();
+                        lines.lines.push(line);
                     }
                 }
-                What::Signal(text) => script.lines.push(line(&format!("--- {text} ---"), &ports)),
-                What::End(text) => script.lines.push(line(&format!("+++ {text} +++"), &ports)),
+                // A signal that comes of its own accord, and what is no call at all, are nobody's socket's.
+                What::Signal(text) => lines.push(&format!("--- {text} ---"), &names.ports),
+                What::End(text) => lines.push(&format!("+++ {text} +++"), &names.ports),
                 // So strace calls what the end of the process has kept a thread from.
                 What::Unknown(text) if thread && text.contains(" ???") => {
-                    script.aside.push((Aside::Threads, "???() = ?".to_owned()));
+                    lines.aside.push((Aside::Threads, "???() = ?".to_owned()));
                 }
-                What::Unknown(text) => script.lines.push(line(text, &ports)),
+                What::Unknown(text) => lines.push(text, &names.ports),
             }
         }
-        script.lines.extend(reaped(&children, &ports));
-        script
+        if calls == Calls::All {
+            let children = children.iter().map(|&at| &task.entries[at]);
+            let children: Vec<&Entry> = children.collect();
+            lines.lines.extend(reaped(&children, &names.ports));
+        }
+        for (at, line) in lines.lines.iter_mut().enumerate() {
+            line.number = at + 1;
+        }
+        lines
+    }
+
+    /// The same of several tasks as one: what each socket went through, one after the other.
+    pub fn by_socket(tasks: &Task, calls: Calls) -> Lines {
+        let mut lines = Lines::new(tasks, calls);
+        let mut sockets: Vec<u64> = Vec::new();
+        for socket in lines.lines.iter().filter_map(|line| line.socket) {
+            if !sockets.contains(&socket) {
+                sockets.push(socket);
+            }
+        }
+        let is_wait = |line: &Line| line.socket.is_none() && line.idle;
+        let waits = lines.lines.iter().filter(|line| is_wait(line));
+        lines.aside.extend(waits.map(|line| (Aside::Waits, line.raw.clone())));
+        lines.lines.retain(|line| !is_wait(line));
+        let place = |line: &Line| {
+            let of = |socket| sockets.iter().position(|&known| known == socket);
+            line.socket.and_then(of).unwrap_or(sockets.len())
+        };
+        lines.lines.sort_by_cached_key(place);
+        lines
+    }
+
+    fn push(&mut self, text: &str, ports: &Ports) {
+        self.lines.push(line(text, ports));
+    }
+
+    /// As they are compared.
+    pub fn seen(&self, view: View) -> Lines {
+        let mut lines = match view {
+            View::Calls => self.clone(),
+            View::Joined => self.joined(),
+            View::Exchanges => self.exchanges(),
+        };
+        lines.fold();
+        lines
     }
 
     /// The same with consecutive pieces of a stream joined.
-    fn joined(&self) -> Script {
-        let mut script = Script {
+    fn joined(&self) -> Lines {
+        let mut lines = Lines {
             lines: Vec::new(),
             aside: self.aside.clone(),
         };
         for next in &self.lines {
-            if let (Some(last), Some(next_part)) = (script.lines.last_mut(), &next.part) {
+            if let (Some(last), Some(next_part)) = (lines.lines.last_mut(), &next.part) {
                 if last
                     .part
                     .as_ref()
                     .is_some_and(|part| part.goes_on(next_part))
                 {
                     last.part = Some(next_part.clone());
-                    let _ = write!(last.raw, "; {}", next.raw); // into memory
-                    *last.forms.entry(Form::Full).or_default() += 1;
+                    last.adds(next, Form::Full);
                     continue;
                 }
             }
-            if let (
-                Some(Line {
-                    raw,
-                    text,
-                    forms,
-                    piece: Some(run),
-                    ..
-                }),
-                Some(piece),
-            ) = (script.lines.last_mut(), &next.piece)
-            {
-                if run.kind == piece.kind {
-                    run.bytes.extend_from_slice(&piece.bytes);
-                    *text = format!(
-                        "{}, asked {}, {} bytes: {}",
-                        run.kind,
-                        run.asked,
-                        run.bytes.len(),
-                        run.bytes.escape_ascii()
-                    );
-                    let _ = write!(raw, "; {}", next.raw); // into memory
-                    *forms.entry(Form::Pieces).or_default() += 1;
+            if let (Some(last), Some(piece)) = (lines.lines.last_mut(), &next.piece) {
+                if let Some(run) = last.piece.as_mut().filter(|run| run.kind == piece.kind) {
+                    run.data.extend(&piece.data);
+                    last.adds(next, Form::Pieces);
                     continue;
                 }
             }
             let mut line = next.clone();
             if line.part.is_some() {
                 let call = line.text.rsplit_once(" = ").map_or("", |(call, _)| call);
-                line.text = format!("{call}, as far as it goes");
-            } else if let Some(run) = &line.piece {
-                line.text = format!(
-                    "{}, asked {}, {} bytes: {}",
-                    run.kind,
-                    run.asked,
-                    run.bytes.len(),
-                    run.bytes.escape_ascii()
-                );
+                line.say(format!("{call}, as far as it goes"));
             }
-            script.lines.push(line);
+            lines.lines.push(line);
         }
-        script
+        lines.lines.iter_mut().for_each(Line::say_piece);
+        lines
+    }
+
+    /// The same with each exchange of pieces in one line for each call and socket, and without the waits within it.
+    fn exchanges(&self) -> Lines {
+        let mut lines = Lines {
+            lines: Vec::new(),
+            aside: self.aside.clone(),
+        };
+        let mut exchange: Vec<Line> = Vec::new();
+        for next in &self.lines {
+            if let Some(piece) = &next.piece {
+                let same = |line: &&mut Line| {
+                    line.piece
+                        .as_ref()
+                        .is_some_and(|run| run.kind == piece.kind)
+                };
+                if let Some(line) = exchange.iter_mut().find(same) {
+                    if let Some(run) = &mut line.piece {
+                        run.data.extend(&piece.data);
+                    }
+                    line.adds(next, Form::Pieces);
+                } else {
+                    exchange.push(next.clone());
+                }
+            } else if let (true, Some(first)) = (next.idle, exchange.first_mut()) {
+                first.adds(next, Form::Pieces);
+            } else {
+                lines.end_exchange(&mut exchange);
+                lines.lines.push(next.clone());
+            }
+        }
+        lines.end_exchange(&mut exchange);
+        lines.lines.iter_mut().for_each(Line::say_piece);
+        lines
+    }
+
+    fn end_exchange(&mut self, exchange: &mut Vec<Line>) {
+        let kind = |line: &Line| line.piece.as_ref().map(|piece| piece.kind.clone());
+        exchange.sort_by_cached_key(kind);
+        self.lines.append(exchange);
+    }
+
+    /// Replaces what is repeated: some lines, then how often.
+    fn fold(&mut self) {
+        let mut folded: Vec<Line> = Vec::new();
+        let lines = std::mem::take(&mut self.lines);
+        let mut at = 0;
+        while at < lines.len() {
+            let repeats = |period: usize| {
+                let again = lines[at + period..].iter().zip(&lines[at..]);
+                again.take_while(|(a, b)| a.hash == b.hash).count() / period
+            };
+            let longest = LONGEST_PERIOD.min(lines.len() - at);
+            let found = (1..=longest)
+                .map(|period| (period, repeats(period)))
+                .find(|(_, times)| *times >= FOLDED_FROM);
+            let Some((period, times)) = found else {
+                folded.push(lines[at].clone());
+                at += 1;
+                continue;
+            };
+            let end = at + period * (times + 1);
+            folded.extend_from_slice(&lines[at..at + period]);
+            let which = if period == 1 {
+                "the last line".to_owned()
+            } else {
+                format!("the last {period} lines")
+            };
+            let mut more = Line {
+                number: at + period + 1,
+                ..Line::default()
+            };
+            more.say(format!("... {which} {times} times more"));
+            more.raw.clone_from(&more.text);
+            more.letters = 0;
+            for line in &lines[at + period..end] {
+                more.letters = mixed(more.letters, line.letters);
+                for (form, count) in &line.forms {
+                    *more.forms.entry(*form).or_default() += count;
+                }
+            }
+            folded.push(more);
+            at = end;
+        }
+        self.lines = folded;
     }
 
     fn forms(&self) -> Forms {
@@ -211,14 +383,69 @@ impl Script {
     }
 }
 
+/// Repeated lines are folded if they come so often again, and are no more than so many.
+const FOLDED_FROM: usize = 8;
+const LONGEST_PERIOD: usize = 8;
+
+fn number_of(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn mixed(one: u64, other: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (one, other).hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Line {
+    fn say(&mut self, text: String) {
+        self.hash = number_of(&text);
+        self.text = text;
+    }
+
+    /// Takes in one more call.
+    fn adds(&mut self, next: &Line, form: Form) {
+        if self.raw.len() < LONG {
+            let _ = write!(self.raw, "; {}", next.raw); // into memory
+        }
+        self.letters = mixed(self.letters, next.letters);
+        *self.forms.entry(form).or_default() += 1;
+    }
+
+    /// Says what has been joined.
+    fn say_piece(&mut self) {
+        let Some(Piece { kind, asked, data }) = &self.piece else {
+            return;
+        };
+        let text = format!("{kind}, asked {asked}, {} bytes: {data}", data.len);
+        if let Some(call) = &mut self.call {
+            if let Some(arg) = call.args.get_mut(1) {
+                *arg = format!("\"{}\"", data.kept.escape_ascii());
+            }
+            call.result = data.len.to_string();
+        }
+        self.say(text);
+    }
+}
+
 /// How two programs' lines lie beside each other, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Row {
     Both(usize, usize),
     /// Only the left one has it, as expected for the reason of this number.
     Expected(usize, usize),
+    /// Only one has it, and not in all its runs.
+    Varies(usize, usize),
     Left(usize),
     Right(usize),
+}
+
+impl Row {
+    pub fn differs(&self) -> bool {
+        matches!(self, Row::Left(_) | Row::Right(_))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,8 +482,8 @@ pub struct Comparison {
     /// Which lines were put in another form, on the left side.
     pub forms: Forms,
     /// The lines compared: those recorded, or with pieces joined.
-    pub left: Script,
-    pub right: Script,
+    pub left: Lines,
+    pub right: Lines,
     pub rows: Vec<Row>,
 }
 
@@ -265,34 +492,53 @@ impl Comparison {
         self.verdict == Verdict::Divergent
     }
 
-    /// How many pieces of a stream had to be joined, to be received or sent.
-    pub fn pieces(&self) -> usize {
-        let joined = |form| self.forms.get(form).copied().unwrap_or_default();
-        [Form::Pieces, Form::Full].iter().map(joined).sum()
-    }
-
     /// How many lines only one side has, without a reason.
-    fn differences(&self) -> usize {
-        let differs = |row: &&Row| matches!(row, Row::Left(_) | Row::Right(_));
-        self.rows.iter().filter(differs).count()
+    pub fn differences(&self) -> usize {
+        self.rows.iter().filter(|row| row.differs()).count()
     }
 
-    /// For a row that only one side has, the line of the other that stands in its place, if there is one.
-    pub fn counterpart(&self, at: usize) -> Option<&Line> {
-        let same =
-            |row: &&Row| matches!(row, Row::Left(_)) == matches!(self.rows[at], Row::Left(_));
-        let differs = |row: &&Row| matches!(row, Row::Left(_) | Row::Right(_));
-        let before = self.rows[..at].iter().rev().take_while(differs).count();
-        let block: Vec<&Row> = self.rows[at - before..]
-            .iter()
-            .take_while(differs)
-            .collect();
-        let place = block[..before].iter().copied().filter(same).count();
-        match block.iter().copied().filter(|row| !same(row)).nth(place)? {
-            Row::Left(l) => self.left.lines.get(*l),
-            Row::Right(r) => self.right.lines.get(*r),
-            Row::Both(..) | Row::Expected(..) => None,
+    /// The line of a row; the left one if both have it.
+    pub fn line(&self, row: Row) -> &Line {
+        match row {
+            Row::Both(l, _) | Row::Expected(l, _) | Row::Left(l) | Row::Varies(0, l) => {
+                &self.left.lines[l]
+            }
+            Row::Right(r) | Row::Varies(_, r) => &self.right.lines[r],
         }
+    }
+
+    /// For each row that only one side has, the line of the other that stands in its place, if there is one.
+    pub fn counterparts(&self) -> Vec<Option<&Line>> {
+        let mut found = vec![None; self.rows.len()];
+        let mut at = 0;
+        while at < self.rows.len() {
+            let len = self.rows[at..].iter().take_while(|row| row.differs());
+            let block = at..at + len.count().max(1);
+            at = block.end;
+            let of = |left: bool| {
+                let rows = block.clone().filter(move |&at| match self.rows[at] {
+                    Row::Left(_) => left,
+                    Row::Right(_) => !left,
+                    _ => false,
+                });
+                rows.collect::<Vec<usize>>()
+            };
+            let (lefts, rights) = (of(true), of(false));
+            let text = |at: usize| self.line(self.rows[at]).text.as_str();
+            // The same call on the same thing; else what stands in the same place.
+            let same = align([lefts.len(), rights.len()], &NEVER, |l, r| {
+                kind(text(lefts[l])).0 == kind(text(rights[r])).0
+            });
+            let in_place = (0..lefts.len().min(rights.len())).map(|at| (at, at));
+            for (l, r) in same.into_iter().chain(in_place) {
+                let (l, r) = (lefts[l], rights[r]);
+                if found[l].is_none() && found[r].is_none() {
+                    found[l] = Some(self.line(self.rows[r]));
+                    found[r] = Some(self.line(self.rows[l]));
+                }
+            }
+        }
+        found
     }
 
     /// The numbers of the expected differences that were met.
@@ -304,43 +550,38 @@ impl Comparison {
     }
 }
 
-/// Compares two lanes. With `twins`, left is Rust and right is C, and some differences are expected.
-pub fn compare(left: &Script, right: &Script, twins: bool) -> Comparison {
-    let plain = judge(left.clone(), right.clone(), twins);
-    if plain.verdict == Verdict::Divergent {
-        let joined = judge(left.joined(), right.joined(), twins);
-        // Where they diverge anyway, what is left of the differences is what counts.
-        if joined.differences() < plain.differences() {
-            return joined;
-        }
-    }
-    plain
-}
+static NEVER: AtomicBool = AtomicBool::new(false);
 
-fn judge(left: Script, right: Script, twins: bool) -> Comparison {
-    let mut rows = align(&left.lines, &right.lines);
-    if twins {
-        for row in &mut rows {
-            let Row::Left(at) = *row else { continue };
-            let next = left.lines.get(at + 1).map_or("", |line| &line.text);
-            if let Some(reason) = EXPECTED
-                .iter()
-                .position(|expected| expected.covers(&left.lines[at].text, next))
-            {
-                *row = Row::Expected(at, reason);
+/// Compares two tasks. With `twins`, left is Rust and right is C, and some differences are expected.
+pub fn compare(left: Lines, right: Lines, twins: bool, stop: &AtomicBool) -> Comparison {
+    let mut rows = rows(&left.lines, &right.lines, stop);
+    for row in &mut rows {
+        match *row {
+            Row::Left(at) if left.lines[at].optional => *row = Row::Varies(0, at),
+            Row::Right(at) if right.lines[at].optional => *row = Row::Varies(1, at),
+            Row::Left(at) if twins => {
+                let next = left.lines.get(at + 1).map_or("", |line| &line.text);
+                let covers = |expected: &Expected| expected.covers(&left.lines[at].text, next);
+                if let Some(reason) = EXPECTED.iter().position(covers) {
+                    *row = Row::Expected(at, reason);
+                }
             }
+            _ => {}
         }
     }
-    let forms = left.forms();
+    let mut forms = left.forms();
+    let varying = left.varying() + right.varying();
+    if varying > 0 {
+        forms.insert(Form::Varies, varying);
+    }
     // What was done about children is no longer in its place.
     let in_place = |line: &Line| !line.forms.contains_key(&Form::Children);
-    let letter = |row: &Row| matches!(*row, Row::Both(l, r) if left.lines[l].raw == right.lines[r].raw && in_place(&left.lines[l]));
-    let any = |kind: fn(&Row) -> bool| rows.iter().any(kind);
-    let verdict = if any(|row| matches!(row, Row::Left(_) | Row::Right(_))) {
+    let letter = |row: &Row| matches!(*row, Row::Both(l, r) if left.lines[l].letters == right.lines[r].letters && in_place(&left.lines[l]));
+    let verdict = if rows.iter().any(Row::differs) {
         Verdict::Divergent
-    } else if any(|row| matches!(row, Row::Expected(..))) {
+    } else if rows.iter().any(|row| matches!(row, Row::Expected(..))) {
         Verdict::Expected
-    } else if rows.iter().all(letter) {
+    } else if varying == 0 && rows.iter().all(letter) {
         Verdict::Identical
     } else {
         Verdict::Equal
@@ -354,30 +595,18 @@ fn judge(left: Script, right: Script, twins: bool) -> Comparison {
     }
 }
 
-/// The longest common subsequence, and what is between its lines.
-fn align(left: &[Line], right: &[Line]) -> Vec<Row> {
-    let mut common = vec![vec![0u32; right.len() + 1]; left.len() + 1];
-    for l in (0..left.len()).rev() {
-        for r in (0..right.len()).rev() {
-            common[l][r] = if left[l].text == right[r].text {
-                common[l + 1][r + 1] + 1
-            } else {
-                common[l + 1][r].max(common[l][r + 1])
-            };
-        }
-    }
+/// What two sequences of lines have in common, and what is between that: first the left one's.
+fn rows(left: &[Line], right: &[Line], stop: &AtomicBool) -> Vec<Row> {
+    let ends = (left.len(), right.len());
+    let pairs = align([ends.0, ends.1], stop, |l, r| agree(&left[l], &right[r]));
     let (mut l, mut r, mut rows) = (0, 0, Vec::new());
-    while l < left.len() || r < right.len() {
-        if l < left.len() && r < right.len() && left[l].text == right[r].text {
-            rows.push(Row::Both(l, r));
-            (l, r) = (l + 1, r + 1);
-        } else if r == right.len() || (l < left.len() && common[l + 1][r] >= common[l][r + 1]) {
-            rows.push(Row::Left(l));
-            l += 1;
-        } else {
-            rows.push(Row::Right(r));
-            r += 1;
+    for (next_l, next_r) in pairs.into_iter().chain([ends]) {
+        rows.extend((l..next_l).map(Row::Left));
+        rows.extend((r..next_r).map(Row::Right));
+        if (next_l, next_r) != ends {
+            rows.push(Row::Both(next_l, next_r));
         }
+        (l, r) = (next_l + 1, next_r + 1);
     }
     rows
 }
@@ -401,16 +630,24 @@ fn raw(call: &Call) -> String {
 fn line(raw: &str, ports: &Ports) -> Line {
     let mut forms = Forms::new();
     let text = plain(raw, ports, &mut forms);
-    Line {
+    let mut line = Line {
         raw: raw.to_owned(),
-        text,
         forms,
-        piece: None,
-        part: None,
-    }
+        letters: number_of(raw),
+        ..Line::default()
+    };
+    line.say(text);
+    line
 }
 
-fn line_of(call: &Call, ports: &Ports, clock: &mut Clock, files: &mut Files) -> Line {
+/// What is known of a task's own names for things.
+struct Names {
+    ports: Ports,
+    files: Files,
+    sockets: Option<Letters>,
+}
+
+fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
     let mut forms = Forms::new();
     // A port in what a program prints may have fewer digits in another run; the counts then follow.
     let mut missing = 0;
@@ -420,15 +657,15 @@ fn line_of(call: &Call, ports: &Ports, clock: &mut Clock, files: &mut Files) -> 
             match call.name.as_str() {
                 "write" => {
                     let text = clock.told(arg, call, &mut forms);
-                    let (text, digits) = printed(&text, ports, &mut forms);
+                    let (text, digits) = printed(&text, &names.ports, &mut forms);
                     missing = digits;
                     text
                 }
-                "sendto" | "recvfrom" => clock.told(arg, call, &mut forms),
+                "sendto" | "recvfrom" | "read" => clock.told(arg, call, &mut forms),
                 _ => arg.clone(),
             }
         } else {
-            plain(arg, ports, &mut forms)
+            plain(arg, &names.ports, &mut forms)
         });
     }
     if clock.is_left(call) {
@@ -436,7 +673,10 @@ fn line_of(call: &Call, ports: &Ports, clock: &mut Clock, files: &mut Files) -> 
         "LEFT".clone_into(&mut args[3]);
     }
     let mut result = call.result.clone();
-    files.name(call, &mut args, &mut result, &mut forms);
+    names.files.name(call, &mut args, &mut result, &mut forms);
+    if let Some(sockets) = &mut names.sockets {
+        sockets.name(call, on, &mut args, &mut result, &mut forms);
+    }
     let pids = |text: &mut String, forms: &mut Forms| {
         if text.parse::<u32>().is_ok_and(|pid| pid > 0) {
             *forms.entry(Form::Pid).or_default() += 1;
@@ -464,48 +704,59 @@ fn line_of(call: &Call, ports: &Ports, clock: &mut Clock, files: &mut Files) -> 
             }
         }
     }
+    let mut note = call.note.clone();
+    if let Some(sockets) = names.sockets.as_mut().filter(|_| note.contains('[')) {
+        note = sockets.within(&note, &on.several).0; // which are ready
+    }
     let same = Call {
         args,
         result,
+        note,
         ..call.clone()
     };
-    Line {
-        raw: raw(call),
-        text: raw(&same),
+    let short = Call {
+        args: same.args.iter().map(|arg| brief(arg)).collect(),
+        ..same.clone()
+    };
+    let waits = crate::diff::play::IDLE.contains(&call.name.as_str());
+    let own = raw(call);
+    let mut line = Line {
+        letters: number_of(&own),
+        raw: own,
         forms,
-        piece: piece(&same),
+        piece: piece(&same, on),
         part: part(call),
-    }
+        idle: on.network && (waits && !call.name.starts_with("accept") || call.note.starts_with("EAGAIN")),
+        call: Some(same),
+        ..Line::default()
+    };
+    line.say(raw(&short));
+    line
 }
 
 // ---- Children ----
 
-/// What a lane did of its own accord, and apart from that each SIGCHLD with what its handler did.
-fn without_children(entries: &[Entry]) -> (Vec<&Entry>, Vec<&Entry>) {
-    let (mut rest, mut children): (Vec<&Entry>, Vec<&Entry>) = Default::default();
+/// What a task did of its own accord, by number, and apart from that each SIGCHLD with what its handler did.
+fn without_children(entries: &[Entry]) -> (Vec<usize>, Vec<usize>) {
+    let (mut rest, mut children): (Vec<usize>, Vec<usize>) = Default::default();
     let mut at = 0;
     while let Some(entry) = entries.get(at) {
         if !is_sigchld(entry) {
-            rest.push(entry);
+            rest.push(at);
             at += 1;
             continue;
         }
         let end = handler_end(entries, at).unwrap_or(at);
-        children.extend(&entries[at..=end]);
+        children.extend(at..=end);
         at = end + 1;
         // The call that was interrupted, if it is made again.
+        let call = |entry: &Entry| match &entry.what {
+            What::Call(call) => Some(call.clone()),
+            _ => None,
+        };
         let next = entries[at..].iter().find(|entry| !is_sigchld(entry));
-        if let (
-            Some(Entry {
-                what: What::Call(call),
-                ..
-            }),
-            Some(Entry {
-                what: What::Call(again),
-                ..
-            }),
-        ) = (rest.last(), next)
-        {
+        let last = rest.last().and_then(|&last| call(&entries[last]));
+        if let (Some(call), Some(again)) = (last, next.and_then(call)) {
             let same = call.name == again.name && call.args.first() == again.args.first();
             if same && call.note.starts_with("ERESTART") {
                 rest.pop();
@@ -543,7 +794,14 @@ fn reaped(children: &[&Entry], ports: &Ports) -> Vec<Line> {
                     ports,
                 )
             }
-            What::Call(call) => line_of(call, ports, &mut Clock::default(), &mut Files(None)),
+            What::Call(call) => {
+                let mut names = Names {
+                    ports: ports.clone(),
+                    files: Files(None),
+                    sockets: None,
+                };
+                line_of(call, &On::default(), &mut names, &mut Clock::default())
+            }
             What::Signal(text) => line(&format!("--- {text} ---"), ports),
             What::End(text) | What::Unknown(text) => line(text, ports),
         };
@@ -561,33 +819,39 @@ fn reaped(children: &[&Entry], ports: &Ports) -> Vec<Line> {
 // ---- Streams ----
 
 /// A call's part in a stream: bytes that came or went without an address.
-fn piece(call: &Call) -> Option<Piece> {
-    let ("recvfrom" | "sendto", [fd, data, asked, flags, address, _]) =
-        (call.name.as_str(), call.args.as_slice())
-    else {
+fn piece(call: &Call, on: &On) -> Option<Piece> {
+    let (kind, [_, data, asked, ..]) = (call.name.as_str(), call.args.as_slice()) else {
         return None;
     };
-    let moved: usize = call.result.parse().ok().filter(|&moved| moved > 0)?;
-    let (bytes, cut) = bytes(data)?;
-    if address != "NULL" || cut {
-        return None;
+    let fd = &call.args[0];
+    let kind = match (kind, &call.args[3..]) {
+        ("recvfrom" | "sendto", [flags, address, _]) if address == "NULL" => {
+            format!("{kind}({fd}, {flags})")
+        }
+        ("read" | "write", []) if on.socket.is_some() => format!("{kind}({fd})"),
+        _ => return None,
+    };
+    let moved: u64 = call.result.parse().ok().filter(|&moved| moved > 0)?;
+    let mut data = Data::of_argument(data)?;
+    if data.len > moved {
+        let taken = data.kept.get(..usize::try_from(moved).ok()?)?;
+        data = Data::of(taken);
     }
-    let bytes = bytes.get(..moved)?.to_vec();
-    Some(Piece {
-        kind: format!("{}({fd}, {flags})", call.name),
+    (data.len == moved).then(|| Piece {
+        kind,
         asked: asked.clone(),
-        bytes,
+        data,
     })
 }
 
-impl Part {
+impl Partial {
     /// Whether the next one sends what this one has left.
-    fn goes_on(&self, next: &Part) -> bool {
+    fn goes_on(&self, next: &Partial) -> bool {
         self.fd == next.fd && self.asked - self.took == next.asked
     }
 }
 
-fn part(call: &Call) -> Option<Part> {
+fn part(call: &Call) -> Option<Partial> {
     let ("sendto", [fd, _, asked, flags, ..]) = (call.name.as_str(), call.args.as_slice()) else {
         return None;
     };
@@ -597,7 +861,7 @@ fn part(call: &Call) -> Option<Part> {
         call.result.parse().ok()?
     };
     let asked = asked.parse().ok().filter(|&asked: &usize| asked > took)?;
-    flags.contains("MSG_DONTWAIT").then(|| Part {
+    flags.contains("MSG_DONTWAIT").then(|| Partial {
         fd: fd.clone(),
         asked,
         took,

@@ -2,11 +2,11 @@
 
 mod any_two;
 mod compare;
+mod conversation;
 mod expected;
 pub mod normalise;
 mod play;
 mod report;
-mod report_json;
 mod scenarios;
 mod scripts;
 mod verdict;
@@ -18,24 +18,29 @@ use std::io::{IsTerminal, Read, stdin};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
+use std::time::Duration;
 
-use crate::diff::play::{Cast, Recording, Studio, Take};
+use crate::diff::compare::Calls;
+use crate::diff::play::{Interrupts, Pairing, Recorder, Run};
 use crate::diff::report::Report;
-use crate::diff::report_json::ReportJson;
+use crate::diff::report::json::ReportJson;
 use crate::diff::scenarios::Scenario;
-use crate::diff::verdict::{Case, Sides, Totals, judge};
+use crate::diff::verdict::{Case, Judged, Rules, Sides, Totals, judge};
 use crate::draw::terminal::put;
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::programs::{Implementation, Programs};
 use crate::sides::keeper::{begin, directory, leave};
 use crate::sides::signals::Signals;
+use crate::sides::process::listen_to_all as listen;
 use crate::sides::trouble::Trouble;
 use crate::strace::command;
 
-/// Recordings at a time. They wait more than they work.
+/// Cases at a time. They wait more than they work.
 const WORKERS: usize = 8;
+/// How often signals are looked for while two runs are compared.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients
 ///
@@ -72,6 +77,12 @@ pub struct Args {
     /// Any client, as a shell has it: './my_client 127.0.0.1 12000'. Once for both servers, or twice
     #[arg(long, value_name = "COMMAND", requires = "server")]
     client: Vec<OsString>,
+    /// Compare the calls on sockets, or all; without it network for commands, all for a pair
+    #[arg(long, value_name = "WHICH")]
+    calls: Option<Calls>,
+    /// Exit with 0 if the conversations are the same, whatever calls make them
+    #[arg(long)]
+    conversation: bool,
     /// Show the lines that are set aside
     #[arg(long)]
     raw: bool,
@@ -99,8 +110,11 @@ pub fn diff(args: &Args) -> ExitCode {
     }
 }
 
-/// Who is recorded for each case, in this order: each side twice.
-const RUNS: usize = 4;
+/// How often each side is run at first, and at most. A difference between two programs counts only if it is there between all
+/// runs of both; a program that varies may need some to show it.
+const RUNS: usize = 2;
+const MOST_RUNS_OF_TWINS: usize = 4;
+const MOST_RUNS: usize = 6;
 
 /// Compares pairs of ours in scenarios of ours. Says whether all agree.
 fn twins(args: &Args) -> Result<bool, Trouble> {
@@ -125,22 +139,31 @@ fn twins(args: &Args) -> Result<bool, Trouble> {
             about: scenario.about.to_owned(),
         })
         .collect();
-    compare_all(args, &sides, &names, WORKERS, |case, side, stop| {
+    let comparing = Comparing {
+        args,
+        sides: &sides,
+        cases: &names,
+        signals: &signals,
+        workers: WORKERS,
+        most: MOST_RUNS_OF_TWINS,
+        calls: args.calls.unwrap_or(Calls::All),
+    };
+    comparing.all(|case, side, stop| {
         let (pair, scenario) = cases[case];
         let implementation = [Implementation::Rust, Implementation::C][side];
         let (server, client) = programs.of(pair, implementation);
-        let cast = Cast {
+        let pairing = Pairing {
             pair,
             server,
             client,
             site: &programs.site,
         };
-        let studio = Studio {
+        let interrupts = Interrupts {
             signals: &signals,
             stop,
         };
-        Take::begin(&studio)
-            .play(&cast, scenario)
+        Recorder::begin(&interrupts)
+            .play(&pairing, scenario)
             .map_err(|interrupted| Trouble::from(interrupted).with(&names[case]))
     })
 }
@@ -169,14 +192,23 @@ fn two_of_any(args: &Args) -> Result<bool, Trouble> {
         twins: false,
         commands: Some([words(0), words(1)]),
     };
-    // One after the other: they want the same port.
-    compare_all(args, &sides, &[Case::default()], 1, |_, side, stop| {
-        let studio = Studio {
+    let cases = [Case::default()];
+    let comparing = Comparing {
+        args,
+        sides: &sides,
+        cases: &cases,
+        signals: &signals,
+        workers: 1, // one after the other: they want the same port
+        most: MOST_RUNS,
+        calls: args.calls.unwrap_or(Calls::Network),
+    };
+    comparing.all(|_, side, stop| {
+        let interrupts = Interrupts {
             signals: &signals,
             stop,
         };
         let [server, client] = of(side);
-        any_two::record(&studio, server, client, &input).map_err(|interrupted| {
+        any_two::record(&interrupts, server, client, &input).map_err(|interrupted| {
             Trouble::from(interrupted).with(format_args!("{}: ", sides.names[side]))
         })
     })
@@ -187,76 +219,125 @@ enum Output<'a> {
     Json(ReportJson<'a>),
 }
 
-/// Records each case, so many recordings at a time, and shows the verdicts in order. Says whether all agree. `record` is told
-/// which case, and which side of it.
-fn compare_all(
-    args: &Args,
-    sides: &Sides,
-    cases: &[Case],
+/// What is compared, and how.
+struct Comparing<'a> {
+    args: &'a Args,
+    sides: &'a Sides,
+    cases: &'a [Case],
+    signals: &'a Signals,
     workers: usize,
-    record: impl Fn(usize, usize, &AtomicBool) -> Result<Recording, Trouble> + Sync,
-) -> Result<bool, Trouble> {
-    let mut report = if args.json {
-        Output::Json(ReportJson::begin(sides, args.raw)?)
-    } else {
-        Output::Text(Report::begin(sides, args.raw)?)
-    };
-    let mut totals = Totals::default();
-    let mut trouble = None;
-    let stop = AtomicBool::new(false);
-    let next = AtomicUsize::new(0);
-    let outcome = thread::scope(|scope| {
-        let (sender, receiver) = channel();
-        for _ in 0..workers {
-            let (sender, record, next, stop) = (sender.clone(), &record, &next, &stop);
-            scope.spawn(move || {
-                loop {
-                    let job = next.fetch_add(1, Ordering::Relaxed);
-                    if job / RUNS >= cases.len() {
-                        break;
+    /// How often each side is run at most.
+    most: usize,
+    calls: Calls,
+}
+
+impl Comparing<'_> {
+    /// Runs each case, so many at a time, and shows the verdicts in order. Says whether all agree. `record` is told which
+    /// case, and which side of it.
+    fn all(
+        &self,
+        record: impl Fn(usize, usize, &AtomicBool) -> Result<Run, Trouble> + Sync,
+    ) -> Result<bool, Trouble> {
+        let Comparing {
+            args, sides, cases, ..
+        } = self;
+        let mut report = if args.json {
+            Output::Json(ReportJson::begin(sides, args.raw)?)
+        } else {
+            Output::Text(Report::begin(sides, args.raw)?)
+        };
+        let mut totals = Totals::default();
+        let mut trouble = None;
+        let stop = AtomicBool::new(false);
+        let next = AtomicUsize::new(0);
+        let outcome = thread::scope(|scope| {
+            let (sender, receiver) = channel();
+            for _ in 0..self.workers {
+                let (sender, record, next, stop) = (sender.clone(), &record, &next, &stop);
+                scope.spawn(move || {
+                    loop {
+                        let case = next.fetch_add(1, Ordering::Relaxed);
+                        if case >= cases.len() {
+                            break;
+                        }
+                        let judged = self.one(case, record, stop);
+                        let failed = judged.is_err();
+                        if sender.send((case, judged)).is_err() || failed {
+                            break;
+                        }
                     }
-                    let recording = record(job / RUNS, job % RUNS / 2, stop);
-                    let failed = recording.is_err();
-                    if sender.send((job, recording)).is_err() || failed {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        let mut done: BTreeMap<usize, Recording> = BTreeMap::new();
-        let mut shown = 0;
-        let outcome: Result<(), Trouble> = receiver.iter().try_for_each(|(job, recording)| {
-            done.insert(job, recording?);
-            while (0..RUNS).all(|run| done.contains_key(&(shown * RUNS + run))) {
-                let recordings = std::array::from_fn(|run| {
-                    done.remove(&(shown * RUNS + run)).unwrap_or_default()
                 });
-                let judged = judge(cases[shown].clone(), sides, &recordings);
-                totals.add(&judged);
-                match &mut report {
-                    Output::Text(report) => report.case(&judged)?,
-                    Output::Json(report) => report.case(&judged)?,
-                }
-                if let Some((side, words)) = judged.trouble.first() {
-                    trouble
-                        .get_or_insert(format!("{}{}: {words}", judged.case, sides.names[*side]));
-                }
-                shown += 1;
             }
-            Ok(())
+            drop(sender);
+            let mut done: BTreeMap<usize, Judged> = BTreeMap::new();
+            let mut shown = 0;
+            let mut show = || -> Result<(), Trouble> {
+                loop {
+                    match receiver.recv_timeout(TICK) {
+                        Ok((case, judged)) => drop(done.insert(case, judged?)),
+                        Err(RecvTimeoutError::Timeout) => listen(self.signals, &mut [], Some(0), |_, _, _| {})?,
+                        Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                    }
+                    while let Some(judged) = done.remove(&shown) {
+                        totals.add(&judged);
+                        match &mut report {
+                            Output::Text(report) => report.case(&judged)?,
+                            Output::Json(report) => report.case(&judged)?,
+                        }
+                        if let Some((side, words)) = judged.trouble.first() {
+                            let name = sides.names[*side];
+                            trouble.get_or_insert(format!("{}{name}: {words}", judged.case));
+                        }
+                        shown += 1;
+                    }
+                }
+            };
+            let outcome = show();
+            stop.store(true, Ordering::Relaxed); // on failure: the others give up too
+            outcome
         });
-        stop.store(true, Ordering::Relaxed); // on failure: the others give up too
-        outcome
-    });
-    outcome?;
-    match report {
-        Output::Text(report) => report.end(&totals)?,
-        Output::Json(report) => report.end(&totals)?,
+        outcome?;
+        match report {
+            Output::Text(report) => report.end(&totals)?,
+            Output::Json(report) => report.end(&totals)?,
+        }
+        let same = if args.conversation {
+            totals.conversations == 0
+        } else {
+            !totals.diverge() && totals.conversations == 0
+        };
+        match trouble {
+            Some(words) if same => Err(Trouble::Said(words)),
+            _ => Ok(same),
+        }
     }
-    match trouble {
-        Some(words) if !totals.diverge() => Err(Trouble::Said(words)),
-        _ => Ok(!totals.diverge() && totals.varying == 0),
+
+    /// Runs one case, both sides in turns, as often as it takes to know.
+    fn one(
+        &self,
+        case: usize,
+        record: &(impl Fn(usize, usize, &AtomicBool) -> Result<Run, Trouble> + Sync),
+        stop: &AtomicBool,
+    ) -> Result<Judged, Trouble> {
+        let rules = Rules {
+            twins: self.sides.twins,
+            calls: self.calls,
+            stop,
+        };
+        let mut runs: [Vec<Run>; 2] = Default::default();
+        loop {
+            for (side, runs) in runs.iter_mut().enumerate() {
+                runs.push(record(case, side, stop)?);
+            }
+            let count = runs[0].len();
+            if count < RUNS {
+                continue;
+            }
+            let judged = judge(self.cases[case].clone(), rules, &runs);
+            if !judged.diverges() || !judged.trouble.is_empty() || count >= self.most {
+                return Ok(judged);
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 mod request;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write;
+use std::fmt::{self, Display, Formatter, Write};
 
 use request::{http_date, log_date};
 
@@ -24,6 +24,8 @@ pub enum Form {
     Date,
     Left,
     File,
+    Descriptor,
+    Varies,
 }
 
 impl Form {
@@ -38,6 +40,8 @@ impl Form {
             Form::Date => "date",
             Form::Left => "left",
             Form::File => "file",
+            Form::Descriptor => "socket",
+            Form::Varies => "varies",
         }
     }
 
@@ -52,19 +56,25 @@ impl Form {
                 "TCP cuts a stream anew in each run: consecutive pieces are compared joined"
             }
             Form::Full => {
-                "how much a connection takes before it is full is the kernel's: non-blocking sends up to there are compared as one"
+                "how many bytes fit before a send would block varies: such sends are compared as one"
             }
             Form::Children => {
-                "a child ends when it does: what SIGCHLD interrupts is compared as if it had not, what its handler does at the end"
+                "children end at unpredictable times: SIGCHLD and its handler's calls are compared last, as a set"
             }
             Form::Date => {
-                "the time of day, in an answer's Date: or a line of a log: right to some seconds"
+                "the time of day, in a response's Date: or a line of a log, if it is right to some seconds"
             }
             Form::Left => {
-                "what is left of a time-out that was set in whole seconds: right to the time that has passed"
+                "a remaining time-out is compared as LEFT if it lies between what was set and what was set minus the time elapsed"
             }
             Form::File => {
-                "a file that a thread opens: its number depends on what others have open just then"
+                "a file that a thread opens: its number depends on what other threads have open at that moment"
+            }
+            Form::Descriptor => {
+                "a socket's descriptor: each socket gets a letter as it appears, for its number depends on what else is open"
+            }
+            Form::Varies => {
+                "lines that differ between two runs of the same program: what varies there is not compared"
             }
         }
     }
@@ -72,10 +82,238 @@ impl Form {
 
 pub type Forms = BTreeMap<Form, usize>;
 
+// ---- What is long ----
+
+/// An argument that is longer is compared by its beginning, its length and a number made of all of its bytes.
+pub const LONG: usize = 4096;
+/// So much is shown of it.
+const SHOWN: usize = 1000;
+/// So many bytes of what is joined are kept, to show where two differ.
+const KEPT: usize = 1 << 18;
+
+/// Bytes, however many: a number that stands for them, as for their parts in any pieces, and the first of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Data {
+    pub len: u64,
+    hash: u64,
+    pub kept: Vec<u8>,
+}
+
+/// The number is a polynomial over the bytes in this field.
+const FIELD: u64 = (1 << 61) - 1;
+const BASE: u64 = 0x1234_5678_9abc_def;
+
+fn times(one: u64, other: u64) -> u64 {
+    let product = u128::from(one) * u128::from(other) % u128::from(FIELD);
+    product.try_into().unwrap_or_default()
+}
+
+impl Data {
+    pub fn of(bytes: &[u8]) -> Data {
+        let add = |hash, &byte| (times(hash, BASE) + u64::from(byte) + 1) % FIELD;
+        Data {
+            len: bytes.len() as u64,
+            hash: bytes.iter().fold(0, add),
+            kept: bytes[..bytes.len().min(KEPT)].to_vec(),
+        }
+    }
+
+    /// What a quoted argument stands for, or one that [`brief`] has made of it; `None` if strace has not shown all of it.
+    pub fn of_argument(arg: &str) -> Option<Data> {
+        if let Some((head, rest)) = arg.rsplit_once("\"...#") {
+            let (hash, len) = rest.split_once(':')?;
+            return Some(Data {
+                len: len.parse().ok()?,
+                hash: u64::from_str_radix(hash, 16).ok()?,
+                kept: bytes(&format!("{head}\""))?.0,
+            });
+        }
+        let (bytes, cut) = bytes(arg)?;
+        (!cut).then(|| Data::of(&bytes))
+    }
+
+    pub fn extend(&mut self, more: &Data) {
+        let (mut power, mut base, mut exponent) = (1, BASE, more.len);
+        while exponent > 0 {
+            if exponent % 2 == 1 {
+                power = times(power, base);
+            }
+            base = times(base, base);
+            exponent /= 2;
+        }
+        self.hash = (times(self.hash, power) + more.hash) % FIELD;
+        if self.kept.len() as u64 == self.len {
+            let room = KEPT.saturating_sub(self.kept.len());
+            self.kept
+                .extend_from_slice(&more.kept[..more.kept.len().min(room)]);
+        }
+        self.len += more.len;
+    }
+}
+
+impl Display for Data {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        if self.kept.len() as u64 == self.len && self.kept.len() <= SHOWN {
+            return write!(f, "{}", self.kept.escape_ascii());
+        }
+        let shown = &self.kept[..self.kept.len().min(SHOWN)];
+        write!(f, "{}...#{:016x}", shown.escape_ascii(), self.hash)
+    }
+}
+
+/// An argument as it is compared: a long one in quotes by its beginning, a number for its bytes, and their count.
+pub fn brief(arg: &str) -> String {
+    if arg.len() <= LONG {
+        return arg.to_owned();
+    }
+    let Some(data) = Data::of_argument(arg) else {
+        return match bytes(arg) {
+            // Strace itself has left something out.
+            Some((seen, _)) => format!("{}...", brief_of(arg, &Data::of(&seen))),
+            None => arg.to_owned(),
+        };
+    };
+    brief_of(arg, &data)
+}
+
+fn brief_of(arg: &str, data: &Data) -> String {
+    let mut end = 1;
+    while end < SHOWN {
+        let escape = arg[end..].starts_with('\\');
+        end += if escape { 2 } else { 1 };
+    }
+    // Not amid an octal number, nor amid a character.
+    while !arg.is_char_boundary(end) || arg[end..].starts_with(|c: char| c.is_ascii_digit()) {
+        end += 1;
+    }
+    format!("{}\"...#{:016x}:{}", &arg[..end], data.hash, data.len)
+}
+
+// ---- Sockets ----
+
+/// What a call has to do with sockets.
+#[derive(Clone, Debug, Default)]
+pub struct On {
+    /// It is on one, or about some.
+    pub network: bool,
+    pub socket: Option<u64>,
+    /// The sockets that it made.
+    pub made: Vec<u64>,
+    /// What the numbers in a call about several mean.
+    pub several: Vec<(i32, u64)>,
+}
+
+/// The sockets of a task, in the order in which they get their letters.
+#[derive(Default)]
+pub struct Letters(Vec<u64>);
+
+impl Letters {
+    fn of(&mut self, socket: u64) -> String {
+        let place = self.0.iter().position(|&known| known == socket);
+        let place = place.unwrap_or_else(|| {
+            self.0.push(socket);
+            self.0.len() - 1
+        });
+        letter(place).to_lowercase()
+    }
+
+    /// Puts letters in the place of the numbers of sockets.
+    pub fn name(
+        &mut self,
+        call: &Call,
+        on: &On,
+        args: &mut [String],
+        result: &mut String,
+        forms: &mut Forms,
+    ) {
+        let mut named = 0;
+        let mut put = |text: &mut String, letters: String| {
+            *text = letters;
+            named += 1;
+        };
+        let is_number = |text: &String| text.bytes().all(|byte| byte.is_ascii_digit());
+        if let (Some(socket), Some(first)) = (on.socket, args.first_mut().filter(|arg| is_number(arg))) {
+            put(first, self.of(socket));
+        }
+        match on.made.as_slice() {
+            [one] if is_number(result) => put(result, self.of(*one)),
+            [one, other] => {
+                let pair = format!("[{}, {}]", self.of(*one), self.of(*other));
+                if let Some(arg) = args.get_mut(3) {
+                    put(arg, pair);
+                }
+            }
+            _ => {}
+        }
+        if call.name.starts_with("epoll") {
+            if let Some(first) = args.first_mut() {
+                put(first, "EPOLL".to_owned());
+            }
+        } else if call.name.contains("select") {
+            if let Some(first) = args.first_mut() {
+                put(first, "N".to_owned()); // one more than the highest
+            }
+        }
+        if !on.several.is_empty() {
+            let is_epoll = call.name.starts_with("epoll");
+            for (at, arg) in args.iter_mut().enumerate().skip(usize::from(!call.name.starts_with("poll") && !call.name.starts_with("ppoll"))) {
+                let alone = is_epoll && at == 2 && call.name == "epoll_ctl";
+                for &(number, socket) in &on.several {
+                    let wanted = number.to_string();
+                    if alone && *arg == wanted {
+                        put(arg, self.of(socket));
+                        break;
+                    }
+                }
+                if arg.starts_with(['[', '{']) {
+                    let (text, count) = self.within(arg, &on.several);
+                    *arg = text;
+                    named += count;
+                }
+            }
+        }
+        if named > 0 {
+            *forms.entry(Form::Descriptor).or_default() += named;
+        }
+    }
+
+    /// `[{fd=4, events=POLLIN}]`, `[3 4]`, `{events=EPOLLIN, data={u32=4, u64=4}}` with letters. Also how many.
+    pub fn within(&mut self, arg: &str, several: &[(i32, u64)]) -> (String, usize) {
+        let (mut text, mut count, mut rest) = (String::new(), 0, arg);
+        while let Some(first) = rest.chars().next() {
+            let begins = ["fd=", "u32=", "u64=", "["].iter().any(|key| text.ends_with(key))
+                || (text.ends_with(' ') && arg.starts_with('[') && !arg.contains('{'));
+            let len = digits(rest);
+            let number = rest[..len].parse().ok().filter(|_| begins && len > 0);
+            if let Some((_, socket)) =
+                number.and_then(|number: i32| several.iter().find(|(known, _)| *known == number))
+            {
+                text += &self.of(*socket);
+                count += 1;
+                rest = &rest[len..];
+                continue;
+            }
+            text.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+        (text, count)
+    }
+}
+
+/// `A`, `B`, ... `Z`, `A1`, ...
+fn letter(place: usize) -> String {
+    let letter = char::from(b'A' + u8::try_from(place % 26).unwrap_or_default());
+    if place < 26 {
+        letter.to_string()
+    } else {
+        format!("{letter}{}", place / 26)
+    }
+}
+
 // ---- Ports ----
 
 /// The ports that the kernel picked, in the order in which they get their letters.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Ports {
     known: Vec<u16>,
     /// Those that the program named itself, before anybody told it: they are compared as they are.
@@ -100,15 +338,9 @@ impl Ports {
         }
     }
 
-    /// `A`, `B`, ... `Z`, `A1`, ...
     fn letter(&self, port: u16) -> Option<String> {
         let place = self.known.iter().position(|&known| known == port)?;
-        let letter = char::from(b'A' + u8::try_from(place % 26).unwrap_or_default());
-        Some(if place < 26 {
-            letter.to_string()
-        } else {
-            format!("{letter}{}", place / 26)
-        })
+        Some(letter(place))
     }
 }
 

@@ -18,9 +18,10 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::diff::normalise::sin_port;
+use crate::diff::compare::Lines;
+use crate::diff::normalise::{On, sin_port};
 use crate::diff::scenarios::{Client, Play, Scenario};
-use crate::diff::scripts::{self, Progress, Script, Settled, Stage};
+use crate::diff::scripts::{self, Progress, Script, Settled, Place};
 use crate::draw::terminal::Side;
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::steps::made;
@@ -33,7 +34,7 @@ use crate::world::tasks::{Part, split};
 /// How long a recording may take; many times what it does take.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// Calls that wait for others.
-const IDLE: &[&str] = &[
+pub const IDLE: &[&str] = &[
     "accept",
     "accept4",
     "poll",
@@ -56,33 +57,62 @@ const TICK: u8 = 100;
 
 /// What the programs of one scenario did, from their first `socket` on.
 #[derive(Default)]
-pub struct Recording {
-    pub lanes: Vec<Lane>,
+pub struct Run {
+    pub tasks: Vec<Task>,
+    /// What crossed between them.
+    pub conversation: Lines,
     /// What went wrong around the programs: with a script, or with the time.
     pub trouble: Option<String>,
     /// What a person should know of it.
     pub note: Option<String>,
 }
 
-/// What one program did.
-pub struct Lane {
+/// What one process or thread did.
+#[derive(Default)]
+pub struct Task {
     pub name: String,
     pub entries: Vec<Entry>,
+    /// For each entry what it has to do with sockets; empty where their numbers are compared as they are.
+    pub on: Vec<On>,
     /// The ports that it was made with, the server's first, that there is a name for each wherever it appears.
     pub ports: Vec<u16>,
     /// Not the first thread of its process.
     pub thread: bool,
 }
 
+impl Task {
+    /// What several did on sockets, in the order in which it was done, and how the first of them ended.
+    pub fn together(tasks: &[&Task]) -> Task {
+        let mut all = Vec::new();
+        for (at, task) in tasks.iter().enumerate() {
+            for (entry, on) in task.entries.iter().zip(&task.on) {
+                let took = match &entry.what {
+                    What::Call(call) if on.network => call.took.unwrap_or_default(),
+                    What::End(_) if at == 0 => 0,
+                    _ => continue,
+                };
+                all.push((entry.start.unwrap_or_default() + took, entry, on));
+            }
+        }
+        all.sort_by_key(|(left, ..)| *left);
+        Task {
+            entries: all.iter().map(|(_, entry, _)| (*entry).clone()).collect(),
+            on: all.iter().map(|(.., on)| (*on).clone()).collect(),
+            ports: tasks.first().map(|task| task.ports.clone()).unwrap_or_default(),
+            ..Task::default()
+        }
+    }
+}
+
 /// What may interrupt a recording.
-pub struct Studio<'a> {
+pub struct Interrupts<'a> {
     pub signals: &'a Signals,
     /// Set when the others are to give up too.
     pub stop: &'a AtomicBool,
 }
 
 /// The programs of a pair.
-pub struct Cast<'a> {
+pub struct Pairing<'a> {
     pub pair: Choice,
     pub server: &'a Path,
     pub client: &'a Path,
@@ -91,8 +121,8 @@ pub struct Cast<'a> {
 }
 
 /// A recording under way.
-pub struct Take<'a> {
-    studio: &'a Studio<'a>,
+pub struct Recorder<'a> {
+    interrupts: &'a Interrupts<'a>,
     time: Duration,
     until: Instant,
     /// What the server has printed.
@@ -100,38 +130,38 @@ pub struct Take<'a> {
     pub complaints: Vec<u8>,
     pub traces: [Trace; 2],
     pub entries: [Vec<Entry>; 2],
-    pub recording: Recording,
+    pub run: Run,
 }
 
-impl<'a> Take<'a> {
-    pub fn begin(studio: &'a Studio) -> Take<'a> {
-        Take {
-            studio,
+impl<'a> Recorder<'a> {
+    pub fn begin(interrupts: &'a Interrupts) -> Recorder<'a> {
+        Recorder {
+            interrupts,
             time: DEADLINE,
             until: Instant::now() + DEADLINE,
             said: Vec::new(),
             complaints: Vec::new(),
             traces: Default::default(),
             entries: Default::default(),
-            recording: Recording::default(),
+            run: Run::default(),
         }
     }
 
     /// Plays the scenario to its end.
-    pub fn play(mut self, cast: &Cast, scenario: &Scenario) -> Result<Recording, Interrupted> {
-        self.run(cast, scenario)?;
-        Ok(self.recording)
+    pub fn play(mut self, pairing: &Pairing, scenario: &Scenario) -> Result<Run, Interrupted> {
+        self.go(pairing, scenario)?;
+        Ok(self.run)
     }
 
-    fn run(&mut self, cast: &Cast, scenario: &Scenario) -> Result<(), Interrupted> {
+    fn go(&mut self, pairing: &Pairing, scenario: &Scenario) -> Result<(), Interrupted> {
         match &scenario.play {
             Play::Both(messages, clients) => {
-                let mut server = server(cast, scenario, *messages)?;
+                let mut server = server(pairing, scenario, *messages)?;
                 let Some(address) = self.ready(&mut server)? else {
                     return self.keep(Side::Server, "server", &[]);
                 };
                 for (client, name) in clients.iter().zip(["client", "client 2"]) {
-                    let (mut process, ports, _terminal) = self::client(cast, client, address)?;
+                    let (mut process, ports, _terminal) = self::client(pairing, client, address)?;
                     while process.is_heard() {
                         self.watch([&mut server, &mut process])?;
                     }
@@ -149,7 +179,7 @@ impl<'a> Take<'a> {
                 self.keep(Side::Server, "server", &[address.port()])
             }
             Play::Server(messages, script) => {
-                let mut server = server(cast, scenario, *messages)?;
+                let mut server = server(pairing, scenario, *messages)?;
                 let Some(address) = self.ready(&mut server)? else {
                     return self.keep(Side::Server, "server", &[]);
                 };
@@ -161,16 +191,16 @@ impl<'a> Take<'a> {
             }
             Play::Several(messages, script) => {
                 let script = *script;
-                self.several(cast, scenario, *messages, script)
+                self.several(pairing, scenario, *messages, script)
             }
             Play::Requests(pieces) => {
                 let pieces = *pieces;
-                self.several(cast, scenario, 1, move |server, settled| {
+                self.several(pairing, scenario, 1, move |server, settled| {
                     scripts::says(server, settled, pieces)
                 })
             }
             Play::Ended(script) => {
-                let mut server = server(cast, scenario, 2)?;
+                let mut server = server(pairing, scenario, 2)?;
                 let Some(address) = self.ready(&mut server)? else {
                     return self.keep(Side::Server, "server", &[]);
                 };
@@ -187,15 +217,15 @@ impl<'a> Take<'a> {
                 self.leave(peer)?;
                 self.keep(Side::Server, "server", &[address.port()])
             }
-            Play::Alone(stage) => {
-                let Stage { address, script } = set(*stage)?;
+            Play::Alone(place) => {
+                let Place { address, script } = set(*place)?;
                 let arguments = [
                     "--bind".into(),
                     address.ip().to_string(),
                     address.port().to_string(),
                 ];
                 let arguments = arguments.map(OsString::from);
-                let mut server = Start::of(Side::Server, cast.server, &arguments).process()?;
+                let mut server = Start::of(Side::Server, pairing.server, &arguments).process()?;
                 let peer = thread::spawn(script);
                 if self.ready(&mut server)?.is_some() {
                     server.end(); // it should have failed, and would wait for clients that do not come
@@ -204,9 +234,9 @@ impl<'a> Take<'a> {
                 self.leave(peer)?;
                 self.keep(Side::Server, "server", &[address.port()])
             }
-            Play::Client(stage, client) => {
-                let Stage { address, script } = set(*stage)?;
-                let (mut process, ports, _terminal) = self::client(cast, client, address)?;
+            Play::Client(place, client) => {
+                let Place { address, script } = set(*place)?;
+                let (mut process, ports, _terminal) = self::client(pairing, client, address)?;
                 self.beside(script, &mut process)?;
                 self.keep(Side::Client, "client", &ports)
             }
@@ -215,12 +245,12 @@ impl<'a> Take<'a> {
 
     fn several(
         &mut self,
-        cast: &Cast,
+        pairing: &Pairing,
         scenario: &Scenario,
         messages: u32,
         script: impl FnOnce(SocketAddrV4, &Settled) -> std::io::Result<()> + Send + 'static,
     ) -> Result<(), Interrupted> {
-        let mut server = server(cast, scenario, messages)?;
+        let mut server = server(pairing, scenario, messages)?;
         let Some(address) = self.ready(&mut server)? else {
             return self.keep(Side::Server, "server", &[]);
         };
@@ -330,7 +360,7 @@ impl<'a> Take<'a> {
     }
 
     fn trouble(&mut self, words: String) {
-        self.recording.trouble.get_or_insert(words);
+        self.run.trouble.get_or_insert(words);
     }
 
     /// From now on, so long.
@@ -351,7 +381,7 @@ impl<'a> Take<'a> {
         patience: u8,
         mut processes: [&mut Process; N],
     ) -> Result<bool, Interrupted> {
-        if self.studio.stop.load(Ordering::Relaxed) {
+        if self.interrupts.stop.load(Ordering::Relaxed) {
             return Err(Interrupted::Failed("stopped".to_owned()));
         }
         if Instant::now() > self.until {
@@ -361,7 +391,7 @@ impl<'a> Take<'a> {
                 self.signal(process.side, Signal::SIGKILL);
             }
         }
-        let Take {
+        let Recorder {
             said,
             complaints,
             traces,
@@ -370,7 +400,7 @@ impl<'a> Take<'a> {
         } = self;
         let mut anything = false;
         listen(
-            self.studio.signals,
+            self.interrupts.signals,
             &mut processes,
             Some(patience),
             |side, source, bytes| {
@@ -446,7 +476,7 @@ impl<'a> Take<'a> {
                 );
             }
         }
-        let Some(lanes) = split(entries) else {
+        let Some(parts) = split(entries) else {
             let words = String::from_utf8_lossy(&self.complaints).trim().to_owned();
             return Err(Interrupted::Failed(format!(
                 "the {name} made no socket: {words}"
@@ -454,20 +484,21 @@ impl<'a> Take<'a> {
         };
         // The first is process 1, and its thread 1.
         let (mut processes, mut threads) = (1, 1);
-        for (at, Part { thread, entries }) in lanes.into_iter().enumerate() {
+        for (at, Part { thread, entries }) in parts.into_iter().enumerate() {
             let (kind, number) = if thread {
                 ("thread", &mut threads)
             } else {
                 ("process", &mut processes)
             };
             *number += i32::from(at > 0);
-            self.recording.lanes.push(Lane {
+            self.run.tasks.push(Task {
                 name: match (at, side) {
                     (0, _) => name.to_owned(),
                     (_, Side::Server) => format!("{kind} {number}"),
                     (_, Side::Client) => format!("{name}'s {kind} {number}"),
                 },
                 entries,
+                on: Vec::new(),
                 ports: ports.clone(),
                 thread,
             });
@@ -476,31 +507,31 @@ impl<'a> Take<'a> {
     }
 }
 
-fn server(cast: &Cast, scenario: &Scenario, messages: u32) -> Result<Process, Interrupted> {
-    let limit = match cast.pair.pair {
+fn server(pairing: &Pairing, scenario: &Scenario, messages: u32) -> Result<Process, Interrupted> {
+    let limit = match pairing.pair.pair {
         Pair::TcpEcho | Pair::TcpUpper | Pair::Web => "--max-clients",
         Pair::UdpEcho | Pair::UdpUpper => "--max-messages",
     };
     let messages = messages.to_string();
     let mut arguments = vec!["--bind", "127.0.0.1", limit, &messages];
-    let site = cast.site.to_string_lossy();
-    if cast.pair.pair == Pair::Web {
+    let site = pairing.site.to_string_lossy();
+    if pairing.pair.pair == Pair::Web {
         arguments.extend(["--root", &site]);
     }
     arguments.extend(scenario.server);
-    match cast.pair.server {
+    match pairing.pair.server {
         "tcp_echo_server_prefork" => arguments.extend(["--workers", "2"]),
         "tcp_echo_server_pool" => arguments.extend(["--threads", "2"]),
         _ => {}
     }
     arguments.push("0");
     let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-    Ok(Start::of(Side::Server, cast.server, &arguments).process()?)
+    Ok(Start::of(Side::Server, pairing.server, &arguments).process()?)
 }
 
 /// Starts a client. Also returns the ports that it was told, and its terminal, if it has one.
 fn client(
-    cast: &Cast,
+    pairing: &Pairing,
     client: &Client,
     server: SocketAddrV4,
 ) -> Result<(Process, Vec<u16>, Option<PtyMaster>), Interrupted> {
@@ -519,7 +550,7 @@ fn client(
         }));
     }
     let (mut stdin, mut terminal) = (Stdio::null(), None);
-    match cast.pair.pair {
+    match pairing.pair.pair {
         Pair::TcpEcho | Pair::UdpEcho | Pair::Web => {
             options.insert(0, String::from_utf8_lossy(&text).into_owned().into());
         }
@@ -534,10 +565,10 @@ fn client(
         }
     }
     let (address, port) = (server.ip().to_string(), server.port().to_string());
-    let arguments = cast.pair.pair.client_arguments(&address, &port, &options);
+    let arguments = pairing.pair.pair.client_arguments(&address, &port, &options);
     let process = Start {
         input: stdin,
-        ..Start::of(Side::Client, cast.client, &arguments)
+        ..Start::of(Side::Client, pairing.client, &arguments)
     }
     .process()?;
     Ok((process, ports, terminal))
@@ -574,8 +605,8 @@ fn typed(lines: &[u8]) -> Result<(PtyMaster, Stdio), Interrupted> {
     open().map_err(|error| Interrupted::Failed(format!("a terminal: {error}")))
 }
 
-fn set(stage: fn() -> std::io::Result<Stage>) -> Result<Stage, Interrupted> {
-    stage().map_err(|error| Interrupted::Failed(format!("a socket of our own: {error}")))
+fn set(place: fn() -> std::io::Result<Place>) -> Result<Place, Interrupted> {
+    place().map_err(|error| Interrupted::Failed(format!("a socket of our own: {error}")))
 }
 
 fn is_call(entry: &Entry, wanted: &str) -> bool {

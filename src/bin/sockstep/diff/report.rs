@@ -1,22 +1,26 @@
 //! What a person sees of `sockstep diff`: the verdicts as they come, and at the end what they have in common.
 
+pub mod json;
+
 use std::fmt::Write; // into memory, which does not fail
 
 use sockstep::Result;
 
-use crate::diff::compare::{Comparison, Row, Verdict};
+use crate::diff::compare::{Comparison, Line, Row, Verdict};
 use crate::diff::expected::EXPECTED;
 use crate::diff::normalise::Forms;
-use crate::diff::verdict::{Judged, Lane, Sides, Totals, letter};
+use crate::diff::verdict::{Compared, Judged, Sides, Totals, letter};
+use crate::draw::call::{Payload, brief};
 use crate::draw::terminal::{Style, put};
 
 /// Lines shown before and after a difference.
 const CONTEXT: usize = 2;
-/// Columns of the output.
-const COLUMNS: usize = 80;
+/// Wide enough for a call in one row.
+const ONE_ROW: usize = 1 << 20;
 
 pub struct Report<'a> {
     style: Style,
+    columns: usize,
     sides: &'a Sides,
     raw: bool,
     pair: Option<String>,
@@ -31,6 +35,9 @@ impl Report<'_> {
                 ("server", server, other_server),
                 ("client", client, other_client),
             ] {
+                if left.is_empty() {
+                    continue; // a script of ours
+                }
                 if left == right {
                     let _ = writeln!(text, "{what}:   {left}");
                 } else {
@@ -42,6 +49,7 @@ impl Report<'_> {
         }
         Ok(Report {
             style,
+            columns: style.columns("report"),
             sides,
             raw,
             pair: None,
@@ -51,18 +59,19 @@ impl Report<'_> {
     pub fn case(&mut self, judged: &Judged) -> Result<()> {
         let mut text = String::new();
         let case = &judged.case;
-        if self.sides.commands.is_none() {
-            if self.pair.as_ref() != Some(&case.pair) {
-                if self.pair.is_some() {
-                    text.push('\n');
-                }
-                let _ = writeln!(text, "{}", self.style.paint("1", &case.pair));
-                self.pair = Some(case.pair.clone());
+        if !case.pair.is_empty() && self.pair.as_ref() != Some(&case.pair) {
+            if self.pair.is_some() {
+                text.push('\n');
             }
+            let _ = writeln!(text, "{}", self.style.paint("1", &case.pair));
+            self.pair = Some(case.pair.clone());
+        }
+        if !case.scenario.is_empty() {
             let _ = writeln!(text, "  {}: {}", case.scenario, case.about);
         }
-        for lane in &judged.lanes {
-            self.lane(lane, &mut text);
+        self.conversation(&judged.conversation, &mut text);
+        for task in &judged.tasks {
+            self.task(task, judged.runs, &mut text);
         }
         for (colour, words) in [("31", &judged.trouble), ("33", &judged.notes)] {
             for (side, words) in words {
@@ -73,17 +82,45 @@ impl Report<'_> {
         put(text.as_bytes())
     }
 
-    fn lane(&self, lane: &Lane, text: &mut String) {
-        let Lane {
+    /// Whether it was the same conversation: of any two programs always, of twins where it was not.
+    fn conversation(&self, conversation: &Comparison, text: &mut String) {
+        if conversation.rows.is_empty() {
+            return;
+        }
+        if conversation.diverges() {
+            let words = self.style.paint("31", "different conversation:");
+            let _ = writeln!(text, "    {words}");
+            self.hunks(conversation, self.sides.names, text);
+        } else if !self.sides.twins {
+            let words = self.style.paint("32", "same conversation");
+            let varying = conversation.left.varying() + conversation.right.varying();
+            let varies = if varying > 0 {
+                format!(", varies {varying}")
+            } else {
+                String::new()
+            };
+            let lines = conversation.left.lines.len();
+            let _ = writeln!(text, "    {words}, {lines} lines{varies}");
+        }
+    }
+
+    fn task(&self, task: &Compared, runs: usize, text: &mut String) {
+        let Compared {
             name,
             comparison,
-            own,
-        } = lane;
+            together,
+            ..
+        } = task;
         let names = self.sides.names;
-        let lines = lane.scripts().map(|script| script.lines.len());
+        let lines = task.lines().map(|lines| lines.lines.len());
         let mut words = Vec::new();
         if let Some(only) = lines.iter().position(|&other| other == 0) {
-            words.push(format!("only in {}", names[1 - only]));
+            if lines != [0, 0] {
+                words.push(format!("only in {}", names[1 - only]));
+            }
+        }
+        if *together > 0 {
+            words.push(format!("{together} tasks as one"));
         }
         let expected: Vec<String> = comparison
             .expected()
@@ -95,9 +132,9 @@ impl Report<'_> {
         if !comparison.diverges() && !comparison.forms.is_empty() {
             words.push(forms(&comparison.forms));
         }
-        let aside: usize = lane.scripts().map(|script| script.aside.len()).iter().sum();
+        let aside: usize = task.lines().map(|lines| lines.aside.len()).iter().sum();
         if aside > 0 {
-            words.push(format!("{aside} aside"));
+            words.push(format!("{aside} set aside"));
         }
         let calls = format!("{} lines", if lines[0] > 0 { lines[0] } else { lines[1] });
         let colour = if comparison.diverges() { "31" } else { "32" };
@@ -105,7 +142,7 @@ impl Report<'_> {
         let mut about = String::new();
         let mut column = 34;
         for word in words.join("; ").split_inclusive([',', ';']) {
-            if column + word.len() > COLUMNS {
+            if column + word.len() > self.columns {
                 let _ = write!(about, "\n{:33}", "");
                 column = 33;
             }
@@ -119,40 +156,53 @@ impl Report<'_> {
         .trim_end();
         text.push('\n');
 
-        for (name, own) in names.iter().zip(own) {
-            if own.diverges() {
-                let words = format!("{name} varies by itself, run 1 and run 2:");
-                let _ = writeln!(text, "      {}", self.style.paint("31", &words));
-                self.hunks(own, ["1", "2"], text);
-            } else if own.pieces() > 0 {
-                let _ = writeln!(text, "      {name} varies by itself, by its pieces");
-            }
-        }
+        self.varying(comparison, runs, text);
         if comparison.diverges() {
             self.hunks(comparison, names, text);
         }
         if self.raw {
-            for (name, script) in names.iter().zip(lane.scripts()) {
-                for (aside, line) in &script.aside {
+            for (name, lines) in names.iter().zip(task.lines()) {
+                for (aside, line) in &lines.aside {
                     let _ = writeln!(text, "      {name:4} {}: {line}", aside.name());
                 }
             }
         }
     }
 
+    /// What differs between the runs of one side, and is not compared for that.
+    fn varying(&self, comparison: &Comparison, runs: usize, text: &mut String) {
+        for (name, lines) in [&comparison.left, &comparison.right]
+            .iter()
+            .zip(self.sides.names)
+            .map(|(lines, name)| (name, lines))
+        {
+            if lines.varying() == 0 {
+                continue;
+            }
+            let words = format!("{name} varies in {runs} runs; * and ? are not compared:");
+            let _ = writeln!(text, "      {}", self.style.paint("33", &words));
+            for line in &lines.lines {
+                let (mark, shown) = match (line.optional, line.varies.is_empty()) {
+                    (true, _) => ('?', self.short(line)),
+                    (false, false) => ('~', line.pattern()),
+                    _ => continue,
+                };
+                self.row(mark, name, line.number, "33", &shown, 0, text);
+            }
+        }
+    }
+
     /// The differences, numbered as the lines are, with a few lines around each.
     fn hunks(&self, comparison: &Comparison, names: [&str; 2], text: &mut String) {
-        let Comparison {
-            left, right, rows, ..
-        } = comparison;
-        let differs = |row: &Row| matches!(row, Row::Left(_) | Row::Right(_));
+        let rows = &comparison.rows;
+        let counterparts = comparison.counterparts();
         let near = |at: usize| {
             rows[at.saturating_sub(CONTEXT)..rows.len().min(at + CONTEXT + 1)]
                 .iter()
-                .any(differs)
+                .any(Row::differs)
         };
         let mut gap = false;
-        for (at, row) in rows.iter().enumerate() {
+        for (at, &row) in rows.iter().enumerate() {
             if !near(at) {
                 gap = true;
                 continue;
@@ -160,35 +210,58 @@ impl Report<'_> {
             if std::mem::take(&mut gap) {
                 *text += "      ...\n";
             }
+            let (mark, colour, name) = match row {
+                Row::Both(..) => (' ', "", ""),
+                Row::Expected(_, reason) => (letter(reason), "33", names[0]),
+                Row::Varies(side, _) => ('?', "33", names[side]),
+                Row::Left(_) => ('-', "31", names[0]),
+                Row::Right(_) => ('+', "32", names[1]),
+            };
+            let line = comparison.line(row);
             // A line that stands for another: the two may differ far behind what is shown of them.
-            let other = if differs(row) {
-                comparison.counterpart(at)
-            } else {
-                None
+            let (shown, around) = match counterparts[at] {
+                Some(other) => self.beside(line, other),
+                None => (self.short(line), 0),
             };
-            let (mark, colour, number, line) = match *row {
-                Row::Both(l, _) => (' ', "", l, &left.lines[l].text),
-                Row::Expected(l, reason) => (letter(reason), "33", l, &left.lines[l].text),
-                Row::Left(l) => ('-', "31", l, &left.lines[l].text),
-                Row::Right(r) => ('+', "32", r, &right.lines[r].text),
-            };
-            let name = match row {
-                Row::Both(..) => "",
-                Row::Left(_) | Row::Expected(..) => names[0],
-                Row::Right(_) => names[1],
-            };
-            let start = format!("      {mark} {name:4} {:>3} ", number + 1);
-            let line = window(
-                line,
-                other.map_or(0, |other| first_difference(line, &other.text)),
-                COLUMNS - start.len(),
-            );
-            *text += self
-                .style
-                .paint(colour, &format!("{start}{line}"))
-                .trim_end();
-            text.push('\n');
+            self.row(mark, name, line.number, colour, &shown, around, text);
         }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "a row has so many parts")]
+    fn row(
+        &self,
+        mark: char,
+        name: &str,
+        number: usize,
+        colour: &str,
+        shown: &str,
+        around: usize,
+        text: &mut String,
+    ) {
+        let start = format!("      {mark} {name:4} {number:>3} ");
+        let line = window(shown, around, self.columns - start.len());
+        let row = format!("{start}{line}");
+        *text += self.style.paint(colour, row.trim_end()).as_str();
+        text.push('\n');
+    }
+
+    /// A line in the ladder's short form.
+    fn short(&self, line: &Line) -> String {
+        line.call.as_ref().map_or_else(
+            || line.text.clone(),
+            |call| brief(call, Payload::Text, ONE_ROW).concat(),
+        )
+    }
+
+    /// The same of a line that differs from another: whole, if the short form does not show how. And where they differ.
+    fn beside(&self, line: &Line, other: &Line) -> (String, usize) {
+        let (own, others) = (self.short(line), self.short(other));
+        if own == others {
+            let around = first_difference(&line.text, &other.text);
+            return (line.text.clone(), around);
+        }
+        let around = first_difference(&own, &others);
+        (own, around)
     }
 
     /// What all verdicts have in common.
@@ -198,7 +271,7 @@ impl Report<'_> {
         if !totals.forms.is_empty() {
             text += "Normalised before the comparison:\n";
             for (form, count) in &totals.forms {
-                wrap(
+                self.wrap(
                     &format!("  {:8} {count:>5}  {}", form.name(), form.meaning()),
                     17,
                     &mut text,
@@ -216,14 +289,14 @@ impl Report<'_> {
                     expected.call,
                     expected.end
                 );
-                wrap(&format!("             {}", expected.reason), 13, &mut text);
+                self.wrap(&format!("             {}", expected.reason), 13, &mut text);
             }
         }
         if !totals.aside.is_empty() {
             text += "Set aside, not compared (--raw shows them):\n";
             for ((aside, call), [lefts, rights]) in &totals.aside {
                 let counts = format!("  {call:14} {lefts:>4} in {left} {rights:>4} in {right}  ");
-                wrap(
+                self.wrap(
                     &format!("{counts}{}", aside.reason()),
                     counts.len(),
                     &mut text,
@@ -234,10 +307,22 @@ impl Report<'_> {
             let count = totals.verdicts[verdict as usize];
             format!("{count} {}", verdict.word())
         });
-        let summary = format!("{} lanes: {}", totals.lanes, verdicts.join(", "));
+        let mut summary = format!("{} tasks: {}", totals.tasks, verdicts.join(", "));
+        if totals.conversations > 0 {
+            let _ = write!(
+                summary,
+                "; {} of {} conversations differ",
+                totals.conversations, totals.cases
+            );
+        }
         let colour = if totals.diverge() { "1;31" } else { "1;32" };
         let _ = writeln!(text, "{}", self.style.paint(colour, &summary));
         put(text.as_bytes())
+    }
+
+    /// Appends text in lines as wide as the window, the later ones indented.
+    fn wrap(&self, words: &str, indent: usize, text: &mut String) {
+        wrap(words, indent, self.columns, text);
     }
 }
 
@@ -257,7 +342,7 @@ fn first_difference(one: &str, other: &str) -> usize {
         .count()
 }
 
-/// What fits of a line, its beginning and the neighbourhood of one character.
+/// What fits of a line: its beginning, and the neighbourhood of one character.
 fn window(line: &str, around: usize, columns: usize) -> String {
     let characters: Vec<char> = line.chars().collect();
     let head = columns / 3;
@@ -281,8 +366,7 @@ fn window(line: &str, around: usize, columns: usize) -> String {
     )
 }
 
-/// Appends text in lines of 80 columns, the later ones indented.
-fn wrap(words: &str, indent: usize, text: &mut String) {
+fn wrap(words: &str, indent: usize, columns: usize, text: &mut String) {
     let start = words.len() - words.trim_start().len();
     let mut column = indent.min(start);
     text.push_str(&words[..start]);
@@ -290,7 +374,7 @@ fn wrap(words: &str, indent: usize, text: &mut String) {
     let mut first = true;
     for word in words[start..].split(' ') {
         let len = word.chars().count();
-        if !first && column + 1 + len > COLUMNS {
+        if !first && column + 1 + len > columns {
             text.push('\n');
             text.push_str(&" ".repeat(indent));
             column = indent;

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 
-use crate::diff::scripts::{self, Settled, Stage};
+use crate::diff::scripts::{self, Settled, Place};
 use crate::lectures::pairs::{Choice, Pair};
 
 /// One thing that may happen to a pair.
@@ -33,9 +33,9 @@ pub enum Play {
     /// As with `Server`, but SIGTERM ends the server when the script is done and the server waits for more.
     Ended(fn(SocketAddrV4) -> io::Result<OwnedFd>),
     /// The server alone, which is to fail, and what stands in its way.
-    Alone(fn() -> io::Result<Stage>),
+    Alone(fn() -> io::Result<Place>),
     /// The client, and a script in the server's place.
-    Client(fn() -> io::Result<Stage>, Client),
+    Client(fn() -> io::Result<Place>, Client),
 }
 
 /// One run of a client.
@@ -619,7 +619,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
-/// What may happen to a server of many clients. Its client's lanes are those of the iterative server's.
+/// What may happen to a server of many clients. Its client's tasks are those of the iterative server's.
 const CONCURRENT: &[Scenario] = &[
     scenario(
         "happy",

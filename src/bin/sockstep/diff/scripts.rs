@@ -15,7 +15,7 @@ use sockstep::{
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A script in the place of a server: where the program is to find it, and what it then does.
-pub struct Stage {
+pub struct Place {
     pub address: SocketAddrV4,
     pub script: Script,
 }
@@ -27,8 +27,8 @@ const THREE: [&[u8]; 3] = [b"one", b"two", b"three"];
 
 const ANY_PORT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
 
-fn at(port: u16, script: impl FnOnce() -> io::Result<OwnedFd> + Send + 'static) -> Stage {
-    Stage {
+fn at(port: u16, script: impl FnOnce() -> io::Result<OwnedFd> + Send + 'static) -> Place {
+    Place {
         address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
         script: Box::new(script),
     }
@@ -246,7 +246,7 @@ pub fn sends_and_leaves(server: SocketAddrV4) -> io::Result<()> {
 // ---- In the place of a TCP server ----
 
 /// A port that is taken and not listened to: to connect is refused, and nobody else can get it meanwhile.
-pub fn not_listening() -> io::Result<Stage> {
+pub fn not_listening() -> io::Result<Place> {
     let make = || {
         // A program that is started meanwhile must not inherit it.
         let sock = socket(PF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP)?;
@@ -261,7 +261,7 @@ pub fn not_listening() -> io::Result<Stage> {
     Ok(at(port, || Ok(sock)))
 }
 
-pub fn listening() -> io::Result<Stage> {
+pub fn listening() -> io::Result<Place> {
     let (listener, port) = listener()?;
     Ok(at(port, || Ok(listener.into())))
 }
@@ -279,7 +279,7 @@ fn listener() -> io::Result<(TcpListener, u16)> {
 
 fn for_one_client(
     role: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static,
-) -> io::Result<Stage> {
+) -> io::Result<Place> {
     let (listener, port) = listener()?;
     let script = move || {
         let (stream, _) = listener.accept()?;
@@ -290,11 +290,11 @@ fn for_one_client(
     Ok(at(port, script))
 }
 
-pub fn leaves() -> io::Result<Stage> {
+pub fn leaves() -> io::Result<Place> {
     for_one_client(take_leave)
 }
 
-pub fn breaks_off() -> io::Result<Stage> {
+pub fn breaks_off() -> io::Result<Place> {
     for_one_client(|mut stream| {
         stream.write_all(b"hel")?;
         take_leave(stream)
@@ -302,7 +302,7 @@ pub fn breaks_off() -> io::Result<Stage> {
 }
 
 /// Answers before it has read anything, and never reads: what the client sends fills all buffers, these small ones too.
-pub fn answers_unread() -> io::Result<Stage> {
+pub fn answers_unread() -> io::Result<Place> {
     let (listener, port) = listener()?;
     setsockopt(&listener.as_fd(), SOL_SOCKET, SO_RCVBUF, &1).map_err(io_error)?;
     let script = move || {
@@ -313,7 +313,7 @@ pub fn answers_unread() -> io::Result<Stage> {
     Ok(at(port, script))
 }
 
-pub fn resets_client() -> io::Result<Stage> {
+pub fn resets_client() -> io::Result<Place> {
     for_one_client(|mut stream| {
         stream.read_exact(&mut [0; 5])?;
         reset(stream)
@@ -323,7 +323,7 @@ pub fn resets_client() -> io::Result<Stage> {
 // ---- In the place of a Web server ----
 
 /// Answers a request with these bytes, and closes.
-fn responds(response: Vec<u8>) -> io::Result<Stage> {
+fn responds(response: Vec<u8>) -> io::Result<Place> {
     for_one_client(move |mut stream| {
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") {
@@ -336,7 +336,7 @@ fn responds(response: Vec<u8>) -> io::Result<Stage> {
     })
 }
 
-pub fn has_chunks() -> io::Result<Stage> {
+pub fn has_chunks() -> io::Result<Place> {
     let head = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     responds(
         [head, "5;x\r\nhello\r\n1\r\n\n\r\n0\r\nX: y\r\n\r\n"]
@@ -346,33 +346,33 @@ pub fn has_chunks() -> io::Result<Stage> {
 }
 
 /// A page that one recv takes: how the kernel cuts a longer one shows in what is written.
-pub fn has_large_page() -> io::Result<Stage> {
+pub fn has_large_page() -> io::Result<Place> {
     let mut response = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     response.extend((b'a'..=b'z').cycle().take(10_000));
     responds(response)
 }
 
-pub fn has_half_a_page() -> io::Result<Stage> {
+pub fn has_half_a_page() -> io::Result<Place> {
     responds(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec())
 }
 
 // ---- In the place of a UDP server ----
 
 /// A UDP socket with a port; it takes datagrams and never answers.
-pub fn silent() -> io::Result<Stage> {
+pub fn silent() -> io::Result<Place> {
     let socket = datagrams()?;
     Ok(at(socket.local_addr()?.port(), || Ok(socket.into())))
 }
 
 /// A port that refuses every datagram: its socket takes them from itself alone.
-pub fn closed() -> io::Result<Stage> {
+pub fn closed() -> io::Result<Place> {
     let socket = datagrams()?;
     let own = socket.local_addr()?;
     socket.connect(own)?;
     Ok(at(own.port(), || Ok(socket.into())))
 }
 
-fn with_datagrams(role: fn(&UdpSocket) -> io::Result<()>) -> io::Result<Stage> {
+fn with_datagrams(role: fn(&UdpSocket) -> io::Result<()>) -> io::Result<Place> {
     let socket = datagrams()?;
     let port = socket.local_addr()?.port();
     let script = move || {
@@ -382,7 +382,7 @@ fn with_datagrams(role: fn(&UdpSocket) -> io::Result<()>) -> io::Result<Stage> {
     Ok(at(port, script))
 }
 
-pub fn answers_the_second() -> io::Result<Stage> {
+pub fn answers_the_second() -> io::Result<Place> {
     with_datagrams(|socket| {
         let mut buffer = [0; 100];
         socket.recv_from(&mut buffer)?;
@@ -391,7 +391,7 @@ pub fn answers_the_second() -> io::Result<Stage> {
     })
 }
 
-pub fn stranger_first() -> io::Result<Stage> {
+pub fn stranger_first() -> io::Result<Place> {
     with_datagrams(|socket| {
         let mut buffer = [0; 100];
         let (len, client) = socket.recv_from(&mut buffer)?;
@@ -403,20 +403,20 @@ pub fn stranger_first() -> io::Result<Stage> {
 // ---- Nobody ----
 
 /// An address for documentation (RFC 5737): no machine has it.
-pub fn not_here() -> io::Result<Stage> {
+pub fn not_here() -> io::Result<Place> {
     let (listener, _) = listener()?;
     let address = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 0);
-    Ok(Stage {
+    Ok(Place {
         address,
         script: Box::new(|| Ok(listener.into())),
     })
 }
 
 /// TCP connects to no broadcast address, and UDP sends to none unless it is asked to.
-pub fn broadcast() -> io::Result<Stage> {
+pub fn broadcast() -> io::Result<Place> {
     let (listener, _) = listener()?;
     let address = SocketAddrV4::new(Ipv4Addr::BROADCAST, 9);
-    Ok(Stage {
+    Ok(Place {
         address,
         script: Box::new(|| Ok(listener.into())),
     })

@@ -1,11 +1,13 @@
-//! What `sockstep diff` finds out about each lane, and about all of them. report.rs and report_json.rs show it.
+//! What `sockstep diff` finds out about each task, and about all of them. report.rs shows it.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
-use crate::diff::compare::{Aside, Comparison, Script, Verdict, compare};
-use crate::diff::normalise::{Form, Forms};
-use crate::diff::play::Recording;
+use std::sync::atomic::AtomicBool;
+
+use crate::diff::compare::{Aside, Calls, Comparison, Lines, Verdict, View, compare};
+use crate::diff::normalise::Forms;
+use crate::diff::play::{Run, Task};
 
 /// The two that are compared.
 pub struct Sides {
@@ -37,106 +39,177 @@ impl Display for Case {
 /// A case that has been judged.
 pub struct Judged {
     pub case: Case,
-    pub lanes: Vec<Lane>,
+    /// What crossed between client and server.
+    pub conversation: Comparison,
+    pub tasks: Vec<Compared>,
+    /// How often each side was run.
+    pub runs: usize,
     /// What went wrong around the programs: on which side, and what.
     pub trouble: Vec<(usize, String)>,
     /// What a person should know, likewise.
     pub notes: Vec<(usize, String)>,
 }
 
-pub struct Lane {
+impl Judged {
+    pub fn diverges(&self) -> bool {
+        self.tasks.iter().any(|task| task.comparison.diverges()) || self.conversation.diverges()
+    }
+}
+
+pub struct Compared {
     pub name: String,
     pub comparison: Comparison,
-    /// For each side, its first recording against its second: what varies by itself, before anyone is blamed for it.
-    pub own: [Comparison; 2],
+    pub view: View,
+    /// The tasks of a side that are compared as one, socket by socket, if which of them does what varies: how many.
+    pub together: usize,
 }
 
-impl Lane {
-    pub fn scripts(&self) -> [&Script; 2] {
+impl Compared {
+    pub fn lines(&self) -> [&Lines; 2] {
         [&self.comparison.left, &self.comparison.right]
     }
+
+    /// How much varies in it by itself, and how much differs.
+    fn weight(&self) -> (usize, usize) {
+        let [left, right] = self.lines().map(Lines::varying);
+        (left + right, self.comparison.differences())
+    }
 }
 
-/// Judges a case by its recordings: two of the left side, two of the right. A lane that one does not have is empty there.
-pub fn judge(case: Case, sides: &Sides, recordings: &[Recording; 4]) -> Judged {
+/// How a case is judged.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    pub twins: bool,
+    pub calls: Calls,
+    pub stop: &'a AtomicBool,
+}
+
+/// Judges a case by its runs, as many of the left side as of the right. A task that one does not have is empty there.
+pub fn judge(case: Case, rules: Rules, runs: &[Vec<Run>; 2]) -> Judged {
     let mut names: Vec<&String> = Vec::new();
-    for lane in recordings.iter().flat_map(|recording| &recording.lanes) {
-        if !names.contains(&&lane.name) {
-            names.push(&lane.name);
+    for task in runs.iter().flatten().flat_map(|run| &run.tasks) {
+        if !names.contains(&&task.name) {
+            names.push(&task.name);
         }
     }
-    let lane = |name: &&String| {
-        let [left, left_again, right, right_again] = recordings.each_ref().map(|recording| {
-            let lane = recording.lanes.iter().find(|lane| lane.name == **name);
-            lane.map_or_else(Script::default, |lane| {
-                Script::new(&lane.entries, &lane.ports, lane.thread)
-            })
-        });
-        Lane {
-            name: (*name).clone(),
-            comparison: compare(&left, &right, sides.twins),
-            own: [
-                compare(&left, &left_again, false),
-                compare(&right, &right_again, false),
-            ],
-        }
+    let of_task = |name: &&String| {
+        let of_run = |run: &Run| {
+            let task = run.tasks.iter().find(|task| task.name == **name);
+            task.map_or_else(Lines::default, |task| Lines::new(task, rules.calls))
+        };
+        compared((*name).clone(), rules, runs.each_ref().map(|runs| runs.iter().map(of_run).collect()))
     };
-    let words = |of: fn(&Recording) -> &Option<String>| {
+    let mut tasks: Vec<Compared> = names.iter().map(of_task).collect();
+    if !rules.twins && rules.calls == Calls::Network {
+        for side in ["server", "client"] {
+            together(side, rules, runs, &mut tasks);
+        }
+        // Threads of a runtime that have no part in it.
+        tasks.retain(|task| task.name == "server" || task.name == "client" || task.lines().iter().any(|lines| !lines.lines.is_empty()));
+    }
+    let words = |of: fn(&Run) -> &Option<String>| {
         let mut words: Vec<(usize, String)> = Vec::new();
-        for (run, recording) in recordings.iter().enumerate() {
-            words.extend(of(recording).iter().map(|said| (run / 2, said.clone())));
+        for (side, run) in runs.iter().enumerate().flat_map(|(side, runs)| runs.iter().map(move |run| (side, run))) {
+            words.extend(of(run).iter().map(|said| (side, said.clone())));
         }
         words.dedup();
         words
     };
+    let conversation = runs.each_ref().map(|runs| runs.iter().map(|run| run.conversation.clone()).collect());
     Judged {
         case,
-        lanes: names.iter().map(lane).collect(),
-        trouble: words(|recording| &recording.trouble),
-        notes: words(|recording| &recording.note),
+        conversation: compared("conversation".to_owned(), rules, conversation).comparison,
+        tasks,
+        runs: runs[0].len(),
+        trouble: words(|run| &run.trouble),
+        notes: words(|run| &run.note),
     }
 }
 
-/// What the lanes have in common.
+/// Compares what a task did in all runs of either side. What varies between the runs of one side counts for nothing, and so
+/// does how finely one looks: the view in which least varies is the one that counts.
+fn compared(name: String, rules: Rules, runs: [Vec<Lines>; 2]) -> Compared {
+    let mut best: Option<Compared> = None;
+    for view in View::ALL {
+        let [left, right] = runs.each_ref().map(|runs| {
+            let mut all = runs.iter().map(|run| run.seen(view));
+            let mut first = all.next().unwrap_or_default();
+            all.for_each(|run| first.take_in(&run, rules.stop));
+            first
+        });
+        let next = Compared {
+            name: name.clone(),
+            comparison: compare(left, right, rules.twins, rules.stop),
+            view,
+            together: 0,
+        };
+        if best.as_ref().is_none_or(|best| next.weight() < best.weight()) {
+            best = Some(next);
+        }
+        if best.as_ref().is_some_and(|best| best.weight() == (0, 0)) {
+            break;
+        }
+    }
+    best.expect("there are views")
+}
+
+/// Compares the tasks of a side as one, if less varies so: which of several threads or processes serves a client is chance.
+fn together(side: &str, rules: Rules, runs: &[Vec<Run>; 2], tasks: &mut Vec<Compared>) {
+    let is_of = |name: &str| (name.starts_with("client")) == (side == "client");
+    let own: Vec<&Compared> = tasks.iter().filter(|task| is_of(&task.name)).collect();
+    let varying: usize = own.iter().map(|task| task.weight().0).sum();
+    if own.len() < 2 || varying == 0 {
+        return;
+    }
+    let count = own.len();
+    let all = runs.each_ref().map(|runs| {
+        let of_run = |run: &Run| {
+            let own = run.tasks.iter().filter(|task| is_of(&task.name));
+            Lines::by_socket(&Task::together(&own.collect::<Vec<_>>()), rules.calls)
+        };
+        runs.iter().map(of_run).collect()
+    });
+    let mut one = compared(side.to_owned(), rules, all);
+    one.together = count;
+    if one.weight().0 < varying {
+        let place = tasks.iter().position(|task| is_of(&task.name)).unwrap_or_default();
+        tasks.retain(|task| !is_of(&task.name));
+        tasks.insert(place.min(tasks.len()), one);
+    }
+}
+
+/// What the tasks have in common.
 #[derive(Default)]
 pub struct Totals {
-    pub lanes: usize,
+    pub cases: usize,
+    pub tasks: usize,
     /// How often each of [`Verdict::ALL`].
     pub verdicts: [usize; 4],
+    /// In how many cases the conversation was not the same.
+    pub conversations: usize,
     pub forms: Forms,
     /// For each kind of call set aside: how often either side made it.
     pub aside: BTreeMap<(Aside, String), [usize; 2]>,
     /// For each expected difference, by its number: how often it was met.
     pub expected: BTreeMap<usize, usize>,
-    /// How many sides of lanes were not the same twice.
-    pub varying: usize,
 }
 
 impl Totals {
     pub fn add(&mut self, judged: &Judged) {
-        for lane in &judged.lanes {
-            self.lanes += 1;
-            self.verdicts[lane.comparison.verdict as usize] += 1;
-            for (form, count) in &lane.comparison.forms {
+        self.cases += 1;
+        self.conversations += usize::from(judged.conversation.diverges());
+        for task in &judged.tasks {
+            self.tasks += 1;
+            self.verdicts[task.comparison.verdict as usize] += 1;
+            for (form, count) in &task.comparison.forms {
                 *self.forms.entry(*form).or_default() += count;
             }
-            for reason in lane.comparison.expected() {
+            for reason in task.comparison.expected() {
                 *self.expected.entry(reason).or_default() += 1;
             }
-            for (side, script) in lane.scripts().into_iter().enumerate() {
-                for (aside, line) in &script.aside {
+            for (side, lines) in task.lines().into_iter().enumerate() {
+                for (aside, line) in &lines.aside {
                     self.aside.entry((*aside, call_of(line))).or_default()[side] += 1;
-                }
-            }
-            for own in &lane.own {
-                if own.diverges() {
-                    self.varying += 1;
-                } else {
-                    for form in [Form::Pieces, Form::Full] {
-                        if let Some(count) = own.forms.get(&form) {
-                            *self.forms.entry(form).or_default() += count;
-                        }
-                    }
                 }
             }
         }

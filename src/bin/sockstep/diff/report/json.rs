@@ -1,12 +1,12 @@
-//! `sockstep diff --json`: what report.rs shows, for programs. The keys stand in README.md.
+//! `sockstep diff --json`: what report.rs shows, for programs. The keys stand in the verb's help.
 
 use std::collections::BTreeMap;
 
 use sockstep::Result;
 
-use crate::diff::compare::{Aside, Comparison, Row, Script, Verdict};
+use crate::diff::compare::{Aside, Comparison, Lines, Row, Verdict};
 use crate::diff::expected::EXPECTED;
-use crate::diff::verdict::{Judged, Lane, Sides, Totals, call_of, letter};
+use crate::diff::verdict::{Compared, Judged, Sides, Totals, call_of, letter};
 use crate::draw::json::{array, object, text, version};
 use crate::draw::terminal::put;
 
@@ -34,14 +34,19 @@ impl ReportJson<'_> {
     pub fn case(&self, judged: &Judged) -> Result<()> {
         let case = &judged.case;
         let mut place = Vec::new();
-        if self.sides.commands.is_none() {
+        if !case.pair.is_empty() {
             place.push(("pair", text(&case.pair)));
+        }
+        if !case.scenario.is_empty() {
             place.push(("scenario", text(&case.scenario)));
             place.push(("about", text(&case.about)));
         }
         let of_kind = |kind| [vec![("kind", text(kind))], place.clone()].concat();
-        for lane in &judged.lanes {
-            line(&[of_kind("lane"), self.lane(lane)].concat())?;
+        if !judged.conversation.rows.is_empty() {
+            line(&[of_kind("conversation"), self.conversation(judged)].concat())?;
+        }
+        for task in &judged.tasks {
+            line(&[of_kind("task"), self.task(task, judged.runs)].concat())?;
         }
         for (kind, all) in [("trouble", &judged.trouble), ("note", &judged.notes)] {
             for (side, words) in all {
@@ -53,12 +58,30 @@ impl ReportJson<'_> {
         Ok(())
     }
 
-    fn lane(&self, lane: &Lane) -> Vec<(&'static str, String)> {
-        let Lane {
+    fn conversation(&self, judged: &Judged) -> Vec<(&'static str, String)> {
+        let conversation = &judged.conversation;
+        let word = if conversation.diverges() {
+            "different"
+        } else {
+            "same"
+        };
+        let lines = |lines: &Lines| array(lines.lines.iter().map(|line| text(line.pattern())));
+        let both = [lines(&conversation.left), lines(&conversation.right)];
+        vec![
+            ("verdict", text(word)),
+            ("lines", self.both(both)),
+            ("varies", self.varying(conversation)),
+            ("differences", differences(conversation, self.sides.names)),
+        ]
+    }
+
+    fn task(&self, task: &Compared, runs: usize) -> Vec<(&'static str, String)> {
+        let Compared {
             name,
             comparison,
-            own,
-        } = lane;
+            together,
+            ..
+        } = task;
         let forms = comparison.forms.iter();
         let forms: Vec<_> = forms
             .map(|(form, count)| (form.name(), count.to_string()))
@@ -66,39 +89,51 @@ impl ReportJson<'_> {
         let expected = comparison.rows.iter().filter_map(|row| match *row {
             Row::Expected(at, reason) => Some(object(&[
                 ("letter", text(letter(reason).to_string())),
-                ("line", (at + 1).to_string()),
+                ("line", comparison.left.lines[at].number.to_string()),
                 ("text", text(&comparison.left.lines[at].text)),
                 ("reason", text(EXPECTED[reason].reason)),
             ])),
             _ => None,
         });
-        let varying = |(own, _): &(&Comparison, _)| own.diverges() || own.pieces() > 0;
-        let varies = own.iter().zip(self.sides.names).filter(varying);
-        let varies = varies.map(|(own, name)| {
-            object(&[
-                ("side", text(name)),
-                ("pieces", own.pieces().to_string()),
-                ("differences", differences(own, ["1", "2"])),
-            ])
-        });
-        let lines = lane.scripts().map(|script| script.lines.len().to_string());
-        let aside = lane.scripts().map(|script| self.aside(script));
-        vec![
-            ("lane", text(name)),
+        let lines = task.lines().map(|lines| lines.lines.len().to_string());
+        let aside = task.lines().map(|lines| self.aside(lines));
+        let mut pairs = vec![
+            ("task", text(name)),
             ("verdict", text(comparison.verdict.word())),
             ("lines", self.both(lines)),
             ("normalised", object(&forms)),
             ("expected", array(expected)),
             ("set_aside", self.both(aside)),
-            ("varies", array(varies)),
+            ("runs", runs.to_string()),
+            ("varies", self.varying(comparison)),
             ("differences", differences(comparison, self.sides.names)),
-        ]
+        ];
+        if *together > 0 {
+            pairs.push(("together", together.to_string()));
+        }
+        pairs
+    }
+
+    /// What differs between the runs of one side.
+    fn varying(&self, comparison: &Comparison) -> String {
+        let sides = [&comparison.left, &comparison.right];
+        let lines = sides.into_iter().zip(self.sides.names);
+        let lines = lines.flat_map(|(lines, name)| lines.lines.iter().map(move |line| (line, name)));
+        let varies = lines.filter(|(line, _)| line.optional || !line.varies.is_empty());
+        array(varies.map(|(line, name)| {
+            object(&[
+                ("side", text(name)),
+                ("line", line.number.to_string()),
+                ("text", text(line.pattern())),
+                ("optional", line.optional.to_string()),
+            ])
+        }))
     }
 
     /// How often each call was set aside, or with `--raw` in which lines.
-    fn aside(&self, script: &Script) -> String {
+    fn aside(&self, lines: &Lines) -> String {
         let mut calls: BTreeMap<(Aside, String), Vec<String>> = BTreeMap::new();
-        for (aside, line) in &script.aside {
+        for (aside, line) in &lines.aside {
             calls
                 .entry((*aside, call_of(line)))
                 .or_default()
@@ -152,9 +187,10 @@ impl ReportJson<'_> {
         });
         line(&[
             ("kind", text("total")),
-            ("lanes", totals.lanes.to_string()),
+            ("tasks", totals.tasks.to_string()),
             ("verdicts", object(&verdicts)),
-            ("varying", totals.varying.to_string()),
+            ("cases", totals.cases.to_string()),
+            ("different_conversations", totals.conversations.to_string()),
             ("normalised", array(forms)),
             ("expected", array(expected)),
             ("set_aside", array(aside)),
@@ -171,11 +207,12 @@ impl ReportJson<'_> {
 
 /// Where the two differ: for each place, the lines of either.
 fn differences(comparison: &Comparison, names: [&str; 2]) -> String {
-    let line = |script: &Script, at: usize| {
+    let line = |lines: &Lines, at: usize| {
+        let line = &lines.lines[at];
         object(&[
-            ("line", (at + 1).to_string()),
-            ("text", text(&script.lines[at].text)),
-            ("raw", text(&script.lines[at].raw)),
+            ("line", line.number.to_string()),
+            ("text", text(&line.text)),
+            ("raw", text(&line.raw)),
         ])
     };
     let mut places = Vec::new();

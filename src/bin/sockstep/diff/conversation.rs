@@ -1,0 +1,1 @@
+//! What crossed between client and server, whatever calls were used for it.
