@@ -50,7 +50,7 @@ pub fn record(
         let mut process = Start::of(Side::Server, &program, &arguments).process()?;
         if recorder.listens(&mut process)? {
             recorder.converse(process, client, input)?;
-            return Ok(recorder.run);
+            return Ok(recorder.end());
         }
         let Some(port) = recorder.port_in_use() else {
             let words = recorder

@@ -17,7 +17,7 @@ use crate::diff::normalise::{
     Clock, Data, Files, Form, Forms, LONG, Letters, On, Ports, brief, plain, printed,
 };
 use crate::diff::play::Task;
-use crate::strace::line::{Call, Entry, What, bytes};
+use crate::strace::line::{Call, Entry, What};
 
 /// Which calls are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -159,7 +159,7 @@ impl View {
 impl Lines {
     /// Takes what a task did. The ports that it was started with are the first that get a letter. Of a `thread` that is not its
     /// process's first, the end is set aside.
-    pub fn new(task: &Task, calls: Calls) -> Lines {
+    pub fn new(task: &Task, calls: Calls, letters: bool) -> Lines {
         let mut ports = Ports::default();
         for &port in &task.ports {
             ports.learn(port);
@@ -175,7 +175,7 @@ impl Lines {
         let mut names = Names {
             ports,
             files: Files(if thread { Some(Vec::new()) } else { None }),
-            sockets: (!task.on.is_empty()).then(Letters::default),
+            sockets: letters.then(Letters::default),
         };
         let nothing = On::default();
         let (rest, children) = without_children(&task.entries);
@@ -197,11 +197,18 @@ impl Lines {
                     }
                 }
                 // A signal that comes of its own accord, and what is no call at all, are nobody's socket's.
+                What::Signal(text) if calls == Calls::Network && !text.starts_with("SIGPIPE ") => {
+                    lines.aside.push((Aside::Elsewhere, format!("--- {text} ---")));
+                }
                 What::Signal(text) => lines.push(&format!("--- {text} ---"), &names.ports),
+                What::End(_) if calls == Calls::Network && task.is_another => {}
                 What::End(text) => lines.push(&format!("+++ {text} +++"), &names.ports),
                 // So strace calls what the end of the process has kept a thread from.
                 What::Unknown(text) if thread && text.contains(" ???") => {
                     lines.aside.push((Aside::Threads, "???() = ?".to_owned()));
+                }
+                What::Unknown(text) if calls == Calls::Network => {
+                    lines.aside.push((Aside::Elsewhere, text.clone()));
                 }
                 What::Unknown(text) => lines.push(text, &names.ports),
             }
@@ -219,7 +226,7 @@ impl Lines {
 
     /// The same of several tasks as one: what each socket went through, one after the other.
     pub fn by_socket(tasks: &Task, calls: Calls) -> Lines {
-        let mut lines = Lines::new(tasks, calls);
+        let mut lines = Lines::new(tasks, calls, true);
         let mut sockets: Vec<u64> = Vec::new();
         for socket in lines.lines.iter().filter_map(|line| line.socket) {
             if !sockets.contains(&socket) {
@@ -400,6 +407,24 @@ fn mixed(one: u64, other: u64) -> u64 {
 }
 
 impl Line {
+    /// Something that is no call.
+    pub fn of_words(words: &str) -> Line {
+        line(words, &Ports::default())
+    }
+
+    /// Bytes that somebody says.
+    pub fn of_data(kind: String, data: Data) -> Line {
+        let text = format!("{kind} {} bytes: {data}", data.len);
+        Line {
+            piece: Some(Piece {
+                kind,
+                asked: String::new(),
+                data,
+            }),
+            ..Line::of_words(&text)
+        }
+    }
+
     fn say(&mut self, text: String) {
         self.hash = number_of(&text);
         self.text = text;
@@ -419,7 +444,12 @@ impl Line {
         let Some(Piece { kind, asked, data }) = &self.piece else {
             return;
         };
-        let text = format!("{kind}, asked {asked}, {} bytes: {data}", data.len);
+        let asked = if asked.is_empty() {
+            String::new()
+        } else {
+            format!(", asked {asked},")
+        };
+        let text = format!("{kind}{asked} {} bytes: {data}", data.len);
         if let Some(call) = &mut self.call {
             if let Some(arg) = call.args.get_mut(1) {
                 *arg = format!("\"{}\"", data.kept.escape_ascii());

@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "only how it writes a time")]
 mod request;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -97,6 +98,8 @@ pub struct Data {
     pub len: u64,
     hash: u64,
     pub kept: Vec<u8>,
+    /// Strace has not shown all of it: only its length is compared.
+    partial: bool,
 }
 
 /// The number is a polynomial over the bytes in this field.
@@ -115,6 +118,16 @@ impl Data {
             len: bytes.len() as u64,
             hash: bytes.iter().fold(0, add),
             kept: bytes[..bytes.len().min(KEPT)].to_vec(),
+            partial: false,
+        }
+    }
+
+    /// So many bytes, of which these are known.
+    pub fn partly(bytes: &[u8], len: u64) -> Data {
+        Data {
+            len,
+            partial: bytes.len() as u64 != len,
+            ..Data::of(bytes)
         }
     }
 
@@ -126,6 +139,7 @@ impl Data {
                 len: len.parse().ok()?,
                 hash: u64::from_str_radix(hash, 16).ok()?,
                 kept: bytes(&format!("{head}\""))?.0,
+                partial: false,
             });
         }
         let (bytes, cut) = bytes(arg)?;
@@ -148,11 +162,15 @@ impl Data {
                 .extend_from_slice(&more.kept[..more.kept.len().min(room)]);
         }
         self.len += more.len;
+        self.partial |= more.partial;
     }
 }
 
 impl Display for Data {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        if self.partial {
+            return f.write_str("not all seen");
+        }
         if self.kept.len() as u64 == self.len && self.kept.len() <= SHOWN {
             return write!(f, "{}", self.kept.escape_ascii());
         }
@@ -226,10 +244,10 @@ impl Letters {
         result: &mut String,
         forms: &mut Forms,
     ) {
-        let mut named = 0;
-        let mut put = |text: &mut String, letters: String| {
+        let named = RefCell::new(0);
+        let put = |text: &mut String, letters: String| {
             *text = letters;
-            named += 1;
+            *named.borrow_mut() += 1;
         };
         let is_number = |text: &String| text.bytes().all(|byte| byte.is_ascii_digit());
         if let (Some(socket), Some(first)) = (on.socket, args.first_mut().filter(|arg| is_number(arg))) {
@@ -268,10 +286,11 @@ impl Letters {
                 if arg.starts_with(['[', '{']) {
                     let (text, count) = self.within(arg, &on.several);
                     *arg = text;
-                    named += count;
+                    *named.borrow_mut() += count;
                 }
             }
         }
+        let named = named.into_inner();
         if named > 0 {
             *forms.entry(Form::Descriptor).or_default() += named;
         }

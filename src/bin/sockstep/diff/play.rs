@@ -19,6 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::diff::compare::Lines;
+use crate::diff::conversation;
 use crate::diff::normalise::{On, sin_port};
 use crate::diff::scenarios::{Client, Play, Scenario};
 use crate::diff::scripts::{self, Progress, Script, Settled, Place};
@@ -68,9 +69,9 @@ pub struct Run {
 }
 
 /// What one process or thread did.
-#[derive(Default)]
 pub struct Task {
     pub name: String,
+    pub side: Side,
     pub entries: Vec<Entry>,
     /// For each entry what it has to do with sockets; empty where their numbers are compared as they are.
     pub on: Vec<On>,
@@ -78,6 +79,8 @@ pub struct Task {
     pub ports: Vec<u16>,
     /// Not the first thread of its process.
     pub thread: bool,
+    /// Not the first of its side.
+    pub is_another: bool,
 }
 
 impl Task {
@@ -95,11 +98,15 @@ impl Task {
             }
         }
         all.sort_by_key(|(left, ..)| *left);
+        let first = tasks.first();
         Task {
+            name: String::new(),
+            side: first.map_or(Side::Server, |task| task.side),
             entries: all.iter().map(|(_, entry, _)| (*entry).clone()).collect(),
             on: all.iter().map(|(.., on)| (*on).clone()).collect(),
-            ports: tasks.first().map(|task| task.ports.clone()).unwrap_or_default(),
-            ..Task::default()
+            ports: first.map(|task| task.ports.clone()).unwrap_or_default(),
+            thread: false,
+            is_another: false,
         }
     }
 }
@@ -130,6 +137,8 @@ pub struct Recorder<'a> {
     pub complaints: Vec<u8>,
     pub traces: [Trace; 2],
     pub entries: [Vec<Entry>; 2],
+    /// All that was seen, when it was filed.
+    history: Vec<(Side, Entry)>,
     pub run: Run,
 }
 
@@ -143,6 +152,7 @@ impl<'a> Recorder<'a> {
             complaints: Vec::new(),
             traces: Default::default(),
             entries: Default::default(),
+            history: Vec::new(),
             run: Run::default(),
         }
     }
@@ -150,7 +160,23 @@ impl<'a> Recorder<'a> {
     /// Plays the scenario to its end.
     pub fn play(mut self, pairing: &Pairing, scenario: &Scenario) -> Result<Run, Interrupted> {
         self.go(pairing, scenario)?;
-        Ok(self.run)
+        Ok(self.end())
+    }
+
+    /// What it was about, once all sides are filed.
+    pub fn end(mut self) -> Run {
+        let mut known = conversation::of(std::mem::take(&mut self.history));
+        for task in &mut self.run.tasks {
+            let pid = task.entries.first().and_then(|entry| entry.pid);
+            if let Some(on) = known.on.remove(&(task.side, pid)) {
+                let before = on.len().saturating_sub(task.entries.len());
+                task.on = on[before..].to_vec();
+            }
+        }
+        let mut lines = known.conversation.lines;
+        lines.append(&mut self.run.conversation.lines);
+        self.run.conversation.lines = lines;
+        self.run
     }
 
     fn go(&mut self, pairing: &Pairing, scenario: &Scenario) -> Result<(), Interrupted> {
@@ -476,6 +502,8 @@ impl<'a> Recorder<'a> {
                 );
             }
         }
+        self.history
+            .extend(entries.iter().map(|entry| (side, entry.clone())));
         let Some(parts) = split(entries) else {
             let words = String::from_utf8_lossy(&self.complaints).trim().to_owned();
             return Err(Interrupted::Failed(format!(
@@ -497,10 +525,12 @@ impl<'a> Recorder<'a> {
                     (_, Side::Server) => format!("{kind} {number}"),
                     (_, Side::Client) => format!("{name}'s {kind} {number}"),
                 },
+                side,
                 entries,
                 on: Vec::new(),
                 ports: ports.clone(),
                 thread,
+                is_another: at > 0,
             });
         }
         Ok(())

@@ -59,7 +59,6 @@ impl Judged {
 pub struct Compared {
     pub name: String,
     pub comparison: Comparison,
-    pub view: View,
     /// The tasks of a side that are compared as one, socket by socket, if which of them does what varies: how many.
     pub together: usize,
 }
@@ -95,7 +94,7 @@ pub fn judge(case: Case, rules: Rules, runs: &[Vec<Run>; 2]) -> Judged {
     let of_task = |name: &&String| {
         let of_run = |run: &Run| {
             let task = run.tasks.iter().find(|task| task.name == **name);
-            task.map_or_else(Lines::default, |task| Lines::new(task, rules.calls))
+            task.map_or_else(Lines::default, |task| Lines::new(task, rules.calls, !rules.twins))
         };
         compared((*name).clone(), rules, runs.each_ref().map(|runs| runs.iter().map(of_run).collect()))
     };
@@ -140,7 +139,6 @@ fn compared(name: String, rules: Rules, runs: [Vec<Lines>; 2]) -> Compared {
         let next = Compared {
             name: name.clone(),
             comparison: compare(left, right, rules.twins, rules.stop),
-            view,
             together: 0,
         };
         if best.as_ref().is_none_or(|best| next.weight() < best.weight()) {
