@@ -52,12 +52,12 @@ fn every_pair_agrees_in_every_scenario() {
             let (_, verdicts) = of_pair
                 .split_once(&format!("\n  {scenario}: "))
                 .unwrap_or_else(|| panic!("{pair} {scenario} is missing"));
-            let lane = verdicts.lines().nth(1).expect("a lane");
+            let task = verdicts.lines().nth(1).expect("a task");
             assert!(
                 [" identical", " equal ", " expected "]
                     .iter()
-                    .any(|word| lane.contains(word)),
-                "{pair} {scenario}: {lane}"
+                    .any(|word| task.contains(word)),
+                "{pair} {scenario}: {task}"
             );
         }
     }
@@ -650,10 +650,10 @@ fn uncaught(at: usize, mutation: &Mutation) -> Option<String> {
         .lines()
         .filter(|line| line.contains(" divergent"))
         .any(|line| {
-            let lane = line.trim_start();
+            let task = line.trim_start();
             // Of a Web server's threads the second is the first that serves.
-            let serves = side == "server" && lane.starts_with("thread ");
-            side.is_empty() || lane.starts_with(&format!("{side} ")) || serves
+            let serves = side == "server" && task.starts_with("thread ");
+            side.is_empty() || task.starts_with(&format!("{side} ")) || serves
         });
     (outcome.status.code() != Some(1) || !named).then(|| {
         format!(

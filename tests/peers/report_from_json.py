@@ -11,7 +11,7 @@ def differences(places):
         for mark, (side, rows) in zip("-+", place.items()):
             for row in rows:
                 assert row["text"] and row["raw"], row
-                print(mark, side, row["line"], row["text"])
+                print(mark, side, row["line"] or "", row["text"])
 
 
 pair = scenario = None
@@ -30,24 +30,34 @@ for line in lines:
             else:
                 print(f"{program} {a}: {left[program]}")
                 print(f"{program} {b}: {right[program]}")
-    elif kind == "lane":
+    elif kind == "conversation":
+        if line["verdict"] == "different":
+            print("different conversation:")
+            differences(line["differences"])
+        elif "pair" not in line:
+            side = next(iter(line["lines"].values()))
+            varies = f", varies {len(line['varies'])}" if line["varies"] else ""
+            print(f"same conversation, {len(side)} lines{varies}")
+    elif kind == "task":
         counts = list(line["lines"].items())
-        words = [f"only in {counts[1 - at][0]}" for at in (0, 1) if counts[at][1] == 0]
+        words = [f"only in {counts[1 - at][0]}" for at in (0, 1) if counts[at][1] == 0 < counts[1 - at][1]]
+        if "together" in line:
+            words.append(f"{line['together']} tasks as one")
         if line["expected"]:
             words.append(", ".join(row["letter"] for row in line["expected"]))
         if line["normalised"] and line["verdict"] != "divergent":
             words.append(", ".join(f"{form} {count}" for form, count in line["normalised"].items()))
         aside = sum(call["count"] for side in line["set_aside"].values() for call in side)
         if aside:
-            words.append(f"{aside} aside")
+            words.append(f"{aside} set aside")
         count = counts[0][1] or counts[1][1]
-        print(line["lane"], count, "lines", line["verdict"], "; ".join(words))
+        print(line["task"], count, "lines", line["verdict"], "; ".join(words))
+        last = None
         for own in line["varies"]:
-            if own["differences"]:
-                print(own["side"], "varies by itself, run 1 and run 2:")
-                differences(own["differences"])
-            else:
-                print(own["side"], "varies by itself, by its pieces")
+            if own["side"] != last:
+                last = own["side"]
+                print(f"{last} varies in {line['runs']} runs; * and ? are not compared:")
+            print("?" if own["optional"] else "~", last, own["line"], own["text"])
         differences(line["differences"])
         for side, calls in line["set_aside"].items():
             for call in calls:
@@ -75,4 +85,6 @@ if total["set_aside"]:
         counts = " ".join(f"{count} in {side}" for side, count in row["counts"].items())
         print(row["call"], counts, row["reason"])
 verdicts = ", ".join(f"{count} {verdict}" for verdict, count in total["verdicts"].items())
-print(f"{total['lanes']} lanes: {verdicts}")
+different = total["different_conversations"]
+differ = f"; {different} of {total['cases']} conversations differ" if different else ""
+print(f"{total['tasks']} tasks: {verdicts}{differ}")

@@ -16,7 +16,7 @@ use sockstep::{
 
 use crate::common::note;
 use crate::diff::normalise::sin_port;
-use crate::diff::play::{Run, Interrupts, Recorder, file_of};
+use crate::diff::play::{Interrupts, Recorder, Run, file_of};
 use crate::draw::terminal::Side;
 use crate::lectures::steps::Sockets;
 use crate::sides::process::{Process, Start};

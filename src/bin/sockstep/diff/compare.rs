@@ -52,11 +52,11 @@ impl Aside {
     pub fn reason(self) -> &'static str {
         match self {
             Aside::Memory => "memory management: each runtime has its own calls",
-            Aside::Stdio => "C's stdio gives back, at exit, the standard input that it has not used",
-            Aside::Threads => {
-                "thread synchronisation and exit: each runtime has its own calls"
+            Aside::Stdio => {
+                "C's stdio gives back, at exit, the standard input that it has not used"
             }
-            Aside::Elsewhere => "not on a socket (--calls all compares it)",
+            Aside::Threads => "thread synchronisation and exit: each runtime has its own calls",
+            Aside::Elsewhere => "not on a socket (--calls all compares them)",
             Aside::Waits => "waits for several sockets: which task waits, and how often, varies",
         }
     }
@@ -107,8 +107,8 @@ pub struct Line {
     /// The call as it is compared, if it is one.
     pub call: Option<Call>,
     pub forms: Forms,
-    /// Which of its words are others in another run. None do if it is empty.
-    pub varies: Vec<bool>,
+    /// For each of its words which others have been seen in its place in other runs. None vary if it is empty.
+    pub varies: Vec<Option<Vec<String>>>,
     /// Only some runs have it.
     pub optional: bool,
     /// The same number for the same text, and for the same letters of what strace wrote.
@@ -198,7 +198,9 @@ impl Lines {
                 }
                 // A signal that comes of its own accord, and what is no call at all, are nobody's socket's.
                 What::Signal(text) if calls == Calls::Network && !text.starts_with("SIGPIPE ") => {
-                    lines.aside.push((Aside::Elsewhere, format!("--- {text} ---")));
+                    lines
+                        .aside
+                        .push((Aside::Elsewhere, format!("--- {text} ---")));
                 }
                 What::Signal(text) => lines.push(&format!("--- {text} ---"), &names.ports),
                 What::End(_) if calls == Calls::Network && task.is_another => {}
@@ -235,7 +237,9 @@ impl Lines {
         }
         let is_wait = |line: &Line| line.socket.is_none() && line.idle;
         let waits = lines.lines.iter().filter(|line| is_wait(line));
-        lines.aside.extend(waits.map(|line| (Aside::Waits, line.raw.clone())));
+        lines
+            .aside
+            .extend(waits.map(|line| (Aside::Waits, line.raw.clone())));
         lines.lines.retain(|line| !is_wait(line));
         let place = |line: &Line| {
             let of = |socket| sockets.iter().position(|&known| known == socket);
@@ -628,7 +632,9 @@ pub fn compare(left: Lines, right: Lines, twins: bool, stop: &AtomicBool) -> Com
 /// What two sequences of lines have in common, and what is between that: first the left one's.
 fn rows(left: &[Line], right: &[Line], stop: &AtomicBool) -> Vec<Row> {
     let ends = (left.len(), right.len());
-    let pairs = align([ends.0, ends.1], stop, |l, r| agree(&left[l], &right[r]));
+    let pairs = align([ends.0, ends.1], stop, |l, r| {
+        agree(&left[l], &right[r], false)
+    });
     let (mut l, mut r, mut rows) = (0, 0, Vec::new());
     for (next_l, next_r) in pairs.into_iter().chain([ends]) {
         rows.extend((l..next_l).map(Row::Left));
@@ -756,7 +762,8 @@ fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
         forms,
         piece: piece(&same, on),
         part: part(call),
-        idle: on.network && (waits && !call.name.starts_with("accept") || call.note.starts_with("EAGAIN")),
+        idle: on.network
+            && (waits && !call.name.starts_with("accept") || call.note.starts_with("EAGAIN")),
         call: Some(same),
         ..Line::default()
     };

@@ -7,9 +7,9 @@ use crate::diff::compare::{Line, Lines};
 use crate::diff::normalise::{Data, On};
 use crate::strace::calls::{self, Does, Parcel};
 use crate::strace::line::{Call, Entry};
-use crate::world::{Side, World};
 use crate::world::events::{End, Event, Made, Movement};
 use crate::world::sockets::{Address, Socket, SocketId};
+use crate::world::{Side, World};
 
 /// What each task had to do with sockets, call by call, and what crossed.
 #[derive(Default)]
@@ -180,7 +180,8 @@ impl Conversation {
         let does = calls::does(&call.name);
         let Some(id) = event.socket else { return };
         let socket = world.socket(id);
-        let is_one = socket.is_some_and(|socket| socket.is_connected_by_nature() && !socket.is_the_systems());
+        let is_one = socket
+            .is_some_and(|socket| socket.is_connected_by_nature() && !socket.is_the_systems());
         if does == Does::Connects && is_one {
             let error = call.note.split(' ').next().unwrap_or_default();
             let words = if call.failed() && error != "EINPROGRESS" && error != "EINTR" {

@@ -32,8 +32,8 @@ use crate::draw::terminal::put;
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::programs::{Implementation, Programs};
 use crate::sides::keeper::{begin, directory, leave};
-use crate::sides::signals::Signals;
 use crate::sides::process::listen_to_all as listen;
+use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 use crate::strace::command;
 
@@ -275,7 +275,9 @@ impl Comparing<'_> {
                 loop {
                     match receiver.recv_timeout(TICK) {
                         Ok((case, judged)) => drop(done.insert(case, judged?)),
-                        Err(RecvTimeoutError::Timeout) => listen(self.signals, &mut [], Some(0), |_, _, _| {})?,
+                        Err(RecvTimeoutError::Timeout) => {
+                            listen(self.signals, &mut [], Some(0), |_, _, _| {})?
+                        }
                         Err(RecvTimeoutError::Disconnected) => return Ok(()),
                     }
                     while let Some(judged) = done.remove(&shown) {

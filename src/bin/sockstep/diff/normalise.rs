@@ -250,7 +250,9 @@ impl Letters {
             *named.borrow_mut() += 1;
         };
         let is_number = |text: &String| text.bytes().all(|byte| byte.is_ascii_digit());
-        if let (Some(socket), Some(first)) = (on.socket, args.first_mut().filter(|arg| is_number(arg))) {
+        if let (Some(socket), Some(first)) =
+            (on.socket, args.first_mut().filter(|arg| is_number(arg)))
+        {
             put(first, self.of(socket));
         }
         match on.made.as_slice() {
@@ -274,7 +276,9 @@ impl Letters {
         }
         if !on.several.is_empty() {
             let is_epoll = call.name.starts_with("epoll");
-            for (at, arg) in args.iter_mut().enumerate().skip(usize::from(!call.name.starts_with("poll") && !call.name.starts_with("ppoll"))) {
+            for (at, arg) in args.iter_mut().enumerate().skip(usize::from(
+                !call.name.starts_with("poll") && !call.name.starts_with("ppoll"),
+            )) {
                 let alone = is_epoll && at == 2 && call.name == "epoll_ctl";
                 for &(number, socket) in &on.several {
                     let wanted = number.to_string();
@@ -300,7 +304,9 @@ impl Letters {
     pub fn within(&mut self, arg: &str, several: &[(i32, u64)]) -> (String, usize) {
         let (mut text, mut count, mut rest) = (String::new(), 0, arg);
         while let Some(first) = rest.chars().next() {
-            let begins = ["fd=", "u32=", "u64=", "["].iter().any(|key| text.ends_with(key))
+            let begins = ["fd=", "u32=", "u64=", "["]
+                .iter()
+                .any(|key| text.ends_with(key))
                 || (text.ends_with(' ') && arg.starts_with('[') && !arg.contains('{'));
             let len = digits(rest);
             let number = rest[..len].parse().ok().filter(|_| begins && len > 0);

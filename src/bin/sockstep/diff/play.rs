@@ -22,7 +22,7 @@ use crate::diff::compare::Lines;
 use crate::diff::conversation;
 use crate::diff::normalise::{On, sin_port};
 use crate::diff::scenarios::{Client, Play, Scenario};
-use crate::diff::scripts::{self, Progress, Script, Settled, Place};
+use crate::diff::scripts::{self, Place, Progress, Script, Settled};
 use crate::draw::terminal::Side;
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::steps::made;
@@ -595,7 +595,10 @@ fn client(
         }
     }
     let (address, port) = (server.ip().to_string(), server.port().to_string());
-    let arguments = pairing.pair.pair.client_arguments(&address, &port, &options);
+    let arguments = pairing
+        .pair
+        .pair
+        .client_arguments(&address, &port, &options);
     let process = Start {
         input: stdin,
         ..Start::of(Side::Client, pairing.client, &arguments)

@@ -238,6 +238,8 @@ impl Report<'_> {
         around: usize,
         text: &mut String,
     ) {
+        let number = Some(number).filter(|&number| number > 0);
+        let number = number.map_or_else(String::new, |number| number.to_string());
         let start = format!("      {mark} {name:4} {number:>3} ");
         let line = window(shown, around, self.columns - start.len());
         let row = format!("{start}{line}");

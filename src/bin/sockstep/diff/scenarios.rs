@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 
-use crate::diff::scripts::{self, Settled, Place};
+use crate::diff::scripts::{self, Place, Settled};
 use crate::lectures::pairs::{Choice, Pair};
 
 /// One thing that may happen to a pair.

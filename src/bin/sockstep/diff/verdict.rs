@@ -94,9 +94,16 @@ pub fn judge(case: Case, rules: Rules, runs: &[Vec<Run>; 2]) -> Judged {
     let of_task = |name: &&String| {
         let of_run = |run: &Run| {
             let task = run.tasks.iter().find(|task| task.name == **name);
-            task.map_or_else(Lines::default, |task| Lines::new(task, rules.calls, !rules.twins))
+            task.map_or_else(Lines::default, |task| {
+                Lines::new(task, rules.calls, !rules.twins)
+            })
         };
-        compared((*name).clone(), rules, runs.each_ref().map(|runs| runs.iter().map(of_run).collect()))
+        compared(
+            (*name).clone(),
+            rules,
+            runs.each_ref()
+                .map(|runs| runs.iter().map(of_run).collect()),
+        )
     };
     let mut tasks: Vec<Compared> = names.iter().map(of_task).collect();
     if !rules.twins && rules.calls == Calls::Network {
@@ -104,17 +111,27 @@ pub fn judge(case: Case, rules: Rules, runs: &[Vec<Run>; 2]) -> Judged {
             together(side, rules, runs, &mut tasks);
         }
         // Threads of a runtime that have no part in it.
-        tasks.retain(|task| task.name == "server" || task.name == "client" || task.lines().iter().any(|lines| !lines.lines.is_empty()));
+        tasks.retain(|task| {
+            task.name == "server"
+                || task.name == "client"
+                || task.lines().iter().any(|lines| !lines.lines.is_empty())
+        });
     }
     let words = |of: fn(&Run) -> &Option<String>| {
         let mut words: Vec<(usize, String)> = Vec::new();
-        for (side, run) in runs.iter().enumerate().flat_map(|(side, runs)| runs.iter().map(move |run| (side, run))) {
+        for (side, run) in runs
+            .iter()
+            .enumerate()
+            .flat_map(|(side, runs)| runs.iter().map(move |run| (side, run)))
+        {
             words.extend(of(run).iter().map(|said| (side, said.clone())));
         }
         words.dedup();
         words
     };
-    let conversation = runs.each_ref().map(|runs| runs.iter().map(|run| run.conversation.clone()).collect());
+    let conversation = runs
+        .each_ref()
+        .map(|runs| runs.iter().map(|run| run.conversation.clone()).collect());
     Judged {
         case,
         conversation: compared("conversation".to_owned(), rules, conversation).comparison,
@@ -127,7 +144,7 @@ pub fn judge(case: Case, rules: Rules, runs: &[Vec<Run>; 2]) -> Judged {
 
 /// Compares what a task did in all runs of either side. What varies between the runs of one side counts for nothing, and so
 /// does how finely one looks: the view in which least varies is the one that counts.
-fn compared(name: String, rules: Rules, runs: [Vec<Lines>; 2]) -> Compared {
+pub fn compared(name: String, rules: Rules, runs: [Vec<Lines>; 2]) -> Compared {
     let mut best: Option<Compared> = None;
     for view in View::ALL {
         let [left, right] = runs.each_ref().map(|runs| {
@@ -141,7 +158,10 @@ fn compared(name: String, rules: Rules, runs: [Vec<Lines>; 2]) -> Compared {
             comparison: compare(left, right, rules.twins, rules.stop),
             together: 0,
         };
-        if best.as_ref().is_none_or(|best| next.weight() < best.weight()) {
+        if best
+            .as_ref()
+            .is_none_or(|best| next.weight() < best.weight())
+        {
             best = Some(next);
         }
         if best.as_ref().is_some_and(|best| best.weight() == (0, 0)) {
@@ -170,7 +190,10 @@ fn together(side: &str, rules: Rules, runs: &[Vec<Run>; 2], tasks: &mut Vec<Comp
     let mut one = compared(side.to_owned(), rules, all);
     one.together = count;
     if one.weight().0 < varying {
-        let place = tasks.iter().position(|task| is_of(&task.name)).unwrap_or_default();
+        let place = tasks
+            .iter()
+            .position(|task| is_of(&task.name))
+            .unwrap_or_default();
         tasks.retain(|task| !is_of(&task.name));
         tasks.insert(place.min(tasks.len()), one);
     }
@@ -207,7 +230,11 @@ impl Totals {
             }
             for (side, lines) in task.lines().into_iter().enumerate() {
                 for (aside, line) in &lines.aside {
-                    self.aside.entry((*aside, call_of(line))).or_default()[side] += 1;
+                    let call = match aside {
+                        Aside::Elsewhere => "other calls".to_owned(),
+                        _ => call_of(line),
+                    };
+                    self.aside.entry((*aside, call)).or_default()[side] += 1;
                 }
             }
         }

@@ -84,8 +84,7 @@ impl<F: Fn(usize, usize) -> bool> Search<'_, F> {
                     } else {
                         (&mut self.forward, &self.backward)
                     };
-                    let start = if k == zero - d || (k != zero + d && paths[k - 1] < paths[k + 1])
-                    {
+                    let start = if k == zero - d || (k != zero + d && paths[k - 1] < paths[k + 1]) {
                         paths[k + 1]
                     } else {
                         paths[k - 1] + 1
@@ -147,7 +146,11 @@ mod tests {
             let mut before = 0;
             for (at, r) in right.iter().enumerate() {
                 let above = row[at + 1];
-                row[at + 1] = if l == r { before + 1 } else { above.max(row[at]) };
+                row[at + 1] = if l == r {
+                    before + 1
+                } else {
+                    above.max(row[at])
+                };
                 before = above;
             }
         }
@@ -155,9 +158,11 @@ mod tests {
     }
 
     fn pairs(left: &[u8], right: &[u8]) -> Vec<(usize, usize)> {
-        align([left.len(), right.len()], &AtomicBool::new(false), |l, r| {
-            left[l] == right[r]
-        })
+        align(
+            [left.len(), right.len()],
+            &AtomicBool::new(false),
+            |l, r| left[l] == right[r],
+        )
     }
 
     proptest::proptest! {

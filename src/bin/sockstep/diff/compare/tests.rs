@@ -1,20 +1,44 @@
 //! The comparison of two recordings, on recordings made by hand.
 
 use super::*;
-use crate::diff::normalise::Form;
+use crate::diff::verdict::{Rules, compared};
+use crate::draw::terminal::Side;
 use crate::strace::line::Reader;
 
-fn script(recording: &str) -> Script {
+/// What a task did that makes these calls.
+fn lines_of(recording: &str, ports: &[u16], thread: bool) -> Lines {
     let mut reader = Reader::default();
-    let entries: Vec<_> = recording
-        .lines()
-        .filter_map(|line| reader.read(line.trim()))
-        .collect();
-    Script::new(&entries, &[], false)
+    let lines = recording.lines();
+    let entries = lines.filter_map(|line| reader.read(line.trim())).collect();
+    let task = Task {
+        name: String::new(),
+        side: Side::Server,
+        entries,
+        on: Vec::new(),
+        ports: ports.to_vec(),
+        thread,
+        is_another: false,
+    };
+    Lines::new(&task, Calls::All, false)
+}
+
+fn lines(recording: &str) -> Lines {
+    lines_of(recording, &[], false)
+}
+
+/// Two tasks, each run once.
+fn judged(left: &Lines, right: &Lines, twins: bool) -> Comparison {
+    let rules = Rules {
+        twins,
+        calls: Calls::All,
+        stop: &AtomicBool::new(false),
+    };
+    let runs = [left, right].map(|lines| vec![lines.clone()]);
+    compared(String::new(), rules, runs).comparison
 }
 
 fn twins(rust: &str, c: &str) -> Comparison {
-    compare(&script(rust), &script(c), true)
+    judged(&lines(rust), &lines(c), true)
 }
 
 #[test]
@@ -75,13 +99,8 @@ fn a_port_that_the_program_names_itself_is_compared_as_it_is() {
         Verdict::Divergent
     );
     // Unless it is one that the recording was made with.
-    let with = |port| {
-        let entry = Reader::default()
-            .read(&call("connect", port))
-            .expect("a call");
-        Script::new(&[entry], &[port], false)
-    };
-    assert_eq!(compare(&with(6), &with(5), true).verdict, Verdict::Equal);
+    let with = |port| lines_of(&call("connect", port), &[port], false);
+    assert_eq!(judged(&with(6), &with(5), true).verdict, Verdict::Equal);
 }
 
 #[test]
@@ -261,12 +280,7 @@ fn processes_and_threads_are_all_alike() {
 #[test]
 fn how_threads_wait_and_end_is_set_aside() {
     let recording = "futex(0x55c1293b5728, FUTEX_WAKE_PRIVATE, 1) = 1\nrt_sigprocmask(SIG_BLOCK, ~[RT_1], NULL, 8) = 0\nexit(0) = ?\nexit_group(0) = ?\n12 1795267737.302312516 ???()        = ?\n12 1795267737.302312516 ???( <unfinished ...>\n12 1795267737.302312517 <... ??? resumed>) = ?";
-    let mut reader = Reader::default();
-    let entries: Vec<_> = recording
-        .lines()
-        .filter_map(|line| reader.read(line))
-        .collect();
-    let of_thread = Script::new(&entries, &[], true);
+    let of_thread = lines_of(recording, &[], true);
     assert!(
         of_thread.lines.is_empty()
             && of_thread
@@ -275,7 +289,7 @@ fn how_threads_wait_and_end_is_set_aside() {
                 .all(|(aside, _)| *aside == Aside::Threads)
     );
     assert_eq!(
-        script(recording).lines.len(),
+        lines(recording).lines.len(),
         6,
         "a process blocks signals, and exits, of its own accord"
     );
@@ -350,12 +364,7 @@ fn what_is_left_of_a_timeout_has_a_form_if_it_is_right() {
 
 #[test]
 fn a_file_that_a_thread_has_opened_may_have_any_number() {
-    let thread = |recording: String| {
-        let mut reader = Reader::default();
-        let lines = recording.lines();
-        let entries: Vec<_> = lines.filter_map(|line| reader.read(line.trim())).collect();
-        Script::new(&entries, &[], true)
-    };
+    let thread = |recording: String| lines_of(&recording, &[], true);
     let sends = |opened: u8, sent: u8, closed: u8| {
         thread(format!(
             r#"openat2(3, "index.html", {{flags=O_RDONLY}}, 24) = {opened}
@@ -364,7 +373,7 @@ fn a_file_that_a_thread_has_opened_may_have_any_number() {
             close(5) = 0"#
         ))
     };
-    let verdict = |left: &Script, right: &Script| compare(left, right, true).verdict;
+    let verdict = |left: &Lines, right: &Lines| judged(left, right, true).verdict;
     assert_eq!(verdict(&sends(6, 6, 6), &sends(7, 7, 7)), Verdict::Equal);
     for wrong in [sends(6, 3, 6), sends(6, 6, 5), sends(6, 6, 7)] {
         assert_eq!(verdict(&sends(6, 6, 6), &wrong), Verdict::Divergent);
@@ -373,11 +382,11 @@ fn a_file_that_a_thread_has_opened_may_have_any_number() {
 
 #[test]
 fn memory_is_set_aside_and_kept() {
-    let rust = script("brk(NULL) = 0x55\nclose(3) = 0\nmunmap(0x7f00, 12288) = 0");
-    let c = script(
+    let rust = lines("brk(NULL) = 0x55\nclose(3) = 0\nmunmap(0x7f00, 12288) = 0");
+    let c = lines(
         "close(3) = 0\ngetrandom(\"\\1\\2\", 2, GRND_NONBLOCK) = 2\nlseek(0, -6, SEEK_CUR) = 0",
     );
-    assert_eq!(compare(&rust, &c, true).verdict, Verdict::Identical);
+    assert_eq!(judged(&rust, &c, true).verdict, Verdict::Identical);
     assert_eq!(rust.aside.len(), 2);
     assert_eq!(
         c.aside.last(),
@@ -385,7 +394,7 @@ fn memory_is_set_aside_and_kept() {
     );
     // Other descriptors' places, and randomness that is no malloc's, are compared.
     assert!(
-        script("lseek(3, 0, SEEK_SET) = 0\ngetrandom(\"\\1\", 1, 0) = 1")
+        lines("lseek(3, 0, SEEK_SET) = 0\ngetrandom(\"\\1\", 1, 0) = 1")
             .aside
             .is_empty()
     );
@@ -400,11 +409,132 @@ fn an_expected_difference_is_expected_of_rust_alone_and_in_its_place() {
     assert_eq!(comparison.expected().count(), 1);
     assert_eq!(twins(error, &closes).verdict, Verdict::Divergent);
     assert_eq!(
-        compare(&script(&closes), &script(error), false).verdict,
+        judged(&lines(&closes), &lines(error), false).verdict,
         Verdict::Divergent
     );
     assert_eq!(
         twins("close(3) = 0\nexit_group(0) = ?", "exit_group(0) = ?").verdict,
         Verdict::Divergent
     );
+}
+
+// ---- What varies, and what is long ----
+
+/// One task in several runs against another in several.
+fn in_runs(left: &[&str], right: &[&str]) -> Comparison {
+    let rules = Rules {
+        twins: false,
+        calls: Calls::All,
+        stop: &AtomicBool::new(false),
+    };
+    let runs = [left, right].map(|runs| runs.iter().map(|run| lines(run)).collect());
+    compared(String::new(), rules, runs).comparison
+}
+
+#[test]
+fn what_varies_between_runs_of_one_program_is_not_compared_there() {
+    let says = |words: &str| format!("write(1, \"{words}\", 9) = 9\nclose(3) = 0");
+    let (one, two, three) = (says("is 1 now"), says("is 2 now"), says("is 3 now"));
+    let comparison = in_runs(&[&one, &two, &three], &[&three, &three]);
+    assert_eq!(comparison.verdict, Verdict::Equal);
+    assert_eq!(comparison.forms.get(&Form::Varies), Some(&1));
+    assert_eq!(
+        comparison.left.lines[0].pattern(),
+        "write(1, \"is * now\", 9) = 9"
+    );
+    // But everything else is.
+    for other in [
+        says("is 3 then"),
+        says("is 3 now").replace("3) = 0", "4) = 0"),
+    ] {
+        let verdict = in_runs(&[&one, &two], &[&other, &other]).verdict;
+        assert_eq!(verdict, Verdict::Divergent, "{other}");
+    }
+    // And what has not been seen to vary; nor is what one program always says compared with what another never does.
+    let verdict = in_runs(&[&one, &one], &[&two, &three]).verdict;
+    assert_eq!(verdict, Verdict::Divergent);
+    let verdict = in_runs(&[&one, &one], &[&two, &one]).verdict;
+    assert_eq!(verdict, Verdict::Equal);
+    assert_eq!(
+        in_runs(&[&one, &one], &[&two, &two]).verdict,
+        Verdict::Divergent
+    );
+}
+
+#[test]
+fn a_line_that_some_runs_have_is_not_compared() {
+    let without = "accept(3, NULL, NULL) = 4\nclose(4) = 0";
+    let with = without.replace(
+        "\nclose",
+        "\nrecvfrom(4, 0x55, 9, 0, NULL, NULL) = -1 EAGAIN (Try)\nclose",
+    );
+    let comparison = in_runs(&[without, &with], &[without, without]);
+    assert_eq!(comparison.verdict, Verdict::Equal);
+    assert_eq!(comparison.forms.get(&Form::Varies), Some(&1));
+    assert_eq!(
+        in_runs(&[without, without], &[&with, &with]).verdict,
+        Verdict::Divergent
+    );
+    let another = without.replace("\nclose", "\nshutdown(4, SHUT_WR) = 0\nclose");
+    assert_eq!(
+        in_runs(&[without, &with], &[&another, &another]).verdict,
+        Verdict::Divergent
+    );
+}
+
+#[test]
+fn an_exchange_may_come_in_any_pieces() {
+    let recv = |bytes: &str| {
+        format!(
+            "recvfrom(4, \"{bytes}\", 9, 0, NULL, NULL) = {}\n",
+            bytes.len()
+        )
+    };
+    let send = |bytes: &str| format!("sendto(4, \"{bytes}\", 9, 0, NULL, 0) = {}\n", bytes.len());
+    let piecemeal = [recv("ab"), send("ab"), recv("cd"), send("cd")].concat();
+    let at_once = [recv("abcd"), send("abcd")].concat();
+    let odd = [recv("abc"), send("abc"), recv("d"), send("d")].concat();
+    let comparison = in_runs(&[&piecemeal, &at_once], &[&odd, &odd]);
+    assert_eq!(comparison.verdict, Verdict::Equal);
+    assert_eq!(comparison.left.lines.len(), 2);
+    let wrong = odd.replace("\"d\"", "\"e\"");
+    assert_eq!(
+        in_runs(&[&piecemeal, &at_once], &[&wrong, &wrong]).verdict,
+        Verdict::Divergent
+    );
+}
+
+#[test]
+fn repeated_lines_are_folded_and_counted() {
+    let round = "recvfrom(4, \"a\", 9, 0, NULL, NULL) = 1\nsendto(4, \"a\", 1, 0, NULL, 0) = 1\n";
+    let rounds = |count: usize| round.repeat(count) + "close(4) = 0";
+    let many = lines(&rounds(5000)).seen(View::Calls);
+    assert_eq!(many.lines.len(), 4);
+    assert_eq!(many.lines[2].text, "... the last 2 lines 4999 times more");
+    assert_eq!((many.lines[2].number, many.lines[3].number), (3, 10_001));
+    assert_eq!(
+        judged(&lines(&rounds(5000)), &lines(&rounds(5000)), true).verdict,
+        Verdict::Identical
+    );
+    let short = rounds(4999).replace("9, 0", "9, MSG_NOSIGNAL");
+    assert_eq!(
+        judged(&lines(&rounds(5000)), &lines(&short), true).verdict,
+        Verdict::Divergent
+    );
+}
+
+#[test]
+fn the_number_for_bytes_does_not_depend_on_how_they_are_cut() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let whole = Data::of(&bytes);
+    for size in [1, 7, 4096, 99_999] {
+        let mut joined = Data::default();
+        for piece in bytes.chunks(size) {
+            joined.extend(&Data::of(piece));
+        }
+        assert_eq!(joined, whole, "{size}");
+    }
+    let mut other = bytes.clone();
+    other[99_998] ^= 1;
+    assert_ne!(Data::of(&other).to_string(), whole.to_string());
 }

@@ -1,6 +1,7 @@
 //! What varies between the runs of one program: which words of a line, and which lines. At such a place nothing is blamed on
 //! the other program.
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use crate::diff::compare::align::align;
@@ -25,9 +26,11 @@ pub fn words(text: &str) -> Vec<&str> {
 }
 
 /// Where two lines of words differ: for each place, which words of either.
-fn places(left: &[&str], right: &[&str]) -> Vec<[std::ops::Range<usize>; 2]> {
+fn places(left: &[&str], right: &[&str]) -> Vec<[Range<usize>; 2]> {
     let never = AtomicBool::new(false);
-    let pairs = align([left.len(), right.len()], &never, |l, r| left[l] == right[r]);
+    let pairs = align([left.len(), right.len()], &never, |l, r| {
+        left[l] == right[r]
+    });
     let mut places = Vec::new();
     let (mut l, mut r) = (0, 0);
     for (next_l, next_r) in pairs.into_iter().chain([(left.len(), right.len())]) {
@@ -39,30 +42,25 @@ fn places(left: &[&str], right: &[&str]) -> Vec<[std::ops::Range<usize>; 2]> {
     places
 }
 
-/// Whether two lines are the same, but for words that vary.
-pub fn agree(left: &Line, right: &Line) -> bool {
+/// Whether two lines are the same, but for words that vary. Where only one varies, the other's words must be among those that
+/// it has been seen with; unless they are of the same program, and are `new` words of it.
+pub fn agree(left: &Line, right: &Line, new: bool) -> bool {
     if left.hash == right.hash && left.text == right.text {
         return true;
     }
     if left.varies.is_empty() && right.varies.is_empty() {
         return false;
     }
-    let covered = |varies: &[bool], place: &std::ops::Range<usize>| {
-        if place.is_empty() {
-            // One word more or fewer, beside one that varies.
-            let beside = [place.start.checked_sub(1), Some(place.start)];
-            return beside
-                .into_iter()
-                .flatten()
-                .any(|at| varies.get(at).copied().unwrap_or(false));
-        }
-        place
-            .clone()
-            .all(|at| varies.get(at).copied().unwrap_or(false))
-    };
     let (l, r) = (words(&left.text), words(&right.text));
-    places(&l, &r).iter().all(|[of_left, of_right]| {
-        covered(&left.varies, of_left) || covered(&right.varies, of_right)
+    places(&l, &r).into_iter().all(|[of_left, of_right]| {
+        let own = [l[of_left.clone()].concat(), r[of_right.clone()].concat()];
+        let varies = [left.seen(of_left), right.seen(of_right)];
+        match varies {
+            [None, None] => false,
+            [Some(_), Some(_)] => true,
+            [Some(seen), None] => new || seen.contains(&&own[1]),
+            [None, Some(seen)] => new || seen.contains(&&own[0]),
+        }
     })
 }
 
@@ -77,25 +75,45 @@ impl Line {
     /// Marks the words that are others in another run.
     fn vary(&mut self, other: &Line) {
         let (own, others) = (words(&self.text), words(&other.text));
-        self.varies.resize(own.len(), false);
-        for [place, _] in places(&own, &others) {
-            if place.is_empty() {
+        self.varies.resize(own.len(), None);
+        for [place, of_other] in places(&own, &others) {
+            let seen = others[of_other].concat();
+            // One word more, beside one that varies.
+            let place = if place.is_empty() {
                 let beside = place.start.min(own.len().saturating_sub(1));
-                if let Some(varies) = self.varies.get_mut(beside) {
-                    *varies = true;
+                beside..own.len().min(beside + 1)
+            } else {
+                place
+            };
+            for varies in &mut self.varies[place] {
+                let varies = varies.get_or_insert_default();
+                if !varies.contains(&seen) {
+                    varies.push(seen.clone());
                 }
             }
-            for at in place {
-                self.varies[at] = true;
-            }
         }
+    }
+
+    /// What other words have been seen in the place of these; `None` if they do not vary.
+    fn seen(&self, place: Range<usize>) -> Option<Vec<&String>> {
+        let of = |at: usize| self.varies.get(at).and_then(Option::as_ref);
+        if place.is_empty() {
+            let beside = [place.start.checked_sub(1), Some(place.start)];
+            let mut beside = beside.into_iter().flatten().filter_map(of);
+            return beside.next().map(|seen| seen.iter().collect());
+        }
+        let mut all = Vec::new();
+        for at in place {
+            all.extend(of(at)?);
+        }
+        Some(all)
     }
 
     /// As it is shown: with `*` for what varies.
     pub fn pattern(&self) -> String {
         let mut text = String::new();
         for (at, word) in words(&self.text).into_iter().enumerate() {
-            if !self.varies.get(at).copied().unwrap_or(false) {
+            if self.varies.get(at).is_none_or(Option::is_none) {
                 text += word;
             } else if !text.ends_with('*') {
                 text.push('*');
@@ -109,7 +127,9 @@ impl Lines {
     /// Takes in another run of the same program: what is not as it was before varies from now on.
     pub fn take_in(&mut self, run: &Lines, stop: &AtomicBool) {
         let lengths = [self.lines.len(), run.lines.len()];
-        let pairs = align(lengths, stop, |l, r| agree(&self.lines[l], &run.lines[r]));
+        let pairs = align(lengths, stop, |l, r| {
+            agree(&self.lines[l], &run.lines[r], true)
+        });
         let before = std::mem::take(&mut self.lines);
         let (mut l, mut r) = (0, 0);
         let mut before = before.into_iter().map(Some).collect::<Vec<_>>();
@@ -142,8 +162,12 @@ impl Lines {
                 (a, b) = (next_a + 1, next_b + 1);
             }
             self.lines.append(&mut gap);
-            if let Some(line) = before.get_mut(next_l) {
-                self.lines.extend(line.take());
+            if let Some(mut line) = before.get_mut(next_l).and_then(Option::take) {
+                let other = &run.lines[next_r];
+                if line.hash != other.hash {
+                    line.vary(other);
+                }
+                self.lines.push(line);
             }
             (l, r) = (next_l + 1, next_r + 1);
         }

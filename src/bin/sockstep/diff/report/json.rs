@@ -118,7 +118,8 @@ impl ReportJson<'_> {
     fn varying(&self, comparison: &Comparison) -> String {
         let sides = [&comparison.left, &comparison.right];
         let lines = sides.into_iter().zip(self.sides.names);
-        let lines = lines.flat_map(|(lines, name)| lines.lines.iter().map(move |line| (line, name)));
+        let lines =
+            lines.flat_map(|(lines, name)| lines.lines.iter().map(move |line| (line, name)));
         let varies = lines.filter(|(line, _)| line.optional || !line.varies.is_empty());
         array(varies.map(|(line, name)| {
             object(&[
