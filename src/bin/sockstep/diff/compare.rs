@@ -724,13 +724,13 @@ fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
     {
         pids(&mut result, &mut forms);
     }
-    let named = match call.name.as_str() {
+    let with_pids = match call.name.as_str() {
         "kill" | "tkill" | "wait4" | "sched_getaffinity" => 0..1,
         "tgkill" => 0..2,
         "waitid" => 1..2,
         _ => 0..0,
     };
-    for arg in args.get_mut(named).into_iter().flatten() {
+    for arg in args.get_mut(with_pids).into_iter().flatten() {
         pids(arg, &mut forms);
     }
     if missing > 0 {

@@ -276,7 +276,7 @@ impl Comparing<'_> {
                     match receiver.recv_timeout(TICK) {
                         Ok((case, judged)) => drop(done.insert(case, judged?)),
                         Err(RecvTimeoutError::Timeout) => {
-                            listen(self.signals, &mut [], Some(0), |_, _, _| {})?
+                            listen(self.signals, &mut [], Some(0), |_, _, _| {})?;
                         }
                         Err(RecvTimeoutError::Disconnected) => return Ok(()),
                     }

@@ -104,7 +104,7 @@ pub struct Data {
 
 /// The number is a polynomial over the bytes in this field.
 const FIELD: u64 = (1 << 61) - 1;
-const BASE: u64 = 0x1234_5678_9abc_def;
+const BASE: u64 = 0x0123_4567_89ab_cdef;
 
 fn times(one: u64, other: u64) -> u64 {
     let product = u128::from(one) * u128::from(other) % u128::from(FIELD);

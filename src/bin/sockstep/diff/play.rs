@@ -504,7 +504,7 @@ impl<'a> Recorder<'a> {
         }
         self.history
             .extend(entries.iter().map(|entry| (side, entry.clone())));
-        let Some(parts) = split(entries) else {
+        let Some(own) = split(entries) else {
             let words = String::from_utf8_lossy(&self.complaints).trim().to_owned();
             return Err(Interrupted::Failed(format!(
                 "the {name} made no socket: {words}"
@@ -512,7 +512,7 @@ impl<'a> Recorder<'a> {
         };
         // The first is process 1, and its thread 1.
         let (mut processes, mut threads) = (1, 1);
-        for (at, Part { thread, entries }) in parts.into_iter().enumerate() {
+        for (at, Part { thread, entries }) in own.into_iter().enumerate() {
             let (kind, number) = if thread {
                 ("thread", &mut threads)
             } else {

@@ -183,7 +183,7 @@ impl Report<'_> {
             let _ = writeln!(text, "      {}", self.style.paint("33", &words));
             for line in &lines.lines {
                 let (mark, shown) = match (line.optional, line.varies.is_empty()) {
-                    (true, _) => ('?', self.short(line)),
+                    (true, _) => ('?', short(line)),
                     (false, false) => ('~', line.pattern()),
                     _ => continue,
                 };
@@ -220,8 +220,8 @@ impl Report<'_> {
             let line = comparison.line(row);
             // A line that stands for another: the two may differ far behind what is shown of them.
             let (shown, around) = match counterparts[at] {
-                Some(other) => self.beside(line, other),
-                None => (self.short(line), 0),
+                Some(other) => beside(line, other),
+                None => (short(line), 0),
             };
             self.row(mark, name, line.number, colour, &shown, around, text);
         }
@@ -245,25 +245,6 @@ impl Report<'_> {
         let row = format!("{start}{line}");
         *text += self.style.paint(colour, row.trim_end()).as_str();
         text.push('\n');
-    }
-
-    /// A line in the ladder's short form.
-    fn short(&self, line: &Line) -> String {
-        line.call.as_ref().map_or_else(
-            || line.text.clone(),
-            |call| brief(call, Payload::Text, ONE_ROW).concat(),
-        )
-    }
-
-    /// The same of a line that differs from another: whole, if the short form does not show how. And where they differ.
-    fn beside(&self, line: &Line, other: &Line) -> (String, usize) {
-        let (own, others) = (self.short(line), self.short(other));
-        if own == others {
-            let around = first_difference(&line.text, &other.text);
-            return (line.text.clone(), around);
-        }
-        let around = first_difference(&own, &others);
-        (own, around)
     }
 
     /// What all verdicts have in common.
@@ -326,6 +307,25 @@ impl Report<'_> {
     fn wrap(&self, words: &str, indent: usize, text: &mut String) {
         wrap(words, indent, self.columns, text);
     }
+}
+
+/// A line in the ladder's short form.
+fn short(line: &Line) -> String {
+    line.call.as_ref().map_or_else(
+        || line.text.clone(),
+        |call| brief(call, Payload::Text, ONE_ROW).concat(),
+    )
+}
+
+/// The same of a line that differs from another: whole, if the short form does not show how. And where they differ.
+fn beside(line: &Line, other: &Line) -> (String, usize) {
+    let (own, others) = (short(line), short(other));
+    if own == others {
+        let around = first_difference(&line.text, &other.text);
+        return (line.text.clone(), around);
+    }
+    let around = first_difference(&own, &others);
+    (own, around)
 }
 
 /// `port 3, pointer 1`

@@ -99,9 +99,10 @@ pub fn judge(case: Case, rules: Rules, runs: &[Vec<Run>; 2]) -> Judged {
             })
         };
         compared(
-            (*name).clone(),
+            name,
             rules,
-            runs.each_ref()
+            &runs
+                .each_ref()
                 .map(|runs| runs.iter().map(of_run).collect()),
         )
     };
@@ -134,7 +135,7 @@ pub fn judge(case: Case, rules: Rules, runs: &[Vec<Run>; 2]) -> Judged {
         .map(|runs| runs.iter().map(|run| run.conversation.clone()).collect());
     Judged {
         case,
-        conversation: compared("conversation".to_owned(), rules, conversation).comparison,
+        conversation: compared("conversation", rules, &conversation).comparison,
         tasks,
         runs: runs[0].len(),
         trouble: words(|run| &run.trouble),
@@ -144,7 +145,7 @@ pub fn judge(case: Case, rules: Rules, runs: &[Vec<Run>; 2]) -> Judged {
 
 /// Compares what a task did in all runs of either side. What varies between the runs of one side counts for nothing, and so
 /// does how finely one looks: the view in which least varies is the one that counts.
-pub fn compared(name: String, rules: Rules, runs: [Vec<Lines>; 2]) -> Compared {
+pub fn compared(name: &str, rules: Rules, runs: &[Vec<Lines>; 2]) -> Compared {
     let mut best: Option<Compared> = None;
     for view in View::ALL {
         let [left, right] = runs.each_ref().map(|runs| {
@@ -154,7 +155,7 @@ pub fn compared(name: String, rules: Rules, runs: [Vec<Lines>; 2]) -> Compared {
             first
         });
         let next = Compared {
-            name: name.clone(),
+            name: name.to_owned(),
             comparison: compare(left, right, rules.twins, rules.stop),
             together: 0,
         };
@@ -187,7 +188,7 @@ fn together(side: &str, rules: Rules, runs: &[Vec<Run>; 2], tasks: &mut Vec<Comp
         };
         runs.iter().map(of_run).collect()
     });
-    let mut one = compared(side.to_owned(), rules, all);
+    let mut one = compared(side, rules, &all);
     one.together = count;
     if one.weight().0 < varying {
         let place = tasks

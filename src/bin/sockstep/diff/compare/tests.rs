@@ -34,7 +34,7 @@ fn judged(left: &Lines, right: &Lines, twins: bool) -> Comparison {
         stop: &AtomicBool::new(false),
     };
     let runs = [left, right].map(|lines| vec![lines.clone()]);
-    compared(String::new(), rules, runs).comparison
+    compared("", rules, &runs).comparison
 }
 
 fn twins(rust: &str, c: &str) -> Comparison {
@@ -428,7 +428,7 @@ fn in_runs(left: &[&str], right: &[&str]) -> Comparison {
         stop: &AtomicBool::new(false),
     };
     let runs = [left, right].map(|runs| runs.iter().map(|run| lines(run)).collect());
-    compared(String::new(), rules, runs).comparison
+    compared("", rules, &runs).comparison
 }
 
 #[test]
