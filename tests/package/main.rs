@@ -1,3 +1,6 @@
-//! What a stranger finds: README's outputs.
+//! What a stranger finds: the build, on any machine and for a library's user; README's outputs.
 
+mod build;
+mod consumer;
 mod readme;
+mod size;
