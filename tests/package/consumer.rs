@@ -18,14 +18,14 @@ sockstep = { path = "ROOT", default-features = false }
 
 [workspace]
 "#;
-const SOURCE: &str = r#"
+const SOURCE: &str = "
 use sockstep::*;
 
 fn main() -> Result<()> {
     let sock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
     close(sock)
 }
-"#;
+";
 /// All that such a program is built from: what nix asks for comes with it.
 const COMPILED: [&str; 7] = [
     "bitflags",
