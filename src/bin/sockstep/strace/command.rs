@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use nix::fcntl::OFlag;
 use nix::unistd::{getpid, pipe2};
 
-use crate::strace::line::{Begun, Entry, Reader};
+/// What has come through the pipe, taken apart.
+pub use crate::strace::recording::Trace;
 
 /// Whether strace can be used here; if not, the reason, and what to do.
 pub fn available() -> Result<(), String> {
@@ -57,35 +58,3 @@ pub fn strace(output: &OsStr, options: &[String]) -> Command {
     command
 }
 
-/// What has come through the pipe, taken apart.
-#[derive(Default)]
-pub struct Trace {
-    reader: Reader,
-    /// A line whose end is still to come.
-    rest: Vec<u8>,
-}
-
-impl Trace {
-    /// The entries that these bytes complete.
-    pub fn take(&mut self, bytes: &[u8]) -> Vec<Entry> {
-        self.rest.extend_from_slice(bytes);
-        let mut entries = Vec::new();
-        let whole = self
-            .rest
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |end| end + 1);
-        for line in self.rest[..whole].split(|&byte| byte == b'\n') {
-            if !line.is_empty() {
-                entries.extend(self.reader.read(&String::from_utf8_lossy(line)));
-            }
-        }
-        self.rest.drain(..whole);
-        entries
-    }
-
-    /// The calls that strace has written the beginnings of: the program is in them now.
-    pub fn under_way(&self) -> Vec<Begun> {
-        self.reader.under_way(&String::from_utf8_lossy(&self.rest))
-    }
-}

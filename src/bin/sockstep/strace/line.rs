@@ -1,13 +1,29 @@
-//! Reads what strace writes: a line in, an entry out. A line that it does not know comes out as it is.
+//! Reads what strace writes: lines in, entries out. A line that it does not know comes out as it is.
+//!
+//! It works on bytes; what leaves it is text without a byte that acts on a terminal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use crate::common::text::escape;
+use crate::strace::clock::{Clock, Kind};
+use crate::strace::names::name_constants;
+use crate::strace::prefix::{Prefix, nanoseconds, prefix};
+
+/// How much may be kept of calls that have begun and not ended.
+const MOST_BEGUN: usize = 64 << 20; // bytes
+
+/// How much is kept of a line that is not strace's.
+const MOST_UNKNOWN: usize = 4096; // bytes
+
+/// How many lines of a program's words may tear one of strace's.
+const MOST_WORDS: usize = 64;
 
 /// One line of a recording, or the two that an interrupted call was written in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Which process or thread, where the recording says so.
     pub pid: Option<u32>,
-    /// When it began, in nanoseconds of whatever clock the recording has.
+    /// When it began, in nanoseconds of whatever clock the recording has; never earlier than the end of the task's entry before.
     pub start: Option<u64>,
     pub what: What,
 }
@@ -22,22 +38,47 @@ pub enum What {
     Unknown(String),
 }
 
-/// A system call, its parts as strace wrote them.
-#[derive(Clone, Debug, PartialEq)]
+/// A system call, its parts as strace writes them by default: without names of arguments, constants by name, strings escaped
+/// in octal, descriptors without what they are.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Call {
     pub name: String,
+    /// The first is [`UNSEEN`] if the call's beginning was not recorded.
     pub args: Vec<String>,
-    /// What it returned: `0`, `-1`, `?`, `3<TCP:[1234]>`.
+    /// What it returned: `0`, `-1`, `?`.
     pub result: String,
-    /// What stands behind that: `ECONNREFUSED (Connection refused)`, `(Timeout)`, `(INJECTED)`, or nothing.
+    /// What stands behind that: `ECONNREFUSED (Connection refused)`, `(Timeout)`, `(INJECTED)`, `<detached ...>`, or nothing.
     pub note: String,
     /// How long it took, in nanoseconds.
     pub took: Option<u64>,
+    /// What strace says of descriptors and pids.
+    pub annotations: Vec<Annotation>,
+    /// Who called it, innermost first (`-k`): `/home/student/server(main+0x22) [0x17fe]`.
+    pub stack: Vec<String>,
 }
+
+/// What strace says of a number: `TCP:[127.0.0.1:1->127.0.0.1:2]` of `3<TCP:[127.0.0.1:1->127.0.0.1:2]>`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Annotation {
+    /// The argument in which it stands; `None`: the result.
+    pub arg: Option<usize>,
+    pub number: String,
+    pub text: String,
+}
+
+/// In the place of arguments that the recording does not have.
+pub const UNSEEN: &str = "...";
 
 impl Call {
     pub fn failed(&self) -> bool {
         self.result == "-1" || self.result == "?"
+    }
+
+    /// What strace says of the first number in an argument, or (`None`) in the result.
+    pub fn annotation(&self, arg: Option<usize>) -> Option<&str> {
+        let mut all = self.annotations.iter();
+        let found = all.find(|annotation| annotation.arg == arg)?;
+        Some(&found.text)
     }
 }
 
@@ -53,202 +94,822 @@ pub struct Begun {
 /// Reads a recording from its first line on; it remembers the calls that are still under way.
 #[derive(Default)]
 pub struct Reader {
-    begun: HashMap<Option<u32>, (Option<u64>, String)>,
+    /// Whose the lines without a pid are.
+    pub own: Option<u32>,
+    /// Keeps a call until the line behind it has come, which may be its stack.
+    pub waits_for_stacks: bool,
+    clock: Clock,
+    numbering: Numbering,
+    begun: HashMap<Option<u32>, (Option<u64>, Vec<u8>)>,
+    /// How many bytes those are.
+    begun_bytes: usize,
+    torn: Option<Torn>,
+    held: Option<Entry>,
+    /// Within a table of `-c` or `-C`.
+    in_a_table: bool,
+    /// Times are whole seconds since the line before.
+    relative_seconds: bool,
+    lines: u64,
+    last: Option<u32>,
+}
+
+/// A call's line that something else has been written into.
+struct Torn {
+    pid: Option<u32>,
+    start: Option<u64>,
+    line: Vec<u8>,
+    /// From its name on.
+    text: Vec<u8>,
+    /// Lines since then that are not strace's.
+    words: Vec<Vec<u8>>,
 }
 
 impl Reader {
     /// Reads a line without its newline. Nothing comes of a call's beginning until its end has come.
-    pub fn read(&mut self, line: &str) -> Option<Entry> {
-        let (pid, start, body) = prefix(line);
-        let entry = |start, what| Some(Entry { pid, start, what });
-        if let Some(signal) = between(body, "--- ", " ---") {
-            return entry(start, What::Signal(signal.to_owned()));
+    pub fn read(&mut self, line: &[u8], entries: &mut Vec<Entry>) {
+        self.lines += 1;
+        let line = uncoloured(unquoted(line.strip_suffix(b"\r").unwrap_or(line)));
+        let line = &*line;
+        if line.trim_ascii().is_empty() || self.is_in_a_table(line) {
+            return;
         }
-        if let Some(end) = between(body, "+++ ", " +++") {
-            self.begun.remove(&pid);
-            return entry(start, What::End(end.to_owned()));
-        }
-        let (start, text) =
-            match resumed(body).and_then(|rest| Some((rest, self.begun.remove(&pid)?))) {
-                Some((rest, (began, beginning))) => (began, beginning + rest),
-                None => (start, body.to_owned()),
-            };
-        match parse(&text) {
-            Parsed::Call(call) => entry(start, What::Call(call)),
-            Parsed::Begun(beginning) => {
-                self.begun.insert(pid, (start, beginning.to_owned()));
-                None
+        if let Some(below) = below(line) {
+            if let Some(Entry {
+                what: What::Call(call),
+                ..
+            }) = &mut self.held
+            {
+                call.stack
+                    .extend(below.strip_prefix(b"> ").map(|frame| text(frame)));
             }
-            Parsed::Neither => entry(start, What::Unknown(line.to_owned())),
+            return;
+        }
+        if line == b"     0" || line.starts_with(b"     0 ") {
+            self.relative_seconds = true; // no process has this pid
+        }
+        let read = prefix(line, self.relative_seconds);
+        if self.is_straces_own(read.body) {
+            return;
+        }
+        let kind = kind(read.body);
+        if matches!(kind, Kinds::Words) && self.is_mended_by(line, entries) {
+            return;
+        }
+        self.give_up_torn(entries);
+        if matches!(kind, Kinds::Words) {
+            return self.unknown(line, entries);
+        }
+        let pid = match (&read, read.pid) {
+            (Prefix { bracketed: true, .. }, Some(pid)) => self.numbered(pid, &kind),
+            (_, Some(pid)) => Some(pid),
+            (_, None) => self.numbering.unnumbered().or(self.own),
+        };
+        let start = self.clock.read(read.stamp, pid, self.lines);
+        self.last = pid;
+        match kind {
+            Kinds::Signal(words) => self.give(pid, start, What::Signal(text(words)), entries),
+            Kinds::End(words) => self.ended(pid, start, words, entries),
+            Kinds::Resumed(name, rest) => {
+                let (start, beginning) = self.take_begun(pid).unwrap_or_else(|| {
+                    let mut beginning = [name, b"("].concat();
+                    beginning.extend_from_slice(UNSEEN.as_bytes());
+                    if !matches!(rest.trim_ascii_start().first(), Some(b')' | b',')) {
+                        beginning.extend_from_slice(b", ");
+                    }
+                    (start, beginning)
+                });
+                let call = [&beginning, rest].concat();
+                self.call(pid, start, line, call, entries);
+            }
+            Kinds::Call => self.call(pid, start, line, read.body.to_vec(), entries),
+            Kinds::Words => {}
         }
     }
 
+    /// What is still open when the recording has ended.
+    pub fn end(&mut self, entries: &mut Vec<Entry>) {
+        if let Some(torn) = self.torn.take() {
+            if torn.words.is_empty() {
+                // The recording ends amid the line.
+                let text = untorn(&torn.text).to_vec();
+                self.begin(torn.pid, torn.start, text, entries);
+            } else {
+                self.torn = Some(torn);
+                self.give_up_torn(entries);
+            }
+        }
+        let mut begun: Vec<_> = self.begun.drain().collect();
+        begun.sort_by_key(|(pid, (start, _))| (*start, *pid));
+        for (pid, (start, text)) in begun {
+            self.unfinished(pid, start, &text, b"<unfinished ...>", entries);
+        }
+        entries.extend(self.held.take());
+    }
+
     /// The calls that have begun and not returned; `rest` is a line whose end is still to come.
-    pub fn under_way(&self, rest: &str) -> Vec<Begun> {
-        let (pid, start, text) = prefix(rest);
+    pub fn under_way(&self, rest: &[u8]) -> Vec<Begun> {
+        let read = prefix(rest, false);
         let earlier = self.begun.iter();
         earlier
-            .map(|(&pid, (start, text))| (pid, *start, text.as_str()))
-            .chain([(pid, start, text)])
+            .map(|(&pid, (start, text))| (pid, *start, text.as_slice()))
+            .chain([(read.pid, read.stamp.absolute, read.body)])
             .filter_map(|(pid, start, text)| {
-                let (name, inside) = text.split_once('(').filter(|(name, _)| is_name(name))?;
-                let digits = inside.bytes().take_while(u8::is_ascii_digit).count();
-                let descriptor = inside[digits..].starts_with([',', ')']) && digits > 0;
+                let (name, inside) = call_name(text)?;
+                let digits = inside.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let (number, after) = inside.split_at(digits);
+                let descriptor = matches!(after.first(), Some(b',' | b')' | b'<')) && digits > 0;
                 Some(Begun {
                     pid,
                     start,
-                    name: name.to_owned(),
-                    descriptor: descriptor.then(|| inside[..digits].to_owned()),
+                    name: self::text(name),
+                    descriptor: descriptor.then(|| self::text(number)),
                 })
             })
             .collect()
     }
-}
 
-/// The process, the time, and what follows them.
-fn prefix(line: &str) -> (Option<u32>, Option<u64>, &str) {
-    let mut rest = line.trim_start();
-    let mut pid = None;
-    if let Some((number, after)) = rest
-        .strip_prefix("[pid ")
-        .and_then(|text| text.split_once(']'))
-    {
-        if let Ok(number) = number.trim().parse() {
-            (pid, rest) = (Some(number), after.trim_start());
+    /// What had to be guessed, since this was last asked.
+    pub fn remarks(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.clock.remarks)
+    }
+
+    /// What kind of times it has, as far as has been read.
+    pub fn kind_of_clock(&self) -> Option<Kind> {
+        self.clock.kind
+    }
+
+    /// All its times are of the day after.
+    pub fn a_day_later(&mut self) {
+        self.clock.a_day_later();
+    }
+
+    fn give(&mut self, pid: Option<u32>, start: Option<u64>, what: What, entries: &mut Vec<Entry>) {
+        entries.extend(self.held.take());
+        if let (Some(start), What::Call(call)) = (start, &what) {
+            let end = start.saturating_add(call.took.unwrap_or_default());
+            self.clock.ended(pid, end);
         }
-    } else if let Some((number, after)) = rest.split_once(' ') {
-        if let Ok(number) = number.parse() {
-            (pid, rest) = (Some(number), after.trim_start());
+        let keeps = self.waits_for_stacks && matches!(what, What::Call(_));
+        let entry = Entry { pid, start, what };
+        if keeps {
+            self.held = Some(entry);
+        } else {
+            entries.push(entry);
         }
     }
-    match rest
-        .split_once(' ')
-        .map(|(word, after)| (nanoseconds(word), after))
-    {
-        Some((Some(start), after)) => (pid, Some(start), after.trim_start()),
-        _ => (pid, None, rest),
+
+    fn unknown(&mut self, line: &[u8], entries: &mut Vec<Entry>) {
+        if self.is_being_written(line) {
+            return;
+        }
+        let start = self.clock.read(crate::strace::clock::Stamp::default(), self.last, self.lines);
+        let what = What::Unknown(text(&line[..line.len().min(MOST_UNKNOWN)]));
+        self.give(self.last, start, what, entries);
+    }
+
+    fn call(
+        &mut self,
+        pid: Option<u32>,
+        start: Option<u64>,
+        line: &[u8],
+        call: Vec<u8>,
+        entries: &mut Vec<Entry>,
+    ) {
+        match parse(&call) {
+            Parsed::Call(call) => {
+                if let Some(child) = makes_task(&call) {
+                    self.numbering.children.insert(child);
+                }
+                self.give(pid, start, What::Call(call), entries);
+            }
+            Parsed::Begun(end) => self.begin(pid, start, call[..end].to_vec(), entries),
+            Parsed::Detached(end) => {
+                self.unfinished(pid, start, &call[..end], b"<detached ...>", entries);
+            }
+            Parsed::Open => {
+                self.torn = Some(Torn {
+                    pid,
+                    start,
+                    line: line.to_vec(),
+                    text: call,
+                    words: Vec::new(),
+                });
+            }
+        }
+    }
+
+    fn begin(&mut self, pid: Option<u32>, start: Option<u64>, call: Vec<u8>, entries: &mut Vec<Entry>) {
+        if self.begun_bytes.saturating_add(call.len()) > MOST_BEGUN {
+            return self.unfinished(pid, start, &call, b"<unfinished ...>", entries);
+        }
+        self.begun_bytes += call.len();
+        if let Some((_, before)) = self.begun.insert(pid, (start, call)) {
+            self.begun_bytes -= before.len();
+        }
+    }
+
+    fn take_begun(&mut self, pid: Option<u32>) -> Option<(Option<u64>, Vec<u8>)> {
+        let begun = self.begun.remove(&pid)?;
+        self.begun_bytes -= begun.1.len();
+        Some(begun)
+    }
+
+    /// A call of which only the beginning was recorded.
+    fn unfinished(
+        &mut self,
+        pid: Option<u32>,
+        start: Option<u64>,
+        beginning: &[u8],
+        note: &[u8],
+        entries: &mut Vec<Entry>,
+    ) {
+        let whole = [beginning, b") = ? ", note].concat();
+        if let Parsed::Call(call) = parse(&whole) {
+            self.give(pid, start, What::Call(call), entries);
+        } else {
+            self.unknown(beginning, entries);
+        }
+    }
+
+    fn ended(&mut self, pid: Option<u32>, start: Option<u64>, words: &[u8], entries: &mut Vec<Entry>) {
+        if let Some(thread) = words.strip_prefix(b"superseded by execve in pid ") {
+            // Another thread goes on under this pid, in the execve that it has begun.
+            let thread = std::str::from_utf8(thread).ok().and_then(|pid| pid.parse().ok());
+            self.take_begun(pid);
+            if let Some((start, call)) = thread.and_then(|thread| self.take_begun(Some(thread))) {
+                self.begin(pid, start, call, entries);
+            }
+            return;
+        }
+        self.take_begun(pid);
+        self.numbering.ended(pid);
+        self.give(pid, start, What::End(text(words)), entries);
+        self.clock.forget(pid);
     }
 }
 
-/// `1795267737.947646469`, or `13:39:12.947646` as seconds of the day.
-fn nanoseconds(word: &str) -> Option<u64> {
-    let (whole, fraction) = word.split_once('.').unwrap_or((word, ""));
-    if !word.contains(['.', ':'])
-        || fraction.len() > 9
-        || !fraction.bytes().all(|b| b.is_ascii_digit())
-    {
+/// Whose a line is where strace writes `[pid 7]` while there are several tasks and nothing while there is one. The first one,
+/// whose number may never be said, has none.
+#[derive(Default)]
+struct Numbering {
+    /// The first one's number, once it is known.
+    first: Option<u32>,
+    /// It has had lines.
+    seen: bool,
+    first_has_ended: bool,
+    children: HashSet<u32>,
+}
+
+impl Numbering {
+    fn unnumbered(&mut self) -> Option<u32> {
+        self.seen = true;
+        self.children.iter().max().copied().filter(|_| self.first_has_ended)
+    }
+
+    fn attached(&mut self, pid: u32) {
+        if !self.seen && self.first.is_none() && self.children.is_empty() {
+            self.first = Some(pid); // by -p
+        } else if self.first != Some(pid) {
+            self.children.insert(pid);
+        }
+    }
+
+    fn ended(&mut self, pid: Option<u32>) {
+        match pid {
+            Some(pid) => {
+                self.children.remove(&pid);
+            }
+            None => self.first_has_ended = true,
+        }
+    }
+}
+
+impl Reader {
+    /// The task of a line with `[pid 7]`.
+    fn numbered(&mut self, pid: u32, kind: &Kinds) -> Option<u32> {
+        let numbering = &self.numbering;
+        if numbering.first.is_none() && numbering.seen && !numbering.children.contains(&pid) {
+            let unnumbered = self.begun.get(&self.own).and_then(|(_, text)| call_name(text));
+            let is_the_first = match (unnumbered, kind) {
+                (Some((begun, _)), Kinds::Resumed(name, _)) => begun == *name,
+                (Some((begun, _)), _) => !matches!(begun, b"fork" | b"vfork" | b"clone" | b"clone3"),
+                (None, _) => true,
+            };
+            if is_the_first && !numbering.first_has_ended {
+                self.numbering.first = Some(pid);
+            }
+        }
+        if self.numbering.first == Some(pid) {
+            return self.own;
+        }
+        self.numbering.children.insert(pid);
+        Some(pid)
+    }
+
+    /// Takes what strace says of itself, which is no event: `strace: Process 7 attached`, `[ Process PID=7 runs in 32 bit
+    /// mode. ]`, `???( <detached ...>`.
+    fn is_straces_own(&mut self, body: &[u8]) -> bool {
+        if body.starts_with(b"???") || body.starts_with(b"[ Process PID=") {
+            return true;
+        }
+        let said = after_own_name(body).unwrap_or(body);
+        if said.starts_with(b"[ Process PID=") {
+            return true;
+        }
+        match attached(said) {
+            Some((pid, attached)) => {
+                if attached {
+                    self.numbering.attached(pid);
+                }
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether a line belongs to a summary, from its heading to its total.
+    fn is_in_a_table(&mut self, line: &[u8]) -> bool {
+        let line = line.trim_ascii();
+        let is_ruled = line.starts_with(b"------") && line.iter().all(|byte| b"- ".contains(byte));
+        if is_ruled || (line.starts_with(b"% time ") && line.ends_with(b"syscall")) {
+            self.in_a_table = true;
+            return true;
+        }
+        let is_row = || {
+            let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+            words.next().is_some_and(|word| nanoseconds(word).is_some())
+                && words.next().is_some_and(|word| nanoseconds(word).is_some())
+                && !line.contains(&b'(')
+        };
+        if self.in_a_table && is_row() {
+            self.in_a_table = !line.ends_with(b" total");
+            return true;
+        }
+        self.in_a_table = false;
+        false
+    }
+
+    /// Whether a call that has begun writes this line to a terminal: its words are shown as that call's.
+    fn is_being_written(&self, line: &[u8]) -> bool {
+        self.begun.values().any(|(_, text)| {
+            written_to_a_terminal(text).is_some_and(|words| {
+                words.split(|&byte| byte == b'\n').any(|words| words == line)
+            })
+        })
+    }
+
+    /// Whether a torn call goes on in this line, or this is of what has torn it.
+    fn is_mended_by(&mut self, line: &[u8], entries: &mut Vec<Entry>) -> bool {
+        let Some(mut torn) = self.torn.take() else {
+            return false;
+        };
+        let rest = line.trim_ascii_start();
+        let ends = [&b")"[..], b",", b"<unfinished ...>"];
+        let goes_on = ends.iter().any(|end| rest.starts_with(end)) || own_words(&torn.text).is_some();
+        let whole = [untorn(&torn.text), line].concat();
+        if goes_on && !matches!(parse(&whole), Parsed::Open) {
+            let written = written_to_a_terminal(&torn.text).unwrap_or_default();
+            for words in torn.words {
+                if !written.split(|&byte| byte == b'\n').any(|line| line == words) {
+                    self.unknown(&words, entries);
+                }
+            }
+            self.call(torn.pid, torn.start, line, whole, entries);
+            return true;
+        }
+        let room = torn.words.len() < MOST_WORDS;
+        if room {
+            torn.words.push(line[..line.len().min(MOST_UNKNOWN)].to_vec());
+        }
+        self.torn = Some(torn);
+        room
+    }
+
+    /// Gives out a torn call's lines as they are.
+    fn give_up_torn(&mut self, entries: &mut Vec<Entry>) {
+        if let Some(torn) = self.torn.take() {
+            self.unknown(&torn.line, entries);
+            for words in torn.words {
+                self.unknown(&words, entries);
+            }
+        }
+    }
+}
+
+/// What a line is, from what follows its prefix.
+enum Kinds<'a> {
+    Call,
+    Resumed(&'a [u8], &'a [u8]),
+    Signal(&'a [u8]),
+    End(&'a [u8]),
+    /// Not strace's, or the rest of a torn line.
+    Words,
+}
+
+fn kind(body: &[u8]) -> Kinds<'_> {
+    let whole = body.trim_ascii_end();
+    let between = |before: &[u8], after: &[u8]| whole.strip_prefix(before)?.strip_suffix(after);
+    if let Some(words) = between(b"--- ", b" ---") {
+        Kinds::Signal(words)
+    } else if let Some(words) = between(b"+++ ", b" +++") {
+        Kinds::End(words)
+    } else if let Some((name, rest)) = resumed(body) {
+        Kinds::Resumed(name, rest)
+    } else if call_name(body).is_some() {
+        Kinds::Call
+    } else {
+        Kinds::Words
+    }
+}
+
+/// The name in `<... accept resumed>`, and what follows.
+fn resumed(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = body.strip_prefix(b"<... ")?;
+    let end = rest.iter().position(|&byte| byte == b' ')?;
+    let (name, rest) = rest.split_at(end);
+    let rest = rest.strip_prefix(b" resumed>")?;
+    is_name(name).then_some((name, rest))
+}
+
+/// A call's name, and what follows its parenthesis.
+fn call_name(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = body.iter().position(|&byte| byte == b'(')?;
+    is_name(&body[..end]).then(|| (&body[..end], &body[end + 1..]))
+}
+
+fn is_name(text: &[u8]) -> bool {
+    text.first()
+        .is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_')
+        && text
+            .iter()
+            .all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// A line without the `> ` of a quotation.
+fn unquoted(mut line: &[u8]) -> &[u8] {
+    let is_a_frame = |line: &[u8]| line.ends_with(b"]") && find(line, b" [0x").is_some();
+    while let Some(rest) = line.strip_prefix(b">") {
+        let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+        if is_a_frame(line) && !rest.trim_ascii_start().starts_with(b"> ") {
+            break; // the mark is the frame's own
+        }
+        line = rest;
+    }
+    line
+}
+
+/// A line without strace's own colours. What has no end of a colour is none of them.
+fn uncoloured(line: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    if find(line, b"\x1b[0m").is_none() {
+        return line.into();
+    }
+    let (mut plain, mut rest) = (Vec::with_capacity(line.len()), line);
+    while let Some(at) = find(rest, b"\x1b[") {
+        plain.extend_from_slice(&rest[..at]);
+        let end = rest[at + 2..]
+            .iter()
+            .position(|byte| !byte.is_ascii_digit() && *byte != b';');
+        rest = match end.map(|end| at + 2 + end) {
+            Some(end) if rest[end] == b'm' => &rest[end + 1..],
+            _ => {
+                plain.push(rest[at]);
+                &rest[at + 1..]
+            }
+        };
+    }
+    plain.extend_from_slice(rest);
+    plain.into()
+}
+
+/// A line that belongs to the call before it, without what sets it in: a stack's (`-k`), a dump's (`-e read=all`).
+fn below(line: &[u8]) -> Option<&[u8]> {
+    let set_in = line.trim_ascii_start();
+    let is_frame = || {
+        set_in.starts_with(b"> ")
+            && (line.starts_with(b" > ") || find(set_in, b" [0x").is_some())
+    };
+    let is_dump = || {
+        let digits = set_in.strip_prefix(b"| ")?.get(..5)?;
+        digits.iter().all(u8::is_ascii_hexdigit).then_some(())
+    };
+    let is_buffer = || set_in.starts_with(b"* ") && find(set_in, b" bytes in buffer ").is_some();
+    let is_unfetched = || set_in.starts_with(b"| <Cannot fetch ");
+    (is_frame() || is_dump().is_some() || is_buffer() || is_unfetched()).then_some(set_in)
+}
+
+/// What follows `strace: `, or `/usr/bin/strace: `.
+fn after_own_name(body: &[u8]) -> Option<&[u8]> {
+    let end = find(body, b": ")?;
+    let name = body[..end].rsplit(|&byte| byte == b'/').next()?;
+    (name == b"strace").then(|| &body[end + 2..])
+}
+
+/// The task that `Process 7 attached` or (then `false`) `detached` is about.
+fn attached(said: &[u8]) -> Option<(u32, bool)> {
+    let rest = said.strip_prefix(b"Process ")?;
+    let end = rest.iter().position(|&byte| byte == b' ')?;
+    let pid = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
+    let what = &rest[end + 1..];
+    (what.starts_with(b"attached") || what.starts_with(b"detached") || what.starts_with(b"suspended") || what.starts_with(b"resumed"))
+        .then(|| (pid, what.starts_with(b"attached")))
+}
+
+/// Where strace's own words begin that have been written into a line, at its end.
+fn own_words(line: &[u8]) -> Option<usize> {
+    let at = rfind(line, b"strace: Process ")?;
+    attached(&line[at + 8..])?;
+    // By which path it was called: `/usr/bin/`.
+    let is_of_a_path = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._+-".contains(byte);
+    let path = line[..at].iter().rev().take_while(|byte| is_of_a_path(byte)).count();
+    let path = &line[at - path..at];
+    let slash = path.ends_with(b"/").then(|| path.iter().position(|&byte| byte == b'/')).flatten();
+    Some(slash.map_or(at, |slash| at - path.len() + slash))
+}
+
+/// The beginning of a torn line, without what has been written into it.
+fn untorn(line: &[u8]) -> &[u8] {
+    if let Some(at) = own_words(line) {
+        return &line[..at];
+    }
+    let Some(words) = written_to_a_terminal(line) else {
+        return line;
+    };
+    // Behind the number of bytes stand the words: `write(2, "5 is\n", 55 is`.
+    let Some(end) = end_of_data(line) else {
+        return line;
+    };
+    let digits = line[end..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let said = |at: &usize| {
+        let said = &line[end + at..];
+        !said.is_empty() && words.starts_with(said)
+    };
+    (1..=digits).find(said).map_or(line, |at| &line[..end + at])
+}
+
+/// What a call's line says that it writes to standard output or standard error, as far as strace shows it.
+fn written_to_a_terminal(line: &[u8]) -> Option<Vec<u8>> {
+    let (name, inside) = call_name(line)?;
+    if !matches!(name, b"write" | b"writev") || !inside.starts_with(b"1") && !inside.starts_with(b"2") {
         return None;
     }
-    let seconds = whole.split(':').try_fold(0u64, |sum, part| {
-        sum.checked_mul(60)?.checked_add(part.parse().ok()?)
-    })?;
-    seconds
-        .checked_mul(1_000_000_000)?
-        .checked_add(format!("{fraction:0<9}").parse().ok()?)
+    let end = end_of_data(line)?;
+    let (mut words, mut rest) = (Vec::new(), &line[..end]);
+    while let Some(at) = rest.iter().position(|&byte| byte == b'"') {
+        let length = quoted(&rest[at..])?;
+        words.extend(unescaped(&rest[at + 1..at + length - 1])?);
+        rest = &rest[at + length..];
+    }
+    Some(words)
 }
 
-fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
-    text.strip_prefix(before)?.strip_suffix(after)
+/// Where the number of bytes begins, behind what write or writev sends.
+fn end_of_data(line: &[u8]) -> Option<usize> {
+    let (name, inside) = call_name(line)?;
+    let mut at = name.len() + 1 + find(inside, b", ")? + 2;
+    let mut depth = 0;
+    loop {
+        match line.get(at)? {
+            b'"' => {
+                at += quoted(&line[at..])?;
+                continue;
+            }
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth -= 1,
+            b',' if depth == 0 => return line[at..].starts_with(b", ").then_some(at + 2),
+            _ => {}
+        }
+        at += 1;
+    }
 }
 
-/// What follows `<... accept resumed>`.
-fn resumed(body: &str) -> Option<&str> {
-    let (name, rest) = body.strip_prefix("<... ")?.split_once(" resumed>")?;
-    is_name(name).then_some(rest)
+/// The task that a call has made.
+fn makes_task(call: &Call) -> Option<u32> {
+    matches!(call.name.as_str(), "fork" | "vfork" | "clone" | "clone3")
+        .then(|| call.result.parse().ok())
+        .flatten()
 }
 
-fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-enum Parsed<'a> {
+enum Parsed {
     Call(Call),
-    /// Up to where `<unfinished ...>` stands.
-    Begun(&'a str),
-    Neither,
+    /// How far it goes: to where `<unfinished ...>` stands.
+    Begun(usize),
+    Detached(usize),
+    /// It does not end.
+    Open,
 }
 
-fn parse(text: &str) -> Parsed<'_> {
-    let Some((name, inside)) = text.split_once('(').filter(|(name, _)| is_name(name)) else {
-        return Parsed::Neither;
+/// Takes a call apart.
+fn parse(line: &[u8]) -> Parsed {
+    let Some((name, inside)) = call_name(line) else {
+        return Parsed::Open;
     };
     let mut args = Vec::new();
-    let (mut depth, mut from, mut at) = (0, 0, 0);
-    let bytes = inside.as_bytes();
+    let mut pieces = Pieces::default();
+    let (mut depth, mut at) = (0usize, 0);
     loop {
         let rest = &inside[at..];
-        match bytes.get(at) {
-            None => return Parsed::Neither,
-            Some(b'"') => match string_end(rest) {
-                Some(end) => at += end,
-                None => return Parsed::Neither,
-            },
-            Some(b'<') if rest.trim_end() == "<unfinished ...>" => {
-                return Parsed::Begun(text[..name.len() + 1 + at].trim_end());
-            }
-            Some(b'<') if at > 0 && bytes[at - 1].is_ascii_digit() && !rest.starts_with("<<") => {
-                match annotation_end(rest) {
-                    Some(end) => at += end,
-                    None => return Parsed::Neither,
+        match rest.first() {
+            None => return Parsed::Open,
+            Some(b'<') if rest.starts_with(b"<unfinished ...>") || rest.starts_with(b"<detached ...>") => {
+                let length = rest.iter().take_while(|&&byte| byte != b'>').count() + 1;
+                let up_to = line.len() - rest.len();
+                let end = line[..up_to].trim_ascii_end().len();
+                if rest[length..].trim_ascii().is_empty() {
+                    return if rest.starts_with(b"<unf") { Parsed::Begun(end) } else { Parsed::Detached(end) };
                 }
+                at += length; // `<... read resumed> <unfinished ...>) = ?`
+                continue;
             }
-            Some(b'/') if rest.starts_with("/*") => match rest.find("*/") {
-                Some(end) => at += end + 2,
-                None => return Parsed::Neither,
-            },
             Some(b')') if depth == 0 => break,
-            Some(&byte) => {
-                match byte {
-                    b'(' | b'[' | b'{' => depth += 1,
-                    b')' | b']' | b'}' => depth -= 1,
-                    b',' if depth == 0 => {
-                        args.push(inside[from..at].trim().to_owned());
-                        from = at + 1;
-                    }
-                    _ => {}
-                }
+            Some(b',') if depth == 0 => {
+                args.push(pieces.argument(name));
                 at += 1;
+                continue;
+            }
+            Some(b'(' | b'[' | b'{') => depth += 1,
+            Some(b')' | b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        pieces.arg = Some(args.len());
+        match pieces.take(rest) {
+            Some(length) => at += length,
+            None => return Parsed::Open,
+        }
+    }
+    let last = pieces.argument(name);
+    if !args.is_empty() || !last.is_empty() {
+        args.push(last);
+    }
+    pieces.arg = None;
+    let Some((result, mut note, took)) = returned(&inside[at + 1..], &mut pieces) else {
+        return Parsed::Open;
+    };
+    let name = text(name);
+    name_constants(&name, &mut args, &mut note);
+    if matches!(name.as_str(), "write" | "writev") {
+        if let [_, _, length] = &mut args[..] {
+            // `write(1, "? ", 2? ) = 2`: its words stand in the line.
+            let is_number = length.bytes().all(|byte| byte.is_ascii_digit());
+            let whole = untorn(&line[..name.len() + 1 + at]);
+            if let Some(end) = end_of_data(whole).filter(|_| !is_number) {
+                *length = text(&whole[end..]);
             }
         }
     }
-    if !args.is_empty() || !inside[from..at].trim().is_empty() {
-        args.push(inside[from..at].trim().to_owned());
+    Parsed::Call(Call {
+        name,
+        args,
+        result,
+        note,
+        took,
+        annotations: pieces.annotations,
+        stack: Vec::new(),
+    })
+}
+
+/// A value begins behind one of these.
+const DELIMITERS: &[u8] = b" ,([{=|&!";
+
+/// What strace writes, piece by piece, in its usual spelling.
+#[derive(Default)]
+struct Pieces {
+    out: Vec<u8>,
+    /// Where in `out` the last value begins.
+    value: usize,
+    /// Where the last string begins.
+    string: usize,
+    arg: Option<usize>,
+    annotations: Vec<Annotation>,
+}
+
+impl Pieces {
+    /// Takes the next piece: a byte, a string, an annotation or a comment. Says how long it is; `None` if it does not end.
+    fn take(&mut self, rest: &[u8]) -> Option<usize> {
+        match rest[0] {
+            b'"' => {
+                let length = quoted(rest)?;
+                let string = &rest[..length];
+                self.string = self.out.len();
+                match unescaped(&string[1..length - 1]).filter(|_| find(string, b"\\x").is_some()) {
+                    Some(bytes) => quote(&bytes, &mut self.out),
+                    None => self.out.extend_from_slice(string),
+                }
+                Some(length)
+            }
+            b'<' if self.is_annotated() && !rest.starts_with(b"<<") => {
+                let length = annotation(rest)?;
+                self.annotations.push(Annotation {
+                    arg: self.arg,
+                    number: text(&self.out[self.value..]),
+                    text: text(&rest[1..length - 1]),
+                });
+                let deleted = rest[length..].starts_with(b"(deleted)");
+                Some(length + if deleted { 9 } else { 0 })
+            }
+            b'/' if rest.starts_with(b"/*") => {
+                let length = find(rest, b"*/")? + 2;
+                self.comment(&rest[..length]);
+                Some(length)
+            }
+            b' ' if rest.starts_with(b" [") && self.out.len() > self.value => {
+                // A security context.
+                let end = rest.iter().position(|&byte| byte == b']')?;
+                let context = &rest[2..end];
+                let colons = context.iter().filter(|&&byte| byte == b':').count();
+                let is_one = colons >= 2
+                    && !context.iter().any(|byte| b" \"{<[".contains(byte))
+                    && context.first().is_some_and(u8::is_ascii_alphabetic);
+                if is_one {
+                    return Some(end + 1);
+                }
+                self.byte(b' ');
+                Some(1)
+            }
+            byte => {
+                self.byte(byte);
+                Some(1)
+            }
+        }
     }
-    match returned(&inside[at + 1..]) {
-        Some((result, note, took)) => Parsed::Call(Call {
-            name: name.to_owned(),
-            args,
-            result,
-            note,
-            took,
-        }),
-        None => Parsed::Neither,
+
+    fn byte(&mut self, byte: u8) {
+        self.out.push(byte);
+        if DELIMITERS.contains(&byte) {
+            self.value = self.out.len();
+        }
+    }
+
+    /// Whether what comes next, in `<>`, is said of a number.
+    fn is_annotated(&self) -> bool {
+        let value = &self.out[self.value..];
+        value == b"AT_FDCWD" || value.last().is_some_and(u8::is_ascii_digit)
+    }
+
+    /// `0x2 /* AF_INET */` becomes `AF_INET`; `5 /* 105 in strace's PID NS */` the number that the lines begin with.
+    fn comment(&mut self, comment: &[u8]) {
+        let said = comment[2..comment.len().saturating_sub(2).max(2)].trim_ascii();
+        let before = self.out.trim_ascii_end().len();
+        let value = if self.out[..before].ends_with(b"\"") {
+            self.string.min(before)
+        } else {
+            let ends = |byte: &u8| DELIMITERS.contains(byte);
+            self.out[..before].iter().rposition(ends).map_or(0, |at| at + 1)
+        };
+        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"_|".contains(byte);
+        let is_name = said.first().is_some_and(u8::is_ascii_uppercase) && said.iter().all(is_word);
+        let is_call = [&b"htons("[..], b"htonl(", b"inet_addr(", b"inet_pton("]
+            .iter()
+            .any(|name| said.starts_with(name));
+        let other = said.strip_suffix(b" in strace's PID NS");
+        if is_name || is_call || other.is_some() {
+            self.out.truncate(value);
+            let mut inside = Pieces::default();
+            let mut rest = other.unwrap_or(said);
+            while !rest.is_empty() {
+                match inside.take(rest) {
+                    Some(length) => rest = &rest[length..],
+                    None => break,
+                }
+            }
+            self.out.append(&mut inside.out);
+        } else {
+            self.out.extend_from_slice(comment);
+        }
+    }
+
+    /// The argument that ends here, without its name (`-N`). clone's have one always.
+    fn argument(&mut self, call: &[u8]) -> String {
+        let whole = self.out.trim_ascii();
+        let name = whole
+            .iter()
+            .take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || **byte == b'_')
+            .count();
+        let named = name > 0 && call != b"clone" && whole.get(name) == Some(&b'=');
+        let argument = text(if named { &whole[name + 1..] } else { whole });
+        self.out.clear();
+        self.value = 0;
+        argument
     }
 }
 
 /// Where a string that begins here ends, after its closing quote.
-fn string_end(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
+pub fn quoted(text: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match text.get(at)? {
+            b'\\' => at += 2,
             b'"' => return Some(at + 1),
-            _ => {}
+            _ => at += 1,
         }
     }
-    None
 }
 
 /// Where a descriptor's annotation that begins here ends: `<TCP:[127.0.0.1:1->127.0.0.1:2]>`, `</dev/null<char 1:3>>`.
-fn annotation_end(text: &str) -> Option<usize> {
+fn annotation(text: &[u8]) -> Option<usize> {
     let (mut angles, mut brackets, mut at) = (0, 0, 0);
-    while let Some(byte) = text.as_bytes().get(at) {
-        match byte {
-            b'"' => at += string_end(&text[at..])? - 1,
+    loop {
+        match text.get(at)? {
+            b'"' => at += quoted(&text[at..])? - 1,
             b'[' => brackets += 1,
             b']' => brackets -= 1,
             b'<' if brackets == 0 => angles += 1,
@@ -260,48 +921,78 @@ fn annotation_end(text: &str) -> Option<usize> {
             return Some(at);
         }
     }
-    None
 }
 
 /// ` = -1 EAGAIN (Resource temporarily unavailable) <0.000012>` in its parts.
-fn returned(text: &str) -> Option<(String, String, Option<u64>)> {
-    let mut rest = text.trim_start().strip_prefix("= ")?.trim_end();
+fn returned(after: &[u8], pieces: &mut Pieces) -> Option<(String, String, Option<u64>)> {
+    let mut rest = after.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
     let mut took = None;
-    if let Some((before, time)) = rest
-        .strip_suffix('>')
-        .and_then(|text| text.rsplit_once('<'))
-    {
-        if let Some(time) = nanoseconds(time).filter(|_| before.ends_with(' ')) {
-            (rest, took) = (before.trim_end(), Some(time));
+    if let Some(inside) = rest.strip_suffix(b">") {
+        let at = inside.iter().rposition(|&byte| byte == b'<')?;
+        if let Some(time) = nanoseconds(&inside[at + 1..]).filter(|_| inside[..at].ends_with(b" ")) {
+            (rest, took) = (inside[..at].trim_ascii_end(), Some(time));
         }
     }
-    let mut end = rest.find([' ', '<']).unwrap_or(rest.len());
-    if rest[end..].starts_with('<') {
-        end += annotation_end(&rest[end..])?;
+    while !rest.is_empty() {
+        let length = match pieces.take(rest) {
+            Some(length) => length,
+            None => {
+                pieces.byte(rest[0]);
+                1
+            }
+        };
+        rest = &rest[length..];
     }
-    Some((
-        rest[..end].to_owned(),
-        rest[end..].trim_start().to_owned(),
-        took,
-    ))
+    let whole = std::mem::take(&mut pieces.out);
+    let end = whole.iter().position(|&byte| byte == b' ').unwrap_or(whole.len());
+    let result = text(&whole[..end]);
+    (!result.is_empty()).then(|| (result, text(whole[end..].trim_ascii()), took))
+}
+
+/// Bytes as text in which nothing acts on a terminal. Backslashes stay, as strace has put them there.
+fn text(bytes: &[u8]) -> String {
+    if bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    for piece in bytes.split_inclusive(|&byte| byte == b'\\') {
+        let backslash = piece.ends_with(b"\\");
+        escape(&piece[..piece.len() - usize::from(backslash)], &mut out);
+        out.extend(backslash.then_some(b'\\'));
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).position(|window| window == wanted)
+}
+
+fn rfind(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).rposition(|window| window == wanted)
 }
 
 /// The bytes that a quoted argument stands for, and whether strace left some out (`...`).
 pub fn bytes(arg: &str) -> Option<(Vec<u8>, bool)> {
-    let end = string_end(arg.strip_prefix('"').map(|_| arg)?)?;
+    let arg = arg.as_bytes();
+    let end = quoted(arg.first().filter(|&&byte| byte == b'"').map(|_| arg)?)?;
     let cut = match &arg[end..] {
-        "" => false,
-        "..." => true,
+        b"" => false,
+        b"..." => true,
         _ => return None,
     };
-    let mut out = Vec::new();
-    let mut rest = arg[1..end - 1].bytes().peekable();
+    Some((unescaped(&arg[1..end - 1])?, cut))
+}
+
+/// What strace's escapes stand for.
+fn unescaped(inside: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(inside.len());
+    let mut rest = inside.iter().copied().peekable();
     while let Some(byte) = rest.next() {
         if byte != b'\\' {
             out.push(byte);
             continue;
         }
-        let digit = |byte: &u8, radix| char::from(*byte).to_digit(radix);
+        let digit = |byte: u8, radix| char::from(byte).to_digit(radix);
         match rest.next()? {
             b'n' => out.push(b'\n'),
             b't' => out.push(b'\t'),
@@ -309,14 +1000,14 @@ pub fn bytes(arg: &str) -> Option<(Vec<u8>, bool)> {
             b'v' => out.push(0x0b),
             b'f' => out.push(0x0c),
             b'x' => {
-                let high = rest.next().and_then(|byte| digit(&byte, 16))?;
-                let low = rest.next().and_then(|byte| digit(&byte, 16))?;
+                let high = rest.next().and_then(|byte| digit(byte, 16))?;
+                let low = rest.next().and_then(|byte| digit(byte, 16))?;
                 out.push(u8::try_from(high * 16 + low).ok()?);
             }
             first @ b'0'..=b'7' => {
                 let mut value = u32::from(first - b'0');
                 for _ in 0..2 {
-                    let Some(next) = rest.peek().and_then(|byte| digit(byte, 8)) else {
+                    let Some(next) = rest.peek().and_then(|&byte| digit(byte, 8)) else {
                         break;
                     };
                     value = value * 8 + next;
@@ -327,5 +1018,36 @@ pub fn bytes(arg: &str) -> Option<(Vec<u8>, bool)> {
             other => out.push(other),
         }
     }
-    Some((out, cut))
+    Some(out)
+}
+
+/// Appends a string as strace writes it by default.
+fn quote(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for (at, &byte) in bytes.iter().enumerate() {
+        let short = match byte {
+            b'"' | b'\\' => Some(byte),
+            b'\n' => Some(b'n'),
+            b'\r' => Some(b'r'),
+            b'\t' => Some(b't'),
+            0x0b => Some(b'v'),
+            0x0c => Some(b'f'),
+            _ => None,
+        };
+        match short {
+            Some(short) => out.extend_from_slice(&[b'\\', short]),
+            None if (b' '..=b'~').contains(&byte) => out.push(byte),
+            None => {
+                // Three digits where one follows that could be taken for the next.
+                let digit_follows = bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+                let number = if digit_follows {
+                    format!("\\{byte:03o}")
+                } else {
+                    format!("\\{byte:o}")
+                };
+                out.extend_from_slice(number.as_bytes());
+            }
+        }
+    }
+    out.push(b'"');
 }

@@ -1,5 +1,9 @@
-//! What strace writes.
+//! What strace writes: text to calls.
 
 pub mod calls;
+mod clock;
 pub mod command;
 pub mod line;
+mod names;
+mod prefix;
+pub mod recording;
