@@ -391,12 +391,6 @@ pub fn descriptor(arg: &str) -> Option<i32> {
         .filter(|&descriptor| descriptor >= 0)
 }
 
-/// What strace says that a descriptor is: `TCP:[127.0.0.1:1->127.0.0.1:2]` of `3<TCP:[127.0.0.1:1->127.0.0.1:2]>`.
-pub fn annotation(arg: &str) -> Option<&str> {
-    let (_, inside) = arg.split_once('<')?;
-    inside.strip_suffix('>')
-}
-
 /// What a call has moved at once: the whole of it, or one of several messages.
 #[derive(Debug, Default)]
 pub struct Parcel {
@@ -544,8 +538,7 @@ mod tests {
             name: name.to_owned(),
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
             result: result.to_owned(),
-            note: String::new(),
-            took: None,
+            ..Call::default()
         }
     }
 
@@ -587,9 +580,8 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_read_before_their_annotations() {
-        assert_eq!(number("3<TCP:[127.0.0.1:1->127.0.0.1:2]>"), Some(3));
-        assert_eq!(annotation("3<TCP:[1->2]>"), Some("TCP:[1->2]"));
+    fn numbers_are_read() {
+        assert_eq!(number("3"), Some(3));
         assert_eq!(number("-1"), Some(-1));
         assert_eq!(
             (number("0x3"), number("?"), number("AF_INET")),

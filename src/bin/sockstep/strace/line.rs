@@ -126,7 +126,7 @@ struct Torn {
 
 impl Reader {
     /// Reads a line without its newline. Nothing comes of a call's beginning until its end has come.
-    pub fn read(&mut self, line: &[u8], entries: &mut Vec<Entry>) {
+    pub fn take(&mut self, line: &[u8], entries: &mut Vec<Entry>) {
         self.lines += 1;
         let line = uncoloured(unquoted(line.strip_suffix(b"\r").unwrap_or(line)));
         let line = &*line;
@@ -184,6 +184,14 @@ impl Reader {
             Kinds::Call => self.call(pid, start, line, read.body.to_vec(), entries),
             Kinds::Words => {}
         }
+    }
+
+    /// The same for a test, whose lines have an entry or none.
+    #[cfg(test)]
+    pub fn read(&mut self, line: &str) -> Option<Entry> {
+        let mut entries = Vec::new();
+        self.take(line.as_bytes(), &mut entries);
+        entries.pop()
     }
 
     /// What is still open when the recording has ended.
@@ -600,8 +608,9 @@ fn below(line: &[u8]) -> Option<&[u8]> {
 /// What follows `strace: `, or `/usr/bin/strace: `.
 fn after_own_name(body: &[u8]) -> Option<&[u8]> {
     let end = find(body, b": ")?;
-    let name = body[..end].rsplit(|&byte| byte == b'/').next()?;
-    (name == b"strace").then(|| &body[end + 2..])
+    let name = &body[..end];
+    let is_it = name == b"strace" || name.ends_with(b"/strace") && !name.contains(&b'(');
+    is_it.then(|| &body[end + 2..])
 }
 
 /// The task that `Process 7 attached` or (then `false`) `detached` is about.
@@ -1051,3 +1060,6 @@ fn quote(bytes: &[u8], out: &mut Vec<u8>) {
     }
     out.push(b'"');
 }
+
+#[cfg(test)]
+mod tests;

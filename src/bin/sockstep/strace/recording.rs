@@ -52,7 +52,7 @@ impl Trace {
         while let Some(length) = self.rest[at..].iter().position(|&byte| byte == b'\n') {
             let end = at + length;
             if !std::mem::take(&mut self.too_long) {
-                self.reader.read(&self.rest[from..end], &mut entries);
+                self.reader.take(&self.rest[from..end], &mut entries);
             }
             (from, at) = (end + 1, end + 1);
         }
@@ -205,6 +205,7 @@ impl Recording {
 
     /// Reads on in a file until its next entry is known, and puts it in its place among the others.
     fn line_up(&mut self, number: usize) -> Result<(), String> {
+        let several = self.files.len() > 1;
         let file = &mut self.files[number];
         file.fill(self.piece)?;
         let remarks = file.trace.remarks();
@@ -214,7 +215,6 @@ impl Recording {
             self.first.push(Reverse((time, number)));
         }
         let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-        let several = self.files.len() > 1;
         self.remarks.extend(remarks.into_iter().map(|remark| {
             if several {
                 format!("{name}: {remark}")

@@ -237,7 +237,7 @@ impl World {
         if call.failed() && error == "EBADF" {
             return self.table(event.task).was.get(&number).copied();
         }
-        let said = calls::annotation(arg).map(Said::of);
+        let said = call.annotation(Some(at)).map(Said::of);
         match (self.thing(event.task, number), &said) {
             (_, Some(Said::Another)) => {
                 if self.thing(event.task, number).is_none() {
@@ -539,7 +539,7 @@ impl World {
             return;
         };
         let remote = row.address.and_then(|at| Address::of(call.args.get(at)?));
-        let said = calls::annotation(&call.result).map(Said::of);
+        let said = call.annotation(None).map(Said::of);
         let (mut local, mut remote) = (None, remote);
         if let Some(Said::Socket {
             local: own,
