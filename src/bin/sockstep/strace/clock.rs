@@ -69,7 +69,11 @@ impl Clock {
             (None, None) => self.now?,
         };
         self.now = Some(time);
-        Some(self.tasks.get(&task).map_or(time, |task| time.max(task.ended)))
+        Some(
+            self.tasks
+                .get(&task)
+                .map_or(time, |task| time.max(task.ended)),
+        )
     }
 
     fn adjusted(&mut self, written: u64, stamp: Stamp, task: Option<u32>, number: u64) -> u64 {
@@ -92,7 +96,9 @@ impl Clock {
             fell
         };
         if fell > 0 {
-            self.back = self.back.saturating_add(fell.max(ended.saturating_sub(shown)));
+            self.back = self
+                .back
+                .saturating_add(fell.max(ended.saturating_sub(shown)));
             self.set_back(fell, number);
         }
         written.saturating_add(self.back)
@@ -103,7 +109,8 @@ impl Clock {
         let time = written.saturating_add(self.days.saturating_mul(DAY));
         if time.saturating_add(DAY / 2) < self.written {
             self.days += 1;
-            self.remarks.push(format!("line {number}: a new day begins"));
+            self.remarks
+                .push(format!("line {number}: a new day begins"));
             return time.saturating_add(DAY);
         }
         // A call that began before midnight may be written after one that began behind it.
@@ -121,7 +128,9 @@ impl Clock {
             ..MOST => self.remarks.push(format!(
                 "line {number}: the clock was set back by {by}; the order of the recording is kept"
             )),
-            MOST => self.remarks.push("the clock was set back more often; the order of the recording is kept".to_owned()),
+            MOST => self.remarks.push(
+                "the clock was set back more often; the order of the recording is kept".to_owned(),
+            ),
             _ => {}
         }
     }
@@ -187,7 +196,10 @@ mod tests {
         let [remark] = &clock.remarks[..] else {
             panic!("{:?}", clock.remarks)
         };
-        assert!(remark.contains("line 2") && remark.contains("100 s"), "{remark}");
+        assert!(
+            remark.contains("line 2") && remark.contains("100 s"),
+            "{remark}"
+        );
     }
 
     #[test]

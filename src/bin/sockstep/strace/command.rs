@@ -57,4 +57,3 @@ pub fn strace(output: &OsStr, options: &[String]) -> Command {
         .arg("--");
     command
 }
-

@@ -160,7 +160,12 @@ impl Reader {
             return self.unknown(line, entries);
         }
         let pid = match (&read, read.pid) {
-            (Prefix { bracketed: true, .. }, Some(pid)) => self.numbered(pid, &kind),
+            (
+                Prefix {
+                    bracketed: true, ..
+                },
+                Some(pid),
+            ) => self.numbered(pid, &kind),
             (_, Some(pid)) => Some(pid),
             (_, None) => self.numbering.unnumbered().or(self.own),
         };
@@ -223,7 +228,10 @@ impl Reader {
             .chain([(read.pid, read.stamp.absolute, read.body)])
             .filter_map(|(pid, start, text)| {
                 let (name, inside) = call_name(text)?;
-                let digits = inside.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let digits = inside
+                    .iter()
+                    .take_while(|byte| byte.is_ascii_digit())
+                    .count();
                 let (number, after) = inside.split_at(digits);
                 let descriptor = matches!(after.first(), Some(b',' | b')' | b'<')) && digits > 0;
                 Some(Begun {
@@ -270,7 +278,11 @@ impl Reader {
         if self.is_being_written(line) {
             return;
         }
-        let start = self.clock.read(crate::strace::clock::Stamp::default(), self.last, self.lines);
+        let start = self.clock.read(
+            crate::strace::clock::Stamp::default(),
+            self.last,
+            self.lines,
+        );
         let what = What::Unknown(text(&line[..line.len().min(MOST_UNKNOWN)]));
         self.give(self.last, start, what, entries);
     }
@@ -306,7 +318,13 @@ impl Reader {
         }
     }
 
-    fn begin(&mut self, pid: Option<u32>, start: Option<u64>, call: Vec<u8>, entries: &mut Vec<Entry>) {
+    fn begin(
+        &mut self,
+        pid: Option<u32>,
+        start: Option<u64>,
+        call: Vec<u8>,
+        entries: &mut Vec<Entry>,
+    ) {
         if self.begun_bytes.saturating_add(call.len()) > MOST_BEGUN {
             return self.unfinished(pid, start, &call, b"<unfinished ...>", entries);
         }
@@ -339,10 +357,18 @@ impl Reader {
         }
     }
 
-    fn ended(&mut self, pid: Option<u32>, start: Option<u64>, words: &[u8], entries: &mut Vec<Entry>) {
+    fn ended(
+        &mut self,
+        pid: Option<u32>,
+        start: Option<u64>,
+        words: &[u8],
+        entries: &mut Vec<Entry>,
+    ) {
         if let Some(thread) = words.strip_prefix(b"superseded by execve in pid ") {
             // Another thread goes on under this pid, in the execve that it has begun.
-            let thread = std::str::from_utf8(thread).ok().and_then(|pid| pid.parse().ok());
+            let thread = std::str::from_utf8(thread)
+                .ok()
+                .and_then(|pid| pid.parse().ok());
             self.take_begun(pid);
             if let Some((start, call)) = thread.and_then(|thread| self.take_begun(Some(thread))) {
                 self.begin(pid, start, call, entries);
@@ -371,7 +397,11 @@ struct Numbering {
 impl Numbering {
     fn unnumbered(&mut self) -> Option<u32> {
         self.seen = true;
-        self.children.iter().max().copied().filter(|_| self.first_has_ended)
+        self.children
+            .iter()
+            .max()
+            .copied()
+            .filter(|_| self.first_has_ended)
     }
 
     fn attached(&mut self, pid: u32) {
@@ -397,10 +427,15 @@ impl Reader {
     fn numbered(&mut self, pid: u32, kind: &Kinds) -> Option<u32> {
         let numbering = &self.numbering;
         if numbering.first.is_none() && numbering.seen && !numbering.children.contains(&pid) {
-            let unnumbered = self.begun.get(&self.own).and_then(|(_, text)| call_name(text));
+            let unnumbered = self
+                .begun
+                .get(&self.own)
+                .and_then(|(_, text)| call_name(text));
             let is_the_first = match (unnumbered, kind) {
                 (Some((begun, _)), Kinds::Resumed(name, _)) => begun == *name,
-                (Some((begun, _)), _) => !matches!(begun, b"fork" | b"vfork" | b"clone" | b"clone3"),
+                (Some((begun, _)), _) => {
+                    !matches!(begun, b"fork" | b"vfork" | b"clone" | b"clone3")
+                }
                 (None, _) => true,
             };
             if is_the_first && !numbering.first_has_ended {
@@ -444,7 +479,9 @@ impl Reader {
             return true;
         }
         let is_row = || {
-            let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+            let mut words = line
+                .split(|&byte| byte == b' ')
+                .filter(|word| !word.is_empty());
             words.next().is_some_and(|word| nanoseconds(word).is_some())
                 && words.next().is_some_and(|word| nanoseconds(word).is_some())
                 && !line.contains(&b'(')
@@ -461,7 +498,9 @@ impl Reader {
     fn is_being_written(&self, line: &[u8]) -> bool {
         self.begun.values().any(|(_, text)| {
             written_to_a_terminal(text).is_some_and(|words| {
-                words.split(|&byte| byte == b'\n').any(|words| words == line)
+                words
+                    .split(|&byte| byte == b'\n')
+                    .any(|words| words == line)
             })
         })
     }
@@ -473,12 +512,16 @@ impl Reader {
         };
         let rest = line.trim_ascii_start();
         let ends = [&b")"[..], b",", b"<unfinished ...>"];
-        let goes_on = ends.iter().any(|end| rest.starts_with(end)) || own_words(&torn.text).is_some();
+        let goes_on =
+            ends.iter().any(|end| rest.starts_with(end)) || own_words(&torn.text).is_some();
         let whole = [untorn(&torn.text), line].concat();
         if goes_on && !matches!(parse(&whole), Parsed::Open) {
             let written = written_to_a_terminal(&torn.text).unwrap_or_default();
             for words in torn.words {
-                if !written.split(|&byte| byte == b'\n').any(|line| line == words) {
+                if !written
+                    .split(|&byte| byte == b'\n')
+                    .any(|line| line == words)
+                {
                     self.unknown(&words, entries);
                 }
             }
@@ -487,7 +530,8 @@ impl Reader {
         }
         let room = torn.words.len() < MOST_WORDS;
         if room {
-            torn.words.push(line[..line.len().min(MOST_UNKNOWN)].to_vec());
+            torn.words
+                .push(line[..line.len().min(MOST_UNKNOWN)].to_vec());
         }
         self.torn = Some(torn);
         room
@@ -593,8 +637,7 @@ fn uncoloured(line: &[u8]) -> std::borrow::Cow<'_, [u8]> {
 fn below(line: &[u8]) -> Option<&[u8]> {
     let set_in = line.trim_ascii_start();
     let is_frame = || {
-        set_in.starts_with(b"> ")
-            && (line.starts_with(b" > ") || find(set_in, b" [0x").is_some())
+        set_in.starts_with(b"> ") && (line.starts_with(b" > ") || find(set_in, b" [0x").is_some())
     };
     let is_dump = || {
         let digits = set_in.strip_prefix(b"| ")?.get(..5)?;
@@ -619,8 +662,11 @@ fn attached(said: &[u8]) -> Option<(u32, bool)> {
     let end = rest.iter().position(|&byte| byte == b' ')?;
     let pid = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
     let what = &rest[end + 1..];
-    (what.starts_with(b"attached") || what.starts_with(b"detached") || what.starts_with(b"suspended") || what.starts_with(b"resumed"))
-        .then(|| (pid, what.starts_with(b"attached")))
+    (what.starts_with(b"attached")
+        || what.starts_with(b"detached")
+        || what.starts_with(b"suspended")
+        || what.starts_with(b"resumed"))
+    .then(|| (pid, what.starts_with(b"attached")))
 }
 
 /// Where strace's own words begin that have been written into a line, at its end.
@@ -629,9 +675,16 @@ fn own_words(line: &[u8]) -> Option<usize> {
     attached(&line[at + 8..])?;
     // By which path it was called: `/usr/bin/`.
     let is_of_a_path = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._+-".contains(byte);
-    let path = line[..at].iter().rev().take_while(|byte| is_of_a_path(byte)).count();
+    let path = line[..at]
+        .iter()
+        .rev()
+        .take_while(|byte| is_of_a_path(byte))
+        .count();
     let path = &line[at - path..at];
-    let slash = path.ends_with(b"/").then(|| path.iter().position(|&byte| byte == b'/')).flatten();
+    let slash = path
+        .ends_with(b"/")
+        .then(|| path.iter().position(|&byte| byte == b'/'))
+        .flatten();
     Some(slash.map_or(at, |slash| at - path.len() + slash))
 }
 
@@ -647,7 +700,10 @@ fn untorn(line: &[u8]) -> &[u8] {
     let Some(end) = end_of_data(line) else {
         return line;
     };
-    let digits = line[end..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = line[end..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     let said = |at: &usize| {
         let said = &line[end + at..];
         !said.is_empty() && words.starts_with(said)
@@ -658,7 +714,9 @@ fn untorn(line: &[u8]) -> &[u8] {
 /// What a call's line says that it writes to standard output or standard error, as far as strace shows it.
 fn written_to_a_terminal(line: &[u8]) -> Option<Vec<u8>> {
     let (name, inside) = call_name(line)?;
-    if !matches!(name, b"write" | b"writev") || !inside.starts_with(b"1") && !inside.starts_with(b"2") {
+    if !matches!(name, b"write" | b"writev")
+        || !inside.starts_with(b"1") && !inside.starts_with(b"2")
+    {
         return None;
     }
     let end = end_of_data(line)?;
@@ -719,12 +777,18 @@ fn parse(line: &[u8]) -> Parsed {
         let rest = &inside[at..];
         match rest.first() {
             None => return Parsed::Open,
-            Some(b'<') if rest.starts_with(b"<unfinished ...>") || rest.starts_with(b"<detached ...>") => {
+            Some(b'<')
+                if rest.starts_with(b"<unfinished ...>") || rest.starts_with(b"<detached ...>") =>
+            {
                 let length = rest.iter().take_while(|&&byte| byte != b'>').count() + 1;
                 let up_to = line.len() - rest.len();
                 let end = line[..up_to].trim_ascii_end().len();
                 if rest[length..].trim_ascii().is_empty() {
-                    return if rest.starts_with(b"<unf") { Parsed::Begun(end) } else { Parsed::Detached(end) };
+                    return if rest.starts_with(b"<unf") {
+                        Parsed::Begun(end)
+                    } else {
+                        Parsed::Detached(end)
+                    };
                 }
                 at += length; // `<... read resumed> <unfinished ...>) = ?`
                 continue;
@@ -862,7 +926,10 @@ impl Pieces {
             self.string.min(before)
         } else {
             let ends = |byte: &u8| DELIMITERS.contains(byte);
-            self.out[..before].iter().rposition(ends).map_or(0, |at| at + 1)
+            self.out[..before]
+                .iter()
+                .rposition(ends)
+                .map_or(0, |at| at + 1)
         };
         let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"_|".contains(byte);
         let is_name = said.first().is_some_and(u8::is_ascii_uppercase) && said.iter().all(is_word);
@@ -938,7 +1005,8 @@ fn returned(after: &[u8], pieces: &mut Pieces) -> Option<(String, String, Option
     let mut took = None;
     if let Some(inside) = rest.strip_suffix(b">") {
         let at = inside.iter().rposition(|&byte| byte == b'<')?;
-        if let Some(time) = nanoseconds(&inside[at + 1..]).filter(|_| inside[..at].ends_with(b" ")) {
+        if let Some(time) = nanoseconds(&inside[at + 1..]).filter(|_| inside[..at].ends_with(b" "))
+        {
             (rest, took) = (inside[..at].trim_ascii_end(), Some(time));
         }
     }
@@ -953,7 +1021,10 @@ fn returned(after: &[u8], pieces: &mut Pieces) -> Option<(String, String, Option
         rest = &rest[length..];
     }
     let whole = std::mem::take(&mut pieces.out);
-    let end = whole.iter().position(|&byte| byte == b' ').unwrap_or(whole.len());
+    let end = whole
+        .iter()
+        .position(|&byte| byte == b' ')
+        .unwrap_or(whole.len());
     let result = text(&whole[..end]);
     (!result.is_empty()).then(|| (result, text(whole[end..].trim_ascii()), took))
 }
@@ -973,11 +1044,13 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|window| window == wanted)
+    text.windows(wanted.len())
+        .position(|window| window == wanted)
 }
 
 fn rfind(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).rposition(|window| window == wanted)
+    text.windows(wanted.len())
+        .rposition(|window| window == wanted)
 }
 
 /// The bytes that a quoted argument stands for, and whether strace left some out (`...`).

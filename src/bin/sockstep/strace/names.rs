@@ -17,15 +17,27 @@ macro_rules! names {
 }
 
 const FAMILIES: Names = names![
-    AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_ALG, AF_VSOCK, AF_BLUETOOTH,
+    AF_UNSPEC,
+    AF_UNIX,
+    AF_INET,
+    AF_INET6,
+    AF_NETLINK,
+    AF_PACKET,
+    AF_ALG,
+    AF_VSOCK,
+    AF_BLUETOOTH,
     AF_CAN
 ];
-const TYPES: Names = names![
-    SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET
-];
+const TYPES: Names = names![SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET];
 const TYPE_FLAGS: Names = names![SOCK_CLOEXEC, SOCK_NONBLOCK];
 const PROTOCOLS: Names = names![
-    IPPROTO_IP, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_IPV6, IPPROTO_ICMPV6, IPPROTO_SCTP,
+    IPPROTO_IP,
+    IPPROTO_ICMP,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
+    IPPROTO_IPV6,
+    IPPROTO_ICMPV6,
+    IPPROTO_SCTP,
     IPPROTO_RAW
 ];
 const LEVELS: Names = &[
@@ -61,17 +73,47 @@ const SOCKET_OPTIONS: Names = &[
     (libc::SO_DOMAIN as u64, "SO_DOMAIN"),
 ];
 const TCP_OPTIONS: Names = names![
-    TCP_NODELAY, TCP_MAXSEG, TCP_CORK, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_SYNCNT,
-    TCP_DEFER_ACCEPT, TCP_INFO, TCP_QUICKACK, TCP_CONGESTION, TCP_USER_TIMEOUT, TCP_FASTOPEN
+    TCP_NODELAY,
+    TCP_MAXSEG,
+    TCP_CORK,
+    TCP_KEEPIDLE,
+    TCP_KEEPINTVL,
+    TCP_KEEPCNT,
+    TCP_SYNCNT,
+    TCP_DEFER_ACCEPT,
+    TCP_INFO,
+    TCP_QUICKACK,
+    TCP_CONGESTION,
+    TCP_USER_TIMEOUT,
+    TCP_FASTOPEN
 ];
 const IP_OPTIONS: Names = names![
-    IP_TOS, IP_TTL, IP_PKTINFO, IP_RECVERR, IP_MULTICAST_IF, IP_MULTICAST_TTL, IP_MULTICAST_LOOP,
-    IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP
+    IP_TOS,
+    IP_TTL,
+    IP_PKTINFO,
+    IP_RECVERR,
+    IP_MULTICAST_IF,
+    IP_MULTICAST_TTL,
+    IP_MULTICAST_LOOP,
+    IP_ADD_MEMBERSHIP,
+    IP_DROP_MEMBERSHIP
 ];
 const IPV6_OPTIONS: Names = names![IPV6_UNICAST_HOPS, IPV6_V6ONLY, IPV6_RECVPKTINFO];
 const MESSAGE_FLAGS: Names = names![
-    MSG_OOB, MSG_PEEK, MSG_DONTROUTE, MSG_CTRUNC, MSG_TRUNC, MSG_DONTWAIT, MSG_EOR, MSG_WAITALL,
-    MSG_CONFIRM, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_MORE, MSG_WAITFORONE, MSG_CMSG_CLOEXEC
+    MSG_OOB,
+    MSG_PEEK,
+    MSG_DONTROUTE,
+    MSG_CTRUNC,
+    MSG_TRUNC,
+    MSG_DONTWAIT,
+    MSG_EOR,
+    MSG_WAITALL,
+    MSG_CONFIRM,
+    MSG_ERRQUEUE,
+    MSG_NOSIGNAL,
+    MSG_MORE,
+    MSG_WAITFORONE,
+    MSG_CMSG_CLOEXEC
 ];
 const HOW: Names = names![SHUT_RD, SHUT_WR, SHUT_RDWR];
 const POLL: Names = names![
@@ -79,24 +121,65 @@ const POLL: Names = names![
     POLLWRBAND, POLLRDHUP
 ];
 const EPOLL: Names = names![
-    EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDNORM, EPOLLRDBAND, EPOLLWRNORM,
-    EPOLLWRBAND, EPOLLMSG, EPOLLRDHUP, EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT, EPOLLET
+    EPOLLIN,
+    EPOLLPRI,
+    EPOLLOUT,
+    EPOLLERR,
+    EPOLLHUP,
+    EPOLLRDNORM,
+    EPOLLRDBAND,
+    EPOLLWRNORM,
+    EPOLLWRBAND,
+    EPOLLMSG,
+    EPOLLRDHUP,
+    EPOLLEXCLUSIVE,
+    EPOLLWAKEUP,
+    EPOLLONESHOT,
+    EPOLLET
 ];
 const EPOLL_OPERATIONS: Names = names![EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD];
 const EPOLL_FLAGS: Names = names![EPOLL_CLOEXEC];
 const CONTROLS: Names = names![
-    F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_SETOWN, F_GETOWN,
+    F_DUPFD,
+    F_GETFD,
+    F_SETFD,
+    F_GETFL,
+    F_SETFL,
+    F_GETLK,
+    F_SETLK,
+    F_SETLKW,
+    F_SETOWN,
+    F_GETOWN,
     F_DUPFD_CLOEXEC
 ];
 const DESCRIPTOR_FLAGS: Names = names![FD_CLOEXEC];
 const ACCESS: Names = names![O_RDONLY, O_WRONLY, O_RDWR];
 const OPEN_FLAGS: Names = names![
-    O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC, O_APPEND, O_NONBLOCK, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW
+    O_CREAT,
+    O_EXCL,
+    O_NOCTTY,
+    O_TRUNC,
+    O_APPEND,
+    O_NONBLOCK,
+    O_CLOEXEC,
+    O_DIRECTORY,
+    O_NOFOLLOW
 ];
 const CLONE: Names = names![
-    CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND, CLONE_PTRACE, CLONE_VFORK, CLONE_PARENT,
-    CLONE_THREAD, CLONE_NEWNS, CLONE_SYSVSEM, CLONE_SETTLS, CLONE_PARENT_SETTID,
-    CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID
+    CLONE_VM,
+    CLONE_FS,
+    CLONE_FILES,
+    CLONE_SIGHAND,
+    CLONE_PTRACE,
+    CLONE_VFORK,
+    CLONE_PARENT,
+    CLONE_THREAD,
+    CLONE_NEWNS,
+    CLONE_SYSVSEM,
+    CLONE_SETTLS,
+    CLONE_PARENT_SETTID,
+    CLONE_CHILD_CLEARTID,
+    CLONE_CHILD_SETTID
 ];
 const WAIT: Names = names![WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT];
 const SIGNALS: Names = names![
@@ -185,7 +268,9 @@ pub fn name_constants(call: &str, args: &mut [String], note: &mut String) {
         }
         "wait4" => several(args, 2, WAIT),
         "waitid" => several(args, 3, WAIT),
-        "kill" | "rt_sigaction" | "tkill" => one(args, usize::from(call != "rt_sigaction"), SIGNALS),
+        "kill" | "rt_sigaction" | "tkill" => {
+            one(args, usize::from(call != "rt_sigaction"), SIGNALS)
+        }
         "tgkill" => one(args, 2, SIGNALS),
         _ => {}
     }
@@ -264,7 +349,9 @@ fn replace(arg: &mut String, name: impl Fn(u64) -> Option<String>) {
     if !arg.starts_with(|c: char| c.is_ascii_digit()) {
         return;
     }
-    let sum = arg.split('|').try_fold(0, |sum, part| Some(sum | number(part)?));
+    let sum = arg
+        .split('|')
+        .try_fold(0, |sum, part| Some(sum | number(part)?));
     if let Some(name) = sum.and_then(name) {
         *arg = name;
     }
@@ -284,7 +371,9 @@ fn several(args: &mut [String], at: usize, names: Names) {
 
 fn open_flags(args: &mut [String], at: usize) {
     if let Some(arg) = args.get_mut(at) {
-        replace(arg, |number| flags(number & !3, OPEN_FLAGS, find(number & 3, ACCESS)));
+        replace(arg, |number| {
+            flags(number & !3, OPEN_FLAGS, find(number & 3, ACCESS))
+        });
     }
 }
 
@@ -304,9 +393,8 @@ fn field(text: &mut String, key: &str, names: Names) {
             .bytes()
             .position(|byte| !byte.is_ascii_alphanumeric())
             .unwrap_or(rest.len());
-        let named = number(&rest[..end]).and_then(|number| {
-            find(number, names).or_else(|| flags(number, names, None))
-        });
+        let named = number(&rest[..end])
+            .and_then(|number| find(number, names).or_else(|| flags(number, names, None)));
         from = start + named.as_ref().map_or(end, String::len);
         if let Some(name) = named {
             text.replace_range(start..start + end, &name);

@@ -122,7 +122,11 @@ fn absolute(word: &[u8]) -> Option<Stamp> {
         decimal(whole).filter(|&seconds| seconds >= BEFORE_ANY_RECORDING)?
     };
     Some(Stamp {
-        absolute: Some(seconds.checked_mul(1_000_000_000)?.checked_add(nanos(fraction)?)?),
+        absolute: Some(
+            seconds
+                .checked_mul(1_000_000_000)?
+                .checked_add(nanos(fraction)?)?,
+        ),
         day,
         coarse: fraction.is_empty(),
         relative: None,
@@ -160,21 +164,56 @@ mod tests {
             ("42 close(3) = 0", Some(42), None, None),
             ("42<na\\74me> close(3) = 0", Some(42), None, None),
             ("42<x> 13:39:12 close(3) = 0", Some(42), Some(day), None),
-            ("13:39:12.5 close(3) = 0", None, Some(day + 500_000_000), None),
+            (
+                "13:39:12.5 close(3) = 0",
+                None,
+                Some(day + 500_000_000),
+                None,
+            ),
             ("[pid 42] 13:39:12 close(3) = 0", Some(42), Some(day), None),
-            ("42    13:39:12 (+     0.000244) close(3) = 0", Some(42), Some(day), Some(244_000)),
-            ("13:39:12 (+     3) close(3) = 0", None, Some(day), Some(3_000_000_000)),
-            ("42         0.000173 close(3) = 0", Some(42), None, Some(173_000)),
+            (
+                "42    13:39:12 (+     0.000244) close(3) = 0",
+                Some(42),
+                Some(day),
+                Some(244_000),
+            ),
+            (
+                "13:39:12 (+     3) close(3) = 0",
+                None,
+                Some(day),
+                Some(3_000_000_000),
+            ),
+            (
+                "42         0.000173 close(3) = 0",
+                Some(42),
+                None,
+                Some(173_000),
+            ),
             ("     0.000173 close(3) = 0", None, None, Some(173_000)),
-            ("42         2 close(3) = 0", Some(42), None, Some(2_000_000_000)),
-            ("1795705578 close(3) = 0", None, Some(1_795_705_578_000_000_000), None),
+            (
+                "42         2 close(3) = 0",
+                Some(42),
+                None,
+                Some(2_000_000_000),
+            ),
+            (
+                "1795705578 close(3) = 0",
+                None,
+                Some(1_795_705_578_000_000_000),
+                None,
+            ),
             (
                 "42 1795705578.123456789 (+     0.000000001) [   3] [00007f4389a56ad7] close(3) = 0",
                 Some(42),
                 Some(1_795_705_578_123_456_789),
                 Some(1),
             ),
-            ("42 [   3] [????????????????] close(3) = 0", Some(42), None, None),
+            (
+                "42 [   3] [????????????????] close(3) = 0",
+                Some(42),
+                None,
+                None,
+            ),
             ("42 [00007f43] close(3) = 0", Some(42), None, None),
             (
                 "42 [system_u:system_r:unconfined_t:s0] 13:39:12 [   3] close(3) = 0",
@@ -192,10 +231,7 @@ mod tests {
             assert_eq!(read.body, b"close(3) = 0", "{line}");
         }
         let read = prefix(b"     2 close(3) = 0", true);
-        assert_eq!(
-            (read.pid, read.stamp.relative),
-            (None, Some(2_000_000_000))
-        );
+        assert_eq!((read.pid, read.stamp.relative), (None, Some(2_000_000_000)));
     }
 
     #[test]

@@ -161,7 +161,10 @@ impl Recording {
         let comparable = files.len() < 2
             || (kinds.clone().all(|each| Some(each) == kind) && kind != Some(Kind::Relative));
         if !comparable {
-            remarks.push("the files' times cannot be compared: they are shown one after the other".to_owned());
+            remarks.push(
+                "the files' times cannot be compared: they are shown one after the other"
+                    .to_owned(),
+            );
         }
         if kind == Some(Kind::Day) && comparable {
             let latest = clocks.iter().map(|(_, time)| *time).max().unwrap_or(0);

@@ -164,7 +164,10 @@ fn what_a_call_took_is_read_in_every_precision() {
 #[test]
 fn constants_strings_and_addresses_have_one_spelling() {
     for (written, usual) in [
-        ("socket(0x2, 0x1, 0) = 3", "socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3"),
+        (
+            "socket(0x2, 0x1, 0) = 3",
+            "socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3",
+        ),
         (
             "socket(0xa, 0x1|0x80000, 0) = 3",
             "socket(AF_INET6, SOCK_STREAM|SOCK_CLOEXEC, IPPROTO_IP) = 3",
@@ -223,10 +226,19 @@ fn constants_strings_and_addresses_have_one_spelling() {
             "epoll_ctl(4, 0x1, 3, {events=0x80000001, data={u32=3, u64=3}}) = 0",
             "epoll_ctl(4, EPOLL_CTL_ADD, 3, {events=EPOLLIN|EPOLLET, data={u32=3, u64=3}}) = 0",
         ),
-        ("accept4(3, NULL, NULL, 0x80800) = 5", "accept4(3, NULL, NULL, SOCK_CLOEXEC|SOCK_NONBLOCK) = 5"),
-        ("fcntl(4, 0x4, 0x802) = 0", "fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0"),
+        (
+            "accept4(3, NULL, NULL, 0x80800) = 5",
+            "accept4(3, NULL, NULL, SOCK_CLOEXEC|SOCK_NONBLOCK) = 5",
+        ),
+        (
+            "fcntl(4, 0x4, 0x802) = 0",
+            "fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0",
+        ),
         ("fcntl(4, 0, 10) = 10", "fcntl(4, F_DUPFD, 10) = 10"),
-        ("fcntl(4, 0x1) = 0x1 (flags 0x1)", "fcntl(4, F_GETFD) = 0x1 (flags FD_CLOEXEC)"),
+        (
+            "fcntl(4, 0x1) = 0x1 (flags 0x1)",
+            "fcntl(4, F_GETFD) = 0x1 (flags FD_CLOEXEC)",
+        ),
         (
             "clone(child_stack=NULL, flags=0x1200000|17, child_tidptr=0x7f) = 9",
             "clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD, child_tidptr=0x7f) = 9",
@@ -235,32 +247,62 @@ fn constants_strings_and_addresses_have_one_spelling() {
             "clone(child_stack=NULL, flags=0x1200000 /* CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID */|17 /* SIGCHLD */, child_tidptr=0x7f) = 9",
             "clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD, child_tidptr=0x7f) = 9",
         ),
-        ("wait4(9, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0x1, NULL) = 9", "wait4(9, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], WNOHANG, NULL) = 9"),
+        (
+            "wait4(9, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0x1, NULL) = 9",
+            "wait4(9, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], WNOHANG, NULL) = 9",
+        ),
         ("kill(9, 15) = 0", "kill(9, SIGTERM) = 0"),
-        (r#"openat(-100, "/etc/passwd", 0x80000) = 3"#, r#"openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3"#),
+        (
+            r#"openat(-100, "/etc/passwd", 0x80000) = 3"#,
+            r#"openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3"#,
+        ),
         (
             r#"bind(sockfd=3, addr={sa_family=AF_INET, sin_port=htons(1), sin_addr=inet_addr("127.0.0.1")}, addrlen=16) = 0"#,
             r#"bind(3, {sa_family=AF_INET, sin_port=htons(1), sin_addr=inet_addr("127.0.0.1")}, 16) = 0"#,
         ),
-        ("clone3(cl_args={flags=CLONE_VM|CLONE_FILES, exit_signal=0}, size=88) = 7", "clone3({flags=CLONE_VM|CLONE_FILES, exit_signal=0}, 88) = 7"),
+        (
+            "clone3(cl_args={flags=CLONE_VM|CLONE_FILES, exit_signal=0}, size=88) = 7",
+            "clone3({flags=CLONE_VM|CLONE_FILES, exit_signal=0}, 88) = 7",
+        ),
         // What is said of numbers is no part of them.
         (
             "poll([{fd=6<TCPv6:[[::1]:3->[::1]:5]>, events=POLLIN}], 1, 10) = 0 (Timeout)",
             "poll([{fd=6, events=POLLIN}], 1, 10) = 0 (Timeout)",
         ),
-        ("pselect6(7, [6<TCP:[1.1.1.1:1->2.2.2.2:2]> 9<pipe:[7]>], NULL, NULL, NULL, NULL) = 1 (in [6<TCP:[1.1.1.1:1->2.2.2.2:2]>])", "pselect6(7, [6 9], NULL, NULL, NULL, NULL) = 1 (in [6])"),
-        (r#"openat(AT_FDCWD</tmp/a b>, "x", O_RDONLY) = 5</tmp/a b/x>(deleted)"#, r#"openat(AT_FDCWD, "x", O_RDONLY) = 5"#),
+        (
+            "pselect6(7, [6<TCP:[1.1.1.1:1->2.2.2.2:2]> 9<pipe:[7]>], NULL, NULL, NULL, NULL) = 1 (in [6<TCP:[1.1.1.1:1->2.2.2.2:2]>])",
+            "pselect6(7, [6 9], NULL, NULL, NULL, NULL) = 1 (in [6])",
+        ),
+        (
+            r#"openat(AT_FDCWD</tmp/a b>, "x", O_RDONLY) = 5</tmp/a b/x>(deleted)"#,
+            r#"openat(AT_FDCWD, "x", O_RDONLY) = 5"#,
+        ),
         ("fork() = 102<fork>", "fork() = 102"),
         ("kill(31<python3>, SIGTERM) = 0", "kill(31, SIGTERM) = 0"),
         ("pidfd_open(7, 0) = 4<pid:7<a>>", "pidfd_open(7, 0) = 4"),
         ("fork() = 2 /* 1002 in strace's PID NS */", "fork() = 1002"),
-        ("recvfrom(3 [system_u:system_r:t:s0], NULL, 0, 0, NULL, NULL) = 0", "recvfrom(3, NULL, 0, 0, NULL, NULL) = 0"),
+        (
+            "recvfrom(3 [system_u:system_r:t:s0], NULL, 0, 0, NULL, NULL) = 0",
+            "recvfrom(3, NULL, 0, 0, NULL, NULL) = 0",
+        ),
         ("<... unreadable", "?<... unreadable"),
         // Others stay as they are.
-        ("setsockopt(3, SOL_TCP, 0x63 /* TCP_??? */, [1], 4) = 0", "setsockopt(3, SOL_TCP, 0x63 /* TCP_??? */, [1], 4) = 0"),
-        ("execve(0x7ffe, [], 0x7ffc /* 1 var */) = 0", "execve(0x7ffe, [], 0x7ffc /* 1 var */) = 0"),
-        ("restart_syscall(<... resuming interrupted read ...>) = 1", "restart_syscall(<... resuming interrupted read ...>) = 1"),
-        ("accept(3, NULL, 0x3e8 <unfinished ...>) = ?", "accept(3, NULL, 0x3e8) = ?"),
+        (
+            "setsockopt(3, SOL_TCP, 0x63 /* TCP_??? */, [1], 4) = 0",
+            "setsockopt(3, SOL_TCP, 0x63 /* TCP_??? */, [1], 4) = 0",
+        ),
+        (
+            "execve(0x7ffe, [], 0x7ffc /* 1 var */) = 0",
+            "execve(0x7ffe, [], 0x7ffc /* 1 var */) = 0",
+        ),
+        (
+            "restart_syscall(<... resuming interrupted read ...>) = 1",
+            "restart_syscall(<... resuming interrupted read ...>) = 1",
+        ),
+        (
+            "accept(3, NULL, 0x3e8 <unfinished ...>) = ?",
+            "accept(3, NULL, 0x3e8) = ?",
+        ),
     ] {
         assert_eq!(short(written), [format!("- {usual}")], "{written}");
     }
@@ -268,14 +310,18 @@ fn constants_strings_and_addresses_have_one_spelling() {
 
 #[test]
 fn what_strace_says_of_descriptors_is_kept_with_its_place() {
-    let call = call("accept(3<TCP:[127.0.0.1:7901]>, NULL, NULL) = 4<TCP:[127.0.0.1:7901->127.0.0.1:36344]>");
+    let call = call(
+        "accept(3<TCP:[127.0.0.1:7901]>, NULL, NULL) = 4<TCP:[127.0.0.1:7901->127.0.0.1:36344]>",
+    );
     assert_eq!(call.annotation(Some(0)), Some("TCP:[127.0.0.1:7901]"));
     assert_eq!(call.annotation(Some(1)), None);
     assert_eq!(
         call.annotation(None),
         Some("TCP:[127.0.0.1:7901->127.0.0.1:36344]")
     );
-    let pair = super::tests::call("socketpair(AF_UNIX, SOCK_STREAM, 0, [7<UNIX:[1->2]>, 8<UNIX:[2->1]>]) = 0");
+    let pair = super::tests::call(
+        "socketpair(AF_UNIX, SOCK_STREAM, 0, [7<UNIX:[1->2]>, 8<UNIX:[2->1]>]) = 0",
+    );
     let said: Vec<_> = pair
         .annotations
         .iter()
@@ -303,10 +349,7 @@ fn an_interrupted_call_is_put_together_again() {
             r#"9 recvfrom(4, "x", 1, 0, NULL, NULL) = 1"#,
         ]
     );
-    assert_eq!(
-        entries(text)[0].start,
-        Some(1_795_267_737_500_000_000)
-    );
+    assert_eq!(entries(text)[0].start, Some(1_795_267_737_500_000_000));
 }
 
 #[test]
@@ -329,7 +372,10 @@ fn what_has_no_beginning_or_no_end_is_shown_with_what_there_is() {
             "7 accept(3, NULL, NULL <unfinished ...>",
             "7 accept(3, NULL, NULL) = ? <unfinished ...>",
         ),
-        ("7 accept(3, NULL, NU", "7 accept(3, NULL, NU) = ? <unfinished ...>"),
+        (
+            "7 accept(3, NULL, NU",
+            "7 accept(3, NULL, NU) = ? <unfinished ...>",
+        ),
     ] {
         assert_eq!(short(text), [expected], "{text}");
     }
@@ -392,8 +438,16 @@ fn a_stack_belongs_to_the_call_before_it() {
  > /home/student/server(main+0x22) [0x17fe] server.c:12
 7 close(4) = 0
 ";
-    let [Entry { what: What::Call(accept), .. }, Entry { what: What::Call(close), .. }] =
-        &entries(text)[..]
+    let [
+        Entry {
+            what: What::Call(accept),
+            ..
+        },
+        Entry {
+            what: What::Call(close),
+            ..
+        },
+    ] = &entries(text)[..]
     else {
         panic!("two calls")
     };
@@ -426,7 +480,13 @@ fn lines_come_quoted_coloured_set_in_and_with_carriage_returns() {
         );
     }
     let quoted = entries("> 7 close(3) = 0\n>  > /lib/x(y+0x1) [0x2]\n");
-    let [Entry { what: What::Call(close), .. }] = &quoted[..] else {
+    let [
+        Entry {
+            what: What::Call(close),
+            ..
+        },
+    ] = &quoted[..]
+    else {
         panic!("{quoted:?}")
     };
     assert_eq!(close.stack, ["/lib/x(y+0x1) [0x2]"]);
@@ -575,8 +635,17 @@ fn nothing_that_acts_on_a_terminal_leaves_a_recording() {
 fn bytes_that_are_no_text_are_read_as_they_are() {
     let mut entries = Vec::new();
     let mut reader = Reader::default();
-    reader.take(b"7 sendto(4, \"a\xffb\xc3\xa9\", 4, 0, NULL, 0) = 4", &mut entries);
-    let [Entry { what: What::Call(call), .. }] = &entries[..] else {
+    reader.take(
+        b"7 sendto(4, \"a\xffb\xc3\xa9\", 4, 0, NULL, 0) = 4",
+        &mut entries,
+    );
+    let [
+        Entry {
+            what: What::Call(call),
+            ..
+        },
+    ] = &entries[..]
+    else {
         panic!("{entries:?}")
     };
     assert_eq!(
@@ -600,4 +669,3 @@ fn quoted_bytes_come_back() {
         assert_eq!(bytes(not_bytes), None, "{not_bytes}");
     }
 }
-
