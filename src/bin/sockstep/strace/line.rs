@@ -140,7 +140,7 @@ impl Reader {
             }) = &mut self.held
             {
                 call.stack
-                    .extend(below.strip_prefix(b"> ").map(|frame| text(frame)));
+                    .extend(below.strip_prefix(b"> ").map(text));
             }
             return;
         }
@@ -888,8 +888,8 @@ impl Pieces {
                 // A security context.
                 let end = rest.iter().position(|&byte| byte == b']')?;
                 let context = &rest[2..end];
-                let colons = context.iter().filter(|&&byte| byte == b':').count();
-                let is_one = colons >= 2
+                let parts = context.split(|&byte| byte == b':').count();
+                let is_one = parts > 2
                     && !context.iter().any(|byte| b" \"{<[".contains(byte))
                     && context.first().is_some_and(u8::is_ascii_alphabetic);
                 if is_one {
@@ -1011,13 +1011,10 @@ fn returned(after: &[u8], pieces: &mut Pieces) -> Option<(String, String, Option
         }
     }
     while !rest.is_empty() {
-        let length = match pieces.take(rest) {
-            Some(length) => length,
-            None => {
-                pieces.byte(rest[0]);
-                1
-            }
-        };
+        let length = pieces.take(rest).unwrap_or_else(|| {
+            pieces.byte(rest[0]);
+            1
+        });
         rest = &rest[length..];
     }
     let whole = std::mem::take(&mut pieces.out);

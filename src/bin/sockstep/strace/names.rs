@@ -269,7 +269,7 @@ pub fn name_constants(call: &str, args: &mut [String], note: &mut String) {
         "wait4" => several(args, 2, WAIT),
         "waitid" => several(args, 3, WAIT),
         "kill" | "rt_sigaction" | "tkill" => {
-            one(args, usize::from(call != "rt_sigaction"), SIGNALS)
+            one(args, usize::from(call != "rt_sigaction"), SIGNALS);
         }
         "tgkill" => one(args, 2, SIGNALS),
         _ => {}
@@ -393,10 +393,10 @@ fn field(text: &mut String, key: &str, names: Names) {
             .bytes()
             .position(|byte| !byte.is_ascii_alphanumeric())
             .unwrap_or(rest.len());
-        let named = number(&rest[..end])
+        let name = number(&rest[..end])
             .and_then(|number| find(number, names).or_else(|| flags(number, names, None)));
-        from = start + named.as_ref().map_or(end, String::len);
-        if let Some(name) = named {
+        from = start + name.as_ref().map_or(end, String::len);
+        if let Some(name) = name {
             text.replace_range(start..start + end, &name);
         }
     }
@@ -419,7 +419,7 @@ fn address(text: &mut String, key: &str, form: impl Fn(&[u8]) -> Option<String>)
     while let Some(at) = text.get(from..).and_then(|rest| rest.find(key)) {
         let start = from + at;
         let quote = start + key.len() - 1;
-        let Some(length) = quoted(text[quote..].as_bytes()) else {
+        let Some(length) = quoted(&text.as_bytes()[quote..]) else {
             return;
         };
         let value = bytes(&text[quote..quote + length]).and_then(|(bytes, _)| form(&bytes));

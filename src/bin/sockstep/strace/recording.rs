@@ -115,7 +115,8 @@ pub struct Recording {
 /// One file, which is open only while a piece of it is read: there may be thousands.
 struct Source {
     path: PathBuf,
-    source: usize,
+    /// Which part of the recording it belongs to.
+    part: usize,
     own: Option<u32>,
     trace: Trace,
     at: u64,
@@ -190,7 +191,7 @@ impl Recording {
     pub fn again(&self) -> Result<Recording, String> {
         let fresh = |file: &Source| Source {
             a_day_later: file.a_day_later,
-            ..Source::new(file.path.clone(), file.source, file.own)
+            ..Source::new(file.path.clone(), file.part, file.own)
         };
         let mut recording = Recording {
             files: self.files.iter().map(fresh).collect(),
@@ -239,7 +240,7 @@ impl Recording {
             return Ok(None);
         };
         let file = &mut self.files[number];
-        let source = file.source;
+        let source = file.part;
         let Some(entry) = file.ready.pop_front() else {
             return Ok(None);
         };
@@ -254,10 +255,10 @@ impl Recording {
 }
 
 impl Source {
-    fn new(path: PathBuf, source: usize, own: Option<u32>) -> Source {
+    fn new(path: PathBuf, part: usize, own: Option<u32>) -> Source {
         Source {
             path,
-            source,
+            part,
             own,
             trace: Trace::of_a_file(own),
             at: 0,

@@ -83,7 +83,7 @@ fn a_call_comes_apart_whatever_its_strings_hold() {
         ),
         (
             r#"close(4<UNIX-STREAM:[12->13, "/tmp/a->)b"]>) = 0"#,
-            r#"close|4|0|"#,
+            r"close|4|0|",
         ),
         (
             r#"write(1</dev/null<char 1:3>>, "x", 1) = 1"#,
@@ -162,6 +162,7 @@ fn what_a_call_took_is_read_in_every_precision() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn constants_strings_and_addresses_have_one_spelling() {
     for (written, usual) in [
         (
