@@ -139,8 +139,7 @@ impl Reader {
                 ..
             }) = &mut self.held
             {
-                call.stack
-                    .extend(below.strip_prefix(b"> ").map(text));
+                call.stack.extend(below.strip_prefix(b"> ").map(text));
             }
             return;
         }
