@@ -3,7 +3,6 @@
 use clap::ValueEnum;
 
 use crate::common::text::escape;
-use crate::draw::terminal::harmless;
 use crate::strace::calls::{self, Does, Place, Row, items, makes_task, number, waits_for_several};
 use crate::strace::line::{Call, bytes};
 use crate::world::sockets::Address;
@@ -188,7 +187,7 @@ fn argument(arg: &str, payload: Payload, columns: usize) -> String {
     format!("\"{shown}\"{}", if cut || !whole { "..." } else { "" })
 }
 
-/// An address in short, a descriptor without what strace says of it, what is neither as it is.
+/// An address in short, what is none as it is.
 fn shown(arg: &str) -> String {
     if let Some(address @ (Address::Inet { .. } | Address::Unix(_))) = Address::of(arg) {
         let text = address.to_string();
@@ -196,13 +195,7 @@ fn shown(arg: &str) -> String {
         escape(text.as_bytes(), &mut safe);
         return String::from_utf8_lossy(&safe).into_owned();
     }
-    let plain = match (number(arg), calls::annotation(arg)) {
-        (Some(number), Some(_)) => number.to_string(),
-        _ => arg.to_owned(),
-    };
-    let mut safe = Vec::new();
-    harmless(plain.as_bytes(), &mut safe);
-    String::from_utf8_lossy(&safe).into_owned()
+    arg.to_owned() // what strace has written is harmless: the reader has seen to it
 }
 
 /// Bytes as text, in pieces that belong together: a character, or `\n`, `\x1b`.
