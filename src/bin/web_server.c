@@ -29,8 +29,9 @@ static const char *rootName = ".";
 static const char *bindAddress = NULL; /* any */
 static int backlog = MAXPENDING;
 static unsigned limit = 1000;        /* connections at a time; more wait to be accepted */
-static unsigned long maxClients = 0; /* no end */
+static unsigned long maxClients = ULONG_MAX;
 
+static void serveClients(int servSock);
 static int serveRequests(struct connection *conn);
 static int readRequest(struct connection *conn);
 static int translate(struct connection *conn);
@@ -41,43 +42,41 @@ static void serve(void)
 {
     allowDescriptors(limit);
     openRoot(rootName);
-    int servSock = openListening(bindAddress, port, backlog); /* A socket that listens */
+    /* A socket that listens. */
+    int servSock = openListening(bindAddress, port, backlog, site.timeout);
+    runThreads(limit, maxClients, serveClients, servSock);
+    if (close(servSock) < 0)
+        DieWithError("close() failed");
+}
 
-    for (unsigned long clients = 0; maxClients == 0 || clients < maxClients; clients++) {
-        waitUntilFewerThan(limit);
-
+/* One of several threads. */
+static void serveClients(int servSock)
+{
+    struct connection *conn = allocate(sizeof(*conn));
+    do {
         /* 1. Accept the connection. */
-        struct connection *conn = allocate(sizeof(*conn));
         socklen_t addrLen = sizeof(conn->addr);
         while ((conn->sock = accept(servSock, (struct sockaddr *)&conn->addr, &addrLen)) < 0)
             recoverFrom("accept() failed");
+        haveAClient(); /* another one waits for the next */
 
-        /* 2 to 5. A new thread does, beside this one. */
+        /* 2 to 5, for each of its requests. What goes wrong with one client is that client's loss alone. */
         nameClient(conn);
-        inAThread(conn);
-    }
-    if (close(servSock) < 0)
-        DieWithError("close() failed");
-    waitUntilFewerThan(1);
-}
+        if (serveRequests(conn) < 0) {
+            errno = conn->why;
+            warn(conn, conn->failed);
+        }
 
-static void serveClient(struct connection *conn)
-{
-    if (serveRequests(conn) < 0) {
-        errno = conn->why;
-        warn(conn, conn->failed);
-    }
-
-    /* Close the connection. */
-    if (close(conn->sock) < 0)
-        warn(conn, "close() failed");
+        /* Close the connection. */
+        if (close(conn->sock) < 0)
+            warn(conn, "close() failed");
+    } while (takeAnother());
+    free(conn);
 }
 
 static int serveRequests(struct connection *conn)
 {
-    conn->held = conn->end = 0;
-    if (setOptions(conn) < 0)
-        return -1;
+    conn->held = conn->end = conn->patience = 0;
     for (;;) {
         struct resource found = {.fd = -1};
 

@@ -11,58 +11,55 @@ mod web;
 
 use common::{die, parse, recover_from, warn};
 use sockstep::{error::*, socket::*}; // <errno.h>, <sys/socket.h>
-use std::{net::IpAddr, path::PathBuf, time::Duration, time::Instant};
-use web::{access, connection::*, files, files::*, generate, listening, log, request, threads};
+use std::{net::IpAddr, os::fd::OwnedFd, path::PathBuf, time::Duration, time::Instant};
+use web::{access, connection::*, files, files::*, generate, listening, log, request, threads::*};
 
 const MAXPENDING: i32 = 511; // connections the kernel may queue before accept takes them
 
 fn serve(args: &Args) -> Result<()> {
-    threads::allow_descriptors(args.limit);
-    let root = files::open_root(&args.root)?;
-    // Threads borrow this as long as they like: it stays until the program ends.
-    let site: &'static Site = Box::leak(Box::new(Site {
-        root,
+    allow_descriptors(args.limit);
+    // It stays until the program ends.
+    let site: &Site = Box::leak(Box::new(Site {
+        root: files::open_root(&args.root)?,
         credentials: args.user.as_deref().map(access::Credentials::new),
         timeout: Duration::from_secs(args.request_timeout.into()),
         list: args.list,
         quiet: args.quiet,
     }));
-    let serv_sock = listening::open(args.bind, args.port, args.backlog)?; // A socket that listens
+    // A socket that listens.
+    let serv_sock = listening::open(args.bind, args.port, args.backlog, site.timeout)?;
+    run(args.limit, args.max_clients, &|threads| {
+        serve_clients(threads, &serv_sock, site)
+    })?;
+    close(serv_sock)
+}
 
-    let mut clients = 0;
-    while args.max_clients != Some(clients) {
-        threads::wait_until_fewer_than(args.limit);
-
+/// One of several threads.
+fn serve_clients(threads: &Threads, serv_sock: &OwnedFd, site: &Site) -> Result<()> {
+    loop {
         // 1. Accept the connection.
         let (clnt_sock, clnt_addr) = loop {
-            match accept(&serv_sock) {
+            match accept(serv_sock) {
                 Ok(client) => break client,
                 Err(error) => recover_from(error)?,
             }
         };
+        threads.have_a_client(); // another one waits for the next
 
-        // 2 to 5. A new thread does, beside this one.
+        // 2 to 5, for each of its requests. What goes wrong with one client is that client's loss alone.
         let clnt_addr = listening::in_its_own_family(clnt_addr);
-        threads::in_a_thread(clnt_addr, move || {
-            serve_client(Connection::new(site, clnt_sock, clnt_addr));
-        });
-        clients += 1;
+        let mut conn = Connection::new(site, clnt_sock, clnt_addr);
+        serve_requests(&mut conn).unwrap_or_else(|error| warn(&clnt_addr, &error));
+
+        // Close the connection.
+        close(conn.sock).unwrap_or_else(|error| warn(&clnt_addr, &error));
+        if !threads.take_another() {
+            return Ok(());
+        }
     }
-    close(serv_sock)?;
-    threads::wait_until_fewer_than(1);
-    Ok(())
-}
-
-fn serve_client(mut conn: Connection) {
-    let outcome = serve_requests(&mut conn);
-    outcome.unwrap_or_else(|error| warn(&conn.client, &error));
-
-    // Close the connection.
-    close(conn.sock).unwrap_or_else(|error| warn(&conn.client, &error));
 }
 
 fn serve_requests(conn: &mut Connection) -> Result<()> {
-    conn.set_options()?;
     loop {
         // 2. Read and parse the request.
         let Some(parsed) = read_request(conn)? else {
@@ -181,9 +178,9 @@ struct Args {
     /// Serve at most N connections at a time; more wait to be accepted
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// End after N connections
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    max_clients: Option<u64>,
+    /// End after N connections [default: never]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
+    max_clients: u64,
     /// Time limit for a request, for an idle connection, and for every 128 KiB of a response
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86400))]
     request_timeout: u32,

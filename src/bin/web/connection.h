@@ -5,7 +5,6 @@
 #ifndef WEB_CONNECTION_H
 #define WEB_CONNECTION_H
 
-#include <netinet/tcp.h>
 #include <sys/sendfile.h>
 
 #include "access.h"
@@ -29,7 +28,7 @@ struct connection {
     char host[INET6_ADDRSTRLEN], client[INET6_ADDRSTRLEN + 24]; /* the address as text, without the port and with it */
     char buffer[LINE + 2];                                      /* a line and its end */
     size_t held, end;   /* the part of the buffer that no one has read yet */
-    long long patience; /* how long recv() waits, as SO_RCVTIMEO is set */
+    long long patience; /* how long recv() waits, as SO_RCVTIMEO is set; 0: without end */
     struct request request;
     char name[LINE + sizeof("index.html")]; /* the name of the file, relative to the root */
     char response[3 * LINE + 1024];         /* the response without its file */
@@ -58,19 +57,6 @@ static inline long long now(void)
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return time.tv_sec * 1000000LL + time.tv_nsec / 1000;
-}
-
-/* The options of its socket. A short response waits for nothing. Returns 0 or -1. */
-static inline int setOptions(struct connection *conn)
-{
-    int on = 1;
-    struct timeval value = {.tv_sec = site.timeout};
-    conn->patience = site.timeout * 1000000LL;
-    if (setsockopt(conn->sock, SOL_SOCKET, SO_RCVTIMEO, &value, sizeof(value)) < 0 ||
-        setsockopt(conn->sock, SOL_SOCKET, SO_SNDTIMEO, &value, sizeof(value)) < 0 ||
-        setsockopt(conn->sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
-        return fail(conn, "setsockopt() failed");
-    return 0;
 }
 
 /*

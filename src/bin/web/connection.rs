@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::sendfile::sendfile;
 use sockstep::{
-    AnyAddr, Errno, Error, IPPROTO_TCP, MsgFlags, Result, SHUT_WR, SO_RCVTIMEO, SO_SNDTIMEO,
-    SOL_SOCKET, TCP_NODELAY, recv, send, setsockopt, shutdown,
+    AnyAddr, Errno, Error, MsgFlags, Result, SHUT_WR, SO_RCVTIMEO, SOL_SOCKET, recv, send,
+    setsockopt, shutdown,
 };
 
 use super::access::Credentials;
@@ -28,14 +28,14 @@ pub struct Site {
 }
 
 /// A client, and memory that is used again for each of its requests.
-pub struct Connection {
-    pub site: &'static Site,
+pub struct Connection<'a> {
+    pub site: &'a Site,
     pub sock: OwnedFd,
     pub client: AnyAddr,
     buffer: Box<[u8]>,
     /// The part of the buffer that no one has read yet.
     held: Range<usize>,
-    /// How long `recv` waits, as `SO_RCVTIMEO` is set.
+    /// How long `recv` waits, as `SO_RCVTIMEO` is set; zero: without end.
     patience: Duration,
     pub request: Request,
     /// The name of the file, relative to the root.
@@ -44,27 +44,19 @@ pub struct Connection {
     pub response: Vec<u8>,
 }
 
-impl Connection {
-    pub fn new(site: &'static Site, sock: OwnedFd, client: AnyAddr) -> Connection {
+impl Connection<'_> {
+    pub fn new(site: &Site, sock: OwnedFd, client: AnyAddr) -> Connection<'_> {
         Connection {
             site,
             sock,
             client,
             buffer: vec![0; LINE + 2].into(), // a line and its end
             held: 0..0,
-            patience: site.timeout,
+            patience: Duration::ZERO,
             request: Request::default(),
             name: Vec::new(),
-            response: Vec::new(),
+            response: Vec::with_capacity(1024),
         }
-    }
-
-    /// The options of its socket. A short response waits for nothing.
-    pub fn set_options(&self) -> Result<()> {
-        let value = timeval_of(self.site.timeout);
-        setsockopt(&self.sock, SOL_SOCKET, SO_RCVTIMEO, &value)?;
-        setsockopt(&self.sock, SOL_SOCKET, SO_SNDTIMEO, &value)?;
-        setsockopt(&self.sock, IPPROTO_TCP, TCP_NODELAY, &1)
     }
 
     /// Bytes that have come and have not been read as lines.

@@ -4,9 +4,18 @@
 #ifndef WEB_FILES_H
 #define WEB_FILES_H
 
-#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+
+#if __has_include(<linux/openat2.h>)
+#include <linux/openat2.h>
+#else /* musl comes without the kernel's headers */
+struct open_how {
+    uint64_t flags, mode, resolve;
+};
+#define RESOLVE_NO_MAGICLINKS 0x02
+#define RESOLVE_BENEATH 0x08
+#endif
 
 #include "connection.h"
 

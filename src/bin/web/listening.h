@@ -4,11 +4,17 @@
 #ifndef WEB_LISTENING_H
 #define WEB_LISTENING_H
 
+#include <netinet/tcp.h>
+
 #include "connection.h"
 
-/* The echo server's steps 1 to 3, and a line that says where it listens. `address` is text, or NULL for any. */
-static inline int openListening(const char *address, in_port_t port, int backlog)
+/*
+ * The echo server's steps 1 to 3, and a line that says where it listens. `address` is text, or NULL for any. A send on a
+ * connection waits for `seconds` at most.
+ */
+static inline int openListening(const char *address, in_port_t port, int backlog, unsigned seconds)
 {
+    struct timeval timeout = {.tv_sec = seconds};
     struct sockaddr_storage addr;
     struct sockaddr_in *v4 = (struct sockaddr_in *)&addr;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&addr;
@@ -34,6 +40,10 @@ static inline int openListening(const char *address, in_port_t port, int backlog
         if (setsockopt(servSock, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
             DieWithError("setsockopt() failed");
     }
+    /* Each connection inherits these. A short response waits for nothing. */
+    if (setsockopt(servSock, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
+        setsockopt(servSock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+        DieWithError("setsockopt() failed");
     if (bind(servSock, (struct sockaddr *)&addr, addrLen) < 0)
         DieWithError("bind() failed");
     if (listen(servSock, backlog) < 0)

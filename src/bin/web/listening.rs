@@ -2,28 +2,48 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use sockstep::{
     AF_INET, AF_INET6, AnyAddr, Errno, IPPROTO_IPV6, IPPROTO_TCP, IPV6_V6ONLY, Result,
-    SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, bind, getsockname, htonl, htons, in6_addr, listen,
-    setsockopt, sockaddr_in, sockaddr_in6, socket,
+    SO_REUSEADDR, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY, bind, getsockname, htonl,
+    htons, in6_addr, listen, setsockopt, sockaddr_in, sockaddr_in6, socket,
 };
 
-use crate::common::print_line;
+use crate::common::{print_line, timeval_of};
 
-/// The echo server's steps 1 to 3, and a line that says where it listens.
-pub fn open(address: Option<IpAddr>, port: u16, backlog: i32) -> Result<OwnedFd> {
+/// The echo server's steps 1 to 3, and a line that says where it listens. A send on a connection waits for `timeout` at most.
+pub fn open(
+    address: Option<IpAddr>,
+    port: u16,
+    backlog: i32,
+    timeout: Duration,
+) -> Result<OwnedFd> {
     let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED); // a socket for that takes IPv4 as well
-    match open_on(address.unwrap_or(any), port, backlog) {
+    let mut serv_addr = socket_address(address.unwrap_or(any), port);
+    let serv_sock = match socket(serv_addr.family(), SOCK_STREAM, IPPROTO_TCP) {
         Err(error) if error == Errno::EAFNOSUPPORT && address.is_none() => {
-            open_on(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port, backlog) // no IPv6 on this machine
+            serv_addr = socket_address(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port); // no IPv6 on this machine
+            socket(serv_addr.family(), SOCK_STREAM, IPPROTO_TCP)?
         }
-        outcome => outcome,
+        outcome => outcome?,
+    };
+    setsockopt(&serv_sock, SOL_SOCKET, SO_REUSEADDR, &1)?;
+    if serv_addr.family() == AF_INET6 {
+        setsockopt(&serv_sock, IPPROTO_IPV6, IPV6_V6ONLY, &0)?;
     }
+    // Each connection inherits these. A short response waits for nothing.
+    setsockopt(&serv_sock, SOL_SOCKET, SO_SNDTIMEO, &timeval_of(timeout))?;
+    setsockopt(&serv_sock, IPPROTO_TCP, TCP_NODELAY, &1)?;
+    bind(&serv_sock, &serv_addr)?;
+    listen(&serv_sock, backlog)?;
+    let serv_addr: AnyAddr = getsockname(&serv_sock)?;
+    print_line(format_args!("listening on {serv_addr}"));
+    Ok(serv_sock)
 }
 
-fn open_on(address: IpAddr, port: u16, backlog: i32) -> Result<OwnedFd> {
-    let serv_addr: AnyAddr = match address {
+fn socket_address(address: IpAddr, port: u16) -> AnyAddr {
+    match address {
         IpAddr::V4(address) => {
             let mut serv_addr = sockaddr_in::zeroed();
             serv_addr.sin_family = AF_INET;
@@ -40,17 +60,7 @@ fn open_on(address: IpAddr, port: u16, backlog: i32) -> Result<OwnedFd> {
             serv_addr.sin6_port = htons(port);
             serv_addr.into()
         }
-    };
-    let serv_sock = socket(serv_addr.family(), SOCK_STREAM, IPPROTO_TCP)?;
-    setsockopt(&serv_sock, SOL_SOCKET, SO_REUSEADDR, &1)?;
-    if serv_addr.family() == AF_INET6 {
-        setsockopt(&serv_sock, IPPROTO_IPV6, IPV6_V6ONLY, &0)?;
     }
-    bind(&serv_sock, &serv_addr)?;
-    listen(&serv_sock, backlog)?;
-    let serv_addr: AnyAddr = getsockname(&serv_sock)?;
-    print_line(format_args!("listening on {serv_addr}"));
-    Ok(serv_sock)
 }
 
 /// An IPv4 client at an IPv6 socket has its address behind `::ffff:`. Here it is an IPv4 client.

@@ -1,6 +1,6 @@
 /*
- * web/threads.h - a thread for each client of the Web server, and a limit to their number. The Rust program has the same in
- * web/threads.rs.
+ * web/threads.h - the Web server's threads: each takes one client after the other, and there are never more than the limit. The
+ * Rust program has the same in web/threads.rs.
  */
 #ifndef WEB_THREADS_H
 #define WEB_THREADS_H
@@ -8,60 +8,94 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-#include "connection.h"
-
 #define STACK (64 * 1024) /* bytes of a thread's stack: what serving a client takes, with room to spare */
+#define SPARE 32          /* threads that wait for a client at most; one more ends */
 
-/* Threads that serve a client now, and what they signal when they are done. */
-static unsigned threads = 0;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t done = PTHREAD_COND_INITIALIZER;
-
-static inline void count(int change)
-{
-    pthread_mutex_lock(&mutex);
-    threads += change;
-    if (change < 0)
-        pthread_cond_signal(&done);
-    pthread_mutex_unlock(&mutex);
-}
-
-/* Waits until the number of threads is below the limit. */
-static inline void waitUntilFewerThan(unsigned limit)
-{
-    pthread_mutex_lock(&mutex);
-    while (threads >= limit)
-        pthread_cond_wait(&done, &mutex);
-    pthread_mutex_unlock(&mutex);
-}
-
-static void serveClient(struct connection *conn); /* the program's steps 2 to 5 */
+/* All threads together. */
+static struct {
+    void (*work)(int servSock);
+    int servSock;
+    unsigned limit, threads, idle; /* idle: how many of them wait for a client */
+    unsigned long clients;         /* those that no thread waits for yet; the server ends after them */
+    int complained;
+    pthread_mutex_t mutex;
+    pthread_cond_t ended;
+} crew = {.mutex = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 
 static inline void *runThread(void *given)
 {
-    struct connection *conn = given;
-    serveClient(conn);
-    free(conn);
-    count(-1);
+    (void)given;
+    crew.work(crew.servSock);
     return NULL;
 }
 
-/* Serves a client in a thread of its own. If there is no thread for it, its connection is closed: its loss alone. */
-static inline void inAThread(struct connection *conn)
+/* Returns 0, or -1 with errno. */
+static inline int startThread(void)
 {
+    pthread_t thread;
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    count(+1);
-    pthread_t thread;
-    errno = pthread_create(&thread, &attr, runThread, conn);
-    if (errno != 0) {
-        count(-1);
-        warn(conn, "pthread_create() failed");
-        close(conn->sock);
-        free(conn);
+    errno = pthread_create(&thread, &attr, runThread, NULL);
+    return errno == 0 ? 0 : -1;
+}
+
+/* Makes the first thread, which makes others as they are needed. Returns when all have ended. */
+static inline void runThreads(unsigned limit, unsigned long clients, void (*work)(int), int servSock)
+{
+    crew.work = work;
+    crew.servSock = servSock;
+    crew.limit = limit;
+    crew.threads = crew.idle = 1;
+    crew.clients = clients - 1;
+    if (startThread() < 0)
+        DieWithError("pthread_create() failed");
+    pthread_mutex_lock(&crew.mutex);
+    while (crew.threads > 0)
+        pthread_cond_wait(&crew.ended, &crew.mutex);
+    pthread_mutex_unlock(&crew.mutex);
+}
+
+/* This thread has a client. If no other one waits for the next, makes one that does. */
+static inline void haveAClient(void)
+{
+    pthread_mutex_lock(&crew.mutex);
+    crew.idle--;
+    int more = crew.idle == 0 && crew.clients > 0 && crew.threads < crew.limit;
+    if (more) {
+        crew.threads++;
+        crew.idle++;
+        crew.clients--;
     }
+    pthread_mutex_unlock(&crew.mutex);
+    if (!more || startThread() == 0)
+        return;
+    /* Then the first that is done takes the next client. */
+    int why = errno;
+    pthread_mutex_lock(&crew.mutex);
+    crew.threads--;
+    crew.idle--;
+    crew.clients++;
+    if (!crew.complained++)
+        note("pthread_create() failed: %s", strerror(why));
+    pthread_mutex_unlock(&crew.mutex);
+}
+
+/* Whether this thread, which is done, takes another client: not if there is none left for it, or if enough threads wait. */
+static inline int takeAnother(void)
+{
+    pthread_mutex_lock(&crew.mutex);
+    int may = crew.clients > 0 && crew.idle < SPARE;
+    if (may) {
+        crew.idle++;
+        crew.clients--;
+    } else {
+        crew.threads--;
+        pthread_cond_signal(&crew.ended);
+    }
+    pthread_mutex_unlock(&crew.mutex);
+    return may;
 }
 
 /*
