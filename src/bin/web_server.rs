@@ -135,11 +135,8 @@ fn authorise(conn: &mut Connection) -> Outcome<Resource> {
 /// Step 5. The headers and a page of our own leave first, a file behind them.
 fn respond(conn: &mut Connection, found: Outcome<Resource>) -> Result<()> {
     let (status, body) = generate::response(conn, &found);
-    let more = if body.part.is_empty() {
-        MsgFlags::empty()
-    } else {
-        MSG_MORE
-    }; // what follows leaves together with it
+    let alone = body.part.is_empty();
+    let more = if alone { 0.into() } else { MSG_MORE }; // what follows leaves together with it
     let mut sent = body.page;
     let mut outcome = conn.send_response(more);
     if let Ok(Resource::File { fd, .. }) = found {

@@ -532,15 +532,15 @@ const MUTATIONS: &[Mutation] = &[
         "two options the other way round",
         "web_server",
         "client-leaves",
-        "web/connection.h",
+        "web/listening.h",
         &[
             (
-                "SO_RCVTIMEO, &value, sizeof(value)) < 0 ||",
-                "SO_SNDTIMEO, &value, sizeof(value)) < 0 ||",
+                "SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)",
+                "IPPROTO_TCP, TCP_NODELAY, &on, (sizeof(on))",
             ),
             (
-                "        setsockopt(conn->sock, SOL_SOCKET, SO_SNDTIMEO, ",
-                "        setsockopt(conn->sock, SOL_SOCKET, SO_RCVTIMEO, ",
+                "IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)",
+                "SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)",
             ),
         ],
     ),
