@@ -1,5 +1,6 @@
 //! The web server and its twin, from outside: what a client gets, what it may not have, and what it cannot do to the others.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{
     Outcome, Process, Program, Server, Talk, assert_bytes, converse, for_each, local, random_bytes,
-    require, reset, run,
+    require, reset, run, until,
 };
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -1247,6 +1248,98 @@ fn without_descriptors_a_client_waits_and_is_served() {
             complaint.ends_with("openat2() failed: Too many open files in system"),
             "{complaint}"
         );
+        server.stop();
+    });
+}
+
+// ---- Threads ----
+
+/// The threads of a server, and whether all of them wait for something.
+fn threads(server: &Server) -> (BTreeSet<u32>, bool) {
+    let tasks = format!("/proc/{}/task", server.process.pid());
+    let names = fs::read_dir(tasks).expect("it runs");
+    let ids = names.map(|name| name.expect("it runs").file_name());
+    let ids: BTreeSet<u32> = ids
+        .map(|id| {
+            id.to_str()
+                .and_then(|id| id.parse().ok())
+                .expect("a number")
+        })
+        .collect();
+    let asleep = ids.iter().all(|id| {
+        let stat = format!("/proc/{}/task/{id}/stat", server.process.pid());
+        let stat = fs::read_to_string(stat).unwrap_or_default(); // it may have ended
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, rest)| rest.starts_with('S'))
+    });
+    (ids, asleep)
+}
+
+fn wait_until_all_threads_wait(server: &Server) {
+    until(|| threads(server).1.then_some(())).expect("each waits for a client");
+}
+
+#[test]
+fn a_thread_that_is_done_takes_the_next_client() {
+    for_each(&WEB, |program| {
+        let site = Site::new("threads", program);
+        let server = site.serve(program, &[]);
+        let mut seen = BTreeSet::new();
+        for _ in 0..20 {
+            let mut client = server.connect();
+            client.say(&get("/hello.txt"));
+            hear_answer(&mut client, false);
+            seen.extend(threads(&server).0);
+            drop(client);
+            wait_until_all_threads_wait(&server);
+        }
+        // The first of all, and the two that take turns.
+        assert_eq!(seen.len(), 3, "{seen:?}");
+        // As many as there are clients, and not for ever.
+        let clients: Vec<TcpStream> = (0..60)
+            .map(|_| {
+                let mut client = server.connect();
+                client.say(&get("/hello.txt"));
+                hear_answer(&mut client, false);
+                client
+            })
+            .collect();
+        assert!(threads(&server).0.len() > 60);
+        drop(clients);
+        let few = until(|| (threads(&server).0.len() <= 1 + 32).then_some(()));
+        assert!(few.is_some(), "{:?}", threads(&server));
+        assert_eq!(ask(&server, &get("/hello.txt")).status, 200);
+        server.stop();
+    });
+}
+
+#[test]
+fn without_another_thread_a_client_waits_and_is_served() {
+    for_each(&WEB, |program| {
+        let site = Site::new("no-thread", program);
+        // strace counts in each thread: the first that serves makes one other, and no more.
+        let mut command = program.with_faults(&["clone3:error=EAGAIN:when=2+"]);
+        command
+            .args(["--bind", "127.0.0.1", "--root"])
+            .arg(site.path("root"))
+            .arg("0");
+        let mut server = Server::start_by(program, &mut command);
+        assert_eq!(ask(&server, &get("/hello.txt")).status, 200);
+        wait_until_all_threads_wait(&server);
+        let mut of_the_second = server.connect();
+        of_the_second.say(&get("/hello.txt"));
+        hear_answer(&mut of_the_second, false);
+        let mut of_the_first = server.connect();
+        assert_eq!(
+            server.process.complaint(),
+            "pthread_create() failed: Resource temporarily unavailable"
+        );
+        of_the_first.say(&get("/hello.txt"));
+        hear_answer(&mut of_the_first, false);
+        let mut waiting = server.connect();
+        waiting.say(&get("/hello.txt"));
+        drop(of_the_first);
+        hear_answer(&mut waiting, false);
         server.stop();
     });
 }
