@@ -1,5 +1,5 @@
 /*
- * byte_order - shows the bytes of a port, of an address and of their sockaddr_in: in this machine, and on the wire.
+ * byte_order - shows the bytes of a port and an address, in this machine and on the wire.
  *
  * Usage: byte_order [ADDRESS] [PORT]
  * Follows: the Princeton deck, "Byte Order" and the two slides after it.
@@ -107,7 +107,7 @@ static void showBytes(void)
               networkPort, rightText, port, wrongText);
 }
 
-/* Bytes as they lie in memory, from the first on. One of eight texts: the ninth call overwrites the first. */
+/* Bytes as they lie in memory, from the first on. The ninth call overwrites the first text. */
 static const char *hex(const void *bytes, size_t len)
 {
     static char texts[8][3 * 8];

@@ -1,4 +1,4 @@
-//! byte_order - shows the bytes of a port, of an address and of their `sockaddr_in`: in this machine, and on the wire.
+//! byte_order - shows the bytes of a port and an address, in this machine and on the wire.
 //!
 //! Usage: `byte_order [ADDRESS] [PORT]`
 //! Follows: the Princeton deck, "Byte Order" and the two slides after it.

@@ -1,5 +1,5 @@
 /*
- * name_lookup - shows the addresses that a name has, node by node of getaddrinfo's list, and the names that they have.
+ * name_lookup - shows a name's addresses, node by node of getaddrinfo's list, and their names.
  *
  * Usage: name_lookup [--all] HOST [SERVICE]
  * Follows: the Princeton deck, "Client: Learning Server Address/Port", and its struct addrinfo.
@@ -48,8 +48,8 @@ static void lookUp(void)
         /* 4. Translate the address back. */
         char host[NI_MAXHOST], serv[NI_MAXSERV];
         int datagrams = node->ai_socktype == SOCK_DGRAM;
-        if ((code = getnameinfo(node->ai_addr, node->ai_addrlen, host, sizeof(host), serv, sizeof(serv),
-                                datagrams ? NI_DGRAM : 0)) != 0) {
+        if ((code = getnameinfo(node->ai_addr, node->ai_addrlen, host, sizeof(host), serv,
+                                sizeof(serv), datagrams ? NI_DGRAM : 0)) != 0) {
             printLine("  getnameinfo() failed: %s", resolverError(code));
             continue; /* no name, or no name server has answered */
         }
@@ -88,13 +88,14 @@ static void showFields(const struct addrinfo *node, int number)
               "  ai_addr        %s\n"
               "  ai_canonname   %s\n"
               "  ai_next        %s",
-              number, flags, family, type, protocol, node->ai_addrlen, addressText(node->ai_addr), name, next);
+              number, flags, family, type, protocol, node->ai_addrlen,
+              addressText(node->ai_addr), name, next);
     free(name);
 }
 
 /*
- * A name as C writes a text. Whoever owns the address has chosen it, so what acts on a terminal is escaped. The caller frees
- * it.
+ * A name as C writes a text. Whoever owns the address has chosen it, so what acts on a terminal is
+ * escaped. The caller frees it.
  */
 static char *quoted(const char *name)
 {

@@ -1,4 +1,4 @@
-//! name_lookup - shows the addresses that a name has, node by node of getaddrinfo's list, and the names that they have.
+//! name_lookup - shows a name's addresses, node by node of getaddrinfo's list, and their names.
 //!
 //! Usage: `name_lookup [--all] HOST [SERVICE]`
 //! Follows: the Princeton deck, "Client: Learning Server Address/Port", and its `struct addrinfo`.
@@ -7,7 +7,7 @@
 mod common;
 
 use common::{die, parse, print_line, text};
-use sockstep::{error::*, netdb::*, netinet::*, socket::*}; // <netdb.h>, <netinet/in.h>, <sys/socket.h>
+use sockstep::{error::*, netdb::*, netinet::*, socket::*}; // <netdb.h>, <netinet/in.h>
 
 fn look_up(args: &Args) -> Result<()> {
     // 1. Say what is wanted: any family, and the name behind the name.
@@ -78,7 +78,8 @@ node {number}
     )
 }
 
-/// A name as C writes a text. Whoever owns the address has chosen it, so what acts on a terminal is escaped.
+/// A name as C writes a text. Whoever owns the address has chosen it, so what acts on a terminal is
+/// escaped.
 fn quoted(name: &str) -> String {
     let mut text = vec![b'"'];
     text::escape(name.as_bytes(), &mut text);

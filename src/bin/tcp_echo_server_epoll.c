@@ -1,5 +1,5 @@
 /*
- * tcp_echo_server_epoll - sends each client its own bytes back, all clients by one process that waits in epoll.
+ * tcp_echo_server_epoll - sends each client its own bytes back, all from one loop around epoll.
  *
  * Usage: tcp_echo_server_epoll [--limit N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
@@ -75,7 +75,7 @@ static void serve(void)
                 accepted++;
                 struct client *client = newClient(clntSock, &echoClntAddr, time);
                 if (control(epoll, EPOLL_CTL_ADD, clntSock, EPOLLIN) < 0) {
-                    WarnWithError(&echoClntAddr, "epoll_ctl() failed"); /* this client's loss alone */
+                    WarnWithError(&echoClntAddr, "epoll_ctl() failed"); /* its loss alone */
                     closeClient(client);
                     continue;
                 }
@@ -106,7 +106,7 @@ static void serve(void)
             }
         }
 
-        /* Not on the slide: an end to silence. It looks at all clients, so at most once a second. */
+        /* Not on the slide: an end to silence. It looks at all clients, at most once a second. */
         if (time - lastLook >= 1000) {
             lastLook = time;
             for (unsigned place = 0; place < places; place++)

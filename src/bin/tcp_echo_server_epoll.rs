@@ -1,4 +1,4 @@
-//! tcp_echo_server_epoll - sends each client its own bytes back, all clients by one process that waits in epoll.
+//! tcp_echo_server_epoll - sends each client its own bytes back, all from one loop around epoll.
 //!
 //! Usage: `tcp_echo_server_epoll [--limit N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
@@ -70,7 +70,7 @@ fn serve(args: &Args) -> Result<()> {
                                 count += 1;
                             }
                             Err(errno) => {
-                                warn(&client.addr, &Error::new("epoll_ctl", errno)); // this client's loss alone
+                                warn(&client.addr, &Error::new("epoll_ctl", errno));
                                 client.close();
                             }
                         }
@@ -105,7 +105,7 @@ fn serve(args: &Args) -> Result<()> {
             }
         }
 
-        // Not on the slide: an end to silence. It looks at all clients, so at most once a second.
+        // Not on the slide: an end to silence. It looks at all clients, at most once a second.
         if now
             .zip(last_look)
             .is_some_and(|(now, last)| now - last >= Duration::from_secs(1))
@@ -138,7 +138,7 @@ fn failed(call: &'static str) -> impl Fn(Errno) -> Error {
 
 // ---- Arguments ----
 
-/// Send each client its own bytes back, all clients by one process that waits in epoll
+/// Send each client its own bytes back, all from one loop around epoll
 #[derive(clap::Parser)]
 #[command(version, after_help = "Example: tcp_echo_server_epoll 7000")]
 struct Args {

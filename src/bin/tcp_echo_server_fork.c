@@ -1,8 +1,9 @@
 /*
- * tcp_echo_server_fork - sends each client its own bytes back, each client by a process of its own.
+ * tcp_echo_server_fork - sends each client its own bytes back, each by a process of its own.
  *
  * Usage: tcp_echo_server_fork [--limit N] [OPTIONS] PORT
- * Follows: the Princeton deck, "Server: One Request at a Time?": "start a new process to handle each request".
+ * Follows: the Princeton deck, "Server: One Request at a Time?": "start a new process to handle
+ * each request".
  * Rust twin: tcp_echo_server_fork.rs. Read it beside tcp_echo_server.c.
  */
 #include <netinet/in.h> /* struct sockaddr_in */
@@ -52,10 +53,10 @@ static void serve(void)
         switch (fork()) {
         case 0:
             endWithParent(server);
-            if (close(servSock) < 0) /* the parent accepts */
+            if (close(servSock) < 0) /* accepting is for the parent to do */
                 WarnWithError(&echoClntAddr, "close() failed");
             serveClient(clntSock, &echoClntAddr);
-            _exit(0); /* what exit would do besides is for the parent to do */
+            _exit(0); /* what exit does besides is for the parent to do */
         case -1:
             children--;
             WarnWithError(&echoClntAddr, "fork() failed"); /* this client's loss alone */

@@ -1,7 +1,8 @@
-//! tcp_echo_server_fork - sends each client its own bytes back, each client by a process of its own.
+//! tcp_echo_server_fork - sends each client its own bytes back, each by a process of its own.
 //!
 //! Usage: `tcp_echo_server_fork [--limit N] [OPTIONS] PORT`
-//! Follows: the Princeton deck, "Server: One Request at a Time?": "start a new process to handle each request".
+//! Follows: the Princeton deck, "Server: One Request at a Time?": "start a new process to handle
+//! each request".
 //! C twin: `tcp_echo_server_fork.c`. Read it beside `tcp_echo_server.rs`.
 
 mod common;
@@ -22,7 +23,8 @@ fn serve(args: &Args) -> Result<()> {
 
     // Not on the slide: a child that has ended stays as a zombie until it is waited for.
     let action = SigAction::new(SigHandler::Handler(reap), SaFlags::empty(), SigSet::empty());
-    // SAFETY: `reap` does only what a signal handler may: a system call, an atomic variable, and errno as it was.
+    // SAFETY: `reap` does only what a signal handler may: a system call, an atomic variable, and
+    // errno as it was.
     unsafe { sigaction(Signal::SIGCHLD, &action) }
         .map_err(|errno| Error::new("sigaction", errno))?;
 
@@ -41,13 +43,14 @@ fn serve(args: &Args) -> Result<()> {
         // b. Communicate: a new process does, beside this one.
         CHILDREN.fetch_add(1, SeqCst);
         let server = Pid::this();
-        // SAFETY: this process has one thread, so the child finds no lock taken and no work half done.
+        // SAFETY: this process has one thread, so the child finds no lock taken, no work half done.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 echo::end_with_parent(server);
-                close(serv_sock).unwrap_or_else(|error| warn(&echo_clnt_addr, &error)); // the parent accepts
+                // Accepting is for the parent to do.
+                close(serv_sock).unwrap_or_else(|error| warn(&echo_clnt_addr, &error));
                 echo::serve_client(clnt_sock, &echo_clnt_addr, args.echo.idle_timeout);
-                // SAFETY: no pointer is passed. What `exit` would do besides is for the parent to do.
+                // SAFETY: no pointer is passed. What `exit` does besides is for the parent to do.
                 unsafe { libc::_exit(0) }
             }
             Ok(ForkResult::Parent { .. }) => {}
@@ -69,7 +72,7 @@ fn serve(args: &Args) -> Result<()> {
 #[expect(unsafe_code, reason = "waitpid")]
 extern "C" fn reap(_: i32) {
     let errno = Errno::last_raw();
-    // SAFETY: no pointer is passed. (nix's waitpid fails on a child that died of a real-time signal.)
+    // SAFETY: no pointer is passed. (nix's waitpid fails on one that died of a real-time signal.)
     while unsafe { libc::waitpid(-1, null_mut(), libc::WNOHANG) } > 0 {
         // Not below zero: whoever became this program may have left it a child.
         let _ = CHILDREN.fetch_update(SeqCst, SeqCst, |children| children.checked_sub(1));
@@ -98,7 +101,7 @@ fn wait_until_fewer_than(limit: u32) -> Result<()> {
 
 // ---- Arguments ----
 
-/// Send each client its own bytes back, each client by a process of its own
+/// Send each client its own bytes back, each by a process of its own
 #[derive(clap::Parser)]
 #[command(version, after_help = "Example: tcp_echo_server_fork 7000")]
 struct Args {

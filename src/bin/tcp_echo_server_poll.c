@@ -1,5 +1,5 @@
 /*
- * tcp_echo_server_poll - sends each client its own bytes back, all clients by one process that waits in poll.
+ * tcp_echo_server_poll - sends each client its own bytes back, all from one loop around poll.
  *
  * Usage: tcp_echo_server_poll [--limit N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
@@ -44,8 +44,10 @@ static void serve(void)
         }
         int accepting = accepted < maxClients && count < limit && !paused;
         fds[0] = (struct pollfd){.fd = servSock, .events = accepting ? POLLIN : 0};
-        for (unsigned i = 0; i < count; i++)
-            fds[i + 1] = (struct pollfd){.fd = clients[i]->sock, .events = holdsBytes(clients[i]) ? POLLOUT : POLLIN};
+        for (unsigned i = 0; i < count; i++) {
+            short events = holdsBytes(clients[i]) ? POLLOUT : POLLIN;
+            fds[i + 1] = (struct pollfd){.fd = clients[i]->sock, .events = events};
+        }
 
         /* Wait for all of them together. */
         if (poll(fds, count + 1, longestWait(paused)) < 0 && errno != EINTR)
@@ -68,7 +70,7 @@ static void serve(void)
             }
         }
 
-        /* b. Communicate with those that can go on. c. Close the connections of those that are done. */
+        /* b. Communicate with those that can, c. close the connection of those that are done. */
         count = serveReady(clients, count, time);
     }
     if (close(servSock) < 0)

@@ -1,4 +1,4 @@
-//! tcp_echo_server_poll - sends each client its own bytes back, all clients by one process that waits in poll.
+//! tcp_echo_server_poll - sends each client its own bytes back, all from one loop around poll.
 //!
 //! Usage: `tcp_echo_server_poll [--limit N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
@@ -70,21 +70,21 @@ fn serve(args: &Args) -> Result<()> {
             }
         }
 
-        // b. Communicate with those that can go on. c. Close the connections of those that are done.
+        // b. Communicate with those that can, c. close the connection of those that are done.
         echo::serve_ready(&mut clients, now, &args.echo);
     }
     close(serv_sock)
 }
 
-/// The memory for the next round. What is in it borrows the sockets, and must go before one of them can be closed; an empty
-/// collection is made in the same memory, so that a round allocates nothing.
+/// The memory for the next round. What is in it borrows the sockets, and must go before one of them
+/// can be closed; an empty collection is made in the same memory, so a round allocates nothing.
 fn emptied<'next>(fds: Vec<PollFd<'_>>) -> Vec<PollFd<'next>> {
     fds.into_iter().map_while(|_| None).collect()
 }
 
 // ---- Arguments ----
 
-/// Send each client its own bytes back, all clients by one process that waits in poll
+/// Send each client its own bytes back, all from one loop around poll
 #[derive(clap::Parser)]
 #[command(version, after_help = "Example: tcp_echo_server_poll 7000")]
 struct Args {

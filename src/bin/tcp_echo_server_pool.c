@@ -1,5 +1,5 @@
 /*
- * tcp_echo_server_pool - sends each client its own bytes back, by threads that are there before the clients.
+ * tcp_echo_server_pool - sends each client its own bytes back, by threads made beforehand.
  *
  * Usage: tcp_echo_server_pool [--threads N] [--queue N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "some hybrid of these two
@@ -52,7 +52,8 @@ static void serve(void)
     for (unsigned long long clients = 0; clients < maxClients; clients++) {
         /* a. Accept a new connection. */
         clntLen = sizeof(client.echoClntAddr); /* Set the size of the in-out parameter */
-        while ((client.clntSock = accept(servSock, (struct sockaddr *)&client.echoClntAddr, &clntLen)) < 0)
+        while ((client.clntSock = accept(servSock, (struct sockaddr *)&client.echoClntAddr,
+                                         &clntLen)) < 0)
             recoverFrom("accept() failed");
 
         /*
@@ -72,7 +73,7 @@ static void *serveClients(void *unused)
 {
     struct connection client;
     while (next(&client))
-        serveClient(client.clntSock, &client.echoClntAddr); /* b. Communicate, c. close the connection. */
+        serveClient(client.clntSock, &client.echoClntAddr); /* b. Communicate, c. close. */
     return unused;
 }
 
@@ -131,7 +132,8 @@ static void closeQueue(void)
 /* ---- Arguments ---- */
 
 #define ARGUMENTS \
-    "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--threads N] [--queue N] PORT"
+    "[--bind ADDRESS] [--backlog N] [--max-clients N] [--idle-timeout SECONDS] [--threads N] " \
+    "[--queue N] PORT"
 
 int main(int argc, char *argv[])
 {

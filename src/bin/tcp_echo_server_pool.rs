@@ -1,4 +1,4 @@
-//! tcp_echo_server_pool - sends each client its own bytes back, by threads that are there before the clients.
+//! tcp_echo_server_pool - sends each client its own bytes back, by threads made beforehand.
 //!
 //! Usage: `tcp_echo_server_pool [--threads N] [--queue N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "some hybrid of these two
@@ -80,7 +80,7 @@ fn next(waiting: &Mutex<Receiver<Client>>) -> Option<Client> {
 
 // ---- Arguments ----
 
-/// Send each client its own bytes back, by threads that are there before the clients
+/// Send each client its own bytes back, by threads made beforehand
 #[derive(clap::Parser)]
 #[command(version, after_help = "Example: tcp_echo_server_pool --threads 4 7000")]
 struct Args {

@@ -1,10 +1,10 @@
 /*
- * tcp_echo_server_prefork - sends each client its own bytes back, by processes that are there before the clients.
+ * tcp_echo_server_prefork - sends each client its own bytes back, by processes made beforehand.
  *
  * Usage: tcp_echo_server_prefork [--workers N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "some hybrid of these two
  * approaches". N processes are made beforehand, and all of them accept.
- * Rust twin: tcp_echo_server_prefork.rs. Read it beside tcp_echo_server.c and tcp_echo_server_fork.c.
+ * Rust twin: tcp_echo_server_prefork.rs. Read it beside tcp_echo_server_fork.c.
  */
 #include <errno.h>       /* errno */
 #include <netinet/in.h>  /* struct sockaddr_in */
@@ -18,7 +18,7 @@
 #define EARLY 1000 /* milliseconds: a worker that dies younger was not killed by chance */
 #define SETBACKS 6 /* early deaths in a row after which the server gives up */
 
-static unsigned workers = 8; /* the argument: processes, each of which serves one client at a time */
+static unsigned workers = 8; /* the argument: processes that each serve one client at a time */
 
 struct worker {
     pid_t pid;
@@ -115,7 +115,7 @@ static int takeOne(int tickets)
     return 0;
 }
 
-/* A process that serves clients until there are no more tickets, if there are tickets, or else without end. */
+/* A process that serves clients as long as there are tickets, or without end if there are none. */
 static void startWorker(struct worker *worker, int servSock, int tickets)
 {
     int clntSock;
@@ -141,8 +141,8 @@ static void startWorker(struct worker *worker, int servSock, int tickets)
 }
 
 /*
- * --max-clients, counted by all workers together: a number that the kernel keeps, one less for each that is read. Returns its
- * descriptor, or -1 if it is not given.
+ * --max-clients, counted by all workers together: a number that the kernel keeps, one less for each
+ * that is read. Returns its descriptor, or -1 if it is not given.
  */
 static int makeTickets(void)
 {

@@ -1,9 +1,9 @@
-//! tcp_echo_server_prefork - sends each client its own bytes back, by processes that are there before the clients.
+//! tcp_echo_server_prefork - sends each client its own bytes back, by processes made beforehand.
 //!
 //! Usage: `tcp_echo_server_prefork [--workers N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "some hybrid of these two
 //! approaches". N processes are made beforehand, and all of them accept.
-//! C twin: `tcp_echo_server_prefork.c`. Read it beside `tcp_echo_server.rs` and `tcp_echo_server_fork.rs`.
+//! C twin: `tcp_echo_server_prefork.c`. Read it beside `tcp_echo_server_fork.rs`.
 
 mod common;
 
@@ -12,7 +12,7 @@ use nix::{sys::eventfd::*, unistd::ForkResult, unistd::Pid, unistd::fork}; // <s
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <netinet/in.h>, <sys/socket.h>
 use std::{os::fd::OwnedFd, process::exit, thread::sleep, time::Duration, time::Instant};
 
-const EARLY: Duration = Duration::from_secs(1); // a worker that dies younger was not killed by chance
+const EARLY: Duration = Duration::from_secs(1); // who dies younger was not killed by chance
 const SETBACKS: u32 = 6; // early deaths in a row after which the server gives up
 
 /// Starts the workers, and others for those that die, until all have done their work.
@@ -73,7 +73,7 @@ fn pause_after_setback(setbacks: &mut u32) {
     sleep(Duration::from_millis(50) * (1 << *setbacks)); // 100, 200, ... 1600
 }
 
-/// A process that serves clients until there are no more tickets, if there are tickets, or else without end.
+/// A process that serves clients as long as there are tickets, or without end if there are none.
 #[expect(unsafe_code, reason = "fork")]
 fn start_worker(serv_sock: &OwnedFd, tickets: Option<&EventFd>, args: &Args) -> Result<Pid> {
     let server = Pid::this();
@@ -107,7 +107,8 @@ fn work(serv_sock: &OwnedFd, tickets: Option<&EventFd>, idle_timeout: Option<u32
     Ok(())
 }
 
-/// `--max-clients`, counted by all workers together: a number that the kernel keeps, one less for each that is read.
+/// `--max-clients`, counted by all workers together: a number that the kernel keeps, one less for
+/// each that is read.
 fn tickets(max_clients: u64) -> Result<Option<EventFd>> {
     if max_clients == u64::MAX {
         return Ok(None);
@@ -133,7 +134,8 @@ fn take_one(tickets: Option<&EventFd>) -> Result<bool> {
 #[expect(unsafe_code, reason = "wait")]
 fn wait() -> Result<(Pid, i32)> {
     let mut status = 0;
-    // SAFETY: `status` is an int for the kernel to write. (nix's wait fails on a child that died of a real-time signal.)
+    // SAFETY: `status` is an int for the kernel to write. (nix's wait fails on a child that died
+    // of a real-time signal.)
     match unsafe { libc::wait(&raw mut status) } {
         -1 => Err(Error::last("wait")),
         pid => Ok((Pid::from_raw(pid), status)),
@@ -142,7 +144,7 @@ fn wait() -> Result<(Pid, i32)> {
 
 // ---- Arguments ----
 
-/// Send each client its own bytes back, by processes that are there before the clients
+/// Send each client its own bytes back, by processes made beforehand
 #[derive(clap::Parser)]
 #[command(
     version,

@@ -1,5 +1,5 @@
 /*
- * tcp_echo_server_select - sends each client its own bytes back, all clients by one process that waits in select.
+ * tcp_echo_server_select - sends each client its own bytes back, all from one loop around select.
  *
  * Usage: tcp_echo_server_select [--limit N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
@@ -61,8 +61,10 @@ static void serve(void)
             DieWithError("select() failed");
         }
         int clientCame = FD_ISSET(servSock, &readable);
-        for (unsigned i = 0; i < count; i++)
-            clients[i]->ready = FD_ISSET(clients[i]->sock, &readable) || FD_ISSET(clients[i]->sock, &writable);
+        for (unsigned i = 0; i < count; i++) {
+            int sock = clients[i]->sock;
+            clients[i]->ready = FD_ISSET(sock, &readable) || FD_ISSET(sock, &writable);
+        }
         long long time = now();
         paused = 0;
 
@@ -78,13 +80,14 @@ static void serve(void)
                 if (clntSock < FD_SETSIZE) {
                     clients[count++] = client;
                 } else {
-                    note("%s:%d: %s", inet_ntoa(echoClntAddr.sin_addr), ntohs(echoClntAddr.sin_port), TOO_HIGH);
-                    closeClient(client); /* this client's loss alone */
+                    note("%s:%d: %s", inet_ntoa(echoClntAddr.sin_addr),
+                         ntohs(echoClntAddr.sin_port), TOO_HIGH);
+                    closeClient(client); /* its loss alone */
                 }
             }
         }
 
-        /* b. Communicate with those that can go on. c. Close the connections of those that are done. */
+        /* b. Communicate with those that can, c. close the connection of those that are done. */
         count = serveReady(clients, count, time);
     }
     if (close(servSock) < 0)

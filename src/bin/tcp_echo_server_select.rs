@@ -1,4 +1,4 @@
-//! tcp_echo_server_select - sends each client its own bytes back, all clients by one process that waits in select.
+//! tcp_echo_server_select - sends each client its own bytes back, all from one loop around select.
 //!
 //! Usage: `tcp_echo_server_select [--limit N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
@@ -76,7 +76,7 @@ fn serve(args: &Args) -> Result<()> {
                     if has_room_for(&client.sock) {
                         clients.push(client);
                     } else {
-                        note(format_args!("{}: {TOO_HIGH}", client.addr)); // this client's loss alone
+                        note(format_args!("{}: {TOO_HIGH}", client.addr)); // its loss alone
                         client.close();
                     }
                 }
@@ -84,7 +84,7 @@ fn serve(args: &Args) -> Result<()> {
             }
         }
 
-        // b. Communicate with those that can go on. c. Close the connections of those that are done.
+        // b. Communicate with those that can, c. close the connection of those that are done.
         echo::serve_ready(&mut clients, now, &args.echo);
     }
     close(serv_sock)
@@ -97,7 +97,7 @@ fn has_room_for(sock: &OwnedFd) -> bool {
 
 // ---- Arguments ----
 
-/// Send each client its own bytes back, all clients by one process that waits in select
+/// Send each client its own bytes back, all from one loop around select
 #[derive(clap::Parser)]
 #[command(version, after_help = "Example: tcp_echo_server_select 7000")]
 struct Args {

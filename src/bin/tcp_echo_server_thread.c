@@ -1,5 +1,5 @@
 /*
- * tcp_echo_server_thread - sends each client its own bytes back, each client by a thread of its own.
+ * tcp_echo_server_thread - sends each client its own bytes back, each by a thread of its own.
  *
  * Usage: tcp_echo_server_thread [--limit N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "use multi-threading".
@@ -50,7 +50,8 @@ static void serve(void)
 
         /* a. Accept a new connection. */
         clntLen = sizeof(new.echoClntAddr); /* Set the size of the in-out parameter */
-        while ((new.clntSock = accept(servSock, (struct sockaddr *)&new.echoClntAddr, &clntLen)) < 0)
+        while ((new.clntSock = accept(servSock, (struct sockaddr *)&new.echoClntAddr,
+                                      &clntLen)) < 0)
             recoverFrom("accept() failed");
 
         /*
@@ -63,7 +64,7 @@ static void serve(void)
         pthread_t thread;
         if ((errno = pthread_create(&thread, &attr, serveConnection, given)) != 0) {
             count(-1);
-            WarnWithError(&new.echoClntAddr, "pthread_create() failed"); /* this client's loss alone */
+            WarnWithError(&new.echoClntAddr, "pthread_create() failed"); /* its loss alone */
             close(new.clntSock);
             free(given);
         }

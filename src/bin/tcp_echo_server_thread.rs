@@ -1,4 +1,4 @@
-//! tcp_echo_server_thread - sends each client its own bytes back, each client by a thread of its own.
+//! tcp_echo_server_thread - sends each client its own bytes back, each by a thread of its own.
 //!
 //! Usage: `tcp_echo_server_thread [--limit N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "use multi-threading".
@@ -42,7 +42,8 @@ fn serve(args: &Args) -> Result<()> {
         });
         if let Err(error) = thread {
             THREADS.fetch_sub(1, SeqCst);
-            warn(&echo_clnt_addr, &echo::thread_error(&error)); // this client's loss alone: its connection is closed
+            // Its loss alone: the closure is dropped, and with it the connection is closed.
+            warn(&echo_clnt_addr, &echo::thread_error(&error));
         }
     }
     close(serv_sock)?;
@@ -59,7 +60,7 @@ fn wait_until_fewer_than(limit: u32) {
 
 // ---- Arguments ----
 
-/// Send each client its own bytes back, each client by a thread of its own
+/// Send each client its own bytes back, each by a thread of its own
 #[derive(clap::Parser)]
 #[command(version, after_help = "Example: tcp_echo_server_thread 7000")]
 struct Args {

@@ -1,8 +1,9 @@
 /*
- * tcp_upper_client - sends each line that is typed to a server and prints what it answers.
+ * tcp_upper_client - sends each typed line to a server and prints what it answers.
  *
  * Usage: tcp_upper_client [-i SERVER] [-p PORT]
- * Follows: Kurose & Ross 2.7.2, TCPClient.py; the loop and the arguments are its interactive variant's.
+ * Follows: Kurose & Ross 2.7.2, TCPClient.py. The loop and the arguments are those of
+ * its interactive variant.
  * Rust twin: tcp_upper_client.rs. Its server: tcp_upper_server.c.
  */
 #include <errno.h>      /* errno */
@@ -16,12 +17,12 @@
 
 #define SERVER_PORT 12000 /* the book's */
 #define RCVBUFSIZE 4096   /* bytes asked of each recv */
-#define MORE 65536        /* bytes that a reply may have beyond three for each byte of its sentence */
+#define MORE 65536        /* bytes of a reply beyond three for each byte of its sentence */
 
 static const char *serverIP = "127.0.0.1"; /* the arguments */
 static in_port_t serverPort = SERVER_PORT;
 
-/* Steps 1 and 2, at one of the server's addresses. Returns the socket, or -1 if there is another. */
+/* Steps 1 and 2, at one of the server's addresses. Returns -1 if it fails and there is another. */
 static int connectTo(const struct addrinfo *server)
 {
     int clientSocket;
@@ -50,7 +51,7 @@ static char *exchange(int clientSocket, const char *sentence, size_t len, size_t
 static void converse(void)
 {
     struct addrinfo *servers = addresses(serverIP, serverPort, SOCK_STREAM);
-    struct addrinfo *server = servers; /* the one to try: the first, and once that has failed the next */
+    struct addrinfo *server = servers; /* to try: the first, and once that has failed the next */
     int clientSocket, typing = isatty(STDIN_FILENO);
     char *sentence = NULL;
     size_t size = 0, modifiedLen;

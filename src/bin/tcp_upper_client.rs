@@ -1,7 +1,8 @@
-//! tcp_upper_client - sends each line that is typed to a server and prints what it answers.
+//! tcp_upper_client - sends each typed line to a server and prints what it answers.
 //!
 //! Usage: `tcp_upper_client [-i SERVER] [-p PORT]`
-//! Follows: Kurose & Ross 2.7.2, `TCPClient.py`; the loop and the arguments are its interactive variant's.
+//! Follows: Kurose & Ross 2.7.2, `TCPClient.py`. The loop and the arguments are those of
+//! its interactive variant.
 //! C twin: `tcp_upper_client.c`. Its server: `tcp_upper_server.rs`.
 
 mod common;
@@ -13,7 +14,7 @@ use std::{io, io::IsTerminal, os::fd::AsFd, os::fd::OwnedFd};
 
 const SERVER_PORT: u16 = 12000; // the book's
 const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
-const MORE: usize = 65536; // bytes that a reply may have beyond three for each byte of its sentence
+const MORE: usize = 65536; // bytes of a reply beyond three for each byte of its sentence
 
 /// Steps 1 and 2, at one of the server's addresses.
 fn connect_to(server: &AddrInfo) -> Result<OwnedFd> {
@@ -29,7 +30,7 @@ fn connect_to(server: &AddrInfo) -> Result<OwnedFd> {
 fn converse(args: &Args) -> Result<()> {
     let servers = addresses(&args.ipaddress, args.port, SOCK_STREAM)?;
     let servers: Vec<AddrInfo> = servers.iter().collect();
-    let mut server = 0; // the one to try: the first, and once that has failed the next
+    let mut server = 0; // to try: the first, and once that has failed the next
     let typing = io::stdin().is_terminal();
     let mut input = Input::new();
 
@@ -110,7 +111,7 @@ fn has_received(socket: &OwnedFd) -> Result<bool> {
 
 // ---- Arguments ----
 
-/// Send each line that is typed to a server and print what it answers
+/// Send each typed line to a server and print what it answers
 #[derive(clap::Parser)]
 #[command(
     version,

@@ -2,7 +2,8 @@
  * tcp_upper_server - answers each client in upper case, one client at a time.
  *
  * Usage: tcp_upper_server [OPTIONS] [PORT]
- * Follows: Kurose & Ross 2.7.2, TCPServer.py; --announce and the log are its interactive variant's.
+ * Follows: Kurose & Ross 2.7.2, TCPServer.py. --announce and the log are those of its
+ * interactive variant.
  * Rust twin: tcp_upper_server.rs. Its client: tcp_upper_client.c.
  */
 #include <arpa/inet.h>  /* htonl(), htons(), inet_addr() */
@@ -111,7 +112,10 @@ static void answer(int connectionSocket, const struct sockaddr_in *addr)
         seeOff(connectionSocket, addr, sentence);
 }
 
-/* Not in the book: a close with unread bytes resets the connection, and the reply on its way is lost. Take them first. */
+/*
+ * Not in the book: a close with unread bytes resets the connection, and the reply on its way is
+ * lost. Take them first.
+ */
 static void seeOff(int connectionSocket, const struct sockaddr_in *addr, char *sentence)
 {
     struct timeval patience = {.tv_sec = GOODBYE};
@@ -130,7 +134,8 @@ static void seeOff(int connectionSocket, const struct sockaddr_in *addr, char *s
         if (n == 0 || (n < 0 && errno != EINTR)) /* stopped and continued, with a time-out set */
             return;
         clock_gettime(CLOCK_MONOTONIC, &now);
-        if ((now.tv_sec - start.tv_sec) * 1000000000LL + now.tv_nsec - start.tv_nsec >= GOODBYE * 1000000000LL)
+        long long gone = (now.tv_sec - start.tv_sec) * 1000000000LL + now.tv_nsec - start.tv_nsec;
+        if (gone >= GOODBYE * 1000000000LL)
             return;
     }
 }
@@ -138,7 +143,8 @@ static void seeOff(int connectionSocket, const struct sockaddr_in *addr, char *s
 /* ---- Arguments ---- */
 
 #define ARGUMENTS \
-    "[--bind ADDRESS] [--backlog N] [--max-clients N] [--once] [--unicode] [--quiet] [--announce] [PORT]"
+    "[--bind ADDRESS] [--backlog N] [--max-clients N] [--once] [--unicode] [--quiet] " \
+    "[--announce] [PORT]"
 
 static void parse(int argc, char *argv[])
 {

@@ -1,7 +1,8 @@
 //! tcp_upper_server - answers each client in upper case, one client at a time.
 //!
 //! Usage: `tcp_upper_server [OPTIONS] [PORT]`
-//! Follows: Kurose & Ross 2.7.2, `TCPServer.py`; `--announce` and the log are its interactive variant's.
+//! Follows: Kurose & Ross 2.7.2, `TCPServer.py`. `--announce` and the log are those of its
+//! interactive variant.
 //! C twin: `tcp_upper_server.c`. Its client: `tcp_upper_client.rs`.
 
 mod common;
@@ -102,7 +103,8 @@ fn answer(
     }
 }
 
-/// Not in the book: a close with unread bytes resets the connection, and the reply on its way is lost. Take them first.
+/// Not in the book: a close with unread bytes resets the connection, and the reply on its way is
+/// lost. Take them first.
 fn see_off(connection_socket: &OwnedFd, sentence: &mut [u8]) -> Result<()> {
     let patience = timeval {
         tv_sec: GOODBYE.into(),
@@ -114,7 +116,7 @@ fn see_off(connection_socket: &OwnedFd, sentence: &mut [u8]) -> Result<()> {
     while start.elapsed() < Duration::from_secs(GOODBYE.into()) {
         match recv(connection_socket, sentence, 0) {
             Ok(0) => break,
-            Err(error) if error != Errno::EINTR => break, // stopped and continued, with a time-out set
+            Err(error) if error != Errno::EINTR => break, // EINTR: stopped and continued
             _ => {}
         }
     }

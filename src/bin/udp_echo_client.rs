@@ -1,4 +1,4 @@
-//! udp_echo_client - sends a word in one datagram to an echo server, prints the one that comes back.
+//! udp_echo_client - sends a word in one datagram and prints the one that comes back.
 //!
 //! Usage: `udp_echo_client [--client-port PORT] [--timeout SECONDS [--tries N]] SERVER WORD [PORT]`
 //! Follows: the Princeton deck, "Example - Echo using datagram socket", the client's column.
@@ -54,7 +54,7 @@ fn talk(args: &Args) -> Result<()> {
 
 // ---- Arguments ----
 
-/// Send a word in one datagram to an echo server and print the one that comes back
+/// Send a word in one datagram and print the one that comes back
 #[derive(clap::Parser)]
 #[command(
     version,

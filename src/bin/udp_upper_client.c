@@ -1,8 +1,9 @@
 /*
- * udp_upper_client - sends each line that is typed in one datagram and prints the one that comes back.
+ * udp_upper_client - sends each typed line in one datagram and prints the one that comes back.
  *
  * Usage: udp_upper_client [-i SERVER] [-p PORT] [--timeout SECONDS [--tries N]]
- * Follows: Kurose & Ross 2.7.1, UDPClient.py; the loop and the arguments are its interactive variant's.
+ * Follows: Kurose & Ross 2.7.1, UDPClient.py. The loop and the arguments are those of
+ * its interactive variant.
  * Rust twin: udp_upper_client.rs. Its server: udp_upper_server.c.
  */
 #include <errno.h>      /* errno */
@@ -10,10 +11,10 @@
 #include <sys/socket.h> /* socket(), sendto() */
 #include <unistd.h>     /* close(), isatty() */
 
-#include "common/common.h" /* DieWithError(), addresses(), answerFrom() and its recvfrom(), show() */
+#include "common/common.h" /* DieWithError(), addresses(), answerFrom() and its recvfrom() */
 
 #define SERVER_PORT 12000 /* the book's */
-#define PATIENCE 1        /* seconds for an address that is not the last, if --timeout is not given */
+#define PATIENCE 1        /* seconds for each address but the last, without --timeout */
 
 static const char *serverIP = "127.0.0.1"; /* the arguments */
 static in_port_t serverPort = SERVER_PORT;
@@ -33,7 +34,7 @@ static int socketTo(struct addrinfo **server)
     }
 }
 
-/* Steps 2 and 3, as often as --tries says. Returns the answer's length, or -1 if there is another address. */
+/* Steps 2 and 3, as often as --tries says. Returns -1 if they fail and there is another address. */
 static ssize_t ask(int clientSocket, const struct addrinfo *server, const char *message,
                    size_t messageLen, char *modifiedMessage)
 {
@@ -64,7 +65,7 @@ static void converse(void)
 {
     static char modifiedMessage[DATAGRAM_IPV6]; /* no datagram is longer, so none is cut */
     struct addrinfo *servers = addresses(serverIP, serverPort, SOCK_DGRAM);
-    struct addrinfo *server = servers; /* the one to ask: the first, and once that has not answered the next */
+    struct addrinfo *server = servers; /* to ask: the first, once that has not answered the next */
     int typing = isatty(STDIN_FILENO);
     char *message = NULL;
     size_t size = 0;
@@ -97,7 +98,10 @@ static void converse(void)
     freeaddrinfo(servers);
 }
 
-/* A reply's length without the zero bytes beyond the message's length: Java's server sends back its whole buffer. */
+/*
+ * A reply's length without the zero bytes beyond the message's length: Java's server sends back its
+ * whole buffer.
+ */
 static size_t unpadded(const char *reply, size_t replyLen, size_t messageLen)
 {
     while (replyLen > messageLen && reply[replyLen - 1] == '\0')

@@ -1,7 +1,8 @@
-//! udp_upper_client - sends each line that is typed in one datagram and prints the one that comes back.
+//! udp_upper_client - sends each typed line in one datagram and prints the one that comes back.
 //!
 //! Usage: `udp_upper_client [-i SERVER] [-p PORT] [--timeout SECONDS [--tries N]]`
-//! Follows: Kurose & Ross 2.7.1, `UDPClient.py`; the loop and the arguments are its interactive variant's.
+//! Follows: Kurose & Ross 2.7.1, `UDPClient.py`. The loop and the arguments are those of
+//! its interactive variant.
 //! C twin: `udp_upper_client.c`. Its server: `udp_upper_server.rs`.
 
 mod common;
@@ -11,7 +12,7 @@ use sockstep::{error::*, netdb::*, socket::*}; // <errno.h>, <netdb.h>, <sys/soc
 use std::{io, io::IsTerminal, os::fd::OwnedFd};
 
 const SERVER_PORT: u16 = 12000; // the book's
-const PATIENCE: u32 = 1; // seconds for an address that is not the last, if --timeout is not given
+const PATIENCE: u32 = 1; // seconds for each address but the last, without --timeout
 
 /// Step 1, for one of the server's addresses: the next, if this machine does not have its family.
 fn socket_to(servers: &[AddrInfo], server: &mut usize) -> Result<OwnedFd> {
@@ -55,7 +56,7 @@ fn converse(args: &Args) -> Result<()> {
     let mut modified_message = vec![0; DATAGRAM_IPV6]; // no datagram is longer, so none is cut
     let servers = addresses(&args.ipaddress, args.port, SOCK_DGRAM)?;
     let servers: Vec<AddrInfo> = servers.iter().collect();
-    let mut server = 0; // the one to ask: the first, and once that has not answered the next
+    let mut server = 0; // to ask: the first, once that has not answered the next
     let typing = io::stdin().is_terminal();
     let mut input = Input::new();
 
@@ -98,7 +99,8 @@ fn converse(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// A reply without the zero bytes beyond the message's length: Java's server sends back its whole buffer.
+/// A reply without the zero bytes beyond the message's length: Java's server sends back its whole
+/// buffer.
 fn unpadded(reply: &[u8], message_len: usize) -> &[u8] {
     let padding = reply
         .iter()
@@ -111,7 +113,7 @@ fn unpadded(reply: &[u8], message_len: usize) -> &[u8] {
 
 // ---- Arguments ----
 
-/// Send each line that is typed in one datagram and print the one that comes back
+/// Send each typed line in one datagram and print the one that comes back
 #[derive(clap::Parser)]
 #[command(
     version,

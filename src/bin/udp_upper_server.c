@@ -2,7 +2,8 @@
  * udp_upper_server - answers each datagram with the same in upper case.
  *
  * Usage: udp_upper_server [OPTIONS] [PORT]
- * Follows: Kurose & Ross 2.7.1, UDPServer.py; --announce and the log are its interactive variant's.
+ * Follows: Kurose & Ross 2.7.1, UDPServer.py. --announce and the log are those of its
+ * interactive variant.
  * Rust twin: udp_upper_server.rs. Its client: udp_upper_client.c.
  */
 #include <arpa/inet.h>  /* htonl(), htons(), inet_addr() */
@@ -66,7 +67,7 @@ static void serve(void)
         if (!quiet)
             logRequest(&clientAddr, message, len);
 
-        /* b. Send it back in upper case. What goes wrong with one client is that client's loss alone. */
+        /* b. Send it back in upper case. What goes wrong with a client is its loss alone. */
         size_t modifiedLen;
         upper(message, len, unicode, 1, modifiedMessage, &modifiedLen);
         if (sendto(serverSocket, modifiedMessage, modifiedLen, 0, (struct sockaddr *)&clientAddr,

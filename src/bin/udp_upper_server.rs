@@ -1,7 +1,8 @@
 //! udp_upper_server - answers each datagram with the same in upper case.
 //!
 //! Usage: `udp_upper_server [OPTIONS] [PORT]`
-//! Follows: Kurose & Ross 2.7.1, `UDPServer.py`; `--announce` and the log are its interactive variant's.
+//! Follows: Kurose & Ross 2.7.1, `UDPServer.py`. `--announce` and the log are those of its
+//! interactive variant.
 //! C twin: `udp_upper_server.c`. Its client: `udp_upper_client.rs`.
 
 mod common;
@@ -55,7 +56,7 @@ fn serve(args: &Args) -> Result<()> {
             log_request(&client_addr, &message[..len], &mut line);
         }
 
-        // b. Send it back in upper case. What goes wrong with one client is that client's loss alone.
+        // b. Send it back in upper case. What goes wrong with a client is its loss alone.
         upper(&message[..len], args.unicode, true, &mut modified_message);
         if let Err(error) = sendto(&server_socket, &modified_message, 0, &client_addr) {
             warn(&client_addr, &error);

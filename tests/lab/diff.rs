@@ -400,8 +400,8 @@ const MUTATIONS: &[Mutation] = &[
         "happy",
         "tcp_echo_server_fork.c",
         &[(
-            "if (close(servSock) < 0) /* the parent",
-            "if (0) /* the parent",
+            "if (close(servSock) < 0) /* accepting",
+            "if (0) /* accepting",
         )],
     ),
     mutation(

@@ -84,7 +84,8 @@ static inline void *allocate(size_t size)
 }
 
 /* An address and its port as text, [::1]:80 or 127.0.0.1:80. One at a time: the next call overwrites it. */
-static inline const char *addressText(const struct sockaddr *addr)
+__attribute__((noinline, unused)) /* gcc, inlining, takes the family for one that it is not */
+static const char *addressText(const struct sockaddr *addr)
 {
     static char text[80];
     char host[INET6_ADDRSTRLEN], scope[16] = "";

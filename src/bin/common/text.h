@@ -17,9 +17,9 @@ static inline int utf8(const unsigned char *s, size_t len, unsigned *character)
     int more = s[0] < 0x80 ? 0 : s[0] < 0xc2 ? -1 : s[0] < 0xe0 ? 1 : s[0] < 0xf0 ? 2 : s[0] < 0xf5 ? 3 : -1;
     unsigned low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80; /* no overlong forms, */
     unsigned high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf; /* no surrogates, nothing above U+10FFFF */
+    *character = more > 0 ? s[0] & (0x3f >> more) : s[0];
     if (more < 0)
         return 0;
-    *character = more == 0 ? s[0] : s[0] & (0x3f >> more);
     for (int i = 1; i <= more; i++, low = 0x80, high = 0xbf) {
         if ((size_t)i == len)
             return -1;
