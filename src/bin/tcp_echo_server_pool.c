@@ -73,7 +73,8 @@ static void *serveClients(void *unused)
 {
     struct connection client;
     while (next(&client))
-        serveClient(client.clntSock, &client.echoClntAddr); /* b. Communicate, c. close. */
+        /* b. Communicate, c. close the connection. */
+        serveClient(client.clntSock, &client.echoClntAddr);
     return unused;
 }
 
