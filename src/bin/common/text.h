@@ -46,7 +46,7 @@ static inline char *escape(const char *bytes, size_t len, char *out)
 {
     const unsigned char *s = (const unsigned char *)bytes, *end = s + len;
     while (s < end) {
-        unsigned c;
+        unsigned c = 0;
         int n = utf8(s, end - s, &c);
         if (*s == '\\' || *s == '\n' || *s == '\r' || *s == '\t') {
             *out++ = '\\';
