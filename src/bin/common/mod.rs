@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::{Command, CommandFactory, Parser};
-use libc::time_t;
+use libc::c_long;
 use sockstep::{error::*, netdb::*, netinet::*, socket::*};
 
 pub mod echo;
@@ -200,7 +200,7 @@ pub fn set_timeouts(sock: &impl AsFd, seconds: Option<u32>) -> Result<()> {
 /// A span of time in C's form. Where seconds have 32 bits, one that is too long becomes the longest.
 pub fn timeval_of(span: Duration) -> timeval {
     timeval {
-        tv_sec: span.as_secs().try_into().unwrap_or(time_t::MAX),
+        tv_sec: span.as_secs().try_into().unwrap_or(c_long::MAX),
         tv_usec: (span.as_micros() % 1_000_000).try_into().unwrap_or(0),
     }
 }

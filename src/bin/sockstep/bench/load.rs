@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sockstep::{
     AF_INET, Errno, IPPROTO_TCP, IPPROTO_UDP, PF_INET, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM,
@@ -10,16 +10,13 @@ use sockstep::{
     socket, timeval,
 };
 
-use crate::common::send_all;
+use crate::common::{send_all, timeval_of};
 use crate::sides::process::listen;
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 
 /// How long the server may take to answer, or to take something.
-const PATIENCE: timeval = timeval {
-    tv_sec: 5,
-    tv_usec: 0,
-};
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a call waits until we look whether a signal has come.
 const ATTENTION: timeval = timeval {
     tv_sec: 0,
@@ -72,7 +69,7 @@ impl Talk<'_> {
             socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?
         };
         setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &ATTENTION)?;
-        setsockopt(&sock, SOL_SOCKET, SO_SNDTIMEO, &PATIENCE)?; // of connect too
+        setsockopt(&sock, SOL_SOCKET, SO_SNDTIMEO, &timeval_of(PATIENCE))?; // of connect too
         let address = |address: u32, port| {
             let mut addr = sockaddr_in::zeroed();
             addr.sin_family = AF_INET;
@@ -131,9 +128,9 @@ impl Talk<'_> {
                 Ok(n) => have += n,
                 Err(error) if error == Errno::EAGAIN || error == Errno::EINTR => {
                     listen(self.signals, &mut [], Some(0), |_, _, _| {})?;
-                    let waited = since.get_or_insert_with(Instant::now).elapsed().as_secs();
-                    if waited >= PATIENCE.tv_sec.unsigned_abs() {
-                        return Err(format!("no answer in {waited} s").into());
+                    let waited = since.get_or_insert_with(Instant::now).elapsed();
+                    if waited >= PATIENCE {
+                        return Err(format!("no answer in {} s", waited.as_secs()).into());
                     }
                 }
                 Err(error) => return Err(failed(error)),

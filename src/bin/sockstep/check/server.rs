@@ -27,7 +27,7 @@ const QUICK: Duration = Duration::from_millis(200);
 /// What a server is started with.
 #[derive(Default)]
 pub struct Limits {
-    pub descriptors: Option<u64>,
+    pub descriptors: Option<nix::sys::resource::rlim_t>,
     /// In which way the C library's calls are made to do less.
     pub forced: Option<&'static str>,
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::Resource;
+use nix::sys::resource::{Resource, rlim_t};
 use nix::unistd::Pid;
 
 use crate::sides::end::End;
@@ -24,8 +24,8 @@ const KEPT: usize = 64 << 10;
 /// What all processes of a program may have in memory.
 const MEMORY: u64 = 2 << 30;
 /// Files that a program writes, and processor time that a process takes.
-const FILE: u64 = 256 << 20;
-const SECONDS: u64 = 120;
+const FILE: rlim_t = 256 << 20;
+const SECONDS: rlim_t = 120;
 
 pub struct Subject {
     process: Arc<Mutex<Process>>,
@@ -37,7 +37,7 @@ pub struct Subject {
 /// How it is started.
 #[derive(Default)]
 pub struct Options<'a> {
-    pub descriptors: Option<u64>,
+    pub descriptors: Option<rlim_t>,
     /// More variables for its environment.
     pub environment: &'a [(OsString, OsString)],
     pub input: Option<&'a [u8]>,

@@ -10,9 +10,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use libc::c_uint;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, rlim_t, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Pid, getpid, getppid};
 use sockstep::{Errno, read};
@@ -73,7 +74,7 @@ pub struct Start<'a> {
     /// In a process group of its own: what is typed at our terminal (Ctrl-C, Ctrl-Z) does not reach it.
     pub apart: bool,
     /// What it may have less of than we do.
-    pub limits: &'a [(Resource, u64)],
+    pub limits: &'a [(Resource, rlim_t)],
 }
 
 impl<'a> Start<'a> {
@@ -282,13 +283,15 @@ impl Drop for Process {
 
 /// Has `exec` close what a terminal, an editor or a script has left open in us: a program's first socket is to be 3.
 fn leave_descriptors() {
-    let Ok(flags) = libc::CLOSE_RANGE_CLOEXEC.try_into() else {
-        return; // it does fit
-    };
     #[allow(unsafe_code, reason = "around fork")]
-    // SAFETY: closes nothing now, and three integers are no memory. Where the kernel does not know the flag nothing happens.
+    // SAFETY: closes nothing now, and integers are no memory. Where the kernel does not know the flag nothing happens.
     unsafe {
-        libc::close_range(3, libc::c_uint::MAX, flags)
+        libc::syscall(
+            libc::SYS_close_range, // musl has no function for it
+            c_uint::from(3_u8),
+            c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
     };
 }
 

@@ -10,7 +10,6 @@ pub const MARK: &str = "SOCKSTEP_SIDE";
 
 /// The calls in which a task waits for somebody else, for as long as it takes.
 const WAITS: &[libc::c_long] = &[
-    libc::SYS_accept,
     libc::SYS_accept4,
     libc::SYS_pselect6,
     libc::SYS_ppoll,
@@ -29,11 +28,19 @@ const WAITS: &[libc::c_long] = &[
     libc::SYS_splice,
     libc::SYS_io_uring_enter,
     libc::SYS_io_getevents,
-    libc::SYS_msgrcv,
     libc::SYS_mq_timedreceive,
-    libc::SYS_semtimedop,
     libc::SYS_flock,
     libc::SYS_restart_syscall,
+    #[cfg(not(any(target_arch = "x86", target_arch = "s390x")))]
+    libc::SYS_accept,
+    #[cfg(any(target_arch = "x86", target_arch = "s390x", target_arch = "powerpc64"))]
+    libc::SYS_socketcall, // one number for all calls on sockets
+    #[cfg(any(target_arch = "x86", target_arch = "s390x", target_arch = "powerpc64"))]
+    libc::SYS_ipc, // and one for messages and semaphores
+    #[cfg(not(any(target_arch = "x86", target_arch = "s390x", target_arch = "powerpc64")))]
+    libc::SYS_msgrcv,
+    #[cfg(not(any(target_arch = "x86", target_arch = "s390x", target_arch = "powerpc64")))]
+    libc::SYS_semtimedop,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_select,
     #[cfg(target_arch = "x86_64")]
