@@ -9,7 +9,7 @@ use sockstep::Errno;
 use crate::draw::call::Payload;
 use crate::draw::json::Json;
 use crate::draw::ladder::{Calls, Ladder};
-use crate::draw::terminal::{Side, Style, remark};
+use crate::draw::terminal::{Color, Side, Style, remark};
 use crate::strace::command::Trace;
 use crate::strace::line::{Entry, What};
 use crate::world::tasks::sides;
@@ -36,9 +36,13 @@ pub struct Args {
     /// Print the entries as JSON, one a line, instead of the ladder
     #[arg(long)]
     json: bool,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: Color,
 }
 
 pub fn show(args: &Args) -> ExitCode {
+    args.color.choose();
     match draw(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(words) if words.is_empty() => ExitCode::SUCCESS, // nobody reads any more

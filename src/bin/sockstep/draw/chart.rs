@@ -16,7 +16,7 @@ const WORTH_A_WORD: u64 = 25;
 
 /// One server and its clients: what strace has seen of each.
 pub struct Run {
-    pub name: &'static str,
+    pub name: String,
     pub server: Vec<Entry>,
     pub clients: Vec<Vec<Entry>>,
 }
@@ -147,7 +147,7 @@ fn axis(longest: u64, column: u64) -> String {
 
 /// One server's chart.
 struct Chart<'a> {
-    name: &'static str,
+    name: &'a str,
     start: u64,
     end: u64,
     clients: Vec<Lane<'a>>,
@@ -198,7 +198,7 @@ impl<'a> Chart<'a> {
             server.push(one);
         }
         Some(Chart {
-            name: run.name,
+            name: &run.name,
             start,
             end,
             clients,

@@ -5,7 +5,9 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
+use clap::ValueEnum;
 use sockstep::{Result, write};
 
 use crate::common::note;
@@ -18,6 +20,27 @@ pub const COLUMNS: usize = 80;
 pub const ERASE: &str = "\r\x1b[K";
 
 pub use crate::world::Side;
+
+/// Whether a picture has colours.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// In a file or a pipe too
+    Always,
+    /// Nowhere
+    Never,
+}
+
+/// What was asked for.
+static COLOR: OnceLock<Color> = OnceLock::new();
+
+impl Color {
+    /// Has all that is drawn from now on follow this.
+    pub fn choose(self) {
+        let _ = COLOR.set(self); // once for each verb
+    }
+}
 
 /// How standard output is to be written.
 #[derive(Clone, Copy)]
@@ -37,7 +60,11 @@ impl Style {
         let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Style {
             terminal,
-            coloured: terminal && able && wanted,
+            coloured: match COLOR.get() {
+                None | Some(Color::Auto) => terminal && able && wanted,
+                Some(Color::Always) => true,
+                Some(Color::Never) => false,
+            },
             erasing: terminal && able,
             typing: terminal && io::stdin().is_terminal(),
         }

@@ -1,7 +1,7 @@
 //! `sockstep run --clients`: one TCP echo server after the other, each with several clients at the same time.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -14,47 +14,72 @@ use crate::draw::terminal::{ERASE, Side, Style, put};
 use crate::lectures::pairs::Pair;
 use crate::lectures::programs::{Implementation, Programs};
 use crate::run::listening_on;
+use crate::run::plan::{Command, replaced, with_a_free_port};
+use crate::sides::end::End;
 use crate::sides::keeper::directory;
-use crate::sides::process::{Process, Source, Start, listen_to_all};
+use crate::sides::process::{PATIENCE, Process, Source, Start, TICK, listen_to_all};
+use crate::sides::ready::{Ready, State};
+use crate::sides::shell::shell;
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 use crate::strace::command::{Trace, available};
 use crate::strace::line::{Entry, What};
 
-/// When the server has been silent for so long after its last client, it has nothing more to do.
-const SILENCE: Duration = Duration::from_millis(100);
-
 /// A client that is in connect for so long has to wait for its place, and the next one starts.
 const CONNECTING: Duration = Duration::from_millis(100);
+/// How long a client may take to its first socket, and from there to connect. Some programs never do.
+const STARTING: Duration = Duration::from_secs(5);
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// What is asked for.
 pub struct Clients<'a> {
-    pub servers: Vec<&'static str>,
-    pub server_impl: Implementation,
-    pub client_impl: Implementation,
+    pub servers: Servers<'a>,
     pub number: usize,
-    /// Milliseconds for which a client keeps its connection when it has its answer.
-    pub think: u32,
-    /// The user's arguments for the client.
-    pub given: &'a [OsString],
     pub json: bool,
 }
+
+/// Which servers, and which client for all of them.
+pub enum Servers<'a> {
+    Ours {
+        names: Vec<&'static str>,
+        server_impl: Implementation,
+        client_impl: Implementation,
+        /// Milliseconds for which a client keeps its connection when it has its answer.
+        think: u32,
+        /// The user's arguments for the client.
+        given: &'a [OsString],
+    },
+    /// A server and a client, as a shell has them.
+    Commands([&'a OsString; 2]),
+}
+
+/// A server to be run, and its clients.
+struct Play {
+    name: String,
+    server: Command,
+    clients: Caller,
+}
+
+/// How a client is called.
+enum Caller {
+    /// Ours is told where the server says that it listens.
+    Ours {
+        program: PathBuf,
+        given: Vec<OsString>,
+        think: u32,
+    },
+    /// Another one knows.
+    Command(OsString),
+}
+
+/// What stands for a client's number in its command.
+const NUMBER: &str = "{client}";
 
 /// Runs the servers one after the other, and draws all at the end. The status is that of the first client that failed.
 pub fn watch(asked: &Clients) -> Result<ExitStatus, Trouble> {
     let signals = Signals::collect()?;
     available().map_err(|why| format!("--clients needs strace: {why}"))?;
-    let mut wanted: Vec<_> = asked
-        .servers
-        .iter()
-        .map(|&server| (server, asked.server_impl))
-        .collect();
-    wanted.push((Pair::TcpEcho.client(), asked.client_impl));
-    let programs = Programs::find(&wanted, directory)?;
-    let (client, servers) = programs
-        .paths
-        .split_last()
-        .ok_or("no server is named".to_owned())?;
+    let (plays, _programs) = plays(&asked.servers)?;
 
     let style = Style::of_standard_output();
     let mut json = if asked.json {
@@ -64,10 +89,10 @@ pub fn watch(asked: &Clients) -> Result<ExitStatus, Trouble> {
     };
     let mut runs = Vec::new();
     let mut outcome = ExitStatus::default();
-    for (&name, server) in asked.servers.iter().zip(servers) {
-        let progress = Progress::begin(style, !asked.json, name)?;
-        let mut stage = Stage::new(asked, name, &signals, json.as_mut());
-        for (number, status) in stage.play(server, client)?.into_iter().enumerate() {
+    for play in &plays {
+        let progress = Progress::begin(style, !asked.json, &play.name)?;
+        let mut stage = Stage::new(asked.number, &play.name, &signals, json.as_mut());
+        for (number, status) in stage.play(play)?.into_iter().enumerate() {
             if !status.success() {
                 let words = String::from_utf8_lossy(&stage.complaints[number + 1])
                     .trim_end()
@@ -88,6 +113,47 @@ pub fn watch(asked: &Clients) -> Result<ExitStatus, Trouble> {
         put(chart::draw(style, &runs).as_bytes())?;
     }
     Ok(outcome)
+}
+
+/// What is to be run; the programs of ours last as long as what keeps them.
+fn plays(servers: &Servers) -> Result<(Vec<Play>, Option<Programs>), String> {
+    let (names, server_impl, client_impl, think, given) = match servers {
+        Servers::Commands(commands) => {
+            let [server, client] = with_a_free_port(*commands)?;
+            let play = Play {
+                name: commands[0].to_string_lossy().into_owned(),
+                server: shell(&server),
+                clients: Caller::Command(client),
+            };
+            return Ok((vec![play], None));
+        }
+        Servers::Ours {
+            names,
+            server_impl,
+            client_impl,
+            think,
+            given,
+        } => (names, *server_impl, *client_impl, *think, *given),
+    };
+    let mut wanted: Vec<_> = names.iter().map(|&name| (name, server_impl)).collect();
+    wanted.push((Pair::TcpEcho.client(), client_impl));
+    let programs = Programs::find(&wanted, directory)?;
+    let (client, servers) = programs
+        .paths
+        .split_last()
+        .ok_or("no server is named".to_owned())?;
+    let on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from).to_vec();
+    let plays = names.iter().zip(servers).map(|(&name, server)| Play {
+        name: name.to_owned(),
+        server: (server.clone(), on_a_free_port.clone()),
+        clients: Caller::Ours {
+            program: client.clone(),
+            given: given.to_vec(),
+            think,
+        },
+    });
+    let plays = plays.collect();
+    Ok((plays, Some(programs)))
 }
 
 /// Says on a terminal what is being run, until that is over.
@@ -113,7 +179,6 @@ impl Drop for Progress {
 
 /// Where one server and its clients run. The server is the first of them.
 struct Stage<'a> {
-    asked: &'a Clients<'a>,
     signals: &'a Signals,
     json: Option<&'a mut Json>,
     run: Run,
@@ -126,20 +191,19 @@ struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     fn new(
-        asked: &'a Clients,
-        name: &'static str,
+        clients: usize,
+        name: &str,
         signals: &'a Signals,
         json: Option<&'a mut Json>,
     ) -> Stage<'a> {
-        let all = asked.number + 1;
+        let all = clients + 1;
         Stage {
-            asked,
             signals,
             json,
             run: Run {
-                name,
+                name: name.to_owned(),
                 server: Vec::new(),
-                clients: vec![Vec::new(); asked.number],
+                clients: vec![Vec::new(); clients],
             },
             traces: (0..all).map(|_| Trace::default()).collect(),
             complaints: vec![Vec::new(); all],
@@ -149,48 +213,55 @@ impl<'a> Stage<'a> {
     }
 
     /// Runs the server and all clients to the end: how the clients ended.
-    fn play(&mut self, server: &Path, client: &Path) -> Result<Vec<ExitStatus>, Trouble> {
-        let on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from);
-        let mut processes = vec![Start::of(Side::Server, server, &on_a_free_port).process()?];
-        let (address, port) = loop {
-            if let Some(place) = listening_on(&self.server_said) {
-                break place;
-            }
-            if !processes[0].is_heard() {
-                let words = String::from_utf8_lossy(&self.complaints[0]);
-                return Err(Trouble::Said(format!("the server did not start: {words}")));
-            }
-            self.watch(&mut processes, None)?;
-        };
+    fn play(&mut self, play: &Play) -> Result<Vec<ExitStatus>, Trouble> {
+        let (program, arguments) = &play.server;
+        let mut processes = vec![Start::of(Side::Server, program, arguments).process()?];
+        let place = self.wait_for_the_server(play, &mut processes)?;
 
-        // strace holds each client back at its first socket, so that all start together, and in its printing of the answer.
-        let think = u64::from(self.asked.think) * 1000; // microseconds
-        let options = [
-            "--inject=socket:signal=SIGSTOP:when=1".to_owned(),
-            format!("--inject=write:delay_exit={think}"),
-        ];
-        for number in 1..=self.asked.number {
-            let arguments = Pair::TcpEcho.client_arguments(&address, &port, &self.words_of(number));
+        // strace holds each client back at its first socket, so that all start together, and ours in its printing of the answer.
+        let hold = "--inject=socket:signal=SIGSTOP:when=1".to_owned();
+        for number in 1..=self.run.clients.len() {
+            let ((program, arguments), options) = match &play.clients {
+                Caller::Ours {
+                    program,
+                    given,
+                    think,
+                } => {
+                    let (address, port) = &place;
+                    let words = words_of(number, given);
+                    let arguments = Pair::TcpEcho.client_arguments(address, port, &words);
+                    let think = u64::from(*think) * 1000; // microseconds
+                    let think = format!("--inject=write:delay_exit={think}");
+                    ((program.clone(), arguments), vec![hold.clone(), think])
+                }
+                Caller::Command(command) => {
+                    let command = replaced(command, NUMBER, &number.to_string());
+                    (shell(&command), vec![hold.clone()])
+                }
+            };
             let client = Start {
                 trace: Some(&options),
-                ..Start::of(Side::Client, client, &arguments)
-            }
-            .process()?;
-            processes.push(client);
+                ..Start::of(Side::Client, &program, &arguments)
+            };
+            processes.push(client.process()?);
         }
-        while processes
-            .iter()
-            .zip(&self.ready)
-            .skip(1)
-            .any(|(client, ready)| client.is_heard() && !ready)
+        let start = Instant::now();
+        while start.elapsed() < STARTING
+            && processes
+                .iter_mut()
+                .zip(&self.ready)
+                .skip(1)
+                .any(|(client, ready)| !ready && !client.is_done())
         {
-            self.watch(&mut processes, None)?;
+            self.watch(&mut processes)?;
         }
         // One after the other, as soon as the one before has connected or been kept from it: their order is that of their numbers.
-        for number in 1..=self.asked.number {
+        for number in 1..=self.run.clients.len() {
             processes[number].signal(Signal::SIGCONT);
+            let start = Instant::now();
             let mut connecting: Option<Instant> = None;
-            while processes[number].is_heard()
+            while start.elapsed() < LEAVING
+                && !processes[number].is_done()
                 && !self.run.clients[number - 1].iter().any(is_connect)
                 && connecting.is_none_or(|since| since.elapsed() < CONNECTING)
             {
@@ -198,47 +269,77 @@ impl<'a> Stage<'a> {
                 if calls.iter().any(|call| call.name == "connect") {
                     connecting.get_or_insert_with(Instant::now);
                 }
-                self.watch(&mut processes, Some(1))?;
+                self.watch_for(1, &mut processes)?;
             }
         }
 
-        while processes[1..].iter().any(Process::is_heard) {
-            self.watch(&mut processes, None)?;
+        while !processes.iter_mut().skip(1).all(Process::is_done) {
+            self.watch(&mut processes)?;
+        }
+        for at in 1..processes.len() {
+            self.end(at, &mut processes)?;
         }
         let mut statuses = Vec::new();
         for client in &mut processes[1..] {
             statuses.push(client.child.wait().map_err(|error| error.to_string())?);
         }
-        let mut last_heard = Instant::now();
-        while processes[0].is_heard() && last_heard.elapsed() < SILENCE {
-            if self.watch(&mut processes, Some(10))? {
-                last_heard = Instant::now();
-            }
+        let done = Instant::now();
+        while !processes[0].has_ended() && !processes[0].is_idle() && done.elapsed() < PATIENCE {
+            self.watch(&mut processes)?;
         }
-        processes[0].end();
-        while processes[0].is_heard() {
-            self.watch(&mut processes, None)?;
-        }
+        self.end(0, &mut processes)?;
         Ok(statuses)
     }
 
-    /// The client's arguments: the word gets its number, which tells the connections apart.
-    fn words_of(&self, number: usize) -> Vec<OsString> {
-        let mut given = self.asked.given.iter().skip_while(|word| *word == "--");
-        let mut word = given.next().cloned().unwrap_or("hello".into());
-        word.push(format!(" {number}"));
-        let mut words = vec!["--".into(), word];
-        words.extend(given.cloned());
-        words
+    /// Where the server says that it listens; empty where it is enough that it does.
+    fn wait_for_the_server(
+        &mut self,
+        play: &Play,
+        processes: &mut [Process],
+    ) -> Result<(String, String), Trouble> {
+        let mut ready = Ready::begin();
+        loop {
+            if let Some(place) = listening_on(&self.server_said) {
+                return Ok(place);
+            }
+            if processes[0].has_ended() {
+                let words = String::from_utf8_lossy(&self.complaints[0]);
+                return Err(Trouble::Said(format!("the server did not start: {words}")));
+            }
+            if let Caller::Command(_) = play.clients {
+                match ready.look(&processes[0]) {
+                    State::At(_) => return Ok(Default::default()),
+                    State::Idle => return Err("the server does not listen".to_owned().into()),
+                    State::Starting => {}
+                }
+            }
+            self.watch(processes)?;
+        }
     }
 
-    /// Waits for what comes next, and files it. Says whether anything came.
-    fn watch(&mut self, processes: &mut [Process], patience: Option<u8>) -> Result<bool, Trouble> {
+    /// Ends one of them.
+    fn end(&mut self, at: usize, processes: &mut [Process]) -> Result<(), Trouble> {
+        let mut end = End::begin(&processes[at]);
+        while !end.is_over(&mut processes[at]) {
+            self.watch(processes)?;
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self, processes: &mut [Process]) -> Result<(), Trouble> {
+        self.watch_for(TICK, processes)
+    }
+
+    /// Waits so many milliseconds at most for what comes next, and files it.
+    fn watch_for(&mut self, patience: u8, processes: &mut [Process]) -> Result<(), Trouble> {
         let mut all: Vec<&mut Process> = processes.iter_mut().collect();
-        let (mut heard, mut shown) = (false, Ok(()));
-        listen_to_all(self.signals, &mut all, patience, |at, source, bytes| {
-            heard |= !bytes.is_empty();
-            match source {
+        let mut shown = Ok(());
+        let patience = Some(patience);
+        listen_to_all(
+            self.signals,
+            &mut all,
+            patience,
+            |at, source, bytes| match source {
                 Source::StandardOutput if at == 0 => self.server_said.extend_from_slice(bytes),
                 Source::StandardOutput => {}
                 Source::StandardError => self.complaints[at].extend_from_slice(bytes),
@@ -247,7 +348,7 @@ impl<'a> Stage<'a> {
                         self.ready[at] |= matches!(&entry.what, What::Signal(what) if what == "stopped by SIGSTOP");
                         if let Some(json) = &mut self.json {
                             shown = shown.and(json.entry_of(
-                                self.run.name,
+                                &self.run.name,
                                 Some(at).filter(|&at| at > 0),
                                 &entry,
                             ));
@@ -258,13 +359,23 @@ impl<'a> Stage<'a> {
                         }
                     }
                 }
-            }
-        })?;
+            },
+        )?;
         shown?;
-        Ok(heard)
+        Ok(())
     }
 }
 
 fn is_connect(entry: &Entry) -> bool {
     matches!(&entry.what, What::Call(call) if call.name == "connect")
+}
+
+/// Our client's arguments: the word gets the client's number, which tells the connections apart.
+fn words_of(number: usize, given: &[OsString]) -> Vec<OsString> {
+    let mut given = given.iter().skip_while(|word| *word == "--");
+    let mut word = given.next().cloned().unwrap_or("hello".into());
+    word.push(format!(" {number}"));
+    let mut words = vec!["--".into(), word];
+    words.extend(given.cloned());
+    words
 }

@@ -13,10 +13,10 @@ use std::time::Instant;
 
 use crate::draw::call::Payload;
 use crate::draw::ladder::Calls;
-use crate::draw::terminal::{Side, remark};
+use crate::draw::terminal::{Color, Side, remark};
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::programs::Implementation;
-use crate::run::clients::Clients;
+use crate::run::clients::{Clients, Servers};
 use crate::run::plan::Plan;
 use crate::run::watch::View;
 use crate::sides::keeper::{begin, leave};
@@ -24,6 +24,9 @@ use crate::sides::process::{PATIENCE, Process, Start};
 use crate::sides::ready::{Ready, State};
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
+
+/// For how long a client of ours keeps its connection, in milliseconds.
+const THINK: u32 = 100;
 
 /// Run a pair: its server on a free port, its client against it
 ///
@@ -39,16 +42,20 @@ pub struct Args {
     /// Which pair; with --clients any of the TCP echo servers, or several to compare
     #[arg(required_unless_present_any = ["server", "client"], conflicts_with_all = ["server", "client"], value_parser = Choice::parser())]
     pair: Vec<Choice>,
-    /// Run so many clients at the same time, each with the word and its number, and draw who waits for what, and for how long
-    #[arg(long, value_name = "N", conflicts_with_all = ["server", "plain", "keep", "print_command", "calls", "payload"], value_parser = clap::value_parser!(u8).range(1..=9))]
+    /// Run N clients at once and draw which of them waits, in which call, for how long
+    #[arg(long, value_name = "N", conflicts_with_all = ["plain", "keep", "print_command", "calls", "payload"], value_parser = clap::value_parser!(u8).range(1..=9))]
     clients: Option<u8>,
-    /// How long each of them keeps its connection when it has its answer, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 100, requires = "clients", value_parser = clap::value_parser!(u32).range(10..=60_000))]
-    think: u32,
-    /// Any server instead, as a shell has it: './my_server 12000'
+    /// Let each of these clients keep its connection for this time after the answer, in milliseconds (100)
+    #[arg(long, value_name = "MS", requires = "clients", conflicts_with = "server", value_parser = clap::value_parser!(u32).range(10..=60_000))]
+    think: Option<u32>,
+    /// Run this server instead, any program, as a shell has it: './my_server {port}'
+    ///
+    /// {port} is a port that is free: the same in both commands.
     #[arg(long, value_name = "COMMAND", requires = "client")]
     server: Option<OsString>,
-    /// Any client instead, as a shell has it: './my_client 127.0.0.1 12000'
+    /// Run this client instead: './my_client 127.0.0.1 {port}'
+    ///
+    /// With --clients, {client} is its number.
     #[arg(long, value_name = "COMMAND", requires = "server")]
     client: Option<OsString>,
     /// Let the server read this file as its standard input, instead of nothing
@@ -78,6 +85,9 @@ pub struct Args {
     /// Print the entries as JSON, one a line, instead of the ladder
     #[arg(long, conflicts_with = "plain")]
     json: bool,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: Color,
     /// Print the strace commands, and run nothing
     #[arg(long)]
     print_command: bool,
@@ -87,6 +97,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> ExitCode {
+    args.color.choose();
     let unfit = args.pair.iter().find(|choice| choice.pair != Pair::TcpEcho);
     if let (Some(_), Some(other)) = (args.clients, unfit) {
         remark(format_args!(
@@ -119,13 +130,19 @@ pub fn run(args: &Args) -> ExitCode {
 
 /// Runs each server with many clients, and shows what they do.
 fn watch_many(args: &Args, clients: u8) -> Result<ExitStatus, Trouble> {
+    let servers = match (&args.server, &args.client) {
+        (Some(server), Some(client)) => Servers::Commands([server, client]),
+        _ => Servers::Ours {
+            names: args.pair.iter().map(|choice| choice.server).collect(),
+            server_impl: args.server_impl.unwrap_or(args.implementation),
+            client_impl: args.client_impl.unwrap_or(args.implementation),
+            think: args.think.unwrap_or(THINK),
+            given: &args.client_arguments,
+        },
+    };
     clients::watch(&Clients {
-        servers: args.pair.iter().map(|choice| choice.server).collect(),
-        server_impl: args.server_impl.unwrap_or(args.implementation),
-        client_impl: args.client_impl.unwrap_or(args.implementation),
+        servers,
         number: clients.into(),
-        think: args.think,
-        given: &args.client_arguments,
         json: args.json,
     })
 }
@@ -144,6 +161,7 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
     let (program, arguments) = &plan.server;
     let mut server = Start {
         trace,
+        terminal: true,
         input: input_of_the_server(args)?,
         ..Start::of(Side::Server, program, arguments)
     }
@@ -169,6 +187,7 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
     let (program, arguments) = &plan.client;
     let mut client = Start {
         trace,
+        terminal: true,
         input: Stdio::inherit(),
         ..Start::of(Side::Client, program, arguments)
     }

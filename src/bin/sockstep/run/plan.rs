@@ -25,7 +25,7 @@ pub struct Plan {
 }
 
 /// A program and its arguments.
-type Command = (PathBuf, Vec<OsString>);
+pub type Command = (PathBuf, Vec<OsString>);
 
 impl Plan {
     pub fn of(args: &Args) -> Result<Plan, String> {
@@ -89,24 +89,34 @@ impl Plan {
 }
 
 /// Puts a port that is free in the place of each `{port}`: the same for both.
-fn with_a_free_port(commands: [&OsString; 2]) -> Result<[OsString; 2], String> {
-    let pieces = commands.map(|command| parts(command.as_bytes(), b"{port}"));
-    if pieces.iter().all(|pieces| pieces.len() == 1) {
+pub fn with_a_free_port(commands: [&OsString; 2]) -> Result<[OsString; 2], String> {
+    if commands
+        .iter()
+        .all(|command| replaced(command, PORT, "") == **command)
+    {
         return Ok(commands.map(OsString::clone));
     }
     let port = free_port()?.to_string();
-    Ok(pieces.map(|pieces| OsString::from_vec(pieces.join(port.as_bytes()))))
+    Ok(commands.map(|command| replaced(command, PORT, &port)))
 }
 
-/// What stands between the places of a word.
-fn parts<'a>(mut text: &'a [u8], word: &[u8]) -> Vec<&'a [u8]> {
-    let mut parts = Vec::new();
-    while let Some(at) = text.windows(word.len()).position(|part| part == word) {
-        parts.push(&text[..at]);
-        text = &text[at + word.len()..];
+/// What stands for a port that is free.
+const PORT: &str = "{port}";
+
+/// A command with a value in each place of a word.
+pub fn replaced(command: &OsStr, word: &str, value: &str) -> OsString {
+    let mut rest = command.as_bytes();
+    let mut whole = Vec::new();
+    while let Some(at) = rest
+        .windows(word.len())
+        .position(|part| part == word.as_bytes())
+    {
+        whole.extend_from_slice(&rest[..at]);
+        whole.extend_from_slice(value.as_bytes());
+        rest = &rest[at + word.len()..];
     }
-    parts.push(text);
-    parts
+    whole.extend_from_slice(rest);
+    OsString::from_vec(whole)
 }
 
 /// A word as a shell takes it.

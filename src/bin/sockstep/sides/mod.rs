@@ -23,4 +23,5 @@ pub mod ready;
 pub mod shell;
 pub mod signals;
 pub mod tasks;
+pub mod terminal;
 pub mod trouble;

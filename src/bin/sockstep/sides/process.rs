@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -22,6 +22,7 @@ use crate::draw::terminal::Side;
 use crate::sides::end::{CROWD, kill_all, send};
 use crate::sides::signals::{Interrupted, Signals};
 use crate::sides::tasks::{Family, MARK, is_asleep, waits};
+use crate::sides::terminal;
 use crate::strace::command::{Pipe, strace};
 
 /// How long to listen at most, in milliseconds, before it is looked at whether a side is ready, done, idle or has ended.
@@ -55,6 +56,16 @@ struct Stream {
     other_end: Option<OwnedFd>,
 }
 
+impl Stream {
+    fn of(source: Source, pipe: OwnedFd) -> Stream {
+        Stream {
+            source,
+            pipe,
+            other_end: None,
+        }
+    }
+}
+
 /// Where bytes came from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -71,6 +82,8 @@ pub struct Start<'a> {
     /// More options for strace; without strace if there are none, not even an empty list.
     pub trace: Option<&'a [String]>,
     pub input: Stdio,
+    /// Its standard output is a terminal, instead of a pipe.
+    pub terminal: bool,
     /// In a process group of its own: what is typed at our terminal (Ctrl-C, Ctrl-Z) does not reach it.
     pub apart: bool,
     /// What it may have less of than we do.
@@ -86,6 +99,7 @@ impl<'a> Start<'a> {
             arguments,
             trace: Some(&[]),
             input: Stdio::null(),
+            terminal: false,
             apart: side == Side::Server,
             limits: &[],
         }
@@ -116,10 +130,16 @@ impl<'a> Start<'a> {
             .env(MARK, &mark)
             .env("PATH", search_path())
             .stdin(self.input)
-            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         if self.apart {
             command.process_group(0);
+        }
+        if self.terminal {
+            let (ours, its) = terminal::open()?;
+            command.stdout(its).env("TERM", terminal::KIND);
+            streams.insert(0, Stream::of(Source::StandardOutput, ours));
+        } else {
+            command.stdout(Stdio::piped());
         }
 
         let parent = getpid();
@@ -145,23 +165,11 @@ impl<'a> Start<'a> {
         let mut child = command
             .spawn()
             .map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
-        let out = child
-            .stdout
-            .take()
-            .map(|pipe| (Source::StandardOutput, pipe.into()));
-        let err = child
-            .stderr
-            .take()
-            .map(|pipe| (Source::StandardError, pipe.into()));
-        let own = out.into_iter().chain(err);
-        streams.splice(
-            0..0,
-            own.map(|(source, pipe)| Stream {
-                source,
-                pipe,
-                other_end: None,
-            }),
-        );
+        let out = child.stdout.take().map(OwnedFd::from);
+        let err = child.stderr.take().map(OwnedFd::from);
+        let out = out.map(|pipe| Stream::of(Source::StandardOutput, pipe));
+        let err = err.map(|pipe| Stream::of(Source::StandardError, pipe));
+        streams.splice(0..0, out.into_iter().chain(err));
         Ok(Process {
             side: self.side,
             child,
@@ -255,6 +263,17 @@ impl Process {
     pub fn signal(&self, signal: Signal) {
         for process in self.processes() {
             send(process, signal);
+        }
+    }
+
+    /// Tells it that the person's terminal has another size now.
+    pub fn resize(&self) {
+        let output = self
+            .streams
+            .iter()
+            .find(|stream| stream.source == Source::StandardOutput);
+        if let Some(stream) = output.filter(|stream| stream.pipe.is_terminal()) {
+            terminal::resize(&stream.pipe);
         }
     }
 

@@ -1,6 +1,7 @@
-//! The signals that end us.
+//! The signals to us.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -17,41 +18,58 @@ impl From<String> for Interrupted {
     }
 }
 
-/// The signals that end us, held back until they are asked for, so that what we started and made goes first.
-pub struct Signals(SignalFd);
+/// The signals that end us, held back until they are asked for, so that what we started and made goes first; and the one that
+/// says that our terminal has another size.
+pub struct Signals {
+    queue: SignalFd,
+    resized: AtomicBool,
+}
 
 impl Signals {
     pub fn collect() -> Result<Signals, String> {
-        let ends_us = [
+        let awaited = [
             Signal::SIGINT,
             Signal::SIGTERM,
             Signal::SIGHUP,
             Signal::SIGQUIT,
+            Signal::SIGWINCH,
         ];
-        let set: SigSet = ends_us.into_iter().collect();
+        let set: SigSet = awaited.into_iter().collect();
         set.thread_block()
             .and_then(|()| {
                 SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
             })
-            .map(Signals)
+            .map(|queue| Signals {
+                queue,
+                resized: AtomicBool::new(false),
+            })
             .map_err(|errno| format!("signalfd: {errno}"))
     }
 
-    /// Fails with the signal that came, if one did.
+    /// Fails with the signal that came, if one did that ends us.
     pub fn take(&self) -> Result<(), Interrupted> {
-        match self.0.read_signal() {
-            Ok(Some(info)) => {
-                let number = i32::try_from(info.ssi_signo).unwrap_or_default();
-                let unknown = |_| Interrupted::Failed(format!("signal {number}"));
-                Err(Signal::try_from(number).map_or_else(unknown, Interrupted::Signal))
+        let Ok(Some(info)) = self.queue.read_signal() else {
+            return Ok(());
+        };
+        let number = i32::try_from(info.ssi_signo).unwrap_or_default();
+        match Signal::try_from(number) {
+            Ok(Signal::SIGWINCH) => {
+                self.resized.store(true, Ordering::Relaxed);
+                Ok(())
             }
-            _ => Ok(()),
+            Ok(signal) => Err(Interrupted::Signal(signal)),
+            Err(_) => Err(Interrupted::Failed(format!("signal {number}"))),
         }
+    }
+
+    /// Whether our terminal has another size than when this was asked last.
+    pub fn has_resized(&self) -> bool {
+        self.resized.swap(false, Ordering::Relaxed)
     }
 }
 
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.queue.as_fd()
     }
 }
