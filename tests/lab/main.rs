@@ -8,4 +8,5 @@ mod clients;
 mod diff;
 mod diff_any;
 mod ladder;
+mod sides;
 mod verbs;

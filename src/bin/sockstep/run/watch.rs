@@ -42,6 +42,8 @@ pub struct Recording {
     sockets: Sockets,
     /// Its `listen`, or its `bind` of a datagram socket, has succeeded.
     pub listens: bool,
+    /// It has come to the end of its standard input.
+    found_no_input: bool,
     /// What has become of its last `bind` to a port, and since when.
     bind: Option<(Bind, Instant)>,
     /// The port at which it was refused, or (then `true`) to which it sent a datagram.
@@ -95,6 +97,9 @@ impl Recording {
         let port = |at: usize| call.args.get(at).and_then(|arg| sin_port(arg));
         let error = call.note.split(' ').next().unwrap_or_default();
         match (call.name.as_str(), stream, error) {
+            ("read", _, _) if call.result == "0" => {
+                self.found_no_input |= call.args.first().is_some_and(|arg| arg == "0");
+            }
             ("listen", _, _) if call.result == "0" => self.listens = true,
             ("bind", Some(stream), _) if call.result == "0" => {
                 self.listens |= !stream;
@@ -318,6 +323,9 @@ impl View {
             }
             Some(program) if status.code() == Some(127) => {
                 format!("{program} was not found. If it is in this directory: ./{program}")
+            }
+            _ if self.server().found_no_input => {
+                "Its standard input is empty: give it one with --server-input FILE".to_owned()
             }
             _ => self.why_nobody_reaches_the_server(),
         };

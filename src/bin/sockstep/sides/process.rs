@@ -32,7 +32,7 @@ pub const PATIENCE: Duration = Duration::from_secs(3);
 /// From then on a side that waits is idle: strace's own words take a moment.
 const SILENCE: Duration = Duration::from_millis(30);
 /// How often they are counted.
-const COUNTING: Duration = Duration::from_millis(250);
+const COUNTING: Duration = Duration::from_millis(50);
 /// When all processes of a side have ended, the last of what they wrote has come by then.
 const DRAINED: Duration = Duration::from_millis(200);
 
