@@ -41,13 +41,10 @@ fn sides(server: &str, client: &str, options: &[&str]) -> Outcome {
 }
 
 fn arrows(outcome: &Outcome) -> usize {
-    outcome.stdout().matches("--> ").count()
-        + outcome.stdout().matches("<-- ").count()
-        + outcome
-            .stdout()
-            .lines()
-            .filter(|row| row.ends_with("-->") || row.ends_with("<--"))
-            .count()
+    ["-->", "<--"]
+        .iter()
+        .map(|arrow| outcome.stdout().matches(arrow).count())
+        .sum()
 }
 
 fn assert_served(outcome: &Outcome) {

@@ -154,15 +154,20 @@ impl Column {
     }
 }
 
+/// The columns of a side in a window of so many.
+fn side_of(columns: usize) -> usize {
+    let columns = match columns {
+        columns @ WIDE.. => columns.min(WIDEST),
+        _ => COLUMNS,
+    };
+    (columns - GAP) / 2
+}
+
 impl Ladder {
     pub fn new(style: Style, calls: Calls, payload: Payload) -> Ladder {
-        let columns = match style.columns("ladder") {
-            columns @ WIDE.. => columns.min(WIDEST),
-            _ => COLUMNS,
-        };
         Ladder {
             style,
-            side: (columns - GAP) / 2,
+            side: side_of(style.columns("ladder")),
             calls,
             payload,
             world: World::default(),
@@ -191,6 +196,11 @@ impl Ladder {
     pub fn traced_by(&mut self, source: usize, side: Side, entry: Entry) {
         self.column(side).seen = true;
         self.world.take(source, side, entry);
+    }
+
+    /// Follows the window's new size, from the next row on.
+    pub fn resize(&mut self) {
+        self.side = side_of(self.style.columns_now());
     }
 
     /// Takes what we do to a side.

@@ -72,17 +72,19 @@ impl Style {
 
     /// The columns that there are for a picture. Says so if they are too few.
     pub fn columns(self, picture: &str) -> usize {
-        let columns = if self.terminal {
-            terminal_columns().unwrap_or(COLUMNS)
-        } else {
-            COLUMNS
-        };
+        let columns = self.columns_now();
         if columns < COLUMNS {
             remark(format_args!(
                 "the {picture} needs {COLUMNS} columns, and this window has {columns}: make it wider, or its letters smaller"
             ));
         }
         columns.max(COLUMNS)
+    }
+
+    /// The same, without a word.
+    pub fn columns_now(self) -> usize {
+        let columns = terminal_columns().filter(|_| self.terminal);
+        columns.unwrap_or(COLUMNS)
     }
 
     /// Text in a colour (`31` red, `1` bold), where colour is wanted.

@@ -1,13 +1,15 @@
 //! Where the programs are: the Rust ones beside this one, the C twins compiled from the sources that it carries.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use clap::ValueEnum;
+
+use crate::common::note;
 
 /// Which of the two a program is.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,6 +80,8 @@ pub fn all() -> impl Iterator<Item = &'static str> {
 /// How long the C compiler may take for all of them, and how often it is asked.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(3);
+/// After this time a person in front of a terminal is told.
+const UNEASY: Duration = Duration::from_secs(1);
 
 /// What a Web server of ours has to show.
 const PAGE: &str = "<!DOCTYPE html>\n<title>sockstep</title>\n<p>Site under construction\n";
@@ -118,12 +122,16 @@ impl Programs {
             };
             programs.paths.push(path);
         }
-        let start = Instant::now();
+        let (start, mut told) = (Instant::now(), false);
         for (name, mut compiler) in compilers {
             let failed = |error: io::Error| format!("the C compiler: {error}");
             let status = loop {
                 if let Some(status) = compiler.try_wait().map_err(failed)? {
                     break status;
+                }
+                if start.elapsed() > UNEASY && !told && io::stderr().is_terminal() {
+                    told = true;
+                    note("sockstep: waiting for the C compiler");
                 }
                 if start.elapsed() > PATIENCE {
                     let seconds = PATIENCE.as_secs();

@@ -20,7 +20,7 @@ use crate::run::clients::{Clients, Servers};
 use crate::run::plan::Plan;
 use crate::run::watch::View;
 use crate::sides::keeper::{begin, leave};
-use crate::sides::process::{PATIENCE, Process, Start};
+use crate::sides::process::{PATIENCE, Process, STUCK, Start};
 use crate::sides::ready::{Ready, State};
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
@@ -167,6 +167,8 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
     }
     .process()?;
     let mut ready = Ready::begin();
+    let mut reached = true;
+    view.waiting_for("the server to listen");
     while !view.server_is_ready {
         if server.has_ended() {
             view.end()?;
@@ -179,10 +181,12 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
             plan.point_client_to(&address, &port, &args.client_arguments);
             view.server_is_ready = true;
         } else if plan.pair.is_none() {
-            view.server_is_ready =
-                view.server().listens || is_ready(&mut ready, &server, &mut view)?;
+            reached = view.server().listens || is_reached(&mut ready, &server, &mut view)?;
+            view.server_is_ready = reached || view.given_up;
         }
     }
+
+    view.waits_no_more();
 
     let (program, arguments) = &plan.client;
     let mut client = Start {
@@ -195,19 +199,28 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
     while !client.is_done() {
         // The server first: it prints what it received before the client has the answer.
         view.watch(&signals, [&mut server, &mut client])?;
+        if view.nobody_gives_up() && client.is_stuck() && server.is_stuck() {
+            let seconds = STUCK.as_secs();
+            let words = format!("each side has waited for the other for {seconds} s: ended");
+            view.aside(Side::Client, &words)?;
+            break;
+        }
         if view.sends_datagrams() {
             view.hint_at_htons()?; // now: no answer will come, and the client may wait for ever
         }
     }
     if !client.has_ended() {
-        view.aside(Side::Client, "what it has left behind is ended")?;
+        if matches!(client.child.try_wait(), Ok(Some(_))) {
+            view.aside(Side::Client, "what it has left behind is ended")?;
+        }
         view.end_side(&signals, &mut client)?;
     }
     let status = client.child.wait().map_err(|error| error.to_string())?;
 
     // The server may still have to notice that its client has gone.
     let done = Instant::now();
-    while !server.has_ended() && !server.is_idle() {
+    view.waiting_for("the server to have nothing more to do");
+    while reached && !server.has_ended() && !server.is_idle() {
         if done.elapsed() >= PATIENCE {
             let seconds = PATIENCE.as_secs();
             view.aside(
@@ -233,20 +246,18 @@ fn input_of_the_server(args: &Args) -> Result<Stdio, String> {
     Ok(file.into())
 }
 
-/// Whether the client can start: the kernel says that somebody listens, or nothing will come of waiting for that.
-fn is_ready(ready: &mut Ready, server: &Process, view: &mut View) -> Result<bool, Trouble> {
+/// Whether the kernel says that somebody listens. If nothing comes of waiting for that, the view gives it up.
+fn is_reached(ready: &mut Ready, server: &Process, view: &mut View) -> Result<bool, Trouble> {
     match ready.look(server) {
         State::At(_) => return Ok(true),
         State::Starting if !view.is_bound_and_late() => {
             if ready.is_late() {
                 view.hint_at_listen("It is still at work; waiting for it")?;
             }
-            return Ok(false);
         }
-        State::Starting | State::Idle => {}
+        State::Starting | State::Idle => view.give_up()?,
     }
-    view.hint_at_listen("The client starts all the same")?;
-    Ok(true)
+    Ok(false)
 }
 
 /// The address and the port that a server's `listening on` line names, once that line is whole.

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitStatus;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::diff::normalise::sin_port;
 use crate::draw::json::Json;
@@ -21,6 +21,9 @@ use crate::sides::trouble::Trouble;
 use crate::strace::command::{self, Trace};
 use crate::strace::line::{Entry, What};
 
+/// After this time a person in front of a terminal is told what is waited for.
+const UNEASY: Duration = Duration::from_secs(1);
+
 /// What the person sees of the two processes.
 pub struct View {
     picture: Picture,
@@ -28,6 +31,9 @@ pub struct View {
     /// What the server has printed, for the line that says where it listens.
     pub server_said: Vec<u8>,
     pub server_is_ready: bool,
+    /// Nothing will come of waiting for the server to listen.
+    pub given_up: bool,
+    waiting: Option<(Instant, String)>,
     /// What a person has been told already.
     hinted_at_listen: bool,
     hinted_at_htons: bool,
@@ -42,6 +48,8 @@ pub struct Recording {
     sockets: Sockets,
     /// Its `listen`, or its `bind` of a datagram socket, has succeeded.
     pub listens: bool,
+    /// Its calls may fail with EAGAIN after a while.
+    pub gives_up: bool,
     /// It has come to the end of its standard input.
     found_no_input: bool,
     /// What has become of its last `bind` to a port, and since when.
@@ -97,6 +105,10 @@ impl Recording {
         let port = |at: usize| call.args.get(at).and_then(|arg| sin_port(arg));
         let error = call.note.split(' ').next().unwrap_or_default();
         match (call.name.as_str(), stream, error) {
+            ("setsockopt", _, _) => {
+                let option = call.args.get(2);
+                self.gives_up |= option.is_some_and(|option| option.starts_with("SO_RCVTIMEO"));
+            }
             ("read", _, _) if call.result == "0" => {
                 self.found_no_input |= call.args.first().is_some_and(|arg| arg == "0");
             }
@@ -158,6 +170,8 @@ impl View {
             lanes,
             server_said: Vec::new(),
             server_is_ready: false,
+            given_up: false,
+            waiting: None,
             hinted_at_listen: false,
             hinted_at_htons: false,
         })
@@ -174,6 +188,7 @@ impl View {
         signals: &Signals,
         mut processes: [&mut Process; N],
     ) -> Result<bool, Trouble> {
+        self.tell_of_waiting()?;
         let patience = match &self.picture {
             Picture::Ladder(ladder) if ladder.has_more() => 10,
             _ => TICK,
@@ -216,6 +231,9 @@ impl View {
             for process in processes {
                 process.resize();
             }
+            if let Picture::Ladder(ladder) = &mut self.picture {
+                ladder.resize();
+            }
         }
         shown?;
         kept.map_err(|error| format!("--keep: {error}"))?;
@@ -245,6 +263,12 @@ impl View {
         self.hint(&format!("the server does not listen. {why}{what_now}"))
     }
 
+    /// Waits no longer for the server to listen.
+    pub fn give_up(&mut self) -> sockstep::Result<()> {
+        self.given_up = true;
+        self.hint_at_listen("The client starts all the same")
+    }
+
     /// What is known about a server that does not listen.
     fn why_nobody_reaches_the_server(&self) -> String {
         match self.server().bind {
@@ -256,6 +280,11 @@ impl View {
             }
             _ => String::new(),
         }
+    }
+
+    /// Whether neither side ends its waiting by itself, as far as strace has seen.
+    pub fn nobody_gives_up(&self) -> bool {
+        self.traces() && !self.lanes.iter().any(|lane| lane.gives_up)
     }
 
     pub fn sends_datagrams(&self) -> bool {
@@ -281,17 +310,39 @@ impl View {
         ))
     }
 
+    /// From now on this is waited for; a person in front of a terminal is told when it takes long.
+    pub fn waiting_for(&mut self, what: &str) {
+        self.waiting = Some((Instant::now(), what.to_owned()));
+    }
+
+    /// From now on nothing is waited for that the picture does not show.
+    pub fn waits_no_more(&mut self) {
+        self.waiting = None;
+    }
+
+    fn tell_of_waiting(&mut self) -> sockstep::Result<()> {
+        let long = self.waiting.take_if(|(since, _)| since.elapsed() >= UNEASY);
+        match long.filter(|_| io::stderr().is_terminal()) {
+            Some((_, what)) => self.hint(&format!("waiting for {what}")),
+            None => Ok(()),
+        }
+    }
+
     /// Says in the picture what we do to a side.
     pub fn aside(&mut self, side: Side, words: &str) -> sockstep::Result<()> {
         if let Picture::Ladder(ladder) = &mut self.picture {
             ladder.aside(side, words);
             return Ok(());
         }
-        self.hint(&format!("{}{words}", side.name()))
+        self.hint(&format!("the {}: {words}", side.name()))
     }
 
     /// Ends a side, and shows how it ends.
     pub fn end_side(&mut self, signals: &Signals, process: &mut Process) -> Result<(), Trouble> {
+        self.waiting_for(&format!(
+            "the {} to end, after SIGTERM",
+            process.side.name()
+        ));
         let mut end = End::begin(process);
         while !end.is_over(process) {
             self.watch(signals, [&mut *process])?;

@@ -21,7 +21,7 @@ use sockstep::{Errno, read};
 use crate::draw::terminal::Side;
 use crate::sides::end::{CROWD, kill_all, send};
 use crate::sides::signals::{Interrupted, Signals};
-use crate::sides::tasks::{Family, MARK, is_asleep, waits};
+use crate::sides::tasks::{Family, MARK, is_asleep, waits, waits_without_end};
 use crate::sides::terminal;
 use crate::strace::command::{Pipe, strace};
 
@@ -31,6 +31,8 @@ pub const TICK: u8 = 20;
 pub const PATIENCE: Duration = Duration::from_secs(3);
 /// From then on a side that waits is idle: strace's own words take a moment.
 const SILENCE: Duration = Duration::from_millis(30);
+/// From then on a side that waits without a limit is stuck, if the other one is too.
+pub const STUCK: Duration = Duration::from_secs(10);
 /// How often they are counted.
 const COUNTING: Duration = Duration::from_millis(50);
 /// When all processes of a side have ended, the last of what they wrote has come by then.
@@ -231,6 +233,17 @@ impl Process {
     /// Whether each task of it waits for somebody else, and has told us everything.
     pub fn is_idle(&self) -> bool {
         self.silent_for() >= SILENCE && self.processes().into_iter().all(waits)
+    }
+
+    /// Whether all of it has waited for a while, some of it for bytes, and nothing but another process ends that.
+    pub fn is_stuck(&self) -> bool {
+        let mut receives = false;
+        self.silent_for() >= STUCK
+            && self
+                .processes()
+                .into_iter()
+                .all(|process| waits_without_end(process, &mut receives))
+            && receives
     }
 
     /// Whether all of it waits for somebody or something.

@@ -149,6 +149,39 @@ pub fn waits(process: Pid) -> bool {
     is_asleep(process) && of_threads(process, "syscall").all(waits)
 }
 
+/// Whether every thread of a process waits, without a limit, for what another process sends, connects or ends. `receives` is
+/// set if one of them waits for bytes.
+pub fn waits_without_end(process: Pid, receives: &mut bool) -> bool {
+    let mut waits = |call: String| {
+        let mut words = call.split_whitespace();
+        let number: libc::c_long = words
+            .next()
+            .and_then(|word| word.parse().ok())
+            .unwrap_or(-1);
+        let arguments: Vec<u64> = words
+            .flat_map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16))
+            .collect();
+        let argument = |at: usize| arguments.get(at).copied().unwrap_or_default();
+        match number {
+            libc::SYS_accept | libc::SYS_accept4 | libc::SYS_wait4 => true,
+            libc::SYS_futex => argument(3) == 0, // no time-out
+            libc::SYS_recvfrom | libc::SYS_recvmsg | libc::SYS_read => {
+                let descriptor = format!("/proc/{process}/fd/{}", argument(0));
+                let socket = fs::read_link(descriptor).is_ok_and(|target| {
+                    target
+                        .as_os_str()
+                        .as_encoded_bytes()
+                        .starts_with(b"socket:")
+                });
+                *receives |= socket;
+                socket
+            }
+            _ => false,
+        }
+    };
+    is_asleep(process) && of_threads(process, "syscall").all(&mut waits)
+}
+
 /// Whether no thread of a process has anything to do now.
 pub fn is_asleep(process: Pid) -> bool {
     let sleeps = |stat: String| {

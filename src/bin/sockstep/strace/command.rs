@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 use nix::unistd::{getpid, pipe2};
@@ -11,18 +13,37 @@ use nix::unistd::{getpid, pipe2};
 /// What has come through the pipe, taken apart.
 pub use crate::strace::recording::Trace;
 
+/// How long strace may take to try itself, and how often it is looked at.
+const PATIENCE: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_millis(1);
+
 /// Whether strace can be used here; if not, the reason, and what to do.
 pub fn available() -> Result<(), String> {
+    let failed = |error: io::Error| format!("strace: {error}");
     let probe = Command::new("strace")
         .args(["-qq", "-o", "/dev/null", "true"])
         .stdin(Stdio::null())
-        .output();
-    match probe {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(_) => Err("strace may not trace here: ptrace is forbidden (kernel.yama.ptrace_scope, or a container)".to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err("strace is not installed: apt-get install strace".to_owned()),
-        Err(error) => Err(format!("strace: {error}")),
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut probe = probe.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "strace is not installed: apt-get install strace".to_owned(),
+        _ => failed(error),
+    })?;
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        match probe.try_wait().map_err(failed)? {
+            Some(status) if status.success() => return Ok(()),
+            Some(_) => return Err("strace may not trace here: ptrace is forbidden (kernel.yama.ptrace_scope, or a container)".to_owned()),
+            None => sleep(TICK),
+        }
     }
+    let _ = probe.kill();
+    let _ = probe.wait();
+    Err(format!(
+        "strace has not traced true(1) in {} s",
+        PATIENCE.as_secs()
+    ))
 }
 
 /// A pipe for one strace to write into.
