@@ -187,6 +187,9 @@ fn argument(arg: &str, payload: Payload, columns: usize) -> String {
     format!("\"{shown}\"{}", if cut || !whole { "..." } else { "" })
 }
 
+/// From so many characters on, a structure that is no address is left out.
+const LONG: usize = 80;
+
 /// An address in short, what is none as it is.
 fn shown(arg: &str) -> String {
     if let Some(address @ (Address::Inet { .. } | Address::Unix(_))) = Address::of(arg) {
@@ -194,6 +197,9 @@ fn shown(arg: &str) -> String {
         let mut safe = Vec::new();
         escape(text.as_bytes(), &mut safe);
         return String::from_utf8_lossy(&safe).into_owned();
+    }
+    if arg.starts_with('{') && arg.len() > LONG {
+        return "{...}".to_owned();
     }
     arg.to_owned() // what strace has written is harmless: the reader has seen to it
 }

@@ -70,20 +70,56 @@ pub enum Drawn {
 
 impl Fold {
     pub fn take(&mut self, group: Group) -> Vec<Drawn> {
-        if let Some(counting) = &mut self.counting {
-            if counting.goes_on_with(&group) {
-                counting.count(group);
+        if let Some(mut counting) = self.counting.take() {
+            if !counting.goes_on_with(&group) && !counting.mixed {
+                // The order changes, and it goes on.
+                if let Some(kinds) = self.kinds(group.kind.as_deref()) {
+                    (counting.mixed, counting.unit) = (true, kinds);
+                    counting.last.clear();
+                }
+            }
+            let goes_on = counting.goes_on_with(&group);
+            if goes_on {
+                counting.count(group.clone());
+            }
+            self.counting = Some(counting);
+            if goes_on {
+                self.remember(group);
                 return Vec::new();
             }
         }
         let mut drawn = self.end();
         drawn.push(Drawn::Group(group.clone()));
-        self.past.push_back(group);
-        while self.past.len() > MIXED.max(LONGEST * SHOWN) {
-            self.past.pop_front();
-        }
+        self.remember(group);
         self.counting = self.repeats();
         drawn
+    }
+
+    fn remember(&mut self, group: Group) {
+        self.past.push_back(group);
+        if self.past.len() > MIXED.max(LONGEST * SHOWN) {
+            self.past.pop_front();
+        }
+    }
+
+    /// One group of each kind among the last, if all but a few are of few kinds, and the wanted one among them.
+    fn kinds(&self, wanted: Option<&str>) -> Option<Vec<Group>> {
+        let from = self.past.len().checked_sub(MIXED)?;
+        let mut often: Vec<(&Group, usize)> = Vec::new();
+        for group in self.past.range(from..) {
+            match often.iter().position(|(it, _)| it.kind == group.kind) {
+                Some(known) => often[known].1 += 1,
+                None if often.len() > KINDS => return None,
+                None => often.push((group, 1)),
+            }
+        }
+        often.retain(|(group, times)| group.kind.is_some() && *times > 2);
+        let all: usize = often.iter().map(|(_, times)| times).sum();
+        let wanted = often
+            .iter()
+            .any(|(group, _)| group.kind.as_deref() == wanted);
+        let few = often.len() <= KINDS && all + 2 >= MIXED;
+        (few && wanted).then(|| often.into_iter().map(|(group, _)| group.clone()).collect())
     }
 
     /// What is to be drawn of what has been counted.
@@ -95,10 +131,8 @@ impl Fold {
             return Vec::new();
         }
         if counting.count < WORTH_IT {
-            self.past.extend(counting.first.iter().cloned());
             return counting.first.into_iter().map(Drawn::Group).collect();
         }
-        self.past.clear();
         let mut drawn = vec![Drawn::Left(counting.side(), counting.words())];
         drawn.extend(counting.last.into_iter().map(Drawn::Group));
         drawn
@@ -120,36 +154,25 @@ impl Fold {
 
     /// Whether the last groups repeat a unit often enough.
     fn repeats(&self) -> Option<Counting> {
-        let past: Vec<&Group> = self.past.iter().collect();
         for length in 1..=LONGEST {
-            let Some(from) = past.len().checked_sub(length * SHOWN) else {
+            let Some(from) = self.past.len().checked_sub(length * SHOWN) else {
                 break;
             };
-            let shown = &past[from..];
-            if (length..shown.len()).all(|at| shown[at].is_like(shown[at - length])) {
-                return Some(Counting::new(&shown[..length], false));
+            let is_like = |at: usize| self.past[at].is_like(&self.past[at - length]);
+            if (from + length..self.past.len()).all(is_like) {
+                let unit = self.past.range(from..from + length).cloned().collect();
+                return Some(Counting::new(unit, false));
             }
         }
-        let from = past.len().checked_sub(MIXED)?;
-        let mut kinds: Vec<&Group> = Vec::new();
-        let mut often: HashMap<&str, usize> = HashMap::new();
-        for &group in &past[from..] {
-            let kind = group.kind.as_deref()?;
-            if !often.contains_key(kind) {
-                kinds.push(group);
-            }
-            *often.entry(kind).or_default() += 1;
-        }
-        let repeat = kinds.len() <= KINDS && often.values().all(|&times| times > 2);
-        let kinds: Vec<&Group> = kinds.into_iter().collect();
-        repeat.then(|| Counting::new(&kinds, true))
+        let last = self.past.back()?.kind.as_deref();
+        self.kinds(last).map(|kinds| Counting::new(kinds, true))
     }
 }
 
 impl Counting {
-    fn new(unit: &[&Group], mixed: bool) -> Counting {
+    fn new(unit: Vec<Group>, mixed: bool) -> Counting {
         Counting {
-            unit: unit.iter().map(|&group| group.clone()).collect(),
+            unit,
             mixed,
             at: 0,
             count: 0,
@@ -194,15 +217,14 @@ impl Counting {
         if self.mixed {
             let mut names: Vec<_> = self.names.iter().collect();
             names.sort_unstable();
-            let mut words = format!(
-                "... these calls {} times more, in any order:",
-                grouped(self.count)
-            );
-            for (name, times) in names {
-                let _ = write!(words, " {name} {}", grouped(*times)); // into memory
+            let times = grouped(self.count);
+            let mut words = format!("... these calls {times} times more, in any order:");
+            for (at, (name, times)) in names.into_iter().enumerate() {
+                let comma = if at > 0 { "," } else { "" };
+                let _ = write!(words, "{comma} {name} {}", grouped(*times)); // into memory
             }
             if self.bytes > 0 {
-                let _ = write!(words, ", {} bytes", grouped(self.bytes));
+                let _ = write!(words, "; {} bytes sent", grouped(self.bytes));
             }
             return words;
         }
@@ -281,7 +303,7 @@ mod tests {
             last.starts_with("... these calls 9,960 times more, in any order: recv "),
             "{last}"
         );
-        assert!(last.ends_with(", 9,960 bytes"), "{last}");
+        assert!(last.ends_with("; 9,960 bytes sent"), "{last}");
     }
 
     #[test]

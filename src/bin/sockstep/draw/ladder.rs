@@ -59,8 +59,9 @@ pub struct Ladder {
     deadlock: Option<[(TaskId, u64); 2]>,
     /// Rows that are not on the screen yet.
     text: String,
-    /// What the client has asked its user, who has not answered yet.
+    /// What the client has asked its user, who has not answered yet; and in its own words.
     prompt: String,
+    asked: Option<Words>,
     /// What is on the screen in the row that has no end yet: that prompt, or who is blocked now.
     last: String,
 }
@@ -177,6 +178,7 @@ impl Ladder {
             deadlock: None,
             text: String::new(),
             prompt: String::new(),
+            asked: None,
             last: String::new(),
         }
     }
@@ -412,7 +414,21 @@ impl Ladder {
         };
         let rest = text.split_off(whole);
         let tag = self.column(side).tag(task);
+        // What was taken for a prompt goes on: it is one line, in pieces.
+        let asks = side == Side::Client && !wrong;
+        if let Some(asked) = self.asked.take_if(|asked| asks && asked.task == task) {
+            text.splice(0..0, asked.text).for_each(drop);
+            self.prompt.clear();
+        }
         self.print(side, &tag, wrong, &text);
+        if asks && !self.prompt.is_empty() {
+            let start = text
+                .iter()
+                .rposition(|&byte| byte == b'\n')
+                .map_or(0, |end| end + 1);
+            let text = text.split_off(start);
+            self.asked = Some(Words { task, wrong, text });
+        }
         if !rest.is_empty() {
             let text = rest;
             self.column(side).begun = Some(Words { task, wrong, text });
@@ -439,10 +455,6 @@ impl Ladder {
             let mut text = Vec::new();
             harmless(content.unwrap_or(line), &mut text);
             let text = String::from_utf8_lossy(&text).into_owned();
-            if !self.prompt.is_empty() && content.is_some() && text.is_empty() {
-                self.end_prompt(false); // the newline after a prompt that was not answered
-                continue;
-            }
             self.begin(side);
             for piece in fold(&text, self.side - mark.len() - tag.len()) {
                 self.row(side, "", tag, &format!("{mark}{piece}"), Look::Words);
@@ -665,7 +677,7 @@ impl Ladder {
                 }
                 Movement::Received { .. } => {
                     if event.causes.len() > 1 {
-                        notes.push(format!("{} sends, 1 receive", event.causes.len()));
+                        notes.push(format!("{} sends, 1 recv", event.causes.len()));
                     }
                     (Some("-->"), !from_client)
                 }
@@ -703,7 +715,7 @@ impl Ladder {
                     } = end
                     {
                         notes.push(format!(
-                            "the peer has closed with {} unread",
+                            "the peer has closed with {} bytes unread",
                             grouped(*unread)
                         ));
                     }
@@ -787,7 +799,9 @@ impl Ladder {
     /// Remarks on a call, below it.
     fn notes(&mut self, side: Side, indent: usize, notes: &[String]) {
         for note in notes {
-            for row in fold(&format!("  ({note})"), self.side - indent) {
+            let rows = fold(&format!("({note})"), self.side - indent - 3);
+            for (at, row) in rows.iter().enumerate() {
+                let row = format!("{}{row}", if at == 0 { "  " } else { "   " });
                 self.row(side, "", &" ".repeat(indent), &row, Look::Aside);
             }
         }
@@ -828,6 +842,9 @@ impl Ladder {
     /// Ends what is drawn together: on the screen, or counted if it has been there often enough.
     fn group(&mut self, side: Side, kind: Option<String>, name: String, bytes: u64) {
         let rows = std::mem::take(&mut self.rows);
+        if rows.is_empty() {
+            return;
+        }
         let lasting = rows.iter().filter(|(_, passing)| !passing);
         let text = lasting
             .map(|(row, _)| row.as_str())
@@ -892,6 +909,7 @@ impl Ladder {
 
     /// Makes a row like any other of the prompt, if there is one. The Enter of an `answered` one has ended it on the screen.
     fn end_prompt(&mut self, answered: bool) {
+        self.asked = None;
         let prompt = std::mem::take(&mut self.prompt);
         if prompt.is_empty() {
             return;

@@ -39,7 +39,7 @@ pub(super) struct Queue {
     accepts: usize,
     places: HashMap<(Does, String), usize>,
     making: HashSet<Key>,
-    under_way: HashMap<usize, Vec<(Option<u32>, &'static Row)>>,
+    under_way: HashMap<usize, Vec<(Option<u32>, Option<i32>, &'static Row)>>,
 }
 
 impl Queue {
@@ -134,7 +134,7 @@ impl Queue {
         self.under_way.iter().any(|(&source, calls)| {
             calls
                 .iter()
-                .any(|&(pid, row)| (source, pid) != but && wanted(row))
+                .any(|&(pid, _, row)| (source, pid) != but && wanted(row))
         })
     }
 }
@@ -207,9 +207,13 @@ fn brings(call: &Call) -> bool {
 impl World {
     /// What each task of a source is in now: it may be the cause of what others have seen.
     pub fn is_in(&mut self, source: usize, calls: &[Begun]) {
-        let rows = calls
-            .iter()
-            .filter_map(|call| Some((call.pid, calls::of(&call.name)?)));
+        let rows = calls.iter().filter_map(|call| {
+            let number = call
+                .descriptor
+                .as_ref()
+                .and_then(|number| number.parse().ok());
+            Some((call.pid, number, calls::of(&call.name)?))
+        });
         self.queue.under_way.insert(source, rows.collect());
     }
 
@@ -325,6 +329,9 @@ impl World {
                     .and_then(|number| number.parse().ok());
                 let socket = number.and_then(|number| self.descriptor(source, call.pid, number));
                 let (Some(socket), Some(since)) = (socket, call.start) else {
+                    if row.receives.is_some() {
+                        return None; // from a person, or a program that has not been traced
+                    }
                     continue;
                 };
                 let long = now.saturating_sub(since) >= A_WHILE && !socket.gives_up;
@@ -376,7 +383,8 @@ impl World {
         let quiet = [socket.id, peer]
             .iter()
             .all(|id| self.under_way(*id) == Some(0));
-        if receives(call).is_none() || !quiet || socket.ended.is_some() {
+        let ended = |id| self.socket(id).is_none_or(|socket| socket.ended.is_some());
+        if receives(call).is_none() || !quiet || ended(socket.id) || ended(peer) {
             return false;
         }
         let waits = |(key, own): (&Key, &VecDeque<Held>)| {
@@ -391,12 +399,13 @@ impl World {
             let on = number.and_then(|number| self.descriptor(key.0, key.1, number));
             on.is_some_and(|on| on.id == peer) && entry.start < event.left
         };
-        self.queue.tasks.iter().any(waits)
-            || self
-                .queue
-                .is_under_way((event.source, self.task(event.task).pid), |row| {
-                    row.receives.is_some() && row.proves
-                })
+        let is_in = |(&source, calls): (&usize, &Vec<(Option<u32>, Option<i32>, &Row)>)| {
+            calls.iter().any(|&(pid, number, row)| {
+                let on = number.and_then(|number| self.descriptor(source, pid, number));
+                row.receives.is_some() && on.is_some_and(|on| on.id == peer)
+            })
+        };
+        self.queue.tasks.iter().any(waits) || self.queue.under_way.iter().any(is_in)
     }
 
     fn knows(&self, source: usize) -> bool {

@@ -351,11 +351,16 @@ impl World {
                 }
             }
         }
-        if let Some(data) = row.sends {
-            self.data(data, true, row, call, event);
-        }
-        if let Some(data) = row.receives {
-            self.data(data, false, row, call, event);
+        let named = event.socket;
+        for (data, sends) in [(row.sends, true), (row.receives, false)] {
+            let Some(data) = data else { continue };
+            let on = match row.on {
+                Some(on) if on == data.on => named,
+                _ => self.socket_at(data.on, row, call, event),
+            };
+            if let Some(id) = on {
+                self.data(id, data, sends, row, call, event);
+            }
         }
     }
 
@@ -728,12 +733,15 @@ impl World {
 
     // ---- Data ----
 
-    fn data(&mut self, data: Data, sends: bool, row: &Row, call: &Call, event: &mut Event) {
-        let on = match row.on {
-            Some(on) if on == data.on => event.socket,
-            _ => self.socket_at(data.on, row, call, event),
-        };
-        let Some(id) = on else { return };
+    fn data(
+        &mut self,
+        id: SocketId,
+        data: Data,
+        sends: bool,
+        row: &Row,
+        call: &Call,
+        event: &mut Event,
+    ) {
         (event.socket, event.on_a_socket) = (Some(id), true);
         let Some(socket) = self.sockets.get_mut(&id) else {
             return;
