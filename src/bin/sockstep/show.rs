@@ -1,18 +1,19 @@
 //! `sockstep show`: the ladder of a recording, from `--keep` or from a student's own strace.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sockstep::Errno;
+use sockstep::{Errno, Error};
 
 use crate::draw::call::Payload;
 use crate::draw::json::Json;
 use crate::draw::ladder::{Calls, Ladder};
-use crate::draw::terminal::{Color, Side, Style, remark};
-use crate::strace::command::Trace;
-use crate::strace::line::{Entry, What};
-use crate::world::tasks::sides;
+use crate::draw::terminal::{Color, Style, remark};
+use crate::strace::line::What;
+use crate::strace::recording::{Item, Recording};
+use crate::world::Side;
+use crate::world::tasks::Sides;
 
 /// Show the ladder of a recording
 ///
@@ -54,93 +55,87 @@ pub fn show(args: &Args) -> ExitCode {
 }
 
 fn draw(args: &Args) -> Result<(), String> {
-    let mut entries = Vec::new();
-    let files = files(&args.path)?;
-    let (mut others, mut sources) = (Vec::new(), 0);
-    for file in &files {
-        let bytes = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let mut trace = Trace::default();
-        let mut lane = trace.take(&bytes);
-        lane.extend(trace.take(b"\n")); // a last line without a newline
-        let known = |entry: &Entry| !matches!(entry.what, What::Unknown(_));
-        if !lane.iter().any(known) && trace.under_way().is_empty() {
-            others.push(file);
-            continue;
-        }
-        let sides = sides(&lane);
-        let source = sources;
-        sources += 1;
-        entries.extend(lane.into_iter().map(|entry| {
-            let side = sides.get(&entry.pid).copied().unwrap_or(Side::Client);
-            (source, side, entry)
-        }));
+    // Once to know whose calls each process's are, once to draw them.
+    let mut recording = Recording::open(&args.path)?;
+    let mut finders: HashMap<usize, Sides> = HashMap::new();
+    let mut unknown = 0;
+    while let Some(Item { source, entry }) = recording.next()? {
+        unknown += u64::from(matches!(entry.what, What::Unknown(_)));
+        finders.entry(source).or_default().take(&entry);
     }
-    if others.len() == files.len() {
-        return Err(format!(
-            "{}: no line in it is strace's. To make a recording: strace -f -ttt -T -s 4096 -o FILE ./my_server 12000",
-            args.path.display()
-        ));
-    }
-    for file in others {
+    for file in recording.others() {
         remark(format_args!(
             "{}: left out, as no line in it is strace's",
             file.display()
         ));
     }
-    let unknown = entries
-        .iter()
-        .filter(|(_, _, entry)| matches!(entry.what, What::Unknown(_)))
-        .count();
+    recording.remarks().into_iter().for_each(remark);
     if unknown > 0 {
         remark(format_args!(
             "lines that are not strace's, shown as they are: {unknown}"
         ));
     }
+    let sides = finders
+        .into_iter()
+        .map(|(source, finder)| (source, finder.sides()));
+    let sides: HashMap<_, _> = sides.collect();
+    let side = |item: &Item| {
+        let of_source = sides.get(&item.source);
+        let side = of_source.and_then(|sides| sides.get(&item.entry.pid));
+        side.copied().unwrap_or(Side::Client)
+    };
+    let mut items = recording.again()?;
     let written = if args.json {
-        write_json(&entries)
+        write_json(&mut items, side)
     } else {
-        draw_ladder(args, entries)
+        draw_ladder(args, &mut items, side)
     };
     match written {
-        Err(error) if error == Errno::EPIPE => Err(String::new()),
-        written => written.map_err(|error| error.to_string()),
+        Err(Trouble::Output(error)) if error == Errno::EPIPE => Err(String::new()),
+        Err(Trouble::Output(error)) => Err(error.to_string()),
+        Err(Trouble::Reading(words)) => Err(words),
+        Ok(()) => Ok(()),
     }
 }
 
-fn write_json(entries: &[(usize, Side, Entry)]) -> sockstep::Result<()> {
+enum Trouble {
+    Output(Error),
+    Reading(String),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        Trouble::Output(error)
+    }
+}
+
+impl From<String> for Trouble {
+    fn from(words: String) -> Trouble {
+        Trouble::Reading(words)
+    }
+}
+
+fn write_json(items: &mut Recording, side: impl Fn(&Item) -> Side) -> Result<(), Trouble> {
     let mut json = Json::begin()?;
-    entries
-        .iter()
-        .try_for_each(|(_, side, entry)| json.entry(*side, entry))
+    while let Some(item) = items.next()? {
+        json.entry(side(&item), &item.entry)?;
+    }
+    Ok(())
 }
 
-fn draw_ladder(args: &Args, entries: Vec<(usize, Side, Entry)>) -> sockstep::Result<()> {
+fn draw_ladder(
+    args: &Args,
+    items: &mut Recording,
+    side: impl Fn(&Item) -> Side,
+) -> Result<(), Trouble> {
     let mut ladder = Ladder::new(Style::of_standard_output(), args.calls, args.payload);
-    for (source, side, entry) in entries {
-        ladder.traced_by(source, side, entry);
+    while let Some(item) = items.next()? {
+        ladder.traced_by(item.source, side(&item), item.entry);
+        ladder.make_way()?;
     }
-    ladder.end()
-}
-
-/// The recording's files, in the order of their names.
-fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
+    ladder.end()?;
+    if let Some(words) = ladder.what_is_missing() {
+        remark(words);
     }
-    let failed = |error| format!("{}: {error}", path.display());
-    let entries = fs::read_dir(path)
-        .map_err(failed)?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(failed)?;
-    let mut files: Vec<PathBuf> = entries
-        .into_iter()
-        .map(|entry| entry.path())
-        .filter(|path| path.is_file())
-        .collect();
-    files.sort();
-    if files.is_empty() {
-        Err(format!("{}: no recording in it", path.display()))
-    } else {
-        Ok(files)
-    }
+    Ok(())
 }

@@ -51,6 +51,7 @@ pub struct Ladder {
     calls: Calls,
     payload: Payload,
     world: World,
+    seen: Seen,
     columns: [Column; 2],
     /// The rows of the group that is being drawn.
     rows: Vec<(String, bool)>,
@@ -101,6 +102,38 @@ struct Column {
     /// A line that has been begun, and whose end may come in the next call.
     begun: Option<Words>,
 }
+
+/// What a recording has, as far as it matters for what it lacks.
+#[derive(Default)]
+struct Seen {
+    calls: bool,
+    /// Calls that are not on sockets alone.
+    others: bool,
+    /// A socket was made; one that was never seen made was used.
+    made: bool,
+    proven: bool,
+    connected: bool,
+    /// Something was sent or received.
+    moved: bool,
+}
+
+impl Seen {
+    fn take(&mut self, event: &Event) {
+        let Some(call) = event.call() else { return };
+        let row = calls::of(&call.name);
+        let does = row.map_or(Does::Neither, |row| row.does);
+        let makes = matches!(does, Does::MakesSocket | Does::MakesPair(_));
+        self.calls = true;
+        self.others |= !(makes || row.is_some_and(|row| row.proves));
+        self.made |= makes;
+        self.proven |= event.on_a_socket;
+        self.connected |= matches!(does, Does::Accepts | Does::Connects) && !call.failed();
+        self.moved |= !event.moved.is_empty();
+    }
+}
+
+/// Bytes of a picture that are put out at once.
+const ROOM: usize = 1 << 16;
 
 /// Rows of sockets that have done nothing are kept up to this number.
 const IDLE: usize = 40;
@@ -172,6 +205,7 @@ impl Ladder {
             calls,
             payload,
             world: World::default(),
+            seen: Seen::default(),
             columns: Default::default(),
             rows: Vec::new(),
             fold: Fold::default(),
@@ -209,6 +243,36 @@ impl Ladder {
     pub fn aside(&mut self, side: Side, words: &str) {
         self.settle(u64::MAX);
         self.remark(side, words);
+    }
+
+    /// Draws of a recording what nothing has to be waited for any more.
+    pub fn make_way(&mut self) -> Result<()> {
+        while self.world.is_full() {
+            let Some(event) = self.world.next(u64::MAX) else {
+                break;
+            };
+            self.event(event);
+        }
+        if self.text.len() > ROOM {
+            self.put(String::new())?;
+        }
+        Ok(())
+    }
+
+    /// Why a recording's picture has less than a reader looks for, if it has.
+    pub fn what_is_missing(&self) -> Option<String> {
+        let drawn = self.columns.iter().any(|column| column.drawn);
+        let seen = &self.seen;
+        if !seen.calls {
+            return None;
+        }
+        Some(match (drawn, seen.others) {
+            (false, false) => "no call in it is on a socket, and some were left out when it was recorded (-e trace=..., -Z): record it without".to_owned(),
+            (false, true) => "no call in it is on a socket".to_owned(),
+            _ if seen.connected && !seen.moved && !seen.others => "read, write and close are not in it: it was recorded with -e trace=network or the like. Record it without, or with -e trace=network,desc".to_owned(),
+            _ if seen.proven && !seen.made => "socket() is not in it: it begins later, or leaves calls out (-p, -Z, -e trace=...)".to_owned(),
+            _ => return None,
+        })
     }
 
     /// Whether something waits to be drawn.
@@ -475,6 +539,8 @@ impl Ladder {
         let (side, task) = (event.side, event.task);
         let column = self.column(side);
         column.first.get_or_insert(task);
+        self.seen.take(&event);
+        let column = self.column(side);
         match &event.what {
             What::Call(_) => self.call(event),
             What::Signal(signal) if column.is_main(task) => {
@@ -560,7 +626,8 @@ impl Ladder {
         let rings = does == Does::Rings && !column.rings;
         let shown = (event.on_a_socket && !systems) || new || children || rings || every;
         // That a signal has ended another process says the end itself.
-        let interrupted = call.note.starts_with("ERESTART") && !column.is_main(task);
+        let aside = !column.numbers.is_empty() && !column.is_main(task);
+        let interrupted = call.note.starts_with("ERESTART") && aside;
         if !shown || (interrupted && !self.world.is_deadlocked(&event)) {
             return;
         }

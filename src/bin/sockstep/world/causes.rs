@@ -33,6 +33,9 @@ pub(super) struct Queue {
     turn: u64,
     /// The latest time of each source, for entries that have none.
     latest: HashMap<usize, u64>,
+    /// How many entries are held, and about how many bytes they take.
+    held: usize,
+    bytes: usize,
     /// What is held that may be a cause: sends, ends; connects, and who comes to listen, by address; the making of tasks.
     sends: usize,
     ends: usize,
@@ -61,6 +64,8 @@ impl Queue {
         *latest = at.max(*latest);
         let turn = self.turn;
         self.turn += 1;
+        self.held += 1;
+        self.bytes += size(&entry);
         own.push_back(Held {
             source,
             side,
@@ -126,6 +131,8 @@ impl Queue {
             self.tasks.remove(&key);
         }
         let held = held?;
+        self.held -= 1;
+        self.bytes -= size(&held.entry);
         self.count(held.source, Marks::of(&held.entry), false);
         Some(held)
     }
@@ -149,6 +156,17 @@ pub struct Waits {
     pub side: Side,
     pub since: u64,
     pub call: String,
+}
+
+/// How much is held of a recording, that what belongs together is found.
+const HELD: usize = 8192;
+const HELD_BYTES: usize = 64 << 20;
+
+fn size(entry: &Entry) -> usize {
+    match &entry.what {
+        What::Call(call) => call.args.iter().map(String::len).sum(),
+        _ => 0,
+    }
 }
 
 /// What an entry may be the cause of.
@@ -244,6 +262,11 @@ impl World {
         }
         let held = self.queue.pop(key)?;
         Some(self.happen(held))
+    }
+
+    /// Whether more is held than is needed to find out what belongs together: then it is time for what comes first.
+    pub fn is_full(&self) -> bool {
+        self.queue.held > HELD || self.queue.bytes > HELD_BYTES
     }
 
     /// Whether a task's next entry is the effect of something that has not happened and may still come; how long it is worth

@@ -33,112 +33,136 @@ pub(super) fn program_of(execve: &Call) -> Option<String> {
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
-/// Whose calls those of each process of a recording are: who listens, or receives before it sends, is a server; who connects
-/// and never listens is a client. What a process has made is on its side, if its own calls do not say more.
-pub fn sides(entries: &[Entry]) -> HashMap<Option<u32>, Side> {
-    #[derive(Default)]
-    struct Seen {
-        listens: bool,
-        connects: bool,
-        receives_first: bool,
-        sends: bool,
-        parent: Option<u32>,
-        becomes_another: bool,
-    }
-    let mut seen: HashMap<Option<u32>, Seen> = HashMap::new();
-    let mut order = Vec::new();
-    let mut resolver = HashSet::new();
-    for entry in entries {
-        if !seen.contains_key(&entry.pid) {
-            order.push(entry.pid);
+/// Finds out whose calls those of each process of a recording are: who listens, or receives before it sends, is a server; who
+/// connects and never listens is a client. What a process has made is on its side, if its own calls do not say more.
+#[derive(Default)]
+pub struct Sides {
+    seen: HashMap<Option<u32>, Seen>,
+    /// In the order in which they appeared.
+    order: Vec<Option<u32>>,
+    datagrams: HashSet<(Option<u32>, Option<i32>)>,
+}
+
+#[derive(Default)]
+struct Seen {
+    hints: Hints,
+    sends: bool,
+    parent: Option<u32>,
+    becomes_another: bool,
+}
+
+/// What says on which side a process is.
+#[derive(Clone, Copy, Default)]
+struct Hints {
+    listens: bool,
+    connects: bool,
+    receives_first: bool,
+}
+
+impl Hints {
+    fn side(self) -> Option<Side> {
+        match (self.listens, self.connects, self.receives_first) {
+            (true, _, _) | (_, false, true) => Some(Side::Server),
+            (_, true, _) => Some(Side::Client),
+            _ => None,
         }
-        let own = seen.entry(entry.pid).or_default();
+    }
+}
+
+impl Sides {
+    fn know(&mut self, pid: Option<u32>) -> &mut Seen {
+        self.seen.entry(pid).or_insert_with(|| {
+            self.order.push(pid);
+            Seen::default()
+        })
+    }
+
+    pub fn take(&mut self, entry: &Entry) {
+        let pid = entry.pid;
+        self.know(pid);
         let What::Call(call) = &entry.what else {
-            continue;
+            return;
         };
         let Some(row) = calls::of(&call.name) else {
-            continue;
+            return;
         };
         let on = call.args.first().and_then(|arg| calls::descriptor(arg));
         match row.does {
-            Does::Listens | Does::Accepts => own.listens = true,
+            Does::Listens | Does::Accepts => self.know(pid).hints.listens = true,
             Does::MakesSocket => {
-                let datagram = call
+                let made = (pid, calls::descriptor(&call.result));
+                self.datagrams.remove(&made);
+                if call
                     .args
                     .get(1)
-                    .is_some_and(|kind| kind.contains("SOCK_DGRAM"));
-                let made = calls::descriptor(&call.result);
-                resolver.remove(&(entry.pid, made));
-                if datagram {
-                    resolver.insert((entry.pid, made));
+                    .is_some_and(|kind| kind.contains("SOCK_DGRAM"))
+                {
+                    self.datagrams.insert(made);
                 }
             }
             Does::Connects => {
                 // A datagram socket's, of getaddrinfo for example, says nothing yet.
-                own.connects |= !resolver.contains(&(entry.pid, on))
-                    && !call.args.iter().any(|arg| arg.contains("nscd"));
+                let resolves = self.datagrams.contains(&(pid, on))
+                    || call.args.iter().any(|arg| arg.contains("nscd"));
+                self.know(pid).hints.connects |= !resolves;
             }
-            Does::BecomesProgram if !call.failed() => own.becomes_another = true,
+            Does::BecomesProgram if !call.failed() => self.know(pid).becomes_another = true,
             Does::MakesTask => {
                 if let Some((child, _)) = made_task(call) {
-                    let child = Some(child);
-                    if !seen.contains_key(&child) {
-                        order.push(child);
-                    }
-                    seen.entry(child).or_default().parent = entry.pid;
+                    self.know(Some(child)).parent = pid;
                 }
             }
-            _ if row.proves && row.sends.is_some() => own.sends = true,
-            _ if row.proves && row.receives.is_some() && !own.sends => own.receives_first = true,
+            _ if row.proves && row.sends.is_some() => self.know(pid).sends = true,
+            _ if row.proves && row.receives.is_some() => {
+                let own = self.know(pid);
+                own.hints.receives_first |= !own.sends;
+            }
             _ => {}
         }
     }
-    // Children of one program are on one side: what one of them does says it for all.
-    let root = |mut pid: Option<u32>| {
-        for _ in 0..seen.len() {
-            match seen
-                .get(&pid)
-                .filter(|own| !own.becomes_another)
-                .and_then(|own| own.parent)
-            {
+
+    /// The process whose program a process runs.
+    fn root(&self, mut pid: Option<u32>) -> Option<u32> {
+        for _ in 0..self.seen.len() {
+            let own = self.seen.get(&pid).filter(|own| !own.becomes_another);
+            match own.and_then(|own| own.parent) {
                 Some(parent) => pid = Some(parent),
                 None => break,
             }
         }
         pid
-    };
-    let mut servers: HashMap<Option<u32>, (bool, bool, bool)> = HashMap::new();
-    for (pid, own) in &seen {
-        let group = servers.entry(root(*pid)).or_default();
-        group.0 |= own.listens;
-        group.1 |= own.connects;
-        group.2 |= own.receives_first;
     }
-    let mut sides: HashMap<Option<u32>, Side> = HashMap::new();
-    let serve =
-        |&(listens, connects, receives): &(bool, bool, bool)| listens || (receives && !connects);
-    let only_servers =
-        servers.values().any(serve) && !servers.values().any(|group| group.1 && !serve(group));
-    let others = if only_servers {
-        Side::Server
-    } else {
-        Side::Client
-    };
-    for pid in order {
-        let (listens, connects, receives_first) = servers[&root(pid)];
-        let side = match (listens, connects, receives_first) {
-            (true, _, _) | (_, false, true) => Side::Server,
-            (_, true, _) => Side::Client,
-            _ => {
-                // It has no socket of its own: it is where what made it is.
-                let parent = seen[&root(pid)].parent;
-                let made_by = parent.and_then(|parent| sides.get(&Some(parent)).copied());
-                made_by.filter(|_| !only_servers).unwrap_or(others)
-            }
+
+    pub fn sides(&self) -> HashMap<Option<u32>, Side> {
+        // Children of one program are on one side: what one of them does says it for all.
+        let mut programs: HashMap<Option<u32>, Hints> = HashMap::new();
+        for (pid, own) in &self.seen {
+            let program = programs.entry(self.root(*pid)).or_default();
+            program.listens |= own.hints.listens;
+            program.connects |= own.hints.connects;
+            program.receives_first |= own.hints.receives_first;
+        }
+        let known: Vec<Side> = programs.values().filter_map(|hints| hints.side()).collect();
+        let only_servers = !known.is_empty() && known.iter().all(|side| *side == Side::Server);
+        let others = if only_servers {
+            Side::Server
+        } else {
+            Side::Client
         };
-        sides.insert(pid, side);
+        let mut sides: HashMap<Option<u32>, Side> = HashMap::new();
+        for &pid in &self.order {
+            let root = self.root(pid);
+            let own = programs.get(&root).and_then(|hints| hints.side());
+            // It has no socket of its own: it is where what made it is.
+            let parent = self.seen.get(&root).and_then(|own| own.parent);
+            let makers = parent.and_then(|parent| sides.get(&Some(parent)).copied());
+            sides.insert(
+                pid,
+                own.or(makers.filter(|_| !only_servers)).unwrap_or(others),
+            );
+        }
+        sides
     }
-    sides
 }
 
 /// What one process or thread did.
