@@ -26,6 +26,13 @@ pub(super) struct Held {
 
 type Key = (usize, Option<u32>);
 
+/// A task that is in a call, and the descriptor that the call is on.
+struct InCall {
+    pid: Option<u32>,
+    on: Option<i32>,
+    row: &'static Row,
+}
+
 /// What waits, task by task, in each task's own order.
 #[derive(Default)]
 pub(super) struct Queue {
@@ -42,7 +49,7 @@ pub(super) struct Queue {
     accepts: usize,
     places: HashMap<(Does, String), usize>,
     making: HashSet<Key>,
-    under_way: HashMap<usize, Vec<(Option<u32>, Option<i32>, &'static Row)>>,
+    under_way: HashMap<usize, Vec<InCall>>,
 }
 
 impl Queue {
@@ -141,7 +148,7 @@ impl Queue {
         self.under_way.iter().any(|(&source, calls)| {
             calls
                 .iter()
-                .any(|&(pid, _, row)| (source, pid) != but && wanted(row))
+                .any(|it| (source, it.pid) != but && wanted(it.row))
         })
     }
 }
@@ -230,7 +237,12 @@ impl World {
                 .descriptor
                 .as_ref()
                 .and_then(|number| number.parse().ok());
-            Some((call.pid, number, calls::of(&call.name)?))
+            let row = calls::of(&call.name)?;
+            Some(InCall {
+                pid: call.pid,
+                on: number,
+                row,
+            })
         });
         self.queue.under_way.insert(source, rows.collect());
     }
@@ -422,10 +434,12 @@ impl World {
             let on = number.and_then(|number| self.descriptor(key.0, key.1, number));
             on.is_some_and(|on| on.id == peer) && entry.start < event.left
         };
-        let is_in = |(&source, calls): (&usize, &Vec<(Option<u32>, Option<i32>, &Row)>)| {
-            calls.iter().any(|&(pid, number, row)| {
-                let on = number.and_then(|number| self.descriptor(source, pid, number));
-                row.receives.is_some() && on.is_some_and(|on| on.id == peer)
+        let is_in = |(&source, calls): (&usize, &Vec<InCall>)| {
+            calls.iter().any(|it| {
+                let on = it
+                    .on
+                    .and_then(|number| self.descriptor(source, it.pid, number));
+                it.row.receives.is_some() && on.is_some_and(|on| on.id == peer)
             })
         };
         self.queue.tasks.iter().any(waits) || self.queue.under_way.iter().any(is_in)
