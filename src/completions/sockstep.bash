@@ -185,7 +185,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__diff)
-            opts="-h --scenario --all --list --server --client --raw --json --c-programs --help tcp_echo udp_echo tcp_upper udp_upper web tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
+            opts="-h --scenario --all --list --server --client --calls --conversation --raw --json --c-programs --help tcp_echo udp_echo tcp_upper udp_upper web tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -201,6 +201,10 @@ _sockstep() {
                     ;;
                 --client)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --calls)
+                    COMPREPLY=($(compgen -W "network all" -- "${cur}"))
                     return 0
                     ;;
                 --c-programs)
@@ -369,7 +373,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__run)
-            opts="-h --clients --think --server --client --server-input --impl --server-impl --client-impl --plain --calls --payload --keep --json --print-command --help tcp_echo udp_echo tcp_upper udp_upper web tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
+            opts="-h --clients --think --server --client --server-input --impl --server-impl --client-impl --plain --calls --payload --keep --json --html --source --client-source --words --print-command --help tcp_echo udp_echo tcp_upper udp_upper web tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -416,6 +420,22 @@ _sockstep() {
                     return 0
                     ;;
                 --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --html)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --words)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -51,6 +51,10 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l payload -d 'Ho
 hex\t'As hexadecimal digits'
 none\t'Not at all'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l keep -d 'Leave strace\'s own recordings in this directory, as client.strace and server.strace' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write the run as one page for a browser too, to step through, to share and to print' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l source -d 'Show this source of the server in the page' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-source -d 'Show this source of the client in the page' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Only what the two print, without the ladder of their calls'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l print-command -d 'Print the strace commands, and run nothing'
@@ -67,9 +71,12 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand doctor" -s h -l help -
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l scenario -d 'This scenario only' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l server -d 'Any server instead, as a shell has it: \'./my_server 12000\'. Twice, for two to compare' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l client -d 'Any client, as a shell has it: \'./my_client 127.0.0.1 12000\'. Once for both servers, or twice' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l calls -d 'Compare the calls on sockets, or all; without it network for commands, all for a pair' -r -f -a "network\t'Those on a socket, and waits for one'
+all\t'All from the first socket() on'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l c-programs -d 'Take the C programs from this directory, instead of compiling the twins' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l all -d 'All scenarios; without PAIR, those of all pairs'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l list -d 'List the scenarios, and do nothing'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l conversation -d 'Exit with 0 if the conversations are the same, whatever calls make them'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l raw -d 'Show the lines that are set aside'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l json -d 'Print the verdicts as JSON, one object a line; README says what is in it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -5,4 +5,5 @@ pub mod chart;
 pub mod fold;
 pub mod json;
 pub mod ladder;
+pub mod page;
 pub mod terminal;

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use crate::draw::call::Payload;
 use crate::draw::ladder::Calls;
+use crate::draw::page;
 use crate::draw::terminal::{Color, Side, remark};
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::programs::Implementation;
@@ -88,6 +89,8 @@ pub struct Args {
     /// When to use colours
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
+    #[command(flatten)]
+    page: page::Options,
     /// Print the strace commands, and run nothing
     #[arg(long)]
     print_command: bool,
@@ -172,6 +175,7 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
     while !view.server_is_ready {
         if server.has_ended() {
             view.end()?;
+            view.write_page()?;
             let status = server.child.wait().map_err(|error| error.to_string())?;
             let why = view.why_it_did_not_start(args.server.as_deref(), status);
             return Err(Trouble::Said(why));
@@ -233,6 +237,7 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
     }
     view.end_side(&signals, &mut server)?;
     view.end()?;
+    view.write_page()?;
     view.hint_at_htons()?;
     Ok(status)
 }

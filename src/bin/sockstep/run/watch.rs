@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::diff::normalise::sin_port;
 use crate::draw::json::Json;
 use crate::draw::ladder::Ladder;
+use crate::draw::page::Page;
 use crate::draw::terminal::{Lanes, Side, Style, remark};
 use crate::lectures::steps::Sockets;
 use crate::run::Args;
@@ -27,6 +28,7 @@ const UNEASY: Duration = Duration::from_secs(1);
 /// What the person sees of the two processes.
 pub struct View {
     picture: Picture,
+    page: Option<Page>,
     lanes: [Recording; 2],
     /// What the server has printed, for the line that says where it listens.
     pub server_said: Vec<u8>,
@@ -156,6 +158,16 @@ impl View {
                 Picture::Lanes(Lanes::new(style))
             }
         };
+        let programs = match args.pair.first() {
+            Some(choice) => [Some(choice.pair.client()), Some(choice.server)],
+            None => [None, None],
+        };
+        if args.page.is_wanted() && matches!(picture, Picture::Lanes(_)) {
+            return Err(Trouble::Said(
+                "--html needs strace, and no --plain".to_owned(),
+            ));
+        }
+        let page = args.page.begin(title(args), programs)?;
         let mut lanes: [Recording; 2] = Default::default();
         if let Some(directory) = &args.keep {
             let failed = |error| format!("{}: {error}", directory.display());
@@ -167,6 +179,7 @@ impl View {
         }
         Ok(View {
             picture,
+            page,
             lanes,
             server_said: Vec::new(),
             server_is_ready: false,
@@ -211,6 +224,9 @@ impl View {
                     let entries = lane.trace.take(bytes);
                     for entry in lane.resizing.leave_out(entries) {
                         lane.follow(&entry);
+                        if let Some(page) = &mut self.page {
+                            page.traced(side as usize, side, entry.clone());
+                        }
                         match &mut self.picture {
                             Picture::Ladder(ladder) => ladder.traced(side, entry),
                             Picture::Json(json) => shown = shown.and(json.entry(side, &entry)),
@@ -388,11 +404,31 @@ impl View {
     }
 
     /// Shows what is still held back.
+    /// Writes the page, if one is wanted.
+    pub fn write_page(&mut self) -> Result<(), String> {
+        self.page.take().map_or(Ok(()), Page::end)
+    }
+
     pub fn end(&mut self) -> sockstep::Result<()> {
         match &mut self.picture {
             Picture::Ladder(ladder) => ladder.end(),
             Picture::Lanes(lanes) => lanes.end(),
             Picture::Json(_) => Ok(()),
         }
+    }
+}
+
+/// What was asked for, as the page's title.
+fn title(args: &Args) -> String {
+    let command = |command: &Option<std::ffi::OsString>| {
+        command
+            .as_deref()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    match args.pair.first() {
+        Some(choice) => format!("{} and {}", choice.pair.client(), choice.server),
+        None => format!("{} and {}", command(&args.client), command(&args.server)),
     }
 }
