@@ -291,12 +291,9 @@ impl Page {
                     .is_some_and(Socket::is_the_systems);
                 if words_of(call).is_some() && event.socket.is_none() {
                     Some("words")
-                } else if (event.on_a_socket || event.socket.is_some()) && !system {
-                    Some("call")
-                } else if matches!(event.made, Made::Task(_)) {
-                    Some("call")
                 } else {
-                    None
+                    let network = (event.on_a_socket || event.socket.is_some()) && !system;
+                    (network || matches!(event.made, Made::Task(_))).then_some("call")
                 }
             }
             What::Signal(_) => Some("signal"),
@@ -524,10 +521,8 @@ fn remarks(event: &Event) -> Vec<String> {
     for moved in &event.moved {
         match &moved.what {
             Movement::Sent { range, asked } if range.end - range.start < *asked => {
-                all.push(format!(
-                    "partial: {} of {asked} bytes taken",
-                    range.end - range.start
-                ))
+                let taken = range.end - range.start;
+                all.push(format!("partial: {taken} of {asked} bytes taken"));
             }
             Movement::MessageReceived {
                 length,
