@@ -373,7 +373,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__run)
-            opts="-h --clients --think --server --client --server-input --impl --server-impl --client-impl --plain --calls --payload --keep --json --html --source --client-source --words --print-command --help tcp_echo udp_echo tcp_upper udp_upper web tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
+            opts="-h --clients --think --server --client --server-input --impl --server-impl --client-impl --plain --calls --payload --keep --json --color --html --source --client-source --words --print-command --help tcp_echo udp_echo tcp_upper udp_upper web tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -423,6 +423,10 @@ _sockstep() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 --html)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -447,7 +451,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__show)
-            opts="-h --calls --payload --json --help"
+            opts="-h --calls --payload --json --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -459,6 +463,10 @@ _sockstep() {
                     ;;
                 --payload)
                     COMPREPLY=($(compgen -W "text hex none" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)

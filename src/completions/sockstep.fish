@@ -34,10 +34,10 @@ complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "diff" -d 'Compare
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "check" -d 'Check whether a server or a client is right'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l clients -d 'Run so many clients at the same time, each with the word and its number, and draw who waits for what, and for how long' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l think -d 'How long each of them keeps its connection when it has its answer, in milliseconds' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server -d 'Any server instead, as a shell has it: \'./my_server 12000\'' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client -d 'Any client instead, as a shell has it: \'./my_client 127.0.0.1 12000\'' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l clients -d 'Run N clients at once and draw which of them waits, in which call, for how long' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l think -d 'Let each of these clients keep its connection for this time after the answer, in milliseconds (100)' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server -d 'Run this server instead, any program, as a shell has it: \'./my_server {port}\'' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client -d 'Run this client instead: \'./my_client 127.0.0.1 {port}\'' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-input -d 'Let the server read this file as its standard input, instead of nothing' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l impl -d 'Both programs in this language' -r -f -a "rust\t'The Rust program'
 c\t'Its C twin, compiled when needed'"
@@ -51,6 +51,9 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l payload -d 'Ho
 hex\t'As hexadecimal digits'
 none\t'Not at all'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l keep -d 'Leave strace\'s own recordings in this directory, as client.strace and server.strace' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'In a file or a pipe too'
+never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write the run as one page for a browser too, to step through, to share and to print' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l source -d 'Show this source of the server in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-source -d 'Show this source of the client in the page' -r -F
@@ -64,6 +67,9 @@ all\t'All'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l payload -d 'How to show the bytes that a call carries' -r -f -a "text\t'As text'
 hex\t'As hexadecimal digits'
 none\t'Not at all'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'In a file or a pipe too'
+never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
