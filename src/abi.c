@@ -7,6 +7,7 @@
 #define _GNU_SOURCE /* for EAI_ADDRFAMILY, EAI_NODATA */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -99,6 +100,32 @@ int main(void)
     FIELD_OF(epoll_data_t, u64, u64.u64);
     END;
     STRUCT(fd_set);
+    END;
+    STRUCT(ucred);
+    FIELD(ucred, pid);
+    FIELD(ucred, uid);
+    FIELD(ucred, gid);
+    END;
+    STRUCT(ip_mreq);
+    FIELD_OF(ip_mreq, imr_multiaddr, imr_multiaddr.s_addr);
+    FIELD_OF(ip_mreq, imr_interface, imr_interface.s_addr);
+    END;
+    STRUCT(ipv6_mreq);
+    FIELD_OF(ipv6_mreq, ipv6mr_multiaddr, ipv6mr_multiaddr.s6_addr[0]);
+    FIELD(ipv6_mreq, ipv6mr_interface);
+    END;
+    STRUCT(in_pktinfo);
+    FIELD(in_pktinfo, ipi_ifindex);
+    FIELD_OF(in_pktinfo, ipi_spec_dst, ipi_spec_dst.s_addr);
+    FIELD_OF(in_pktinfo, ipi_addr, ipi_addr.s_addr);
+    END;
+    STRUCT(in6_pktinfo);
+    FIELD_OF(in6_pktinfo, ipi6_addr, ipi6_addr.s6_addr[0]);
+    FIELD(in6_pktinfo, ipi6_ifindex);
+    END;
+    STRUCT(timespec);
+    FIELD(timespec, tv_sec);
+    FIELD(timespec, tv_nsec);
     END;
     STRUCT(timeval);
     FIELD(timeval, tv_sec);
@@ -209,6 +236,36 @@ int main(void)
     CONSTANT(O_RDWR);
     CONSTANT(O_WRONLY);
     CONSTANT(FD_CLOEXEC);
+    CONSTANT(SO_OOBINLINE);
+    CONSTANT(SO_RCVLOWAT);
+    CONSTANT(SO_PEERCRED);
+    CONSTANT(SO_PASSCRED);
+    CONSTANT(SO_DOMAIN);
+    CONSTANT(SO_PROTOCOL);
+    CONSTANT(TCP_CORK);
+    CONSTANT(TCP_QUICKACK);
+    CONSTANT(TCP_DEFER_ACCEPT);
+    CONSTANT(IP_ADD_MEMBERSHIP);
+    CONSTANT(IP_DROP_MEMBERSHIP);
+    CONSTANT(IP_MULTICAST_TTL);
+    CONSTANT(IP_MULTICAST_LOOP);
+    CONSTANT(IP_MULTICAST_IF);
+    CONSTANT(IP_TOS);
+    CONSTANT(IP_PKTINFO);
+    CONSTANT(IPV6_JOIN_GROUP);
+    CONSTANT(IPV6_LEAVE_GROUP);
+    CONSTANT(IPV6_MULTICAST_HOPS);
+    CONSTANT(IPV6_MULTICAST_LOOP);
+    CONSTANT(IPV6_MULTICAST_IF);
+    CONSTANT(IPV6_UNICAST_HOPS);
+    CONSTANT(IPV6_RECVPKTINFO);
+    CONSTANT(MSG_TRUNC);
+    CONSTANT(MSG_CTRUNC);
+    CONSTANT(MSG_CMSG_CLOEXEC);
+    CONSTANT(MSG_WAITFORONE);
+    CONSTANT(INET_ADDRSTRLEN);
+    CONSTANT(INET6_ADDRSTRLEN);
+    CONSTANT(IF_NAMESIZE);
     CONSTANT(FD_SETSIZE);
     CONSTANT(F_GETFL);
     CONSTANT(F_SETFL);

@@ -124,6 +124,25 @@ structure!(pollfd is crate::pollfd<OwnedFd>, {
 structure!(epoll_data_t { u64 = |d| d.u64 });
 structure!(epoll_event { events = |e| e.events.0, data = |e| e.data.u64 });
 structure!(fd_set {});
+structure!(ucred { pid = |c| c.pid, uid = |c| c.uid, gid = |c| c.gid });
+structure!(ip_mreq {
+    imr_multiaddr = |m| m.imr_multiaddr.s_addr.0,
+    imr_interface = |m| m.imr_interface.s_addr.0
+});
+structure!(ipv6_mreq {
+    ipv6mr_multiaddr = |m| m.ipv6mr_multiaddr.s6_addr,
+    ipv6mr_interface = |m| m.ipv6mr_interface
+});
+structure!(in_pktinfo {
+    ipi_ifindex = |i| i.ipi_ifindex,
+    ipi_spec_dst = |i| i.ipi_spec_dst.s_addr.0,
+    ipi_addr = |i| i.ipi_addr.s_addr.0
+});
+structure!(in6_pktinfo {
+    ipi6_addr = |i| i.ipi6_addr.s6_addr,
+    ipi6_ifindex = |i| i.ipi6_ifindex
+});
+structure!(timespec { tv_sec = |t| t.tv_sec, tv_nsec = |t| t.tv_nsec });
 structure!(timeval { tv_sec = |t| t.tv_sec, tv_usec = |t| t.tv_usec });
 structure!(linger { l_onoff = |l| l.l_onoff, l_linger = |l| l.l_linger });
 
@@ -138,6 +157,13 @@ constants! {
     SO_ACCEPTCONN.name, SO_RCVTIMEO.name, SO_SNDTIMEO.name, SO_LINGER.name, SO_BINDTODEVICE.name, TCP_CONGESTION.name, TCP_NODELAY.name,
     TCP_MAXSEG.name, TCP_KEEPIDLE.name, TCP_KEEPINTVL.name, TCP_KEEPCNT.name, TCP_SYNCNT.name,
     TCP_USER_TIMEOUT.name, IPV6_V6ONLY.name, IP_TTL.name,
+    SO_OOBINLINE.name, SO_RCVLOWAT.name, SO_PEERCRED.name, SO_PASSCRED.name, SO_DOMAIN.name,
+    SO_PROTOCOL.name, TCP_CORK.name, TCP_QUICKACK.name, TCP_DEFER_ACCEPT.name,
+    IP_ADD_MEMBERSHIP.name, IP_DROP_MEMBERSHIP.name, IP_MULTICAST_TTL.name, IP_MULTICAST_LOOP.name,
+    IP_MULTICAST_IF.name, IP_TOS.name, IP_PKTINFO.name, IPV6_JOIN_GROUP.name, IPV6_LEAVE_GROUP.name,
+    IPV6_MULTICAST_HOPS.name, IPV6_MULTICAST_LOOP.name, IPV6_MULTICAST_IF.name,
+    IPV6_UNICAST_HOPS.name, IPV6_RECVPKTINFO.name, MSG_TRUNC.0, MSG_CTRUNC.0, MSG_CMSG_CLOEXEC.0,
+    MSG_WAITFORONE.0, INET_ADDRSTRLEN, INET6_ADDRSTRLEN, IF_NAMESIZE,
     POLLIN.0, POLLPRI.0, POLLOUT.0, POLLRDHUP.0, POLLERR.0, POLLHUP.0, POLLNVAL.0, EPOLLIN.0,
     EPOLLPRI.0, EPOLLOUT.0, EPOLLRDHUP.0, EPOLLERR.0, EPOLLHUP.0, EPOLLET.0, EPOLLONESHOT.0,
     EPOLLEXCLUSIVE.0, EPOLL_CLOEXEC.0, EPOLL_CTL_ADD.0, EPOLL_CTL_MOD.0, EPOLL_CTL_DEL.0,

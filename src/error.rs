@@ -5,7 +5,8 @@
     reason = "a name kept in eight bytes and a length, and the C library's texts; each block says what makes it sound"
 )]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
+use std::io::Write as _;
 use std::ptr::NonNull;
 use std::{fmt, io, slice, str};
 
@@ -161,6 +162,21 @@ fn reason(code: i32) -> String {
     match text.strip_suffix(&format!(" (os error {code})")) {
         Some(text) => text.to_owned(),
         None => text,
+    }
+}
+
+/// `perror(s)`: writes `s`, a colon and the reason on standard error, as C does by `errno`. Here the error brings its own.
+///
+/// See [perror(3)](https://man7.org/linux/man-pages/man3/perror.3.html).
+pub fn perror(s: &str, error: &Error) {
+    let text = s.split('\0').next().unwrap_or_default(); // where C sees the end
+    if let (None, Ok(text)) = (error.eai(), CString::new(text)) {
+        Errno::set_raw(error.code);
+        // SAFETY: `text` ends with a NUL.
+        unsafe { libc::perror(text.as_ptr()) };
+    } else {
+        let line = format!("{text}: {}\n", reason(error.code));
+        let _ = io::stderr().write_all(line.as_bytes()); // perror has no error either
     }
 }
 

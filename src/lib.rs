@@ -4,14 +4,16 @@
 //! | --- | --- | --- |
 //! | `<sys/socket.h>`, `<unistd.h>` | [`mod@socket`] | [`socket()`], [`bind`], [`listen`], [`accept`], [`connect`], [`send`], [`recv`], [`sendto`], [`recvfrom`], [`read`], [`write`](fn@write), [`shutdown`], [`close`], [`getsockname`], [`getpeername`], [`setsockopt`], [`getsockopt`], [`socketpair`], [`accept4`], [`sockatmark`] |
 //! | `<sys/un.h>` | [`un`] | [`sockaddr_un`], [`SUN_LEN`] |
-//! | `<netinet/in.h>`, `<arpa/inet.h>` | [`netinet`] | [`htons`], [`htonl`], [`ntohs`], [`ntohl`], [`inet_addr`], [`inet_pton`], [`inet_ntop`] |
-//! | `<netdb.h>` | [`netdb`] | [`getaddrinfo`], [`freeaddrinfo`], [`getnameinfo`], [`gai_strerror`] |
+//! | `<netinet/in.h>`, `<arpa/inet.h>` | [`netinet`] | [`htons`], [`htonl`], [`ntohs`], [`ntohl`], [`inet_addr`], [`inet_aton`], [`inet_ntoa`], [`inet_pton`], [`inet_ntop`] |
+//! | `<netdb.h>` | [`netdb`] | [`getaddrinfo`], [`freeaddrinfo`], [`getnameinfo`], [`gai_strerror`], [`getservbyname`], `gethostbyname` |
+//! | the rest of `<sys/socket.h>` | [`msg`] | [`sendmsg`], [`recvmsg`], [`sendmmsg`], [`recvmmsg`], [`CMSG_SPACE`] |
+//! | `<net/if.h>` | [`net_if`] | [`if_nametoindex`], [`if_indextoname`], [`if_nameindex`] |
 //! | `<poll.h>` | [`mod@poll`] | [`poll()`](fn@poll) |
 //! | `<sys/select.h>` | [`mod@select`] | [`select()`](fn@select), [`FD_ZERO`], [`FD_SET`], [`FD_CLR`], [`FD_ISSET`] |
 //! | `<sys/epoll.h>` | [`epoll`] | [`epoll_create1`], [`epoll_create`], [`epoll_ctl`], [`epoll_wait`] |
 //! | `<fcntl.h>` | [`mod@fcntl`] | [`fcntl()`](fn@fcntl) |
 //! | `<pthread.h>` | [`pthread`] | [`pthread_create`], [`pthread_join`], [`pthread_detach`], [`pthread_attr_init`], [`pthread_attr_setstacksize`] |
-//! | `<errno.h>` | [`error`] | [`Error`], [`Errno`] |
+//! | `<errno.h>` | [`error`] | [`Error`], [`Errno`], [`perror`] |
 //!
 //! Names, argument order and constants are C's. A lower-case type (`sockaddr_in`) has C's layout, which the build checks
 //! against this machine's headers; a CamelCase type is ours. What C passes through a pointer to be filled in comes back as
@@ -49,6 +51,8 @@ pub mod epoll;
 pub mod error;
 pub mod fcntl;
 mod flags;
+pub mod msg;
+pub mod net_if;
 pub mod netdb;
 pub mod netinet;
 pub mod poll;
@@ -60,6 +64,8 @@ pub mod un;
 pub use epoll::*;
 pub use error::*;
 pub use fcntl::*;
+pub use msg::*;
+pub use net_if::*;
 pub use netdb::*;
 pub use netinet::*;
 pub use poll::*;

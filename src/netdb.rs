@@ -14,16 +14,18 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::slice;
 
-use libc::c_int;
+use libc::{c_char, c_int};
 
 pub use crate::error::{
     EAI_ADDRFAMILY, EAI_AGAIN, EAI_BADFLAGS, EAI_FAIL, EAI_FAMILY, EAI_MEMORY, EAI_NODATA,
     EAI_NONAME, EAI_OVERFLOW, EAI_SERVICE, EAI_SOCKTYPE, Eai, gai_strerror,
 };
 use crate::error::{Errno, Error, Result};
+use crate::netinet::{Net16, Net32, in_addr};
 use crate::socket::{
     AF_UNIX, AF_UNSPEC, AddressFamily, AnyAddr, SockType, Sockaddr, family, length_of,
 };
@@ -306,3 +308,205 @@ pub const NI_NOFQDN: c_int = libc::NI_NOFQDN;
 pub const NI_NAMEREQD: c_int = libc::NI_NAMEREQD;
 /// The name that the port has for datagrams, where that is another one.
 pub const NI_DGRAM: c_int = libc::NI_DGRAM;
+
+// ---- The older calls ----
+
+/// `struct servent`: a service of `/etc/services`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Servent {
+    /// Its name.
+    pub s_name: String,
+    /// Other names of it.
+    pub s_aliases: Vec<String>,
+    /// Its port, in network order.
+    pub s_port: Net16,
+    /// `tcp` or `udp`.
+    pub s_proto: String,
+}
+
+/// `getservbyname(name, proto)`: a service's port. `None` for the protocol is C's NULL, any.
+///
+/// C's answer is in memory that the next call writes over; this one is yours.
+///
+/// ```
+/// # use sockstep::*;
+/// assert_eq!(getservbyname("http", Some("tcp"))?.s_port, htons(80));
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # Errors
+///
+/// - `ENOENT`: no such service. (C returns NULL and sets no `errno`.)
+/// - `EINVAL`: a NUL inside a text, where C would see the text's end.
+///
+/// See [getservbyname(3)](https://man7.org/linux/man-pages/man3/getservbyname.3.html).
+pub fn getservbyname(name: &str, proto: Option<&str>) -> Result<Servent> {
+    let name = c_text("getservbyname", name)?;
+    let proto = proto
+        .map(|text| c_text("getservbyname", text))
+        .transpose()?;
+    let proto = proto.as_ref().map_or(ptr::null(), |text| text.as_ptr());
+    let mut entry = MaybeUninit::uninit();
+    with_room("getservbyname", |buf, len| {
+        let mut found: *mut libc::servent = ptr::null_mut();
+        let at = entry.as_mut_ptr();
+        // SAFETY: the texts are NULL or end with a NUL; the others are writable, `buf` for `len` bytes.
+        let code = unsafe { getservbyname_r(name.as_ptr(), proto, at, buf, len, &raw mut found) };
+        match code {
+            0 if found.is_null() => Err(Errno::ENOENT),
+            0 => {
+                // SAFETY: `found` is the entry that the call has filled in.
+                let entry = unsafe { &*found };
+                Ok(Servent {
+                    s_name: text_at(entry.s_name),
+                    s_aliases: texts_at(entry.s_aliases),
+                    s_port: port_of(entry.s_port),
+                    s_proto: text_at(entry.s_proto),
+                })
+            }
+            code => Err(Errno::from_raw(code)),
+        }
+    })
+}
+
+/// The port that C keeps in an `int`, its bytes in network order.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a port"
+)]
+fn port_of(s_port: c_int) -> Net16 {
+    Net16(s_port as u16)
+}
+
+/// `struct hostent`: a machine's names, and its IPv4 addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hostent {
+    /// Its name.
+    pub h_name: String,
+    /// Other names of it.
+    pub h_aliases: Vec<String>,
+    /// [`AF_INET`].
+    pub h_addrtype: AddressFamily,
+    /// Its addresses; C's `h_addr` is the first.
+    pub h_addr_list: Vec<in_addr>,
+}
+
+/// `gethostbyname(name)`: the IPv4 addresses that a name has. Obsolete: it knows no IPv6, and C's answer is in memory that
+/// the next call writes over. [`getaddrinfo`] has taken its place.
+///
+/// # Errors
+///
+/// - [`EAI_NONAME`], [`EAI_AGAIN`], [`EAI_FAIL`], [`EAI_NODATA`]: C's `h_errno` has them as `HOST_NOT_FOUND`, `TRY_AGAIN`,
+///   `NO_RECOVERY` and `NO_DATA`.
+/// - `EMFILE` and others: what a system call on the way failed with.
+/// - `EINVAL`: a NUL inside the name.
+///
+/// See [gethostbyname(3)](https://man7.org/linux/man-pages/man3/gethostbyname.3.html).
+#[deprecated = "getaddrinfo also knows IPv6"]
+pub fn gethostbyname(name: &str) -> Result<Hostent> {
+    const CALL: &str = "gethostbyname";
+    let name = c_text(CALL, name)?;
+    let mut entry = MaybeUninit::uninit();
+    let mut h_errno = 0;
+    let answer = with_room(CALL, |buf, len| {
+        let mut found: *mut libc::hostent = ptr::null_mut();
+        let (name, at, code) = (name.as_ptr(), entry.as_mut_ptr(), &raw mut h_errno);
+        // SAFETY: `name` ends with a NUL; the others are writable, `buf` for `len` bytes.
+        let code = unsafe { gethostbyname_r(name, at, buf, len, &raw mut found, code) };
+        match code {
+            0 if found.is_null() => Err(Errno::ENOENT),
+            0 => {
+                // SAFETY: `found` is the entry that the call has filled in.
+                let entry = unsafe { &*found };
+                let list = pointers_at(entry.h_addr_list);
+                let address = |at: *mut c_char| {
+                    // SAFETY: each address has four bytes, as `gethostbyname` finds IPv4 alone.
+                    let bytes = unsafe { at.cast::<u32>().read_unaligned() };
+                    in_addr {
+                        s_addr: Net32(bytes),
+                    }
+                };
+                Ok(Hostent {
+                    h_name: text_at(entry.h_name),
+                    h_aliases: texts_at(entry.h_aliases),
+                    h_addrtype: AddressFamily(family(entry.h_addrtype)),
+                    h_addr_list: list.into_iter().map(address).collect(),
+                })
+            }
+            code => Err(Errno::from_raw(code)),
+        }
+    });
+    answer.map_err(|error| match h_errno {
+        1 => Error::of_resolver(CALL, EAI_NONAME), // HOST_NOT_FOUND
+        2 => Error::of_resolver(CALL, EAI_AGAIN),  // TRY_AGAIN
+        3 => Error::of_resolver(CALL, EAI_FAIL),   // NO_RECOVERY
+        4 => Error::of_resolver(CALL, EAI_NODATA), // NO_DATA
+        _ => error,
+    })
+}
+
+/// Calls with a larger buffer as long as the library says that it is too small.
+fn with_room<T>(
+    name: &'static str,
+    mut call: impl FnMut(*mut c_char, usize) -> std::result::Result<T, Errno>,
+) -> Result<T> {
+    let mut buffer = vec![0_u8; 1024];
+    loop {
+        match call(buffer.as_mut_ptr().cast(), buffer.len()) {
+            Err(Errno::ERANGE) if buffer.len() < 1 << 20 => buffer.resize(buffer.len() * 2, 0),
+            answer => return answer.map_err(|errno| Error::new(name, errno)),
+        }
+    }
+}
+
+/// The pointers of a list that NULL ends.
+fn pointers_at(mut list: *mut *mut c_char) -> Vec<*mut c_char> {
+    let mut found = Vec::new();
+    while !list.is_null() {
+        // SAFETY: an element of the list, whose last is NULL.
+        let pointer = unsafe { list.read() };
+        if pointer.is_null() {
+            break;
+        }
+        found.push(pointer);
+        // SAFETY: this was not the last.
+        list = unsafe { list.add(1) };
+    }
+    found
+}
+
+fn texts_at(list: *mut *mut c_char) -> Vec<String> {
+    let texts = pointers_at(list);
+    texts.into_iter().map(text_at).collect()
+}
+
+fn text_at(text: *mut c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: the library's texts end with a NUL, in the buffer that the caller still has.
+    unsafe { CStr::from_ptr(text) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+// The libc crate does not have the forms with a buffer of the caller's, which any thread may call.
+unsafe extern "C" {
+    fn getservbyname_r(
+        name: *const c_char,
+        proto: *const c_char,
+        result_buf: *mut libc::servent,
+        buf: *mut c_char,
+        buflen: usize,
+        result: *mut *mut libc::servent,
+    ) -> c_int;
+    fn gethostbyname_r(
+        name: *const c_char,
+        result_buf: *mut libc::hostent,
+        buf: *mut c_char,
+        buflen: usize,
+        result: *mut *mut libc::hostent,
+        h_errnop: *mut c_int,
+    ) -> c_int;
+}

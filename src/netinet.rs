@@ -13,11 +13,12 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use libc::socklen_t;
+use libc::{c_int, socklen_t};
 
 use crate::error::{Errno, Error, Result};
 use crate::socket::{
-    AF_INET, AF_INET6, AddressFamily, AnyAddr, Protocol, Sockaddr, length_of, sealed as address,
+    AF_INET, AF_INET6, AddressFamily, AnyAddr, OptValue, Protocol, SockOpt, Sockaddr, length_of,
+    sealed as address,
 };
 
 /// A 16-bit number in network byte order (C's `in_port_t`). [`htons`] makes one, [`ntohs`] reads it.
@@ -345,6 +346,93 @@ impl TryFrom<AnyAddr> for SocketAddr {
     }
 }
 
+// ---- Groups, and what comes with a datagram ----
+
+/// `struct ip_mreq`: a multicast group, and by which interface.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ip_mreq {
+    /// The group, 224.0.0.0 to 239.255.255.255.
+    pub imr_multiaddr: in_addr,
+    /// An address of the interface; [`INADDR_ANY`] lets the kernel choose.
+    pub imr_interface: in_addr,
+}
+
+/// `struct ipv6_mreq`: a multicast group of version 6, and by which interface.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ipv6_mreq {
+    /// The group, `ff00::/8`.
+    pub ipv6mr_multiaddr: in6_addr,
+    /// The interface's number ([`if_nametoindex`](crate::if_nametoindex)); 0 lets the kernel choose.
+    pub ipv6mr_interface: u32,
+}
+
+/// `struct in_pktinfo`: where a datagram came in, or is to go out.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct in_pktinfo {
+    /// The interface's number.
+    pub ipi_ifindex: c_int,
+    /// Our address: the one to send from.
+    pub ipi_spec_dst: in_addr,
+    /// The address that the datagram was sent to.
+    pub ipi_addr: in_addr,
+}
+
+/// `struct in6_pktinfo`: the same for version 6.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct in6_pktinfo {
+    /// Our address: the one that it was sent to, or the one to send from.
+    pub ipi6_addr: in6_addr,
+    /// The interface's number.
+    pub ipi6_ifindex: u32,
+}
+
+// SAFETY: four bytes.
+unsafe impl OptValue for in_addr {}
+// SAFETY: eight bytes.
+unsafe impl OptValue for ip_mreq {}
+// SAFETY: sixteen bytes and a number of four, without padding.
+unsafe impl OptValue for ipv6_mreq {}
+// SAFETY: three times four bytes.
+unsafe impl OptValue for in_pktinfo {}
+// SAFETY: sixteen bytes and a number of four, without padding.
+unsafe impl OptValue for in6_pktinfo {}
+
+type Ip = Protocol<{ libc::IPPROTO_IP }>;
+type Ipv6 = Protocol<{ libc::IPPROTO_IPV6 }>;
+
+/// Take part in a group: its datagrams come in from now on.
+pub const IP_ADD_MEMBERSHIP: SockOpt<Ip, ip_mreq> = SockOpt::new(libc::IP_ADD_MEMBERSHIP);
+/// Leave a group.
+pub const IP_DROP_MEMBERSHIP: SockOpt<Ip, ip_mreq> = SockOpt::new(libc::IP_DROP_MEMBERSHIP);
+/// How many routers a datagram to a group may pass. 1, by default, keeps it on this network.
+pub const IP_MULTICAST_TTL: SockOpt<Ip, c_int> = SockOpt::new(libc::IP_MULTICAST_TTL);
+/// Whether members on this machine get what it sends to a group. By default they do.
+pub const IP_MULTICAST_LOOP: SockOpt<Ip, c_int> = SockOpt::new(libc::IP_MULTICAST_LOOP);
+/// By which interface datagrams to groups go out: one of its addresses.
+pub const IP_MULTICAST_IF: SockOpt<Ip, in_addr> = SockOpt::new(libc::IP_MULTICAST_IF);
+/// The type of service of what is sent, one byte of the IP header.
+pub const IP_TOS: SockOpt<Ip, c_int> = SockOpt::new(libc::IP_TOS);
+/// Each datagram that comes in says where, by a control message.
+pub const IP_PKTINFO: SockOpt<Ip, c_int> = SockOpt::new(libc::IP_PKTINFO);
+/// Take part in a group of version 6. C's older name is `IPV6_ADD_MEMBERSHIP`.
+pub const IPV6_JOIN_GROUP: SockOpt<Ipv6, ipv6_mreq> = SockOpt::new(libc::IPV6_ADD_MEMBERSHIP);
+/// Leave a group of version 6. C's older name is `IPV6_DROP_MEMBERSHIP`.
+pub const IPV6_LEAVE_GROUP: SockOpt<Ipv6, ipv6_mreq> = SockOpt::new(libc::IPV6_DROP_MEMBERSHIP);
+/// [`IP_MULTICAST_TTL`] of version 6.
+pub const IPV6_MULTICAST_HOPS: SockOpt<Ipv6, c_int> = SockOpt::new(libc::IPV6_MULTICAST_HOPS);
+/// [`IP_MULTICAST_LOOP`] of version 6.
+pub const IPV6_MULTICAST_LOOP: SockOpt<Ipv6, c_int> = SockOpt::new(libc::IPV6_MULTICAST_LOOP);
+/// By which interface datagrams to groups go out, by its number.
+pub const IPV6_MULTICAST_IF: SockOpt<Ipv6, c_int> = SockOpt::new(libc::IPV6_MULTICAST_IF);
+/// [`IP_TTL`](crate::IP_TTL) of version 6.
+pub const IPV6_UNICAST_HOPS: SockOpt<Ipv6, c_int> = SockOpt::new(libc::IPV6_UNICAST_HOPS);
+/// [`IP_PKTINFO`] of version 6.
+pub const IPV6_RECVPKTINFO: SockOpt<Ipv6, c_int> = SockOpt::new(libc::IPV6_RECVPKTINFO);
+
 // ---- Constants ----
 
 /// The protocol that the socket's type implies: TCP for a stream, UDP for datagrams.
@@ -378,6 +466,33 @@ pub const IN6ADDR_ANY_INIT: in6_addr = in6_addr { s6_addr: [0; 16] };
 pub const IN6ADDR_LOOPBACK_INIT: in6_addr = in6_addr {
     s6_addr: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
 };
+
+/// Bytes that the text of an IPv4 address may have, C's final 0 among them.
+pub const INET_ADDRSTRLEN: usize = 16;
+/// The same of an IPv6 address.
+pub const INET6_ADDRSTRLEN: usize = 46;
+
+/// `inet_aton(cp, &inp)`: the address that a dotted text names. Reads what [`inet_addr`] reads.
+///
+/// # Errors
+///
+/// - `EINVAL`: not an address. C returns 0 and sets no `errno`.
+///
+/// See [inet_aton(3)](https://man7.org/linux/man-pages/man3/inet_aton.3.html).
+pub fn inet_aton(cp: &str) -> Result<in_addr> {
+    let address = aton(cp).ok_or(Error::new("inet_aton", Errno::EINVAL))?;
+    Ok(in_addr {
+        s_addr: htonl(address),
+    })
+}
+
+/// `inet_ntoa(in)`: an address in dotted form. C's is in a buffer that the next call writes over; this one is yours.
+///
+/// See [inet_ntoa(3)](https://man7.org/linux/man-pages/man3/inet_ntoa.3.html).
+#[must_use]
+pub fn inet_ntoa(r#in: in_addr) -> String {
+    r#in.to_string()
+}
 
 /// `inet_addr(cp)`: the address that a dotted text names.
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use libc::{c_int, c_long};
+use libc::{c_int, c_long, gid_t, pid_t, uid_t};
 
 use super::flag::Protocol;
 
@@ -125,6 +125,21 @@ pub struct linger {
     pub l_linger: c_int,
 }
 
+/// `struct ucred`: who is at the other end of a UNIX socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ucred {
+    /// The process.
+    pub pid: pid_t,
+    /// Its user.
+    pub uid: uid_t,
+    /// Its group.
+    pub gid: gid_t,
+}
+
+// SAFETY: three numbers of one size.
+unsafe impl OptValue for ucred {}
+
 // ---- SOL_SOCKET ----
 
 /// Bind to a port although connections of an earlier server still fade away on it (`TIME_WAIT`).
@@ -159,6 +174,18 @@ pub const SO_SNDTIMEO: SockOpt<SolSocket, timeval> = SockOpt::new(libc::SO_SNDTI
 pub const SO_LINGER: SockOpt<SolSocket, linger> = SockOpt::new(libc::SO_LINGER);
 /// The interface by which packets come and go, by its name with zeros behind it. Zeros alone: any.
 pub const SO_BINDTODEVICE: SockOpt<SolSocket, [u8; 16]> = SockOpt::new(libc::SO_BINDTODEVICE);
+/// Urgent data stay in the stream, in their place: see [`sockatmark`](crate::sockatmark).
+pub const SO_OOBINLINE: SockOpt<SolSocket, c_int> = SockOpt::new(libc::SO_OOBINLINE);
+/// How many bytes must have come before a receiving call, `select` or `poll` says so.
+pub const SO_RCVLOWAT: SockOpt<SolSocket, c_int> = SockOpt::new(libc::SO_RCVLOWAT);
+/// Who is at the other end of a UNIX socket, as of its `connect` or `socketpair`. Read only.
+pub const SO_PEERCRED: SockOpt<SolSocket, ucred> = SockOpt::new(libc::SO_PEERCRED);
+/// Each message that comes in says who sent it, by a control message.
+pub const SO_PASSCRED: SockOpt<SolSocket, c_int> = SockOpt::new(libc::SO_PASSCRED);
+/// The socket's family, as given to `socket()`. Read only.
+pub const SO_DOMAIN: SockOpt<SolSocket, c_int> = SockOpt::new(libc::SO_DOMAIN);
+/// The socket's protocol, as given to `socket()`. Read only.
+pub const SO_PROTOCOL: SockOpt<SolSocket, c_int> = SockOpt::new(libc::SO_PROTOCOL);
 
 // ---- IPPROTO_TCP ----
 
@@ -176,6 +203,12 @@ pub const TCP_KEEPCNT: SockOpt<Tcp, c_int> = SockOpt::new(libc::TCP_KEEPCNT);
 pub const TCP_SYNCNT: SockOpt<Tcp, c_int> = SockOpt::new(libc::TCP_SYNCNT);
 /// Milliseconds that sent data may go unacknowledged.
 pub const TCP_USER_TIMEOUT: SockOpt<Tcp, c_int> = SockOpt::new(libc::TCP_USER_TIMEOUT);
+/// Hold back segments that are not full, until this is set to 0 again.
+pub const TCP_CORK: SockOpt<Tcp, c_int> = SockOpt::new(libc::TCP_CORK);
+/// Acknowledge at once. The kernel sets it back by itself.
+pub const TCP_QUICKACK: SockOpt<Tcp, c_int> = SockOpt::new(libc::TCP_QUICKACK);
+/// Seconds for which a listening socket keeps a connection back that has sent nothing.
+pub const TCP_DEFER_ACCEPT: SockOpt<Tcp, c_int> = SockOpt::new(libc::TCP_DEFER_ACCEPT);
 /// How the speed of sending is found, by a name with zeros behind it, as in `cubic`.
 pub const TCP_CONGESTION: SockOpt<Tcp, [u8; 16]> = SockOpt::new(libc::TCP_CONGESTION);
 

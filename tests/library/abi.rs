@@ -316,3 +316,31 @@ fn scratch(name: &str) -> PathBuf {
     }
     dir
 }
+
+/// `use crate::other` makes an edge. A reader who starts at the bottom never meets what has not been explained.
+#[test]
+fn the_modules_form_no_cycle() {
+    let mut edges = Vec::new();
+    for file in sources_of_the_library() {
+        let Ok(path) = file.strip_prefix("src") else {
+            continue;
+        };
+        let module = path.components().next().unwrap().as_os_str();
+        let module = Path::new(module).file_stem().unwrap().to_str().unwrap();
+        let text = source(&file);
+        for target in text.split("use crate::").skip(1) {
+            let target = target.split([':', ';', ' ']).next().unwrap();
+            if target != module && !["lib", "abi"].contains(&module) {
+                edges.push((module.to_owned(), target.to_owned()));
+            }
+        }
+    }
+    assert!(edges.len() > 10, "{edges:?}");
+    // A module that edges none of those that are left is at the bottom. In a cycle there is no bottom.
+    while !edges.is_empty() {
+        let before = edges.len();
+        let sources: Vec<String> = edges.iter().map(|(module, _)| module.clone()).collect();
+        edges.retain(|(_, target)| sources.contains(target));
+        assert!(edges.len() < before, "a cycle: {edges:?}");
+    }
+}

@@ -4,6 +4,7 @@ mod abi;
 mod attacks;
 mod calls;
 mod errno;
+mod messages;
 mod netdb;
 mod refused;
 mod waiting;
