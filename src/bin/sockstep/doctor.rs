@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::{Command, ExitCode};
 
+use nix::unistd::getpid;
 use sockstep::{
     AF_INET, INADDR_LOOPBACK, IPPROTO_TCP, PF_INET, SOCK_STREAM, bind, htonl, sockaddr_in, socket,
 };
@@ -10,6 +11,7 @@ use sockstep::{
 use crate::common::{note, print};
 use crate::lectures::programs::{Implementation, Programs, all};
 use crate::sides::keeper::{begin, directory, leave};
+use crate::sides::terminal;
 use crate::strace::command;
 
 /// Check whether this machine has what the tool needs
@@ -22,9 +24,11 @@ type Finding = Result<String, String>;
 type Check = fn() -> Finding;
 
 /// What is looked at, in this order: the last one takes longest.
-const CHECKS: [(&str, Check); 7] = [
+const CHECKS: [(&str, Check); 9] = [
     ("strace", strace),
     ("ptrace", ptrace),
+    ("processes", processes),
+    ("terminals", terminals),
     ("ports", ports),
     ("programs", programs),
     ("source lines", source_lines),
@@ -87,6 +91,20 @@ fn strace() -> Finding {
 
 fn ptrace() -> Finding {
     command::available().map(|()| "strace may trace programs".to_owned())
+}
+
+/// How the processes of a side are found, and whether they wait.
+fn processes() -> Finding {
+    let this = getpid();
+    for file in ["children", "syscall"] {
+        let path = format!("/proc/{this}/task/{this}/{file}");
+        fs::read(&path).map_err(|error| format!("{path}: {error}"))?;
+    }
+    Ok("/proc says what they started and what they wait for".to_owned())
+}
+
+fn terminals() -> Finding {
+    terminal::open().map(|_| "there is one for each side to print to".to_owned())
 }
 
 fn compiler() -> Finding {

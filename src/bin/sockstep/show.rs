@@ -37,7 +37,7 @@ pub struct Args {
     /// Print the entries as JSON, one a line, instead of the ladder
     #[arg(long)]
     json: bool,
-    /// When to use colours
+    /// Use colours
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
 }

@@ -82,12 +82,12 @@ const SERVERS: [(&str, Design); 11] = [
 
 /// Measure a server's Rust program against its C twin
 ///
-/// Both are asked in turns, in many short slices, in random order. The figure that holds is the ratio, the median of all
-/// rounds; times and rates by themselves are this machine's. Memory is what the server alone has written to, and its PSS, in
-/// which pages that several processes have count by parts.
+/// Both answer the same load in turns, in many short slices, in random order. Trust the ratio, the median of all rounds: times
+/// and rates are this machine's. Memory is what the server alone has written to (private), and its share of all its pages
+/// (PSS).
 ///
-/// Two copies of each program run. If one and the same program differs from itself by more than 2 % in half of the rounds, the
-/// figure is void.
+/// Two copies of each program run. The figures are void if a program differs from its own copy by more than 2 % in half of the
+/// rounds.
 ///
 /// Exit status: 0 if the figures hold, 1 if one is void, 2 if there was trouble.
 #[derive(clap::Args)]
@@ -96,28 +96,28 @@ const SERVERS: [(&str, Design); 11] = [
     after_help = "Example: sockstep bench tcp_echo_server_epoll --connections 64"
 )]
 pub struct Args {
-    /// Which server
+    /// Measure this server
     #[arg(value_parser = PossibleValuesParser::new(SERVERS.map(|server| server.0)))]
     pub server: String,
-    /// Connections to each copy, a message under way on each; with UDP, sockets
+    /// Open N connections to each copy, with a message under way on each; with UDP, N sockets
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u16).range(1..=1000))]
     pub connections: u16,
-    /// Bytes of a message; over TCP 4096 at most
+    /// Send messages of this size; over TCP 4096 at most
     #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = value_parser!(u16).range(1..=65507))]
     pub size: u16,
-    /// How long to measure, 0.1 to 60
+    /// Measure for this time, 0.1 to 60
     #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
     pub seconds: f64,
-    /// How long a slice is, in milliseconds
+    /// Change to another copy after this time, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 20, value_parser = value_parser!(u8).range(5..=100))]
     pub slice: u8,
-    /// A new connection for each message (60,000 at most)
+    /// Make a new connection for each message (60,000 at most)
     #[arg(long)]
     pub reconnect: bool,
     /// Let client and server run on any core, instead of the same one
     #[arg(long)]
     pub any_core: bool,
-    /// The order of the slices, as an earlier run had it
+    /// Repeat the order of slices of an earlier run
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u32>,
     /// Print JSON

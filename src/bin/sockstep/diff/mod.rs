@@ -28,7 +28,7 @@ use crate::diff::report::Report;
 use crate::diff::report::json::ReportJson;
 use crate::diff::scenarios::Scenario;
 use crate::diff::verdict::{Case, Judged, Rules, Sides, Totals, judge};
-use crate::draw::terminal::put;
+use crate::draw::terminal::{Color, put};
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::programs::{Implementation, Programs};
 use crate::sides::keeper::{begin, directory, leave};
@@ -89,12 +89,16 @@ pub struct Args {
     /// Print the verdicts as JSON, one object a line; README says what is in it
     #[arg(long)]
     json: bool,
+    /// Use colours
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: Color,
     /// Take the C programs from this directory, instead of compiling the twins
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     c_programs: Option<PathBuf>,
 }
 
 pub fn diff(args: &Args) -> ExitCode {
+    args.color.choose();
     let outcome = begin().map_err(Trouble::Said).and_then(|()| {
         if args.server.is_empty() {
             twins(args)

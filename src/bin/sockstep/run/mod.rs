@@ -29,9 +29,10 @@ use crate::sides::trouble::Trouble;
 /// For how long a client of ours keeps its connection, in milliseconds.
 const THINK: u32 = 100;
 
-/// Run a pair: its server on a free port, its client against it
+/// Run a server on a free port, and its client against it
 ///
-/// Standard input goes to the client. The server is ended when the client is done.
+/// Standard input goes to the client. The server is ended when the client is done and the server waits for the next one, or
+/// after 3 s: by SIGTERM, and by SIGKILL 2 s later.
 ///
 /// Exit status: 1 if there was trouble, 2 if an argument is bad; else the client's, or 128 + N if signal N ended it.
 #[derive(clap::Args)]
@@ -40,7 +41,7 @@ const THINK: u32 = 100;
     after_help = "Example: sockstep run tcp_echo --impl c -- hello"
 )]
 pub struct Args {
-    /// Which pair; with --clients any of the TCP echo servers, or several to compare
+    /// Run this pair; with --clients any of the TCP echo servers, or several to compare
     #[arg(required_unless_present_any = ["server", "client"], conflicts_with_all = ["server", "client"], value_parser = Choice::parser())]
     pair: Vec<Choice>,
     /// Run N clients at once and draw which of them waits, in which call, for how long
@@ -62,31 +63,31 @@ pub struct Args {
     /// Let the server read this file as its standard input, instead of nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["clients", "print_command"])]
     server_input: Option<PathBuf>,
-    /// Both programs in this language
+    /// Take both programs in this language
     #[arg(long = "impl", value_name = "LANGUAGE", default_value = "rust")]
     implementation: Implementation,
-    /// The server in this language
+    /// Take the server in this language
     #[arg(long, value_name = "LANGUAGE")]
     server_impl: Option<Implementation>,
-    /// The client in this language
+    /// Take the client in this language
     #[arg(long, value_name = "LANGUAGE")]
     client_impl: Option<Implementation>,
-    /// Only what the two print, without the ladder of their calls
+    /// Show only what the two print, without their calls
     #[arg(long)]
     plain: bool,
-    /// Which calls the ladder shows
+    /// Show these calls
     #[arg(long, value_name = "WHICH", default_value = "network")]
     calls: Calls,
-    /// How the ladder shows the bytes that a call carries
+    /// Show the bytes that a call carries in this form
     #[arg(long, value_name = "HOW", default_value = "text")]
     payload: Payload,
-    /// Leave strace's own recordings in this directory, as client.strace and server.strace
+    /// Keep strace's recordings in this directory, as client.strace and server.strace
     #[arg(long, value_name = "DIR", conflicts_with = "plain")]
     keep: Option<PathBuf>,
     /// Print the entries as JSON, one a line, instead of the ladder
     #[arg(long, conflicts_with = "plain")]
     json: bool,
-    /// When to use colours
+    /// Use colours
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
     #[command(flatten)]
@@ -94,7 +95,7 @@ pub struct Args {
     /// Print the strace commands, and run nothing
     #[arg(long)]
     print_command: bool,
-    /// More arguments for the client
+    /// Pass these arguments to the client
     #[arg(last = true, value_name = "CLIENT ARGUMENTS")]
     client_arguments: Vec<OsString>,
 }
