@@ -185,7 +185,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__diff)
-            opts="-h --scenario --all --list --server --client --calls --conversation --raw --json --c-programs --help tcp_echo udp_echo tcp_upper udp_upper web tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
+            opts="-h --scenario --all --list --server --client --calls --conversation --raw --json --color --c-programs --help tcp_echo udp_echo tcp_upper udp_upper web tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -205,6 +205,10 @@ _sockstep() {
                     ;;
                 --calls)
                     COMPREPLY=($(compgen -W "network all" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 --c-programs)

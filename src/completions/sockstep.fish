@@ -26,7 +26,7 @@ end
 
 complete -c sockstep -n "__fish_sockstep_needs_command" -s h -l help -d 'Print help'
 complete -c sockstep -n "__fish_sockstep_needs_command" -s V -l version -d 'Print version'
-complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "run" -d 'Run a pair: its server on a free port, its client against it'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "run" -d 'Run a server on a free port, and its client against it'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "show" -d 'Show the ladder of a recording'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "explain" -d 'Explain a call, an error, an option, a state, a signal, or a message'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "doctor" -d 'Check whether this machine has what the tool needs'
@@ -39,26 +39,26 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l think -d 'Let 
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server -d 'Run this server instead, any program, as a shell has it: \'./my_server {port}\'' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client -d 'Run this client instead: \'./my_client 127.0.0.1 {port}\'' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-input -d 'Let the server read this file as its standard input, instead of nothing' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l impl -d 'Both programs in this language' -r -f -a "rust\t'The Rust program'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l impl -d 'Take both programs in this language' -r -f -a "rust\t'The Rust program'
 c\t'Its C twin, compiled when needed'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-impl -d 'The server in this language' -r -f -a "rust\t'The Rust program'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-impl -d 'Take the server in this language' -r -f -a "rust\t'The Rust program'
 c\t'Its C twin, compiled when needed'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-impl -d 'The client in this language' -r -f -a "rust\t'The Rust program'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-impl -d 'Take the client in this language' -r -f -a "rust\t'The Rust program'
 c\t'Its C twin, compiled when needed'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l calls -d 'Which calls the ladder shows' -r -f -a "network\t'Those on sockets'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l calls -d 'Show these calls' -r -f -a "network\t'Those on sockets'
 all\t'All'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l payload -d 'How the ladder shows the bytes that a call carries' -r -f -a "text\t'As text'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l payload -d 'Show the bytes that a call carries in this form' -r -f -a "text\t'As text'
 hex\t'As hexadecimal digits'
 none\t'Not at all'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l keep -d 'Leave strace\'s own recordings in this directory, as client.strace and server.strace' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l keep -d 'Keep strace\'s recordings in this directory, as client.strace and server.strace' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write the run as one page for a browser too, to step through, to share and to print' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l source -d 'Show this source of the server in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-source -d 'Show this source of the client in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Only what the two print, without the ladder of their calls'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Show only what the two print, without their calls'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l print-command -d 'Print the strace commands, and run nothing'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -67,7 +67,7 @@ all\t'All'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l payload -d 'How to show the bytes that a call carries' -r -f -a "text\t'As text'
 hex\t'As hexadecimal digits'
 none\t'Not at all'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
@@ -79,6 +79,9 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l server -d 'An
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l client -d 'Any client, as a shell has it: \'./my_client 127.0.0.1 12000\'. Once for both servers, or twice' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l calls -d 'Compare the calls on sockets, or all; without it network for commands, all for a pair' -r -f -a "network\t'Those on a socket, and waits for one'
 all\t'All from the first socket() on'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'In a file or a pipe too'
+never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l c-programs -d 'Take the C programs from this directory, instead of compiling the twins' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l all -d 'All scenarios; without PAIR, those of all pairs'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l list -d 'List the scenarios, and do nothing'
@@ -109,17 +112,17 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l no-pictures 
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l json -d 'Print the outcomes as JSON, one object a line'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l tap -d 'Print the outcomes in the Test Anything Protocol'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l connections -d 'Connections to each copy, a message under way on each; with UDP, sockets' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l size -d 'Bytes of a message; over TCP 4096 at most' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l seconds -d 'How long to measure, 0.1 to 60' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l slice -d 'How long a slice is, in milliseconds' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l seed -d 'The order of the slices, as an earlier run had it' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l connections -d 'Open N connections to each copy, with a message under way on each; with UDP, N sockets' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l size -d 'Send messages of this size; over TCP 4096 at most' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l seconds -d 'Measure for this time, 0.1 to 60' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l slice -d 'Change to another copy after this time, in milliseconds' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l seed -d 'Repeat the order of slices of an earlier run' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l c-programs -d 'Take the C program from this directory, instead of compiling the twin' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l reconnect -d 'A new connection for each message (60,000 at most)'
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l reconnect -d 'Make a new connection for each message (60,000 at most)'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l any-core -d 'Let client and server run on any core, instead of the same one'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l json -d 'Print JSON'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "run" -d 'Run a pair: its server on a free port, its client against it'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "run" -d 'Run a server on a free port, and its client against it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "show" -d 'Show the ladder of a recording'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "explain" -d 'Explain a call, an error, an option, a state, a signal, or a message'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "doctor" -d 'Check whether this machine has what the tool needs'
