@@ -27,7 +27,7 @@ struct worker {
 
 static int makeTickets(void);
 static void startWorker(struct worker *worker, int servSock, int tickets);
-static void pauseAfterSetback(unsigned *setbacks);
+static void pauseAfterSetback(unsigned *setbacks, struct worker worker[]);
 static long long milliseconds(void);
 
 /* Starts the workers, and others for those that die, until all have done their work. */
@@ -70,13 +70,13 @@ static void supervise(void)
         if (milliseconds() - worker[place].started >= EARLY)
             setbacks = 0;
         else
-            pauseAfterSetback(&setbacks);
+            pauseAfterSetback(&setbacks, worker);
         for (;;) {
             startWorker(&worker[place], servSock, tickets);
             if (worker[place].pid > 0)
                 break;
             note("fork() failed: %s", strerror(errno));
-            pauseAfterSetback(&setbacks);
+            pauseAfterSetback(&setbacks, worker);
         }
     }
     if (close(servSock) < 0 || (tickets >= 0 && close(tickets) < 0))
@@ -84,7 +84,7 @@ static void supervise(void)
 }
 
 /* After a setback: twice as long as after the one before. Gives up when there are too many. */
-static void pauseAfterSetback(unsigned *setbacks)
+static void pauseAfterSetback(unsigned *setbacks, struct worker worker[])
 {
     ++*setbacks;
     if (*setbacks == SETBACKS) {
@@ -95,6 +95,8 @@ static void pauseAfterSetback(unsigned *setbacks)
     struct timespec time = {.tv_sec = pause / 1000, .tv_nsec = pause % 1000 * 1000000};
     while (nanosleep(&time, &time) < 0)
         continue;
+    for (unsigned i = 0; i < workers; i++)
+        worker[i].started += pause; /* one that has died meanwhile has not grown older */
 }
 
 static long long milliseconds(void)

@@ -51,11 +51,11 @@ fn supervise(args: &Args) -> Result<()> {
         if started.elapsed() >= EARLY {
             setbacks = 0;
         } else {
-            pause_after_setback(&mut setbacks);
+            pause_after_setback(&mut setbacks, &mut workers);
         }
         while let Err(error) = start().map(|pid| workers.push((pid, Instant::now()))) {
             note(error);
-            pause_after_setback(&mut setbacks);
+            pause_after_setback(&mut setbacks, &mut workers);
         }
     }
     close(serv_sock)?;
@@ -63,14 +63,18 @@ fn supervise(args: &Args) -> Result<()> {
 }
 
 /// After a setback: twice as long as after the one before. Gives up when there are too many.
-fn pause_after_setback(setbacks: &mut u32) {
+fn pause_after_setback(setbacks: &mut u32, workers: &mut [(Pid, Instant)]) {
     *setbacks += 1;
     if *setbacks == SETBACKS {
         die(format_args!(
             "{SETBACKS} workers in a row died early: giving up"
         ));
     }
-    sleep(Duration::from_millis(50) * (1 << *setbacks)); // 100, 200, ... 1600
+    let pause = Duration::from_millis(50) * (1 << *setbacks); // 100, 200, ... 1600
+    sleep(pause);
+    for (_, started) in workers {
+        *started += pause; // one that has died meanwhile has not grown older
+    }
 }
 
 /// A process that serves clients as long as there are tickets, or without end if there are none.

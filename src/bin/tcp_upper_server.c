@@ -7,6 +7,7 @@
  * Rust twin: tcp_upper_server.rs. Its client: tcp_upper_client.c.
  */
 #include <arpa/inet.h>  /* htonl(), htons(), inet_addr() */
+#include <errno.h>      /* errno */
 #include <netinet/in.h> /* struct sockaddr_in */
 #include <string.h>     /* memset(), memmove() */
 #include <sys/socket.h> /* socket(), bind(), listen(), accept(), recv(), shutdown() */
@@ -89,6 +90,8 @@ static void answer(int connectionSocket, const struct sockaddr_in *addr)
     size_t held = 0; /* bytes of a character whose rest is still to come */
     for (;;) {
         ssize_t received = recv(connectionSocket, sentence + held, RCVBUFSIZE - held, 0);
+        if (received < 0 && errno == EINTR)
+            continue; /* a signal came */
         if (received < 0) {
             WarnWithError(addr, "recv() failed");
             return;

@@ -81,7 +81,10 @@ fn answer(
     } = buffers;
     let mut held = 0; // bytes of a character whose rest is still to come
     loop {
-        let received = recv(connection_socket, &mut sentence[held..], 0)?;
+        let received = match recv(connection_socket, &mut sentence[held..], 0) {
+            Err(error) if error == Errno::EINTR => continue, // a signal came
+            received => received?,
+        };
         if received > 0 && !args.quiet {
             log_request(addr, &sentence[held..held + received], line);
         }

@@ -556,6 +556,29 @@ fn a_server_without_resources_says_so_once_and_pauses() {
 }
 
 #[test]
+fn an_accept_or_recvfrom_that_goes_on_failing_is_told_once_and_does_not_spin() {
+    for_each(&SERVERS, |program| {
+        let call = if program.is_tcp() {
+            "accept"
+        } else {
+            "recvfrom"
+        };
+        for (errno, faults, words) in [
+            ("EPERM", 14, "Operation not permitted"),
+            ("EXFULL", 4, "Exchange full"), // of which no manual page speaks
+        ] {
+            let start = Instant::now();
+            let fault = format!("{call}:error={errno}:when=1..{faults}");
+            let server = Server::faulty(program, &[&fault]);
+            server.serves();
+            assert!(start.elapsed() >= Duration::from_millis(400), "it spins");
+            let message = format!("{call}() failed: {words}\n");
+            assert_eq!(server.stop().stderr, message);
+        }
+    });
+}
+
+#[test]
 fn a_server_whose_own_socket_fails_ends() {
     for_each(&SERVERS, |program| {
         let call = if program.is_tcp() {
@@ -579,6 +602,44 @@ fn a_server_whose_own_socket_fails_ends() {
         } else {
             assert_eq!(outcome, Outcome::failed(&message));
         }
+    });
+}
+
+#[test]
+fn workers_that_die_early_end_the_server_with_any_number_of_them() {
+    for_each(&["tcp_echo_server_prefork"], |program| {
+        let mut command = program.with_faults(&["accept:error=ENOTSOCK"]);
+        command.args(ON_A_FREE_PORT).args(["--workers", "4"]);
+        let mut server = Server::start_by(program, &mut command);
+        let outcome = server.process.end();
+        assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+        let said = lines(&outcome.stderr);
+        let last = said.last().expect("several lines");
+        assert_eq!(last, "6 workers in a row died early: giving up");
+    });
+}
+
+#[test]
+fn a_recv_that_is_interrupted_costs_no_client() {
+    for_each(&TCP_SERVERS, |program| {
+        let server = Server::faulty(program, &["recvfrom:error=EINTR:when=1"]);
+        server.serves();
+        assert_eq!(server.stop().stderr, "");
+    });
+}
+
+#[test]
+fn a_write_that_takes_nothing_or_would_block_is_dealt_with() {
+    for_each(&["byte_order"], |program| {
+        let plain = run(&mut program.command(), b"");
+        let outcome = run(
+            &mut program.with_faults(&["write:error=EAGAIN:when=1"]),
+            b"",
+        );
+        assert_eq!(outcome, plain);
+        let outcome = run(&mut program.with_faults(&["write:retval=0:when=1"]), b"");
+        let words = "write() failed: Input/output error\n";
+        assert_eq!(outcome, Outcome::new(1, "", words));
     });
 }
 

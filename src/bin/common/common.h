@@ -12,6 +12,7 @@
 #include <locale.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -32,6 +33,28 @@
 
 /* ---- Output for the user ---- */
 
+/* Writes all of them, and waits for room where the descriptor is non-blocking and full. Returns 0, or -1. */
+static inline int writeAll(int fd, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        struct pollfd full = {.fd = fd, .events = POLLOUT};
+        ssize_t n = write(fd, bytes, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN) {
+            poll(&full, 1, -1); /* write() says what is wrong */
+            continue;
+        }
+        if (n == 0)
+            errno = EIO; /* not from a sound kernel, and no way on */
+        if (n <= 0)
+            return -1;
+        bytes += n;
+        len -= n;
+    }
+    return 0;
+}
+
 /* One line on standard error, in one piece. */
 __attribute__((format(printf, 1, 2)))
 static inline void note(const char *format, ...)
@@ -44,7 +67,7 @@ static inline void note(const char *format, ...)
     if (len > (int)sizeof(line) - 2)
         len = sizeof(line) - 2;
     line[len] = '\n';
-    if (write(STDERR_FILENO, line, len + 1) < 0)
+    if (writeAll(STDERR_FILENO, line, len + 1) < 0)
         return; /* no place is left to say so */
 }
 
@@ -111,15 +134,11 @@ static inline void WarnWithError(const struct sockaddr_in *client, const char *m
 /* Bytes on standard output, in one piece. A reader that has gone has seen enough: that ends the program, quietly. */
 static inline void print(const char *bytes, size_t len)
 {
-    while (len > 0) {
-        ssize_t n = write(STDOUT_FILENO, bytes, len);
-        if (n < 0 && errno == EPIPE)
-            exit(0);
-        if (n < 0)
-            DieWithError("write() failed");
-        bytes += n;
-        len -= n;
-    }
+    if (writeAll(STDOUT_FILENO, bytes, len) == 0)
+        return;
+    if (errno == EPIPE)
+        exit(0);
+    DieWithError("write() failed");
 }
 
 /* One line on standard output, in one piece. */
@@ -297,6 +316,21 @@ static inline int setTimeouts(int sock, unsigned seconds)
     return setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
+/* Whether this failure is at least the eleventh within a second. */
+static inline int isFrequent(void)
+{
+    static long long since = 0; /* milliseconds */
+    static unsigned count = 0;
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    long long now = time.tv_sec * 1000LL + time.tv_nsec / 1000000;
+    if (now - since >= 1000) {
+        since = now;
+        count = 0;
+    }
+    return ++count > 10;
+}
+
 /*
  * After accept() or recvfrom() failed, for a server that must not sleep: returns whether it is to wait for PAUSE milliseconds
  * before it tries again. An error that would come back without end ends it.
@@ -304,9 +338,17 @@ static inline int setTimeouts(int sock, unsigned seconds)
 static inline int needsPause(const char *failed)
 {
     static int said = 0;
+    int pause = 1;
     switch (errno) {
-    case EINTR: /* a signal came, or that one client is lost (accept(2) lists them) */
-    case ECONNABORTED:
+    case EBADF:
+    case EFAULT:
+    case EINVAL:
+    case ENOTSOCK:
+        DieWithError(failed);
+    case EINTR:
+    case EAGAIN:
+        return 0;
+    case ECONNABORTED: /* one client is lost (accept(2) lists them): no pause, but for a failure that comes again and again */
     case EPROTO:
     case EPERM:
     case ENETDOWN:
@@ -317,18 +359,14 @@ static inline int needsPause(const char *failed)
     case ENOPROTOOPT:
     case EOPNOTSUPP:
     case ECONNREFUSED:
-    case EAGAIN:
-        return 0;
-    case EMFILE: /* nothing is left to serve it with: without a pause this would spin */
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-        if (!said++)
-            note("%s: %s", failed, strerror(errno));
-        return 1;
+        pause = isFrequent();
+        break;
     default:
-        DieWithError(failed);
+        break; /* EMFILE, ENFILE, ENOBUFS, ENOMEM: nothing is left to serve a client with */
     }
+    if (pause && !said++)
+        note("%s: %s", failed, strerror(errno));
+    return pause;
 }
 
 /* The same for a server that may sleep: returns if it can try again, at once or after PAUSE milliseconds. */

@@ -188,8 +188,8 @@ static inline int echoSome(struct client *client, long long now)
     client->lastMoved = now;
     if (!holdsBytes(client)) {
         ssize_t recvMsgSize = recv(client->sock, client->echoBuffer, RCVBUFSIZE, MSG_DONTWAIT);
-        if (recvMsgSize < 0 && errno == EAGAIN)
-            return 1; /* not ready after all */
+        if (recvMsgSize < 0 && (errno == EAGAIN || errno == EINTR))
+            return 1; /* not ready after all, or a signal came */
         if (recvMsgSize < 0)
             WarnWithError(&client->addr, "recv() failed");
         if (recvMsgSize <= 0)
@@ -198,7 +198,7 @@ static inline int echoSome(struct client *client, long long now)
         client->sent = 0;
     }
     ssize_t n = send(client->sock, client->echoBuffer + client->sent, client->held - client->sent, MSG_DONTWAIT);
-    if (n < 0 && errno == EAGAIN)
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 1;
     if (n == 0)
         errno = EIO; /* not from a sound kernel, and no way on */

@@ -156,7 +156,8 @@ impl Client {
         self.last_moved = now;
         match self.receive_and_send() {
             Ok(more) => more,
-            Err(error) if error == Errno::EAGAIN => true, // not ready after all
+            // Not ready after all, or a signal came.
+            Err(error) if error == Errno::EAGAIN || error == Errno::EINTR => true,
             Err(error) => {
                 warn(&self.addr, &error);
                 false

@@ -8,11 +8,13 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::{Command, CommandFactory, Parser};
 use libc::c_long;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sockstep::{error::*, netdb::*, netinet::*, socket::*};
 
 pub mod echo;
@@ -39,7 +41,8 @@ pub fn warn(client: &impl Display, error: &Error) {
 
 /// One line on standard error, in one piece.
 pub fn note(message: impl Display) {
-    let _ = write(&io::stderr(), format!("{message}\n").as_bytes()); // if that fails, no place is left to say so
+    let line = format!("{message}\n");
+    let _ = write_all(&io::stderr(), line.as_bytes()); // if that fails, no place is left to say so
 }
 
 /// One line on standard output, in one piece.
@@ -49,14 +52,27 @@ pub fn print_line(line: impl Display) {
 
 /// Bytes on standard output, in one piece. A reader that has gone has seen enough: that ends the program, quietly.
 pub fn print(bytes: &[u8]) {
+    match write_all(&io::stdout(), bytes) {
+        Err(error) if error == Errno::EPIPE => exit(0),
+        written => written.unwrap_or_else(|error| die(error)),
+    }
+}
+
+/// Writes all of `bytes`, and waits for room where the descriptor is non-blocking and full.
+fn write_all(fd: &impl AsFd, bytes: &[u8]) -> Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        match write(&io::stdout(), rest) {
-            Ok(n) => rest = &rest[n..],
-            Err(error) if error == Errno::EPIPE => exit(0),
-            Err(error) => die(error),
+        match write(fd, rest) {
+            Err(error) if error == Errno::EINTR => {}
+            Err(error) if error == Errno::EAGAIN => {
+                let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
+                let _ = poll(&mut fds, PollTimeout::NONE); // write says what is wrong
+            }
+            Ok(0) => return Err(Error::new("write", Errno::EIO)), // not from a sound kernel, and no way on
+            taken => rest = &rest[taken?..],
         }
     }
+    Ok(())
 }
 
 /// The book's prompt, without a newline: the sentence is typed behind it.
@@ -217,10 +233,11 @@ pub fn recover_from(error: Error) -> Result<()> {
 /// The same for a server that must not sleep: whether it is to wait for `PAUSE` before it tries again.
 pub fn needs_pause(error: Error) -> Result<bool> {
     static SAID: AtomicBool = AtomicBool::new(false);
-    match error.errno() {
-        // A signal came, or that one client is lost (accept(2) lists them).
-        Errno::EINTR
-        | Errno::ECONNABORTED
+    let pause = match error.errno() {
+        Errno::EBADF | Errno::EFAULT | Errno::EINVAL | Errno::ENOTSOCK => return Err(error),
+        Errno::EINTR | Errno::EAGAIN => false,
+        // One client is lost (accept(2) lists them): no pause, but for a failure that comes again and again.
+        Errno::ECONNABORTED
         | Errno::EPROTO
         | Errno::EPERM
         | Errno::ENETDOWN
@@ -230,17 +247,25 @@ pub fn needs_pause(error: Error) -> Result<bool> {
         | Errno::ENETUNREACH
         | Errno::ENOPROTOOPT
         | Errno::EOPNOTSUPP
-        | Errno::ECONNREFUSED
-        | Errno::EAGAIN => Ok(false),
-        // Nothing is left to serve it with: without a pause this would spin.
-        Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM => {
-            if !SAID.swap(true, Ordering::Relaxed) {
-                note(error);
-            }
-            Ok(true)
-        }
-        _ => Err(error),
+        | Errno::ECONNREFUSED => is_frequent(),
+        _ => true, // EMFILE, ENFILE, ENOBUFS, ENOMEM: nothing is left to serve a client with
+    };
+    if pause && !SAID.swap(true, Ordering::Relaxed) {
+        note(error);
     }
+    Ok(pause)
+}
+
+/// Whether this failure is at least the eleventh within a second.
+fn is_frequent() -> bool {
+    static RECENT: Mutex<Option<(Instant, u32)>> = Mutex::new(None);
+    let mut recent = RECENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let (since, count) = recent.get_or_insert((Instant::now(), 0));
+    if since.elapsed() >= Duration::from_secs(1) {
+        (*since, *count) = (Instant::now(), 0);
+    }
+    *count += 1;
+    *count > 10
 }
 
 /// Whether a datagram may be answered. Its sender can be forged, so that the answer goes to another server that answers all it
