@@ -17,7 +17,6 @@ mod lectures;
 mod run;
 mod show;
 mod sides;
-#[allow(dead_code, reason = "the pictures are about to be drawn from it")]
 mod strace;
 #[allow(dead_code, reason = "the pictures are about to be drawn from it")]
 mod world;

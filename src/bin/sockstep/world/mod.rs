@@ -22,6 +22,8 @@ pub mod streams;
 pub mod tasks;
 
 mod effects;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 
