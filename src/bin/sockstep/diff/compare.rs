@@ -754,7 +754,7 @@ fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
         args: same.args.iter().map(|arg| brief(arg)).collect(),
         ..same.clone()
     };
-    let waits = crate::diff::play::IDLE.contains(&call.name.as_str());
+    let waits = crate::strace::calls::is_idle(&call.name);
     let own = raw(call);
     let mut line = Line {
         letters: number_of(&own),

@@ -28,29 +28,13 @@ use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::steps::made;
 use crate::sides::process::{Process, Source, Start, listen};
 use crate::sides::signals::{Interrupted, Signals};
+use crate::strace::calls;
 use crate::strace::command::Trace;
 use crate::strace::line::{Call, Entry, What};
 use crate::world::tasks::{Part, split};
 
 /// How long a recording may take; many times what it does take.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// Calls that wait for others.
-pub const IDLE: &[&str] = &[
-    "accept",
-    "accept4",
-    "poll",
-    "ppoll",
-    "select",
-    "pselect6",
-    "epoll_wait",
-    "epoll_pwait",
-    "wait4",
-    "waitid",
-    "futex",
-    "pause",
-    "rt_sigsuspend",
-    "rt_sigtimedwait",
-];
 /// What a keyboard sends for the end of input.
 const CTRL_D: u8 = 4;
 /// How often the deadline is looked at, in milliseconds.
@@ -195,7 +179,7 @@ impl<'a> Recorder<'a> {
                 }
                 if clients.len() < *messages as usize {
                     while server.is_heard()
-                        && !(self.is_blocked(Side::Server, &[IDLE]) && server.is_asleep())
+                        && !(self.is_blocked(Side::Server, &[]) && server.is_asleep())
                     {
                         self.watch([&mut server])?;
                     }
@@ -331,7 +315,7 @@ impl<'a> Recorder<'a> {
     fn waits_after_an_answer(&self) -> bool {
         let entries = &self.entries[Side::Server as usize];
         entries.iter().any(|entry| is_call(entry, "sendto"))
-            && self.is_blocked(Side::Server, &[IDLE, &["recvfrom"]])
+            && self.is_blocked(Side::Server, &["recvfrom"])
     }
 
     /// Whether the server has come so far, and all of it waits for more.
@@ -356,18 +340,16 @@ impl<'a> Recorder<'a> {
             && count(&|call| came(call).is_some_and(|bytes| bytes > 0)) >= received
             && count(&|call| came(call) == Some(0)) >= ended
             && (forks == 0 || reaped >= ended)
-            && self.is_blocked(Side::Server, &[IDLE, &["recvfrom"]])
+            && self.is_blocked(Side::Server, &["recvfrom"])
     }
 
-    /// Whether each process and thread of a side is in one of these calls.
-    fn is_blocked(&self, side: Side, calls: &[&[&str]]) -> bool {
+    /// Whether each process and thread of a side waits for others, or is in one of these calls.
+    fn is_blocked(&self, side: Side, or: &[&str]) -> bool {
         let under_way = self.traces[side as usize].under_way();
         self.alive(side).iter().all(|&pid| {
             under_way.iter().any(|call| {
                 call.pid == Some(pid)
-                    && calls
-                        .iter()
-                        .any(|calls| calls.contains(&call.name.as_str()))
+                    && (calls::is_idle(&call.name) || or.contains(&call.name.as_str()))
             })
         })
     }
@@ -483,7 +465,7 @@ impl<'a> Recorder<'a> {
         } else {
             &["recvfrom", "recvmsg"]
         };
-        self.is_blocked(side, &[IDLE, messages])
+        self.is_blocked(side, messages)
     }
 
     /// Files what a side has done since it began.

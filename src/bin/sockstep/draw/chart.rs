@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
 use crate::draw::terminal::Style;
-use crate::strace::calls::{made_task as made, waits_for_several};
-use crate::strace::line::{Call, Entry, What, bytes};
+use crate::strace::calls::{self as table, Does, For, made_task as made};
+use crate::strace::line::{Call, Entry, What};
 
 /// Columns before the chart, and those that it has at most; what is left of 80 says in words what the row shows.
 const LABEL: usize = 10;
@@ -158,7 +158,7 @@ impl<'a> Chart<'a> {
     /// From the first connect to the last client's end; `None` if nobody connected.
     fn of(run: &'a Run) -> Option<Chart<'a>> {
         let connects = run.clients.iter().filter_map(|client| {
-            let connect = calls(client).find(|(_, call)| call.name == "connect");
+            let connect = calls(client).find(|(_, call)| table::does(&call.name) == Does::Connects);
             connect.map(|(start, _)| start)
         });
         let start = connects.min()?;
@@ -256,13 +256,27 @@ fn calls(entries: &[Entry]) -> impl Iterator<Item = (u64, &Call)> {
 
 /// What a client sends.
 fn word_of(client: &[Entry]) -> Option<Vec<u8>> {
-    let (_, sent) = calls(client).find(|(_, call)| call.name == "sendto")?;
+    let (_, sent) = calls(client).find(|(_, call)| moves(call) == Some(true))?;
     payload(sent)
 }
 
+/// The bytes that a call has moved.
 fn payload(call: &Call) -> Option<Vec<u8>> {
-    let (bytes, _) = bytes(call.args.get(1)?)?;
+    let row = table::of(&call.name)?;
+    let parcels = row.sends.or(row.receives)?.parcels(row, call);
+    let pieces = parcels.into_iter().flat_map(|parcel| parcel.pieces);
+    let bytes: Vec<u8> = pieces.flat_map(|(bytes, _)| bytes).collect();
     Some(bytes).filter(|bytes| !bytes.is_empty())
+}
+
+/// Whether a call that only a socket can have sends, or (then `false`) receives.
+fn moves(call: &Call) -> Option<bool> {
+    let row = table::of(&call.name).filter(|row| row.proves)?;
+    match (row.sends, row.receives) {
+        (Some(_), _) => Some(true),
+        (_, Some(_)) => Some(false),
+        _ => None,
+    }
 }
 
 fn client_spans(entries: &[Entry]) -> Vec<Span<'_>> {
@@ -273,11 +287,14 @@ fn client_spans(entries: &[Entry]) -> Vec<Span<'_>> {
         };
         let back = from + call.took.unwrap_or_default();
         let next = entries.get(at + 1).and_then(|entry| entry.start);
-        let (doing, to) = match call.name.as_str() {
-            "connect" => (Doing::Connects, back),
-            "recvfrom" => (Doing::Waits, back),
+        let Some(row) = table::of(&call.name) else {
+            continue;
+        };
+        let (doing, to) = match (row.does, moves(call)) {
+            (Does::Connects, _) => (Doing::Connects, back),
+            (_, Some(false)) => (Doing::Waits, back),
             // strace holds it back in the printing of its answer, and does not count that as the call's time.
-            "write" => (Doing::Thinks, next.unwrap_or(back)),
+            (_, None) if row.sends.is_some() => (Doing::Thinks, next.unwrap_or(back)),
             _ => continue,
         };
         spans.push(Span {
@@ -336,8 +353,8 @@ fn server_spans<'a>(entries: &[&'a Entry], words: &[Option<Vec<u8>>]) -> Vec<Spa
         let before: &mut usize = closes.entry(descriptor).or_default();
         let connection = (*before, descriptor);
         connections.push(connection);
-        *before += usize::from(call.name == "close");
-        if call.name == "recvfrom" {
+        *before += usize::from(table::does(&call.name) == Does::Closes);
+        if moves(call) == Some(false) {
             let word = payload(call);
             let client = words.iter().position(|it| it.is_some() && *it == word);
             clients.extend(client.map(|client| (connection, client + 1)));
@@ -354,14 +371,17 @@ fn server_spans<'a>(entries: &[&'a Entry], words: &[Option<Vec<u8>>]) -> Vec<Spa
             Some(took) => from + took,
             None => next.unwrap_or(from), // it did not return
         };
-        let doing = match call.name.as_str() {
-            "accept" | "accept4" => Doing::Accepts,
-            "recvfrom" | "sendto" => match clients.get(&connections[at]) {
+        let Some(row) = table::of(&call.name) else {
+            continue;
+        };
+        let doing = match (row.does, moves(call), row.waits) {
+            (Does::Accepts, ..) => Doing::Accepts,
+            (_, Some(_), _) => match clients.get(&connections[at]) {
                 Some(&client) => Doing::Serves(client),
                 None => continue,
             },
-            "futex" | "wait4" | "rt_sigsuspend" => Doing::Idles,
-            name if waits_for_several(name) => Doing::WaitsForAny,
+            (Does::Watches, _, Some(_)) => Doing::WaitsForAny,
+            (_, _, Some(For::Task | For::Child | For::Signal)) => Doing::Idles,
             _ => continue,
         };
         spans.push(Span {

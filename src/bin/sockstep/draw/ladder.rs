@@ -11,11 +11,12 @@ use sockstep::Result;
 use crate::draw::call::{Payload, brief};
 use crate::draw::fold::{Drawn, Fold, Group, grouped};
 use crate::draw::terminal::{COLUMNS, ERASE, Side, Style, fold, harmless, put};
+use crate::lectures::remarks::Remarks;
 use crate::lectures::steps::{Headings, Step};
 use crate::strace::calls::{self, Does, For, made_task, number, waits_for_several};
 use crate::strace::line::{Begun, Call, Entry, What};
 use crate::world::World;
-use crate::world::events::{End, Event, Movement};
+use crate::world::events::{End, Event, EventId, Made, Movement};
 use crate::world::sockets::{Kind, Socket, SocketId};
 use crate::world::tasks::TaskId;
 
@@ -52,6 +53,9 @@ pub struct Ladder {
     payload: Payload,
     world: World,
     seen: Seen,
+    remarks: Remarks,
+    /// What they say of an event that has not been drawn.
+    said: HashMap<EventId, Vec<String>>,
     columns: [Column; 2],
     /// The rows of the group that is being drawn.
     rows: Vec<(String, bool)>,
@@ -206,6 +210,8 @@ impl Ladder {
             payload,
             world: World::default(),
             seen: Seen::default(),
+            remarks: Remarks::default(),
+            said: HashMap::new(),
             columns: Default::default(),
             rows: Vec::new(),
             fold: Fold::default(),
@@ -257,6 +263,11 @@ impl Ladder {
             self.put(String::new())?;
         }
         Ok(())
+    }
+
+    /// Whether a remark that `explain` has this word for stands in the picture.
+    pub fn has_remarked(&self, explain: &str) -> bool {
+        self.remarks.have_said(explain)
     }
 
     /// Why a recording's picture has less than a reader looks for, if it has.
@@ -540,6 +551,19 @@ impl Ladder {
         let column = self.column(side);
         column.first.get_or_insert(task);
         self.seen.take(&event);
+        let remarks = self.remarks.on(&self.world, &event).into_iter();
+        let words: Vec<String> = remarks
+            .map(|remark| {
+                format!(
+                    "{}. See: sockstep explain {}",
+                    remark.words,
+                    quoted(remark.explain)
+                )
+            })
+            .collect();
+        if !words.is_empty() {
+            self.said.insert(event.id, words);
+        }
         let column = self.column(side);
         match &event.what {
             What::Call(_) => self.call(event),
@@ -686,7 +710,7 @@ impl Ladder {
         let side = event.side;
         let column = &mut self.columns[side as usize];
         column.enrol(event.task, &self.world);
-        if let crate::world::events::Made::Task(child) = event.made {
+        if let Made::Task(child) = event.made {
             if side == Side::Server {
                 column.enrol(child, &self.world);
             }
@@ -850,6 +874,7 @@ impl Ladder {
         if self.world.is_deadlocked(event) {
             notes.push("the other side waits as well: a deadlock".to_owned());
         }
+        notes.extend(self.said.remove(&event.id).unwrap_or_default());
         self.notes(side, tag.len(), &notes);
         self.waited(side, tag.len(), call);
         let on = event.socket.map_or(String::new(), |id| id.0.to_string());
@@ -990,6 +1015,15 @@ impl Ladder {
         if !(on_the_screen && answered) {
             self.text.push('\n');
         }
+    }
+}
+
+/// A word of `explain`'s as a shell takes it.
+fn quoted(word: &str) -> String {
+    if word.contains(' ') {
+        format!("'{word}'")
+    } else {
+        word.to_owned()
     }
 }
 

@@ -1,6 +1,7 @@
-//! What a course knows: programs, pairs, steps, words.
+//! What a course knows: programs, pairs, steps, remarks, words.
 
 pub mod pairs;
 pub mod programs;
+pub mod remarks;
 pub mod steps;
 pub mod words;

@@ -317,7 +317,9 @@ impl View {
         if matches!(&self.picture, Picture::Ladder(ladder) if ladder.has_more()) {
             return Ok(()); // of what the words are about
         }
-        if bound == asked || bound != asked.swap_bytes() || self.hinted_at_htons {
+        let remarked =
+            matches!(&self.picture, Picture::Ladder(ladder) if ladder.has_remarked("htons"));
+        if remarked || bound == asked || bound != asked.swap_bytes() || self.hinted_at_htons {
             return Ok(());
         }
         self.hinted_at_htons = true;

@@ -27,6 +27,8 @@ pub struct Socket {
     pub local: Option<Address>,
     /// The other end's address: what connect was given, or accept, or getpeername.
     pub remote: Option<Address>,
+    /// Where its last datagram went.
+    pub asked: Option<Address>,
     /// The other end, where that has been traced too.
     pub peer: Option<SocketId>,
     /// accept made it; else socket or socketpair did.
@@ -112,6 +114,7 @@ impl Socket {
             state: State::Created,
             local: None,
             remote: None,
+            asked: None,
             peer: None,
             accepted: false,
             paired: false,

@@ -354,6 +354,7 @@ impl World {
             .and_then(Address::of)
             .or(socket.remote.clone());
         socket.sent += parcel.length;
+        socket.asked.clone_from(&to);
         let message = Message {
             from: id,
             source: socket.local.clone(),
