@@ -100,6 +100,7 @@ impl Seen {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "each rule ends with it")]
 fn remark(words: impl Into<String>, explain: &'static str) -> Option<Remark> {
     let words = words.into();
     Some(Remark { words, explain })
