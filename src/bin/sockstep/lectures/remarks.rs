@@ -331,7 +331,9 @@ mod tests {
         let mut entries = trace.take(text.as_bytes());
         entries.extend(trace.end());
         let mut sides = Sides::default();
-        entries.iter().for_each(|entry| sides.take(entry));
+        for entry in &entries {
+            sides.take(entry);
+        }
         let sides = sides.sides();
         let mut world = World::default();
         for entry in entries {

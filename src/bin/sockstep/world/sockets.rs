@@ -233,7 +233,16 @@ impl Address {
                 port: port.parse().ok()?,
             })
         };
-        Some(inet().unwrap_or_else(|| Address::Other(family.to_owned())))
+        // Of an address that is too short, strace has the bytes alone.
+        let short = || {
+            let (data, _) = bytes(field(arg, "sa_data").filter(|_| family == "AF_INET")?)?;
+            let (port, rest) = data.split_first_chunk::<2>()?;
+            let ip = IpAddr::from(*rest.first_chunk::<4>()?);
+            let port = u16::from_be_bytes(*port);
+            Some(Address::Inet { ip, port })
+        };
+        let known = inet().or_else(short);
+        Some(known.unwrap_or_else(|| Address::Other(family.to_owned())))
     }
 
     /// Of what strace says with -yy: `127.0.0.1:80`, `[::1]:80`.
@@ -343,6 +352,10 @@ mod tests {
             ),
             (r#"{sa_family=AF_UNIX, sun_path="u.sock"}"#, "u.sock"),
             (r#"{sa_family=AF_UNIX, sun_path=@"hidden"}"#, "@hidden"),
+            (
+                r#"{sa_family=AF_INET, sa_data="\36\335\177\0\0\1"}"#,
+                "127.0.0.1:7901",
+            ),
             ("{sa_family=AF_UNIX}", "unnamed"),
             ("{sa_family=AF_UNSPEC, sa_data=\"\"}", "AF_UNSPEC"),
         ] {

@@ -13,7 +13,9 @@ fn happened(recordings: &[&str]) -> (World, Vec<Event>) {
         let mut entries = trace.take(text.as_bytes());
         entries.extend(trace.end());
         let mut sides = Sides::default();
-        entries.iter().for_each(|entry| sides.take(entry));
+        for entry in &entries {
+            sides.take(entry);
+        }
         let sides = sides.sides();
         for entry in entries {
             assert!(!matches!(entry.what, What::Unknown(_)), "{entry:?}");
