@@ -7,9 +7,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::support::{DEADLINE, Outcome, Process, Random, marked, python, require, run};
+use crate::support::{Outcome, Process, Random, python, require, run, wait_until_none_is_marked};
 use nix::sys::signal::Signal;
 
 /// The least that it measures.
@@ -330,15 +330,7 @@ fn ended_at_any_moment_it_leaves_nothing() {
         let outcome = process.end();
         assert_eq!(outcome.status.signal(), Some(signal as i32), "{outcome:?}");
 
-        let (mark, start) = (format!("SOCKSTEP_TEST={mark}"), Instant::now());
-        while !marked(&mark).is_empty() {
-            assert!(
-                start.elapsed() < DEADLINE,
-                "{signal} left {:?}",
-                marked(&mark)
-            );
-            thread::yield_now();
-        }
+        wait_until_none_is_marked(&format!("SOCKSTEP_TEST={mark}"));
         // What SIGKILL ends cannot remove the twin.
         let left = fs::read_dir(&temporary).expect("it is there").count();
         assert!(

@@ -3,13 +3,13 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::{
-    DEADLINE, Outcome, Process, Random, marked, run, until, within, without_ports,
+    Outcome, Process, Random, run, scratch, until, wait_until_none_is_marked, within, without_ports,
 };
 use nix::pty::openpty;
 use nix::sys::signal::Signal;
@@ -28,14 +28,6 @@ fn sockstep(arguments: &[&str]) -> Command {
     let mut command = Command::new(SOCKSTEP);
     command.args(arguments);
     command
-}
-
-/// A new empty directory for one test.
-fn scratch(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&path);
-    fs::create_dir_all(&path).expect("the target directory is writable");
-    path
 }
 
 fn is_empty(directory: &Path) -> bool {
@@ -355,15 +347,7 @@ fn killed_at_any_moment_it_leaves_nothing() {
         drop(stdin);
         assert!(!outcome.status.success(), "{signal}: {outcome:?}");
 
-        let (mark, start) = (format!("SOCKSTEP_TEST={mark}"), Instant::now());
-        while !marked(&mark).is_empty() {
-            assert!(
-                start.elapsed() < DEADLINE,
-                "{signal} left {:?}",
-                marked(&mark)
-            );
-            thread::yield_now();
-        }
+        wait_until_none_is_marked(&format!("SOCKSTEP_TEST={mark}"));
         let empty = until(|| is_empty(&temporary).then_some(()));
         assert!(empty.is_some(), "{signal} left files");
     }

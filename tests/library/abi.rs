@@ -3,7 +3,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::{env, fs, io};
+use std::{env, fs};
+
+use crate::scratch::scratch;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -303,18 +305,6 @@ fn errors(output: &Output) -> String {
 
 fn source(file: impl AsRef<Path>) -> String {
     fs::read_to_string(Path::new(ROOT).join(file)).unwrap()
-}
-
-/// An empty directory.
-fn scratch(name: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    match fs::remove_dir_all(&dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            panic!("{}: {error}", dir.display())
-        }
-        _ => fs::create_dir_all(&dir).unwrap(),
-    }
-    dir
 }
 
 /// `use crate::other` makes an edge. A reader who starts at the bottom never meets what has not been explained.

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use sockstep::Errno::{EADDRINUSE, EAFNOSUPPORT, EAGAIN, EINVAL, ENAMETOOLONG};
 use sockstep::*;
+
+use crate::sockets::{bound, listener, name, pair, tcp, udp};
 
 #[test]
 fn addresses_convert_to_the_standard_librarys_and_back_and_sort_as_they_do() {
@@ -64,7 +65,7 @@ fn a_name_on_this_machine_prints_as_it_is_and_comes_back() {
         socket(AF_UNIX, SOCK_STREAM, 0).unwrap(),
         socket(AF_UNIX, SOCK_STREAM, 0).unwrap(),
     );
-    let dir = scratch("un");
+    let dir = short_scratch("un");
     let addr = sockaddr_un::of_path(dir.join("a socket")).unwrap();
     bind(&listener, &addr).unwrap();
     listen(&listener, 5).unwrap();
@@ -133,62 +134,12 @@ fn sockatmark_is_true_where_the_urgent_byte_was() {
     let mut buf = [0; 16];
     assert_eq!(recv(&server, &mut buf, 0), Ok(1)); // up to the mark
     assert_eq!(sockatmark(&server), Ok(true));
-    assert_eq!(sockatmark(&bound_udp()).unwrap_err(), Errno::ENOTTY);
+    assert_eq!(sockatmark(&bound(udp())).unwrap_err(), Errno::ENOTTY);
     assert_eq!(sockatmark(&io::stdin()).unwrap_err().call(), "sockatmark");
 }
 
-// ---- Sockets ----
-
-/// A socket on which no call waits without end.
-fn make(domain: AddressFamily, ty: SockType) -> OwnedFd {
-    let sock = socket(domain, ty, 0).unwrap();
-    let deadline = timeval {
-        tv_sec: 10,
-        tv_usec: 0,
-    };
-    setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &deadline).unwrap();
-    setsockopt(&sock, SOL_SOCKET, SO_SNDTIMEO, &deadline).unwrap();
-    sock
-}
-
-fn tcp() -> OwnedFd {
-    make(AF_INET, SOCK_STREAM)
-}
-
-fn bound_udp() -> OwnedFd {
-    let sock = make(AF_INET, SOCK_DGRAM);
-    bind(&sock, &any_port()).unwrap();
-    sock
-}
-
-fn any_port() -> sockaddr_in {
-    let mut addr = sockaddr_in::zeroed();
-    addr.sin_family = AF_INET;
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    addr
-}
-
-fn listener() -> OwnedFd {
-    let sock = tcp();
-    bind(&sock, &any_port()).unwrap();
-    listen(&sock, 5).unwrap();
-    sock
-}
-
-/// The two ends of a connection, the client's and the server's.
-fn pair() -> (OwnedFd, OwnedFd) {
-    let (listener, client) = (listener(), tcp());
-    connect(&client, &name(&listener)).unwrap();
-    let (server, ()) = accept(&listener).unwrap();
-    (client, server)
-}
-
-fn name(sock: &OwnedFd) -> sockaddr_in {
-    getsockname(sock).unwrap()
-}
-
 /// An empty directory with a short path: a UNIX name has 108 bytes.
-fn scratch(name: &str) -> PathBuf {
+fn short_scratch(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("sockstep-{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).unwrap();

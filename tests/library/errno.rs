@@ -23,6 +23,8 @@ use sockstep::Errno::{
 };
 use sockstep::*;
 
+use crate::sockets::{any_port, bound, listener, listening, make, name, pair, pending, tcp, udp};
+
 // ---- The tables ----
 
 /// One call, and what Linux answers to it.
@@ -919,10 +921,6 @@ fn of_family(family: AddressFamily) -> sockaddr_in {
     addr
 }
 
-fn any_port() -> sockaddr_in {
-    address(LOOPBACK, 0)
-}
-
 /// ::, which a machine without IPv6 addresses has too.
 fn any_port_in_ipv6() -> sockaddr_in6 {
     let mut addr = sockaddr_in6::zeroed();
@@ -955,22 +953,9 @@ impl Drop for Fresh {
     }
 }
 
-fn name(sock: &OwnedFd) -> sockaddr_in {
-    getsockname(sock).unwrap()
-}
-
 // ---- Sockets ----
 
 const DEADLINE: Duration = Duration::from_secs(10);
-
-/// A socket on which no call waits for ever.
-fn make(domain: AddressFamily, ty: SockType) -> OwnedFd {
-    let sock = socket(domain, ty, 0).unwrap();
-    for side in [SO_RCVTIMEO, SO_SNDTIMEO] {
-        setsockopt(&sock, SOL_SOCKET, side, &time(10, 0)).unwrap();
-    }
-    sock
-}
 
 /// An empty list of epoll.
 fn list() -> OwnedFd {
@@ -1036,14 +1021,6 @@ fn family_by_number(number: u16) -> AddressFamily {
     unsafe { AddressFamily::from_raw(number) }
 }
 
-fn tcp() -> OwnedFd {
-    make(AF_INET, SOCK_STREAM)
-}
-
-fn udp() -> OwnedFd {
-    make(AF_INET, SOCK_DGRAM)
-}
-
 fn time(seconds: c_long, micros: c_long) -> timeval {
     timeval {
         tv_sec: seconds,
@@ -1062,38 +1039,7 @@ fn reusing(sock: OwnedFd) -> OwnedFd {
     sock
 }
 
-fn bound(sock: OwnedFd) -> OwnedFd {
-    bind(&sock, &any_port()).unwrap();
-    sock
-}
-
-fn listening(sock: OwnedFd) -> OwnedFd {
-    listen(&sock, 5).unwrap();
-    sock
-}
-
-fn listener() -> OwnedFd {
-    listening(bound(tcp()))
-}
-
-/// A listener and a client that it has still to accept.
-fn pending() -> (OwnedFd, OwnedFd) {
-    let (listener, client) = (listener(), tcp());
-    connect(&client, &name(&listener)).unwrap();
-    (listener, client)
-}
-
-/// The two ends of a connection, the client's and the server's.
-fn pair() -> (OwnedFd, OwnedFd) {
-    let (listener, client) = pending();
-    let (server, _) = accept::<sockaddr_in>(&listener).unwrap();
-    for side in [SO_RCVTIMEO, SO_SNDTIMEO] {
-        setsockopt(&server, SOL_SOCKET, side, &time(10, 0)).unwrap();
-    }
-    (client, server)
-}
-
-/// The same, where the client has sent something and the server has it.
+/// The two ends of a connection, where the client has sent something and the server has it.
 fn pair_with(data: &[u8]) -> (OwnedFd, OwnedFd) {
     let (client, server) = pair();
     send(&client, data, 0).unwrap();

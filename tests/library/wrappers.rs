@@ -1,5 +1,6 @@
 //! What the wrappers make of the calls: results, one system call for one function, texts and addresses as C has them.
 
+use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write as _};
@@ -10,18 +11,20 @@ use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use std::{env, io};
 
 use sockstep::Errno::{EAFNOSUPPORT, ECONNREFUSED, ECONNRESET, EINTR, EINVAL, ENOTCONN, EOVERFLOW};
 use sockstep::{
     AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, AnyAddr, Errno, Error, IN6ADDR_LOOPBACK_INIT,
     INADDR_LOOPBACK, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPV6_V6ONLY, MSG_DONTWAIT, SHUT_RDWR,
-    SHUT_WR, SO_ACCEPTCONN, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_RCVTIMEO, SO_REUSEADDR,
-    SO_SNDTIMEO, SO_TYPE, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, SockOpt, Sockaddr, TCP_NODELAY,
-    accept, bind, close, connect, getpeername, getsockname, getsockopt, htonl, htons, in_addr,
-    in6_addr, inet_addr, inet_ntop, inet_pton, linger, listen, ntohl, ntohs, read, recv, recvfrom,
-    send, sendto, setsockopt, shutdown, sockaddr_in, sockaddr_in6, socket, timeval, write,
+    SHUT_WR, SO_ACCEPTCONN, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_REUSEADDR, SO_SNDTIMEO, SO_TYPE,
+    SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, SockOpt, Sockaddr, TCP_NODELAY, accept, bind, close,
+    connect, getpeername, getsockname, getsockopt, htonl, htons, in_addr, in6_addr, inet_addr,
+    inet_ntop, inet_pton, linger, listen, ntohl, ntohs, read, recv, recvfrom, send, sendto,
+    setsockopt, shutdown, sockaddr_in, sockaddr_in6, socket, timeval, write,
 };
+
+use crate::scratch::scratch;
+use crate::sockets::{any_port, bound, listener, make, name, pair, tcp, udp};
 
 /// `::ffff:127.0.0.1`: an address of IPv6 that machines without IPv6 routes have too.
 const LOOPBACK_IN_IPV6: Ipv6Addr = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
@@ -41,7 +44,7 @@ fn accept_reports_the_clients_address() {
 
 #[test]
 fn recvfrom_reports_the_senders_address() {
-    let (sender, receiver) = (bound_udp(), bound_udp());
+    let (sender, receiver) = (bound(udp()), bound(udp()));
     sendto(&sender, b"hello", 0, &name(&receiver)).unwrap();
     let mut buf = [0; 16];
     let (n, address) = recvfrom::<sockaddr_in>(&receiver, &mut buf, 0).unwrap();
@@ -50,7 +53,7 @@ fn recvfrom_reports_the_senders_address() {
 
 #[test]
 fn an_empty_datagram_arrives_and_says_from_whom() {
-    let (sender, receiver) = (bound_udp(), bound_udp());
+    let (sender, receiver) = (bound(udp()), bound(udp()));
     sendto(&sender, b"", 0, &name(&receiver)).unwrap();
     let from = recvfrom::<sockaddr_in>(&receiver, &mut [0; 16], 0);
     assert_eq!(from, Ok((0, name(&sender))));
@@ -104,7 +107,7 @@ fn an_address_of_another_family_is_never_returned() {
 #[test]
 fn an_address_of_any_family_comes_with_the_length_that_the_kernel_gave() {
     // IPv4, IPv6, and a UNIX socket's two kinds: nameless, and with a name of zeros that only the length tells.
-    let v4: AnyAddr = getsockname(&bound_udp()).unwrap();
+    let v4: AnyAddr = getsockname(&bound(udp())).unwrap();
     assert_eq!((v4.family(), v4.addrlen(), v4.v6()), (AF_INET, 16, None));
     assert_eq!(v4, AnyAddr::from(v4.v4().unwrap()));
 
@@ -159,7 +162,7 @@ fn every_call_that_gives_an_address_gives_one_of_any_family() {
 #[test]
 fn an_ipv6_address_is_not_an_ipv4_one_nor_the_other_way_round() {
     let no = |call| Some(Error::new(call, EAFNOSUPPORT));
-    let sock = bound_udp();
+    let sock = bound(udp());
     assert_eq!(getsockname::<sockaddr_in6>(&sock).err(), no("getsockname"));
     let sock = bound_ipv6_udp();
     assert_eq!(getsockname::<sockaddr_in>(&sock).err(), no("getsockname"));
@@ -168,7 +171,7 @@ fn an_ipv6_address_is_not_an_ipv4_one_nor_the_other_way_round() {
 #[test]
 fn an_ipv6_socket_takes_ipv4_clients_unless_it_is_for_ipv6_alone() {
     for (only, answer) in [(0, Ok(())), (1, Err(Error::new("connect", ECONNREFUSED)))] {
-        let listener = with_deadlines(socket(AF_INET6, SOCK_STREAM, 0).unwrap());
+        let listener = make(AF_INET6, SOCK_STREAM);
         setsockopt(&listener, IPPROTO_IPV6, IPV6_V6ONLY, &only).unwrap();
         assert_eq!(getsockopt(&listener, IPPROTO_IPV6, IPV6_V6ONLY), Ok(only));
         let mut any = sockaddr_in6::zeroed(); // ::, port 0
@@ -217,13 +220,13 @@ fn an_option_of_another_size_is_an_overflow() {
     // SAFETY: IP_RECVTOS is a number of 4 bytes, and `linger` takes 8.
     #[allow(unsafe_code, reason = "an option with another option's type")]
     let option = unsafe { SockOpt::<_, linger>::from_raw(libc::IP_RECVTOS) };
-    let error = getsockopt(&bound_udp(), IPPROTO_IP, option).unwrap_err();
+    let error = getsockopt(&bound(udp()), IPPROTO_IP, option).unwrap_err();
     assert_eq!((error.call(), error.errno()), ("getsockopt", EOVERFLOW));
 }
 
 #[test]
 fn so_error_tells_the_error_that_waits_and_clears_it() {
-    let (sock, deaf) = (bound_udp(), bound_udp());
+    let (sock, deaf) = (bound(udp()), bound(udp()));
     connect(&deaf, &name(&deaf)).unwrap(); // takes datagrams from itself alone
     connect(&sock, &name(&deaf)).unwrap();
     send(&sock, b"x", 0).unwrap();
@@ -273,7 +276,7 @@ fn each_function_is_one_system_call_with_the_arguments_given() {
     if let Some(dir) = traced() {
         return fs::write(dir.join("expected"), call_everything()).unwrap();
     }
-    let dir = scratch("calls");
+    let dir = scratch("wrappers/calls");
     let trace = dir.join("trace");
     under_strace(NAME, &dir, &["-ff", "-a1", "-o", trace.to_str().unwrap()]);
 
@@ -387,7 +390,7 @@ recvfrom({udp6}, "datagram", 16, 0, {addr6:?}, [28]) = 8
 fn a_count_that_the_buffer_cannot_hold_is_an_overflow() {
     const NAME: &str = "a_count_that_the_buffer_cannot_hold_is_an_overflow";
     let Some(dir) = traced() else {
-        let dir = scratch("counts");
+        let dir = scratch("wrappers/counts");
         let file = dir.join("file");
         File::create(&file).unwrap();
         let (log, file) = (dir.join("trace"), file.to_str().unwrap());
@@ -415,7 +418,7 @@ fn a_count_that_the_buffer_cannot_hold_is_an_overflow() {
             ("write", write(&file, &buf)),
         ]
     } else {
-        let sock = bound_udp();
+        let sock = bound(udp());
         let from = recvfrom::<sockaddr_in>(&sock, &mut buf, 0).map(|(n, _)| n);
         vec![
             ("send", send(&sock, &buf, 0)),
@@ -433,7 +436,7 @@ fn a_count_that_the_buffer_cannot_hold_is_an_overflow() {
 fn an_interrupted_call_is_not_made_again() {
     const NAME: &str = "an_interrupted_call_is_not_made_again";
     if traced().is_none() {
-        let dir = scratch("interrupted");
+        let dir = scratch("wrappers/interrupted");
         let log = dir.join("trace");
         // Each of them would be done, or would fail otherwise, the second time.
         let once = "inject=socket,connect,accept,sendto,recvfrom:error=EINTR:when=1";
@@ -443,7 +446,7 @@ fn an_interrupted_call_is_not_made_again() {
     let interrupted = |call| Some(Error::new(call, EINTR));
     let first = socket(AF_INET, SOCK_DGRAM, 0);
     assert_eq!(first.err(), interrupted("socket"));
-    let sock = bound_udp();
+    let sock = bound(udp());
     assert_eq!(connect(&sock, &name(&sock)).err(), interrupted("connect"));
     let accepted = accept::<sockaddr_in>(&sock);
     assert_eq!(accepted.err(), interrupted("accept"));
@@ -826,7 +829,7 @@ fn below() -> impl FnMut(usize) -> usize {
 
 /// What a C program prints that reads `input`.
 fn c_says(name: &str, program: &str, input: &[u8]) -> String {
-    let exe = scratch(name).join(name);
+    let exe = scratch(format!("wrappers/{name}")).join(name);
     let cc = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let mut cc = Command::new(cc);
     cc.args(["-D_GNU_SOURCE", "-x", "c", "-o"])
@@ -860,68 +863,9 @@ fn texts(output: &Output) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// An empty directory.
-fn scratch(name: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("wrappers")
-        .join(name);
-    match fs::remove_dir_all(&dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            panic!("{}: {error}", dir.display())
-        }
-        _ => fs::create_dir_all(&dir).unwrap(),
-    }
-    dir
-}
+// ---- Sockets ----
 
-// ---- Sockets, on which no call waits for ever ----
-
-const DEADLINE: timeval = timeval {
-    tv_sec: 10,
-    tv_usec: 0,
-};
-
-fn with_deadlines(sock: OwnedFd) -> OwnedFd {
-    for side in [SO_RCVTIMEO, SO_SNDTIMEO] {
-        setsockopt(&sock, SOL_SOCKET, side, &DEADLINE).unwrap();
-    }
-    sock
-}
-
-fn tcp() -> OwnedFd {
-    with_deadlines(socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).unwrap())
-}
-
-fn listener() -> OwnedFd {
-    let sock = tcp();
-    bind(&sock, &any_port()).unwrap();
-    listen(&sock, 5).unwrap();
-    sock
-}
-
-/// The two ends of a connection, the client's and the server's.
-fn pair() -> (OwnedFd, OwnedFd) {
-    let (listener, client) = (listener(), tcp());
-    connect(&client, &name(&listener)).unwrap();
-    let (server, _) = accept::<sockaddr_in>(&listener).unwrap();
-    (client, with_deadlines(server))
-}
-
-fn bound_udp() -> OwnedFd {
-    let sock = with_deadlines(socket(AF_INET, SOCK_DGRAM, 0).unwrap());
-    bind(&sock, &any_port()).unwrap();
-    sock
-}
-
-/// Loopback, and a port that the kernel is to choose.
-fn any_port() -> sockaddr_in {
-    let mut addr = sockaddr_in::zeroed();
-    addr.sin_family = AF_INET;
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    addr
-}
-
-/// The same for an IPv6 socket, on a machine that may have no other address for it.
+/// Loopback for an IPv6 socket, on a machine that may have no other address for it.
 fn any_port6() -> sockaddr_in6 {
     let mut addr = sockaddr_in6::zeroed();
     addr.sin6_family = AF_INET6;
@@ -930,13 +874,9 @@ fn any_port6() -> sockaddr_in6 {
 }
 
 fn bound_ipv6_udp() -> OwnedFd {
-    let sock = with_deadlines(socket(AF_INET6, SOCK_DGRAM, 0).unwrap());
+    let sock = make(AF_INET6, SOCK_DGRAM);
     bind(&sock, &any_port6()).unwrap();
     sock
-}
-
-fn name(sock: &OwnedFd) -> sockaddr_in {
-    getsockname(sock).unwrap()
 }
 
 fn wait_for_error(sock: &OwnedFd) {

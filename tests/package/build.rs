@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use crate::scratch::scratch;
+
 const HOST: &str = "x86_64-unknown-linux-gnu";
 const PROBE: &str = "int main(void) { return 0; }\n";
 const GOOD: &str = "int main(void) { return 0; }\n";
@@ -112,10 +114,7 @@ struct Package {
 impl Package {
     /// A probe, the twin `one`, which is good, and the twin `other` of this source.
     fn new(name: &str, other: &str) -> Package {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join("build")
-            .join(name);
-        let _ = fs::remove_dir_all(&root); // of an earlier run
+        let root = scratch(Path::new("build").join(name));
         let out = root.join("out");
         fs::create_dir_all(&out).expect("the target directory is writable");
         fs::create_dir_all(root.join("src/bin")).expect("the target directory is writable");

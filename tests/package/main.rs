@@ -1,5 +1,8 @@
 //! What a stranger finds: the build, on any machine and for a library's user; README's outputs.
 
+#[path = "../support/scratch.rs"]
+mod scratch;
+
 mod build;
 mod consumer;
 mod readme;

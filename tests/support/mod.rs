@@ -1,6 +1,6 @@
 //! What the black-box tests share: the programs in both languages, started, talked to and ended, each wait with a deadline.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each layer uses a part of it")]
 
 use std::fmt::{self, Display};
 use std::fs::{self, File};
@@ -24,6 +24,10 @@ use sockstep::{
     AF_INET, INADDR_LOOPBACK, PF_INET, SO_LINGER, SO_REUSEADDR, SOCK_CLOEXEC, SOCK_STREAM,
     SOL_SOCKET, bind, connect, htonl, htons, linger, setsockopt, sockaddr_in, socket,
 };
+
+mod scratch;
+
+pub use scratch::scratch;
 
 /// How long anything may take before its test fails; many times what a loaded machine needs.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -655,6 +659,13 @@ pub fn marked(mark: &str) -> Vec<String> {
         .filter_map(command)
         .filter(|command| !command.is_empty())
         .collect()
+}
+
+/// Waits until none of them is left.
+#[track_caller]
+pub fn wait_until_none_is_marked(mark: &str) {
+    let gone = until(|| marked(mark).is_empty().then_some(()));
+    assert!(gone.is_some(), "left: {:?}", marked(mark));
 }
 
 /// A text with `PORT` for the digits that follow a colon or a `#`, but for 0.

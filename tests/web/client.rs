@@ -567,7 +567,7 @@ fn a_page_is_shown_as_it_comes() {
 #[test]
 fn output_goes_to_a_file() {
     for_each(&CLIENT, |client| {
-        let file = scratch(client, "page");
+        let file = unused_path(client, "page");
         let name = file.to_str().expect("UTF-8");
         let page = random_bytes(3, 200_000);
         let response = [
@@ -598,7 +598,7 @@ fn output_goes_to_a_file() {
 #[test]
 fn a_file_keeps_what_came_and_an_older_one_is_not_lost_for_nothing() {
     for_each(&CLIENT, |client| {
-        let file = scratch(client, "part");
+        let file = unused_path(client, "part");
         let name = file.to_str().expect("UTF-8");
         let short = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello";
         let outcome = fetch(client, &["-o", name], short);
@@ -874,7 +874,7 @@ fn nobody_there_is_one_line() {
     for_each(&CLIENT, |client| {
         let (listener, port) = listener();
         drop(listener);
-        let file = scratch(client, "never");
+        let file = unused_path(client, "never");
         let mut command = client.command();
         command.arg("-o").arg(&file).arg(here(port, "/"));
         assert_eq!(
@@ -1033,7 +1033,7 @@ fn both_languages_make_the_same_calls() {
 #[test]
 fn python_s_server_is_understood() {
     require("python3", "these tests");
-    let root = scratch(Program::rust("web_client"), "root");
+    let root = unused_path(Program::rust("web_client"), "root");
     fs::create_dir_all(root.join("folder")).unwrap();
     let page = random_bytes(11, 300_000);
     fs::write(root.join("page"), &page).unwrap();
@@ -1142,7 +1142,7 @@ fn fetch(client: Program, options: &[&str], response: &[u8]) -> Outcome {
 }
 
 /// A path that no other test uses, where nothing is yet.
-fn scratch(client: Program, name: &str) -> PathBuf {
+fn unused_path(client: Program, name: &str) -> PathBuf {
     let path =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("web_client_{name}_{:?}", client.lang));
     let _ = fs::remove_file(&path); // of the run before

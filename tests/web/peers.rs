@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{
-    Outcome, Process, Program, Server, assert_bytes, for_each, random_bytes, require, run, until,
+    Outcome, Process, Program, Server, assert_bytes, for_each, random_bytes, require, run, scratch,
+    until,
 };
 
 const PURPOSE: &str = "the tests with large programs";
@@ -29,8 +30,7 @@ const SCRIPT: &str = "onload = () => { let i = document.images[0];
 
 /// A directory to be served, `root`, in one of the test's own.
 fn site(name: &str) -> PathBuf {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("peers-{name}"));
-    let _ = fs::remove_dir_all(&place); // of a run before
+    let place = scratch(format!("peers-{name}"));
     fs::create_dir_all(place.join("root/sub")).expect("a directory of our own");
     for (file, text) in [
         ("index.html", PAGE),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{
     Outcome, Process, Program, Server, Talk, assert_bytes, converse, for_each, local, random_bytes,
-    require, reset, run, until,
+    require, reset, run, scratch, until,
 };
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -27,9 +27,7 @@ struct Site(PathBuf);
 impl Site {
     fn new(name: &str, program: Program) -> Site {
         let name = format!("web-{name}-{:?}", program.lang);
-        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = fs::remove_dir_all(&place); // of a run before
-        let site = Site(place);
+        let site = Site(scratch(name));
         fs::create_dir_all(site.path("root/sub/deeper")).expect("a directory of our own");
         fs::create_dir_all(site.path("root/empty")).expect("a directory of our own");
         fs::create_dir_all(site.path("root/.hidden")).expect("a directory of our own");

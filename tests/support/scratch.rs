@@ -1,0 +1,17 @@
+//! Room for a test's files.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// An empty directory of this name: what an earlier run has left is gone.
+pub fn scratch(name: impl AsRef<Path>) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            panic!("{}: {error}", directory.display())
+        }
+        _ => fs::create_dir_all(&directory).expect("the target directory is writable"),
+    }
+    directory
+}
