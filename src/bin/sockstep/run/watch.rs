@@ -1,6 +1,5 @@
 //! What the person sees of a run.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
@@ -45,7 +44,6 @@ pub struct View {
 #[derive(Default)]
 pub struct Recording {
     trace: Trace,
-    resizing: Resizing,
     kept: Option<File>,
     sockets: Sockets,
     /// Its `listen`, or its `bind` of a datagram socket, has succeeded.
@@ -58,36 +56,6 @@ pub struct Recording {
     bind: Option<(Bind, Instant)>,
     /// The port at which it was refused, or (then `true`) to which it sent a datagram.
     asked: Option<(u16, bool)>,
-}
-
-/// Leaves out what comes of the person's making the window larger or smaller: SIGWINCH, and the call that it interrupts, which
-/// begins again.
-#[derive(Default)]
-struct Resizing {
-    /// The call of each task that a signal has interrupted: the next line says which.
-    interrupted: HashMap<Option<u32>, Entry>,
-}
-
-impl Resizing {
-    fn leave_out(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
-        let mut left = Vec::new();
-        for entry in entries {
-            let resized =
-                matches!(&entry.what, What::Signal(signal) if signal.starts_with("SIGWINCH "));
-            let interrupted = self.interrupted.remove(&entry.pid);
-            if resized {
-                continue;
-            }
-            left.extend(interrupted);
-            match &entry.what {
-                What::Call(call) if call.note.starts_with("ERESTART") => {
-                    self.interrupted.insert(entry.pid, entry);
-                }
-                _ => left.push(entry),
-            }
-        }
-        left
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -221,8 +189,7 @@ impl View {
                     if let Some(file) = &mut lane.kept {
                         kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
                     }
-                    let entries = lane.trace.take(bytes);
-                    for entry in lane.resizing.leave_out(entries) {
+                    for entry in lane.trace.take(bytes) {
                         lane.follow(&entry);
                         if let Some(page) = &mut self.page {
                             page.traced(side as usize, side, entry.clone());

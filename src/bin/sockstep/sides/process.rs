@@ -151,9 +151,15 @@ impl<'a> Start<'a> {
 
         let parent = getpid();
         let limits = self.limits.to_vec();
+        // Of ours it is not to hear that it has another size: that would interrupt its calls. Else ours holds back what is to end it.
+        let held: SigSet = self
+            .terminal
+            .then_some(Signal::SIGWINCH)
+            .into_iter()
+            .collect();
         let die_with_parent = move || {
             leave_descriptors();
-            SigSet::empty().thread_set_mask()?; // ours holds back what is to end it
+            held.thread_set_mask()?;
             for &(resource, most) in &limits {
                 setrlimit(resource, most, most)?;
             }
