@@ -19,7 +19,9 @@ fn lives() -> &'static str {
         require("cc", "tests/peers/lives.c");
         let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lives");
         let mut cc = Command::new("cc");
-        cc.arg("-o").arg(&program).arg(format!("{PEERS}/lives.c"));
+        cc.args(["-pthread", "-o"])
+            .arg(&program)
+            .arg(format!("{PEERS}/lives.c"));
         let outcome = run(&mut cc, b"");
         assert!(outcome.status.success(), "{outcome:?}");
         program
@@ -75,6 +77,8 @@ fn a_server_of_any_kind_is_ended_whole() {
         "LIVES daemon {port}",
         "LIVES prefork {port}",
         "LIVES stopped {port}",
+        "LIVES by-thread {port}",
+        "LIVES plain {port} &",
         "LIVES plain {port} & wait",
         "LIVES plain {port} | cat",
         "trap 'true' TERM; LIVES plain {port} & wait",
@@ -155,6 +159,7 @@ fn without_strace_the_kernel_says_when_a_server_listens() {
         "LIVES plain {port}",
         "LIVES daemon {port}",
         "LIVES prefork {port}",
+        "LIVES by-thread {port}",
     ] {
         let outcome = sides(server, "LIVES client {port}", &["--plain"]);
         assert!(outcome.status.success(), "{outcome:?}");

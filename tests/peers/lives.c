@@ -1,6 +1,7 @@
 /* An echo server for one message after the other, and how its life goes: lives HOW PORT. "lives client PORT" is its client. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,12 @@ static void serve(int listener)
         send(sock, bytes, n, 0);
         close(sock);
     }
+}
+
+static void *serve_by_thread(void *listener)
+{
+    serve(*(int *)listener);
+    return NULL;
 }
 
 int main(int argc, char *argv[])
@@ -82,6 +89,11 @@ int main(int argc, char *argv[])
             usleep(20000);
         }
         pause();
+    }
+    if (!strcmp(how, "by-thread")) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, serve_by_thread, &sock);
+        pthread_exit(NULL); /* the process goes on without its first thread */
     }
     serve(sock);
 }

@@ -12,11 +12,12 @@ use sockstep::{
 };
 
 use crate::sides::process::Process;
+use crate::sides::tasks::threads;
 
 /// How long a server may take to listen before a person is told.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 /// How long one may take that still works on its start: a compiler, a virtual machine.
-const STARTING: Duration = Duration::from_secs(60);
+const STARTING: Duration = Duration::from_secs(30);
 
 /// Where a server can be reached.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +41,7 @@ pub enum State {
     At(Vec<Place>),
     /// Not yet.
     Starting,
-    /// It has had its time, and does nothing about it: all of it sleeps, or it works for a minute.
+    /// It has had its time, and does nothing about it: all of it sleeps, or it works without end.
     Idle,
 }
 
@@ -133,13 +134,15 @@ const DATAGRAMS: &str = "0002";
 
 /// A table of sockets in the network namespace of a process.
 pub fn table_of(process: Pid, name: &str) -> String {
-    let bytes = fs::read(format!("/proc/{process}/net/{name}")).unwrap_or_default();
+    let tables = threads(process).map(|thread| thread.join("net").join(name));
+    let bytes = tables.flat_map(fs::read).next().unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The inodes of the sockets that a process has open.
 fn sockets_of(process: Pid) -> Vec<u64> {
-    let descriptors = fs::read_dir(format!("/proc/{process}/fd"));
+    // By a thread that has not ended: the first one may have.
+    let descriptors = threads(process).find_map(|thread| fs::read_dir(thread.join("fd")).ok());
     descriptors
         .into_iter()
         .flatten()

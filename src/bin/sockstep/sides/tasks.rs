@@ -1,6 +1,7 @@
 //! The processes of a side, from the kernel's own books: those that it started, daemons too, whoever their parent is now.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{Pid, getpid};
 
@@ -119,8 +120,9 @@ impl Status {
         })
     }
 
+    /// A process whose first thread has ended goes on as long as another one does.
     fn has_ended(&self) -> bool {
-        matches!(self.state, b'Z' | b'X')
+        matches!(self.state, b'Z' | b'X') && threads(self.pid).next().is_none()
     }
 
     /// Whether it is the strace that we put in front of a side, or one that is about to become the side's program.
@@ -191,16 +193,29 @@ pub fn is_asleep(process: Pid) -> bool {
     of_threads(process, "stat").all(sleeps)
 }
 
-/// What the kernel says of each thread of a process in a file of that name.
+/// What the kernel says of each thread of a process that has not ended in a file of that name.
 fn of_threads(process: Pid, file: &str) -> impl Iterator<Item = String> {
-    let threads = fs::read_dir(format!("/proc/{process}/task"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    threads.filter_map(move |thread| {
-        let bytes = fs::read(thread.path().join(file)).ok()?; // a name may be any bytes
-        Some(String::from_utf8_lossy(&bytes).into_owned())
-    })
+    threads(process).filter_map(move |thread| read(&thread.join(file)))
+}
+
+/// Where the kernel keeps what it says of each thread that has not ended.
+pub fn threads(process: Pid) -> impl Iterator<Item = PathBuf> {
+    let threads = fs::read_dir(format!("/proc/{process}/task"));
+    let paths = threads.into_iter().flatten().flatten();
+    paths
+        .map(|thread| thread.path())
+        .filter(|thread| is_alive(thread))
+}
+
+fn is_alive(thread: &Path) -> bool {
+    let stat = read(&thread.join("stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") "); // behind the name, in which anything may stand
+    state.is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+}
+
+fn read(path: &Path) -> Option<String> {
+    let bytes = fs::read(path).ok()?; // a name may be any bytes
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The children of a process, whichever of its threads started them.
