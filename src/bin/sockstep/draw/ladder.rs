@@ -223,6 +223,12 @@ impl Ladder {
         }
     }
 
+    /// The run is going on now.
+    pub fn live(mut self) -> Ladder {
+        self.remarks = Remarks::live();
+        self
+    }
+
     /// Takes what a side has written to standard error. It is drawn only if strace shows nothing of that side, since then
     /// these are strace's own words; a program's words are among its calls.
     pub fn complained(&mut self, side: Side, bytes: &[u8]) {

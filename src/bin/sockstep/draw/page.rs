@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::draw::call::{Payload, brief};
 use crate::draw::json::{array, number, object, text};
+use crate::lectures::remarks::Remarks;
 use crate::lectures::steps::Headings;
 use crate::lectures::words;
 use crate::strace::calls;
@@ -112,6 +113,7 @@ pub struct Page {
     events: Vec<String>,
     /// The step of each side's last event.
     steps: [Option<String>; 2],
+    remarks: Remarks,
     /// What each socket looked like when it was last written down.
     known: HashMap<SocketId, String>,
     rest: usize,
@@ -149,6 +151,7 @@ impl Page {
             headings: [Headings::default(), Headings::default()],
             events: Vec::new(),
             steps: [None, None],
+            remarks: Remarks::default(),
             known: HashMap::new(),
             rest: 0,
         })
@@ -212,6 +215,9 @@ impl Page {
         let step = self.headings[side]
             .of(&self.world, event)
             .map(|step| step.to_string());
+        let mut said = notes(event);
+        let found = self.remarks.on(&self.world, event).into_iter();
+        said.extend(found.map(|it| format!("{}: explain {}", it.words, it.explain)));
         let Some(kind) = self.kind(event) else {
             return;
         };
@@ -275,7 +281,7 @@ impl Page {
             ("moved", array(event.moved.iter().filter_map(moved))),
             ("hex", hex(call).map_or("null".to_owned(), text)),
             ("lines", lines),
-            ("remarks", array(remarks(event).into_iter().map(text))),
+            ("remarks", array(said.into_iter().map(text))),
             ("sockets", sockets),
         ];
         self.events.push(object(&pairs));
@@ -516,7 +522,7 @@ fn moved(moved: &Moved) -> Option<String> {
 }
 
 /// What is to be said of an event.
-fn remarks(event: &Event) -> Vec<String> {
+fn notes(event: &Event) -> Vec<String> {
     let mut all = Vec::new();
     for moved in &event.moved {
         match &moved.what {

@@ -30,6 +30,8 @@ pub struct Remarks {
 /// What earlier events have said.
 #[derive(Default)]
 struct Seen {
+    /// The run is going on now: this machine's kernel can be asked about it.
+    live: bool,
     /// Numbers among the arguments of each side's programs: ports that a person has asked for, it may be.
     asked: [HashSet<u16>; 2],
     /// Sockets on which 0 was received, and how often.
@@ -45,6 +47,7 @@ const RULES: &[Rule] = &[
     port_without_htons,
     nobody_there,
     address_too_short,
+    port_in_use,
     nul_sent_along,
     sizeof_a_pointer,
     goes_on_after_the_end,
@@ -52,6 +55,13 @@ const RULES: &[Rule] = &[
 ];
 
 impl Remarks {
+    /// Of a run that is going on.
+    pub fn live() -> Remarks {
+        let mut remarks = Remarks::default();
+        remarks.seen.live = true;
+        remarks
+    }
+
     /// What there is to say of an event.
     pub fn on(&mut self, world: &World, event: &Event) -> Vec<Remark> {
         let Some(call) = event.call() else {
@@ -118,6 +128,52 @@ fn socket<'a>(world: &'a World, event: &Event) -> Option<&'a Socket> {
 fn given(call: &Call) -> Option<Address> {
     let address = calls::of(&call.name)?.address?;
     Address::of(call.args.get(address)?)
+}
+
+/// Who has the port, by the kernel's own table.
+fn port_in_use(seen: &Seen, _: &World, _: &Event, call: &Call) -> Option<Remark> {
+    let does = calls::does(&call.name);
+    if !seen.live || does != Does::Binds || error(call) != "EADDRINUSE" {
+        return None;
+    }
+    let port = given(call)?.port()?;
+    let states = states_at(port);
+    if states.iter().any(|state| state == LISTEN) {
+        return remark(
+            format!("another socket listens at port {port}: ss -lntp 'sport = {port}' says whose"),
+            "EADDRINUSE",
+        );
+    }
+    if states.iter().any(|state| state == TIME_WAIT) {
+        return remark(
+            format!(
+                "no process has port {port}: an old connection is in TIME_WAIT. Set SO_REUSEADDR before bind()"
+            ),
+            "TIME_WAIT",
+        );
+    }
+    None
+}
+
+/// States, as the kernel's tables have them.
+const LISTEN: &str = "0A";
+const TIME_WAIT: &str = "06";
+
+/// The states of this machine's TCP sockets with that local port.
+fn states_at(port: u16) -> Vec<String> {
+    let mut states = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let table = std::fs::read_to_string(table).unwrap_or_default();
+        for line in table.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let local = fields.get(1).and_then(|local| local.rsplit_once(':'));
+            let its = local.and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
+            if its == Some(port) {
+                states.extend(fields.get(3).map(|state| (*state).to_owned()));
+            }
+        }
+    }
+    states
 }
 
 fn closed_already(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {

@@ -117,7 +117,9 @@ impl View {
         };
         let picture = match available {
             Ok(()) if args.json => Picture::Json(Json::begin()?),
-            Ok(()) => Picture::Ladder(Box::new(Ladder::new(style, args.calls, args.payload))),
+            Ok(()) => Picture::Ladder(Box::new(
+                Ladder::new(style, args.calls, args.payload).live(),
+            )),
             Err(Some(why)) if args.json => return Err(Trouble::Said(why)),
             Err(why) => {
                 if let Some(why) = why {
@@ -256,7 +258,7 @@ impl View {
     fn why_nobody_reaches_the_server(&self) -> String {
         match self.server().bind {
             Some((Bind::InUse(port), _)) => {
-                format!("Port {port} is in use. See by whom: ss -antup 'sport = {port}'")
+                format!("Port {port} is in use")
             }
             Some((Bind::To(_), _)) if !self.server().listens => {
                 "It has called bind(), and not listen()".to_owned()
