@@ -7,6 +7,7 @@ mod bench;
 mod clients;
 mod diff;
 mod diff_any;
+mod examples;
 mod ladder;
 mod sides;
 mod verbs;
