@@ -74,6 +74,11 @@ pub use select::*;
 pub use socket::*;
 pub use un::*;
 
+/// The headers that nearly every example includes: `<sys/socket.h>`, `<netinet/in.h>`, `<arpa/inet.h>`, `<netdb.h>`, `<errno.h>`.
+pub mod prelude {
+    pub use crate::{error::*, netdb::*, netinet::*, socket::*};
+}
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

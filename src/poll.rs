@@ -86,8 +86,9 @@ impl<F: PollFd> pollfd<F> {
 /// # use sockstep::*;
 /// # use std::os::fd::AsFd;
 /// let [one, other] = socketpair(AF_UNIX, SOCK_STREAM, 0)?;
-/// let mut fds = [pollfd::new(one.as_fd(), POLLIN), pollfd::new(other, POLLIN | POLLOUT)];
-/// assert_eq!(poll(&mut fds[..1], 0)?, 0);
+/// let mut fds = [pollfd::new(one.as_fd(), POLLIN), pollfd::new(other.as_fd(), POLLIN | POLLOUT)];
+/// assert_eq!(poll(&mut fds, 0)?, 1);
+/// assert_eq!([fds[0].revents, fds[1].revents], [PollEvents::empty(), POLLOUT]);
 /// # Ok::<(), Error>(())
 /// ```
 ///

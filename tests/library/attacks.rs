@@ -165,3 +165,31 @@ fn an_address_of_any_length_is_refused_or_another_one() {
     let addr: AnyAddr = getsockname(&unnamed).unwrap();
     assert_eq!((addr.addrlen(), &addr.to_string()[..1]), (8, "@"));
 }
+
+/// MSG_TRUNC is among the eight bits that a literal has. A datagram that was cut is an error then, and never a count.
+#[test]
+fn no_literal_makes_a_count_that_the_buffer_does_not_hold() {
+    let sock = socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+    let mut addr = sockaddr_in::zeroed();
+    addr.sin_family = AF_INET;
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bind(&sock, &addr).unwrap();
+    let addr: sockaddr_in = getsockname(&sock).unwrap();
+    let mut errors = 0;
+    for bits in 0..=u8::MAX {
+        sendto(&sock, b"0123456789", 0, &addr).unwrap();
+        let mut buf = [0; 4];
+        let received = [
+            recv(&sock, &mut buf, bits | 0x42), // MSG_DONTWAIT, MSG_PEEK
+            recvfrom::<()>(&sock, &mut buf, bits | 0x40).map(|(n, ())| n),
+        ];
+        for n in received {
+            match n {
+                Ok(n) => assert!(n <= buf.len(), "{bits:#x}: {n}"),
+                Err(error) => errors += usize::from(error == Errno::EOVERFLOW),
+            }
+        }
+        while recv(&sock, &mut buf, MSG_DONTWAIT).is_ok() {}
+    }
+    assert!(errors > 0);
+}
