@@ -1021,3 +1021,187 @@ fn a_terminal_that_cannot_erase_shows_the_rows_alone() {
     let (status, _) = terminal.end();
     assert!(status.success());
 }
+
+/// The whole picture of a recording, its arrows counted, and what is said beside it.
+fn shown(name: &str, recording: &str) -> (String, usize, String) {
+    let file = written(name, recording);
+    let outcome = run(Command::new(SOCKSTEP).args(["show", &file]), b"");
+    assert!(outcome.status.success(), "{outcome:?}");
+    let picture = outcome.stdout().to_owned();
+    let arrows = picture.matches("-->").count() + picture.matches("<--").count();
+    (picture, arrows, outcome.stderr.clone())
+}
+
+const CONNECTED: &str = r#"100 1.0 execve("./s", ["./s"], 0x7ffd /* 0 vars */) = 0
+100 1.1 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+100 1.2 bind(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+100 1.3 listen(3, 5) = 0
+100 1.4 accept(3, NULL, NULL) = 4
+"#;
+
+#[test]
+fn both_sides_of_one_recording_stand_in_their_columns_with_their_ends() {
+    let client = r#"200 1.31 execve("./c", ["./c"], 0x7ffd /* 0 vars */) = 0
+200 1.32 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+200 1.33 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+200 1.34 sendto(3, "hel", 3, 0, NULL, 0) = 3
+200 1.35 sendto(3, "lo", 9, 0, NULL, 0) = 2
+100 1.50 recvfrom(4, "hel", 3, 0, NULL, NULL) = 3
+100 1.51 close(4) = 0
+200 1.52 recvfrom(3, 0x7ffd, 99, 0, NULL, NULL) = -1 ECONNRESET (Connection reset by peer)
+"#;
+    let (picture, arrows, _) = shown("both.strace", &(CONNECTED.to_owned() + client));
+    assert_eq!(arrows, 3, "{picture}");
+    let row = |text: &str| {
+        let row = picture.lines().position(|row| row.contains(text));
+        row.unwrap_or_else(|| panic!("no {text}: {picture}"))
+    };
+    assert!(row("connect(3, 127.0.0.1:80)") < row("accept(3) = 4"));
+    assert!(row("sendto(3, \"hel\"") < row("recvfrom(4, \"hel\""));
+    row("(partial: 2 of 9 taken)");
+    row("<RST  close(4) = 0");
+    row("(2 bytes unread: a reset, not an");
+    row("ECONNRESET");
+    assert_eq!(picture.matches("<RST").count(), 2, "{picture}");
+}
+
+#[test]
+fn a_send_above_its_receive_and_two_sends_in_one() {
+    let rows = r#"200 1.31 execve("./c", ["./c"], 0x7ffd /* 0 vars */) = 0
+200 1.32 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+200 1.33 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+100 1.41 recvfrom(4, "hello", 99, 0, NULL, NULL) = 5
+200 1.50 sendto(3, "hel", 3, 0, NULL, 0) = 3
+200 1.51 sendto(3, "lo", 2, 0, NULL, 0) = 2
+200 1.52 close(3) = 0
+100 1.53 recvfrom(4, "", 99, 0, NULL, NULL) = 0
+"#;
+    let (picture, _, _) = shown("early.strace", &(CONNECTED.to_owned() + rows));
+    let at = |text: &str| {
+        picture
+            .find(text)
+            .unwrap_or_else(|| panic!("no {text}: {picture}"))
+    };
+    assert!(at("\"lo\"") < at("recvfrom(4, \"hello\""));
+    at("(2 sends, 1 recv)");
+    assert!(at("close(3) = 0                        FIN>") < at("FIN>  recvfrom(4, \"\""));
+}
+
+#[test]
+fn probes_are_no_steps_and_the_main_process_has_no_number() {
+    let recording = r#"100 1.0 execve("./s", ["./s"], 0x7ffd /* 0 vars */) = 0
+100 1.1 clone3({flags=CLONE_VM|CLONE_FILES|CLONE_THREAD, exit_signal=0}, 88) = 101
+100 1.2 socket(AF_INET, SOCK_DGRAM|SOCK_CLOEXEC, IPPROTO_IP) = 3
+100 1.3 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("0.0.0.0")}, 16) = 0
+100 1.4 getsockname(3, {sa_family=AF_INET, sin_port=htons(4000), sin_addr=inet_addr("127.0.0.1")}, [16]) = 0
+100 1.5 close(3) = 0
+101 1.6 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
+101 1.7 listen(3, 5) = 0
+100 1.8 accept(3, NULL, NULL) = 4
+101 1.9 read(4, "hi", 99) = 2
+100 2.0 prlimit64(0, RLIMIT_NOFILE, NULL, {rlim_cur=1024, rlim_max=1024}) = 0
+"#;
+    let rows = servers_rows("probes.strace", recording);
+    let expected = [
+        "Server 1. Create a TCP socket",
+        "[2] socket(AF_INET, SOCK_STREAM,",
+        "        IPPROTO_TCP) = 3",
+        "Server 3. Set the socket to listen",
+        "[2] listen(3, 5) = 0",
+        "Server 4a. Accept a new connection",
+        "  accept(3) = 4",
+        "Server 4b. Communicate",
+        "[2] read(4, \"hi\", 99) = 2",
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn other_kinds_of_sockets_are_called_by_their_names_and_messages_show_their_bytes() {
+    let recording = r#"100 1.0 socket(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, 0) = 3
+100 1.1 bind(3, {sa_family=AF_UNIX, sun_path="u.sock"}, 110) = 0
+100 1.2 listen(3, 5) = 0
+100 1.3 socket(AF_UNIX, SOCK_SEQPACKET, 0) = 5
+100 1.4 bind(5, {sa_family=AF_UNIX, sun_path="s.sock"}, 110) = 0
+100 1.5 listen(5, 5) = 0
+100 1.6 socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) = 6
+100 1.7 recvmsg(6, {msg_name={sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr("127.0.0.1")}, msg_namelen=16, msg_iov=[{iov_base="he", iov_len=2}, {iov_base="llo", iov_len=9}], msg_iovlen=2, msg_controllen=0, msg_flags=0}, 0) = 5
+"#;
+    let (picture, arrows, _) = shown("kinds.strace", recording);
+    for text in [
+        "Server 1. Create a Unix-domain socket",
+        "Server 2. Assign a path to the socket",
+        "bind(3, u.sock) = 0",
+        "Server 1. Create a SEQPACKET socket",
+        "Server 1. Create a RAW socket",
+        r#"["he", "llo"]"#,
+    ] {
+        assert!(picture.contains(text), "no {text}: {picture}");
+    }
+    assert_eq!(arrows, 1);
+}
+
+#[test]
+fn rows_that_repeat_themselves_are_counted() {
+    let pair = "100 2.0 recvfrom(4, \"\", 99, 0, NULL, NULL) = 0\n100 2.0 sendto(4, \"\", 0, MSG_NOSIGNAL, NULL, 0) = 0\n";
+    let (picture, _, _) = shown("loop.strace", &(CONNECTED.to_owned() + &pair.repeat(1208)));
+    assert!(
+        picture.contains("... the last 2 rows 1,204 times more"),
+        "{picture}"
+    );
+    assert!(picture.contains("See: sockstep explain"), "{picture}");
+    assert!(picture.lines().count() < 40, "{picture}");
+}
+
+#[test]
+fn an_empty_picture_says_why() {
+    let said = |name, recording: &str| shown(name, recording).2;
+    assert_eq!(
+        said(
+            "none.strace",
+            "1 write(1, \"hello\\n\", 6) = 6\n1 exit_group(0) = ?\n"
+        ),
+        "sockstep: no call in it is on a socket\n"
+    );
+    let network = LISTENING.replace("100 1.2", "100 1.2") + "100 1.3 accept(3, NULL, NULL) = 5\n";
+    assert!(
+        said("net.strace", &network).starts_with("sockstep: read, write and close are not in it")
+    );
+    let late = said(
+        "late.strace",
+        "1 recvfrom(4, \"x\", 9, 0, NULL, NULL) = 1\n1 close(4) = 0\n",
+    );
+    assert!(
+        late.starts_with("sockstep: socket() is not in it"),
+        "{late}"
+    );
+    let ring = CONNECTED.to_owned()
+        + "100 1.5 io_uring_setup(1, {flags=0}) = 5\n100 1.6 io_uring_enter(5, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) = 1\n";
+    let (picture, _, _) = shown("ring.strace", &ring);
+    assert_eq!(picture.matches("io_uring").count(), 2, "{picture}");
+}
+
+#[test]
+fn what_is_called_on_a_closed_socket_is_shown_with_a_remark() {
+    let twice = "100 1.5 close(4) = 0\n100 1.6 close(4) = -1 EBADF (Bad file descriptor)\n";
+    let (picture, _, _) = shown("twice.strace", &(CONNECTED.to_owned() + twice));
+    assert!(picture.contains("close(4) = EBADF"), "{picture}");
+    assert!(picture.contains("(closed already:"), "{picture}");
+}
+
+#[test]
+fn who_waits_for_whom_stays_in_the_picture() {
+    let rows = r#"200 1.31 execve("./c", ["./c"], 0x7ffd /* 0 vars */) = 0
+200 1.32 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+200 1.33 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+200 1.50 recvfrom(3, 0x7ffd, 99, 0, NULL, NULL) = ? ERESTARTSYS (To be restarted if SA_RESTART is set) <9.0>
+200 10.6 --- SIGALRM {si_signo=SIGALRM, si_code=SI_KERNEL} ---
+200 10.7 +++ killed by SIGALRM +++
+100 1.51 recvfrom(4, "", 99, 0, NULL, NULL) = 0 <9.3>
+"#;
+    let (picture, _, _) = shown("deadlock.strace", &(CONNECTED.to_owned() + rows));
+    assert!(
+        picture.contains("the other side waits as well"),
+        "{picture}"
+    );
+}

@@ -257,6 +257,9 @@ impl View {
     /// What is known about a server that does not listen.
     fn why_nobody_reaches_the_server(&self) -> String {
         match self.server().bind {
+            Some((Bind::InUse(port), _)) if ready::is_in_time_wait(port) => format!(
+                "Port {port} is in TIME_WAIT after an earlier connection, for a minute: set SO_REUSEADDR before bind(). See: sockstep explain TIME_WAIT"
+            ),
             Some((Bind::InUse(port), _)) => {
                 format!("Port {port} is in use")
             }

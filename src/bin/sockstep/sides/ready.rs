@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid};
 use sockstep::{
     AF_INET, INADDR_ANY, IPPROTO_TCP, IPPROTO_UDP, PF_INET, SOCK_DGRAM, SOCK_STREAM, bind, htonl,
     htons, sockaddr_in, socket,
@@ -127,10 +127,30 @@ pub fn places(processes: &[Pid]) -> Vec<Place> {
 }
 
 /// States and flags, as the tables have them.
+const TIME_WAIT: &str = "06";
 const LISTEN: &str = "0A";
 const UNCONNECTED: &str = "07";
 const ACCEPTS: &str = "00010000";
 const DATAGRAMS: &str = "0002";
+
+/// Whether old connections keep a port, and nobody listens there: a bind without `SO_REUSEADDR` fails.
+pub fn is_in_time_wait(port: u16) -> bool {
+    let tables = ["tcp", "tcp6"].map(|table| table_of(getpid(), table));
+    let mut waits = false;
+    for line in tables.iter().flat_map(|table| table.lines().skip(1)) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, local, _, state, ..] = fields.as_slice() else {
+            continue;
+        };
+        if address(local).is_some_and(|address| address.port() == port) {
+            if *state == LISTEN {
+                return false;
+            }
+            waits |= *state == TIME_WAIT;
+        }
+    }
+    waits
+}
 
 /// A table of sockets in the network namespace of a process.
 pub fn table_of(process: Pid, name: &str) -> String {
