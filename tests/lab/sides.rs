@@ -114,7 +114,7 @@ fn a_server_at_work_is_ended_three_seconds_after_its_client() {
     assert_served(&outcome);
     assert!(start.elapsed() >= Duration::from_secs(3));
     let words = aside(&outcome);
-    assert!(words.contains("still at work 3 s after its"), "{words}");
+    assert!(words.contains("not idle 3 s after its client"), "{words}");
 }
 
 #[test]

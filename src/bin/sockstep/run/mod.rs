@@ -230,7 +230,7 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
             let seconds = PATIENCE.as_secs();
             view.aside(
                 Side::Server,
-                &format!("still at work {seconds} s after its client: ended"),
+                &format!("not idle {seconds} s after its client: ended"),
             )?;
             break;
         }
