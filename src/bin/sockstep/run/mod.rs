@@ -257,7 +257,7 @@ fn is_reached(ready: &mut Ready, server: &Process, view: &mut View) -> Result<bo
     match ready.look(server) {
         State::At(_) => return Ok(true),
         State::Starting if !view.is_bound_and_late() => {
-            if ready.is_late() {
+            if ready.is_slow() {
                 view.hint_at_listen("It is still at work; waiting for it")?;
             }
         }

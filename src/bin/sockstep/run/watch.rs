@@ -36,7 +36,7 @@ pub struct View {
     pub given_up: bool,
     waiting: Option<(Instant, String)>,
     /// What a person has been told already.
-    hinted_at_listen: bool,
+    hinted_at_listen: Option<&'static str>,
     hinted_at_htons: bool,
 }
 
@@ -155,7 +155,7 @@ impl View {
             server_is_ready: false,
             given_up: false,
             waiting: None,
-            hinted_at_listen: false,
+            hinted_at_listen: None,
             hinted_at_htons: false,
         })
     }
@@ -238,11 +238,12 @@ impl View {
         bind.is_some_and(|(_, since)| since.elapsed() >= ready::PATIENCE)
     }
 
-    /// Tells a person who waits in vain that the server does not listen, and what it has not called; once.
-    pub fn hint_at_listen(&mut self, what_now: &str) -> sockstep::Result<()> {
-        if std::mem::replace(&mut self.hinted_at_listen, true) {
+    /// Tells a person who waits in vain that the server does not listen, and what it has not called.
+    pub fn hint_at_listen(&mut self, what_now: &'static str) -> sockstep::Result<()> {
+        if self.hinted_at_listen == Some(what_now) {
             return Ok(());
         }
+        self.hinted_at_listen = Some(what_now);
         let why = self.why_nobody_reaches_the_server();
         let why = if why.is_empty() { why } else { why + ". " };
         self.hint(&format!("the server does not listen. {why}{what_now}"))

@@ -16,6 +16,8 @@ use crate::sides::tasks::threads;
 
 /// How long a server may take to listen before a person is told.
 pub const PATIENCE: Duration = Duration::from_secs(3);
+/// How long one may take that works on its start, before a person is told: an interpreter on a busy machine.
+const SLOW: Duration = Duration::from_secs(10);
 /// How long one may take that still works on its start: a compiler, a virtual machine.
 const STARTING: Duration = Duration::from_secs(30);
 
@@ -68,15 +70,15 @@ impl Ready {
         let sleeps = self
             .asleep
             .is_some_and(|since| since.elapsed() > PATIENCE / 3);
-        if self.is_late() && sleeps || self.since.elapsed() > STARTING {
+        if self.since.elapsed() >= PATIENCE && sleeps || self.since.elapsed() > STARTING {
             return State::Idle;
         }
         State::Starting
     }
 
-    /// Whether a person who waits is to be told.
-    pub fn is_late(&self) -> bool {
-        self.since.elapsed() >= PATIENCE
+    /// Whether a person who waits for one that is at work is to be told.
+    pub fn is_slow(&self) -> bool {
+        self.since.elapsed() >= SLOW
     }
 }
 
