@@ -5,6 +5,9 @@ use std::collections::HashMap;
 pub const DAY: u64 = 86_400_000_000_000; // nanoseconds
 const MILLISECOND: u64 = 1_000_000;
 
+/// No time is later: what a call took can be added to any. In the year 2286.
+const LATEST: u64 = 10_000_000_000_000_000_000;
+
 /// The times in front of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stamp {
@@ -67,7 +70,8 @@ impl Clock {
                 self.sum
             }
             (None, None) => self.now?,
-        };
+        }
+        .min(LATEST);
         self.now = Some(time);
         Some(
             self.tasks
@@ -96,9 +100,8 @@ impl Clock {
             fell
         };
         if fell > 0 {
-            self.back = self
-                .back
-                .saturating_add(fell.max(ended.saturating_sub(shown)));
+            let fell = fell.max(ended.saturating_sub(shown));
+            self.back = self.back.saturating_add(fell);
             self.set_back(fell, number);
         }
         written.saturating_add(self.back)
@@ -122,7 +125,7 @@ impl Clock {
         const MOST: usize = 3;
         let by = match fell / MILLISECOND {
             ms @ ..1000 => format!("{ms} ms"),
-            ms => format!("{} s", ms / 1000),
+            ms => format!("{} s", (ms + 500) / 1000),
         };
         match self.remarks.len() {
             ..MOST => self.remarks.push(format!(
@@ -197,7 +200,7 @@ mod tests {
             panic!("{:?}", clock.remarks)
         };
         assert!(
-            remark.contains("line 2") && remark.contains("100 s"),
+            remark.contains("line 2") && remark.contains("105 s"),
             "{remark}"
         );
     }

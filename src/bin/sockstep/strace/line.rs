@@ -25,6 +25,8 @@ pub struct Entry {
     pub pid: Option<u32>,
     /// When it began, in nanoseconds of whatever clock the recording has; never earlier than the end of the task's entry before.
     pub start: Option<u64>,
+    /// When it had returned, as far as a line of its own says so.
+    pub until: Option<u64>,
     pub what: What,
 }
 
@@ -109,6 +111,8 @@ pub struct Reader {
     in_a_table: bool,
     /// Times are whole seconds since the line before.
     relative_seconds: bool,
+    /// When the call that is read now was resumed; `true` if that is known in whole seconds only.
+    until: Option<(u64, bool)>,
     lines: u64,
     last: Option<u32>,
 }
@@ -174,16 +178,18 @@ impl Reader {
             Kinds::Signal(words) => self.give(pid, start, What::Signal(text(words)), entries),
             Kinds::End(words) => self.ended(pid, start, words, entries),
             Kinds::Resumed(name, rest) => {
-                let (start, beginning) = self.take_begun(pid).unwrap_or_else(|| {
+                let (began, beginning) = self.take_begun(pid).unwrap_or_else(|| {
                     let mut beginning = [name, b"("].concat();
                     beginning.extend_from_slice(UNSEEN.as_bytes());
                     if !matches!(rest.trim_ascii_start().first(), Some(b')' | b',')) {
                         beginning.extend_from_slice(b", ");
                     }
-                    (start, beginning)
+                    (None, beginning)
                 });
                 let call = [&beginning, rest].concat();
-                self.call(pid, start, line, call, entries);
+                self.until = start.map(|until| (until, read.stamp.coarse));
+                self.call(pid, began, line, call, entries);
+                self.until = None;
             }
             Kinds::Call => self.call(pid, start, line, read.body.to_vec(), entries),
             Kinds::Words => {}
@@ -258,14 +264,37 @@ impl Reader {
         self.clock.a_day_later();
     }
 
-    fn give(&mut self, pid: Option<u32>, start: Option<u64>, what: What, entries: &mut Vec<Entry>) {
+    fn give(
+        &mut self,
+        pid: Option<u32>,
+        mut start: Option<u64>,
+        mut what: What,
+        entries: &mut Vec<Entry>,
+    ) {
         entries.extend(self.held.take());
+        let until = match (self.until, &mut what) {
+            (Some((until, coarse)), What::Call(call)) => {
+                // One of the three times is known from the other two.
+                let began = until.saturating_sub(call.took.unwrap_or_default());
+                let began = *start.get_or_insert(began);
+                if !coarse {
+                    call.took = call.took.or(Some(until.saturating_sub(began)));
+                }
+                Some(until)
+            }
+            _ => None,
+        };
         if let (Some(start), What::Call(call)) = (start, &what) {
             let end = start.saturating_add(call.took.unwrap_or_default());
             self.clock.ended(pid, end);
         }
         let keeps = self.waits_for_stacks && matches!(what, What::Call(_));
-        let entry = Entry { pid, start, what };
+        let entry = Entry {
+            pid,
+            start,
+            until,
+            what,
+        };
         if keeps {
             self.held = Some(entry);
         } else {
@@ -796,6 +825,12 @@ fn parse(line: &[u8]) -> Parsed {
             Some(b',') if depth == 0 => {
                 args.push(pieces.argument(name));
                 at += 1;
+                continue;
+            }
+            Some(0x1b) if matches!(rest.get(1), Some(b'[' | b']')) => {
+                pieces.byte(0x1b); // a terminal's sequence: its bracket is none of C's
+                pieces.byte(rest[1]);
+                at += 2;
                 continue;
             }
             Some(b'(' | b'[' | b'{') => depth += 1,

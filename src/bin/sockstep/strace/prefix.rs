@@ -54,6 +54,7 @@ pub fn prefix(line: &[u8], relative_seconds: bool) -> Prefix<'_> {
     } else if let Some((time, rest)) = word(prefix.body) {
         if let Some(since) = nanoseconds(time).filter(|_| prefix.stamp == Stamp::default()) {
             prefix.stamp.relative = Some(since);
+            prefix.stamp.coarse = !time.contains(&b'.');
             prefix.body = rest;
         }
     }
@@ -106,7 +107,7 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 
 /// `13:39:12.947646` or `1795267737.947646469`.
 fn absolute(word: &[u8]) -> Option<Stamp> {
-    const BEFORE_ANY_RECORDING: u64 = 100_000_000; // seconds: in 1973
+    const SINCE_1970: std::ops::Range<u64> = 100_000_000..10_000_000_000; // seconds: no recording is older than 1973
     let (whole, fraction) = split(word, b'.').unwrap_or((word, b""));
     let day = whole.contains(&b':');
     let seconds = if day {
@@ -119,7 +120,7 @@ fn absolute(word: &[u8]) -> Option<Stamp> {
         };
         hours * 3600 + minutes * 60 + seconds
     } else {
-        decimal(whole).filter(|&seconds| seconds >= BEFORE_ANY_RECORDING)?
+        decimal(whole).filter(|seconds| SINCE_1970.contains(seconds))?
     };
     Some(Stamp {
         absolute: Some(
@@ -133,10 +134,14 @@ fn absolute(word: &[u8]) -> Option<Stamp> {
     })
 }
 
+/// Nothing takes as many seconds: 30 years.
+const LONGEST: u64 = 1_000_000_000;
+
 /// Seconds with a fraction or without: `0.000255654`, `3`.
 pub fn nanoseconds(word: &[u8]) -> Option<u64> {
     let (whole, fraction) = split(word, b'.').unwrap_or((word, b""));
-    decimal(whole)?
+    decimal(whole)
+        .filter(|&seconds| seconds < LONGEST)?
         .checked_mul(1_000_000_000)?
         .checked_add(nanos(fraction)?)
 }

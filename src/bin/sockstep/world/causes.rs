@@ -61,7 +61,10 @@ impl Queue {
         let latest = self.latest.entry(source).or_default();
         // What a call brings is there when it ends; what it sends leaves when it begins.
         let at = entry.start.map(|start| match &entry.what {
-            What::Call(call) if brings(call) => start + call.took.unwrap_or_default(),
+            What::Call(call) if brings(call) => {
+                let took = call.took.map(|took| start.saturating_add(took));
+                took.or(entry.until).unwrap_or(start)
+            }
             _ => start,
         });
         let key = (source, entry.pid);

@@ -47,7 +47,8 @@ pub struct Sides {
 struct Seen {
     hints: Hints,
     sends: bool,
-    parent: Option<u32>,
+    /// Who has made it. The first may have no number.
+    parent: Option<Option<u32>>,
     becomes_another: bool,
 }
 
@@ -109,7 +110,7 @@ impl Sides {
             Does::BecomesProgram if !call.failed() => self.know(pid).becomes_another = true,
             Does::MakesTask => {
                 if let Some((child, _)) = made_task(call) {
-                    self.know(Some(child)).parent = pid;
+                    self.know(Some(child)).parent = Some(pid);
                 }
             }
             _ if row.proves && row.sends.is_some() => self.know(pid).sends = true,
@@ -126,7 +127,7 @@ impl Sides {
         for _ in 0..self.seen.len() {
             let own = self.seen.get(&pid).filter(|own| !own.becomes_another);
             match own.and_then(|own| own.parent) {
-                Some(parent) => pid = Some(parent),
+                Some(parent) => pid = parent,
                 None => break,
             }
         }
@@ -155,7 +156,7 @@ impl Sides {
             let own = programs.get(&root).and_then(|hints| hints.side());
             // It has no socket of its own: it is where what made it is.
             let parent = self.seen.get(&root).and_then(|own| own.parent);
-            let makers = parent.and_then(|parent| sides.get(&Some(parent)).copied());
+            let makers = parent.and_then(|parent| sides.get(&parent).copied());
             sides.insert(
                 pid,
                 own.or(makers.filter(|_| !only_servers)).unwrap_or(others),
