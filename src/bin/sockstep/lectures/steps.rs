@@ -276,7 +276,16 @@ impl Sockets {
     /// Takes the next call, and says whether it is on a socket; if so, whether that carries a stream.
     pub fn follow(&mut self, pid: Option<u32>, call: &Call) -> Option<bool> {
         let (start, what) = (None, What::Call(call.clone()));
-        self.0.take(0, Side::Server, Entry { pid, start, until: None, what });
+        self.0.take(
+            0,
+            Side::Server,
+            Entry {
+                pid,
+                start,
+                until: None,
+                what,
+            },
+        );
         let event = self.0.next(u64::MAX)?;
         Some(self.0.socket(event.socket?)?.is_connected_by_nature())
     }

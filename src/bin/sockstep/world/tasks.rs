@@ -47,7 +47,8 @@ pub struct Sides {
 struct Seen {
     hints: Hints,
     sends: bool,
-    /// Who has made it. The first may have no number.
+    /// Who has made it.
+    #[allow(clippy::option_option, reason = "the first process may have no number")]
     parent: Option<Option<u32>>,
     becomes_another: bool,
 }
