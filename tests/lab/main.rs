@@ -9,5 +9,6 @@ mod diff;
 mod diff_any;
 mod examples;
 mod ladder;
+mod recordings;
 mod sides;
 mod verbs;

@@ -73,11 +73,13 @@ impl Clock {
         }
         .min(LATEST);
         self.now = Some(time);
-        Some(
-            self.tasks
-                .get(&task)
-                .map_or(time, |task| time.max(task.ended)),
-        )
+        Some(self.not_before(task, time))
+    }
+
+    /// A time, or when the task's last call had ended if that is later.
+    pub fn not_before(&self, task: Option<u32>, time: u64) -> u64 {
+        let ended = self.tasks.get(&task).map(|task| task.ended);
+        time.max(ended.unwrap_or_default())
     }
 
     fn adjusted(&mut self, written: u64, stamp: Stamp, task: Option<u32>, number: u64) -> u64 {

@@ -284,9 +284,13 @@ impl Reader {
             }
             _ => None,
         };
-        if let (Some(start), What::Call(call)) = (start, &what) {
-            let end = start.saturating_add(call.took.unwrap_or_default());
-            self.clock.ended(pid, end);
+        start = start.map(|start| self.clock.not_before(pid, start));
+        if let Some(start) = start {
+            let took = match &what {
+                What::Call(call) => call.took.unwrap_or_default(),
+                _ => 0,
+            };
+            self.clock.ended(pid, start.saturating_add(took));
         }
         let keeps = self.waits_for_stacks && matches!(what, What::Call(_));
         let entry = Entry {
@@ -544,7 +548,12 @@ impl Reader {
             ends.iter().any(|end| rest.starts_with(end)) || own_words(&torn.text).is_some();
         let whole = [untorn(&torn.text), line].concat();
         if goes_on && !matches!(parse(&whole), Parsed::Open) {
-            let written = written_to_a_terminal(&torn.text).unwrap_or_default();
+            let written = written_to_a_terminal(&torn.text);
+            let foreign = &torn.text[untorn(&torn.text).len()..];
+            if written.is_none() && own_words(&torn.text).is_none() && !foreign.is_empty() {
+                self.unknown(foreign, entries);
+            }
+            let written = written.unwrap_or_default();
             for words in torn.words {
                 if !written
                     .split(|&byte| byte == b'\n')
@@ -722,7 +731,7 @@ fn untorn(line: &[u8]) -> &[u8] {
         return &line[..at];
     }
     let Some(words) = written_to_a_terminal(line) else {
-        return line;
+        return before_foreign_words(line);
     };
     // Behind the number of bytes stand the words: `write(2, "5 is\n", 55 is`.
     let Some(end) = end_of_data(line) else {
@@ -737,6 +746,27 @@ fn untorn(line: &[u8]) -> &[u8] {
         !said.is_empty() && words.starts_with(said)
     };
     (1..=digits).find(said).map_or(line, |at| &line[..end + at])
+}
+
+/// A line up to the number behind which something else begins: `poll([...], 1, -1a client's words`.
+fn before_foreign_words(line: &[u8]) -> &[u8] {
+    let Some(at) = rfind(line, b", ") else {
+        return line;
+    };
+    let last = &line[at + 2..];
+    let number = last.strip_prefix(b"-").unwrap_or(last);
+    let digits = number
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let is_torn = digits > 0
+        && number.get(digits).is_some_and(u8::is_ascii_alphabetic)
+        && !number.starts_with(b"0x");
+    if is_torn {
+        &line[..line.len() - number.len() + digits]
+    } else {
+        line
+    }
 }
 
 /// What a call's line says that it writes to standard output or standard error, as far as strace shows it.

@@ -369,3 +369,98 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/recordings");
+
+    /// A generator of Marsaglia's (xorshift64*).
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+            usize::try_from(number).expect("31 bits") % limit.max(1)
+        }
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_same_entries() {
+        let bytes = fs::read(Path::new(RECORDINGS).join("fork-stderr.txt")).expect("it is there");
+        let mut whole = Trace::of_a_file(None);
+        let mut expected = whole.take(&bytes);
+        expected.extend(whole.end());
+        for piece in [1, 2, 7, 100] {
+            let mut trace = Trace::of_a_file(None);
+            let mut entries: Vec<Entry> = bytes
+                .chunks(piece)
+                .flat_map(|piece| trace.take(piece))
+                .collect();
+            entries.extend(trace.end());
+            assert_eq!(entries, expected, "{piece}");
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic_fall_back_in_time_or_pass_on_what_acts_on_a_terminal() {
+        let seeds: Vec<Vec<u8>> = files(Path::new(RECORDINGS))
+            .expect("they are there")
+            .iter()
+            .map(|path| fs::read(path).expect("it is readable"))
+            .collect();
+        let marks: [&[u8]; 16] = [
+            b"\xff",
+            b"\x1b[2J",
+            b"\xc3\xa7",
+            b"\0",
+            b"\n",
+            b"\"",
+            b"\\",
+            b"<",
+            b">",
+            b"(",
+            b")",
+            b"[",
+            b"]",
+            b" = ",
+            b" <unfinished ...>",
+            b"99999999999999999999",
+        ];
+        let mut random = Random(7);
+        for _ in 0..4000 {
+            let mut bytes = seeds[random.below(seeds.len())].clone();
+            for _ in 0..=random.below(6) {
+                let at = random.below(bytes.len());
+                let until = (at + random.below(30)).min(bytes.len());
+                match random.below(4) {
+                    0 => drop(bytes.drain(at..until)),
+                    1 => bytes.extend_from_within(at..until),
+                    _ => {
+                        drop(bytes.splice(at..at, marks[random.below(marks.len())].iter().copied()))
+                    }
+                }
+            }
+            let mut trace = Trace::of_a_file(None);
+            let mut entries = trace.take(&bytes);
+            trace.under_way();
+            entries.extend(trace.end());
+            let mut ends = std::collections::HashMap::new();
+            for entry in entries {
+                let words = format!("{:?}", entry.what);
+                assert!(!words.contains("\\u{"), "{words}");
+                let before = ends.insert(entry.pid, time(&entry)).flatten();
+                if let (Some(before), Some(start)) = (before, entry.start) {
+                    assert!(start >= before, "{entry:?} after {before}");
+                }
+                if matches!(entry.what, What::End(_)) {
+                    ends.remove(&entry.pid); // its number may be given out again
+                }
+            }
+        }
+    }
+}

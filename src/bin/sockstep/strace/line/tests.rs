@@ -559,8 +559,8 @@ strace: Process 6 attached
         (
             "poll([{fd=3, events=POLLIN}], 1, -1a client's words\n) = 1 ([{fd=3, revents=POLLIN}])\nclose(3) = 0",
             &[
-                "- ?poll([{fd=3, events=POLLIN}], 1, -1a client's words",
-                "- ?) = 1 ([{fd=3, revents=POLLIN}])",
+                "- ?a client's words",
+                "- poll([{fd=3, events=POLLIN}], 1, -1) = 1 ([{fd=3, revents=POLLIN}])",
                 "- close(3) = 0",
             ],
         ),
