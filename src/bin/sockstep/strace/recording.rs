@@ -441,7 +441,9 @@ mod tests {
                     0 => drop(bytes.drain(at..until)),
                     1 => bytes.extend_from_within(at..until),
                     _ => {
-                        drop(bytes.splice(at..at, marks[random.below(marks.len())].iter().copied()))
+                        drop(
+                            bytes.splice(at..at, marks[random.below(marks.len())].iter().copied()),
+                        );
                     }
                 }
             }
