@@ -418,11 +418,11 @@ fn a_person_who_types_sees_the_prompt_and_the_capitals() {
 fn a_terminal_gets_colour_unless_no_color_is_set() {
     let coloured = seen_by_typing(&["run", "--plain", "tcp_echo"], None, &[]);
     assert!(
-        coloured.starts_with("\x1b[33mserver |\x1b[0m listening on"),
+        coloured.starts_with("\x1b[38;5;98mserver |\x1b[0m listening on"),
         "{coloured:?}"
     );
     assert!(
-        coloured.contains("\x1b[36mclient |\x1b[0m Received: hello"),
+        coloured.contains("\x1b[38;5;63mclient |\x1b[0m Received: hello"),
         "{coloured:?}"
     );
     assert_eq!(

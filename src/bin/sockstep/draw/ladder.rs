@@ -1076,7 +1076,7 @@ fn shortened(text: &str, columns: usize) -> String {
 /// The colour of a process's tag.
 fn colour_of(tag: &str) -> &'static str {
     match tag.trim_matches(['[', ']', ' ']).parse::<usize>() {
-        Ok(number) => ["35", "32", "34", "36"][number % 4],
+        Ok(number) => ["35", "32", "34", "33"][number % 4],
         Err(_) => "",
     }
 }

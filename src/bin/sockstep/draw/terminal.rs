@@ -90,10 +90,25 @@ impl Style {
     /// Text in a colour (`31` red, `1` bold), where colour is wanted.
     pub fn paint(self, colour: &str, text: &str) -> String {
         if self.coloured && !colour.is_empty() && !text.is_empty() {
-            format!("\x1b[{colour}m{text}\x1b[0m")
+            let codes: Vec<&str> = colour.split(';').map(shade).collect();
+            format!("\x1b[{}m{text}\x1b[0m", codes.join(";"))
         } else {
             text.to_owned()
         }
+    }
+}
+
+/// A colour by its usual number, in the shade that can be read on white and on black: of the 256 that terminals have, these have
+/// a contrast of 4.5 or more with both. `2`, dim, is a grey.
+fn shade(code: &str) -> &str {
+    match code {
+        "2" => "38;5;243",
+        "31" => "38;5;131",
+        "32" => "38;5;29",
+        "33" => "38;5;98",
+        "35" => "38;5;163",
+        "34" | "36" => "38;5;63",
+        other => other,
     }
 }
 
@@ -227,4 +242,44 @@ pub fn put(text: &[u8]) -> Result<()> {
         rest = &rest[write(&io::stdout(), rest)?..];
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How bright a colour of the palette's cube or greys is, from 0 to 1 (WCAG's relative luminance).
+    fn luminance(code: &str) -> f64 {
+        let number: u8 = code
+            .strip_prefix("38;5;")
+            .expect("one of 256")
+            .parse()
+            .expect("a number");
+        let levels = [0, 95, 135, 175, 215, 255];
+        let rgb = match number {
+            16..=231 => {
+                let cube = usize::from(number - 16);
+                [cube / 36, cube / 6 % 6, cube % 6].map(|level| levels[level])
+            }
+            232.. => [8 + 10 * (number - 232); 3],
+            _ => panic!("each terminal has its own {number}"),
+        };
+        let linear = rgb.map(|level| {
+            let level = f64::from(level) / 255.0;
+            if level <= 0.03928 {
+                level / 12.92
+            } else {
+                ((level + 0.055) / 1.055).powf(2.4)
+            }
+        });
+        0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    }
+
+    #[test]
+    fn each_colour_can_be_read_on_white_and_on_black() {
+        for code in ["2", "31", "32", "33", "34", "35", "36"] {
+            let light = luminance(shade(code)) + 0.05;
+            assert!(1.05 / light >= 4.5 && light / 0.05 >= 4.5, "{code}");
+        }
+    }
 }
