@@ -1145,7 +1145,7 @@ fn rows_that_repeat_themselves_are_counted() {
         picture.contains("... the last 2 rows 1,203 times more"),
         "{picture}"
     );
-    assert!(picture.contains("See: sockstep explain"), "{picture}");
+    assert!(picture.contains("explain 'recv 0'"), "{picture}");
     assert!(picture.lines().count() < 40, "{picture}");
 }
 
