@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{Input, addresses, die, parse, print, prompt, show};
+use common::{Input, addresses, die, number, parse, print, prompt, show};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sockstep::{error::*, netdb::*, socket::*}; // <errno.h>, <netdb.h>, <sys/socket.h>
 use std::{io, io::IsTerminal, os::fd::AsFd, os::fd::OwnedFd};
@@ -123,7 +123,7 @@ struct Args {
     #[arg(short, long, value_name = "SERVER", default_value = "127.0.0.1")]
     ipaddress: String,
     /// Connect to this port
-    #[arg(short, long, default_value_t = SERVER_PORT)]
+    #[arg(short, long, default_value_t = SERVER_PORT, value_parser = number::<u16>(0, u16::MAX))]
     port: u16,
 }
 

@@ -7,7 +7,9 @@
 
 mod common;
 
-use common::{DATAGRAM_IPV6, Input, addresses, answer_from, die, parse, print, prompt, show};
+use common::{
+    DATAGRAM_IPV6, Input, addresses, answer_from, die, number, parse, print, prompt, show,
+};
 use sockstep::{error::*, netdb::*, socket::*}; // <errno.h>, <netdb.h>, <sys/socket.h>
 use std::{io, io::IsTerminal, os::fd::OwnedFd};
 
@@ -126,7 +128,7 @@ struct Args {
     #[arg(short, long, value_name = "SERVER", default_value = "127.0.0.1")]
     ipaddress: String,
     /// Send to this port
-    #[arg(short, long, default_value_t = SERVER_PORT)]
+    #[arg(short, long, default_value_t = SERVER_PORT, value_parser = number::<u16>(0, u16::MAX))]
     port: u16,
     /// Wait at most SECONDS for the answer [default: without end]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]

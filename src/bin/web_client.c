@@ -2,10 +2,12 @@
  * web_client - asks a Web server for a page, and shows its response.
  *
  * Usage: web_client [OPTIONS] URL
- * Follows: the Princeton deck, "In Fact, Try This at a UNIX Prompt...", the telnet session, in the steps of "Example - Echo using
- * stream socket", the client's column.
- * Rust twin: web_client.rs, which also follows redirects. Its server: web_server.c. What is beyond the slides is in web/: url.h and
- * response.h understand HTTP, deadline.h is for --timeout, page.h for --output and terminals.
+ * Follows: the Princeton deck, "In Fact, Try This at a UNIX Prompt...", the telnet session, in the
+ * steps of "Example - Echo using stream socket", the client's column.
+ * Rust twin: web_client.rs, which also follows redirects. Its server: web_server.c.
+ *
+ * web/ has more than the slides: url.h and response.h understand HTTP, deadline.h is for --timeout,
+ * page.h for --output and terminals.
  */
 #include "common/common.h" /* addresses(), DieWithError(), sendAll() */
 #include <errno.h>         /* errno */
@@ -126,8 +128,9 @@ static char *request(size_t *len)
 /* ---- Arguments ---- */
 
 #define ARGUMENTS \
-    "[-i | --include] [-I | --head] [-o FILE | --output FILE] [-f | --fail] [-H LINE | --header LINE] " \
-    "[-m SECONDS | --timeout SECONDS] URL (--location is the Rust program's alone)"
+    "[-i | --include] [-I | --head] [-o FILE | --output FILE] [-f | --fail] "          \
+    "[-H LINE | --header LINE] [-m SECONDS | --timeout SECONDS] URL "                  \
+    "(--location is the Rust program's alone)"
 
 /* A header, as in "Accept: text/html"; anything else is a bad argument. */
 static char *header(char *line)

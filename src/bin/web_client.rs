@@ -1,16 +1,18 @@
 //! web_client - asks a Web server for a page, and shows its response.
 //!
 //! Usage: `web_client [OPTIONS] URL`
-//! Follows: the Princeton deck, "In Fact, Try This at a UNIX Prompt...", the telnet session, in the steps of "Example - Echo using
-//! stream socket", the client's column.
-//! C twin: `web_client.c`, which follows no redirects. Its server: `web_server.rs`. What is beyond the slides is in `web/`: `url`
-//! and `response` understand HTTP, `deadline` is for --timeout, `page` for --output and terminals.
+//! Follows: the Princeton deck, "In Fact, Try This at a UNIX Prompt...", the telnet session, in the
+//! steps of "Example - Echo using stream socket", the client's column.
+//! C twin: `web_client.c`, which follows no redirects. Its server: `web_server.rs`.
+//!
+//! `web/` has more than the slides: `url` and `response` understand HTTP, `deadline` is for
+//! --timeout, `page` for --output and terminals.
 
 mod common;
 mod web;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use common::{addresses, note, parse, send_all, text};
+use common::{addresses, note, number, parse, send_all, text};
 use sockstep::{error::*, netdb::*, socket::*}; // <errno.h>, <netdb.h>, <sys/socket.h>
 use std::{ffi::OsStr, os::fd::OwnedFd, os::unix::ffi::OsStrExt, path::PathBuf, process::exit};
 use web::{deadline::Deadline, page::Page, response::Response, response::is_of_a_name, url::Url};
@@ -18,7 +20,7 @@ use web::{deadline::Deadline, page::Page, response::Response, response::is_of_a_
 const RCVBUFSIZE: usize = 65536; // bytes asked of each recv
 const REFUSED: i32 = 22; // the status of --fail, as curl has it
 
-/// The telnet session. Returns the URL to ask next, if --location is given and the server sends us there.
+/// The telnet session. Returns the URL to ask next, if --location is given and there is one.
 fn talk(args: &Args, url: &Url, deadline: Deadline, page: &mut Page) -> Outcome<Option<Url>> {
     let servers = addresses(&url.host, url.port, SOCK_STREAM)?;
     let sock = first_to_connect(&servers, deadline)?;
@@ -141,8 +143,8 @@ fn follow(url: &Url, location: &[u8]) -> Outcome<Url> {
 
 /// Ask a Web server for a page and show its response
 ///
-/// Exit status: 0 if the response is complete, 1 if a call failed or the response makes no sense, 2 if an argument is bad, 22 if
-/// --fail applies.
+/// Exit status: 0 if the response is complete, 1 if a call failed or the response makes no sense, 2
+/// if an argument is bad, 22 if --fail applies.
 #[derive(clap::Parser)]
 #[command(
     version,
@@ -168,13 +170,13 @@ struct Args {
     #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = OsStringValueParser::new().try_map(|line| header(&line)))]
     header: Vec<(String, Vec<u8>)>,
     /// Give up after SECONDS in all [default: never]
-    #[arg(short = 'm', long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'm', long, value_name = "SECONDS", value_parser = number::<u32>(1, u32::MAX))]
     timeout: Option<u32>,
     /// Follow redirects (Rust only)
     #[arg(short = 'L', long)]
     location: bool,
     /// Follow at most N redirects (Rust only)
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = number::<u32>(0, u32::MAX))]
     max_redirs: u32,
 }
 

@@ -3,9 +3,11 @@
  *
  * Usage: web_server [--root DIR] [OPTIONS] [PORT]
  * Follows: Princeton deck, "Web Server": the five steps of "Handling a client request".
- * Rust twin: web_server.rs, which also has --list. Read it beside tcp_echo_server_thread.c. What is beyond the slide is in web/:
- * request.h understands HTTP, connection.h receives and sends with deadlines, access.h and files.h say who may have what,
- * generate.h writes a response, log.h a line about it; listening.h and threads.h are what the echo servers have.
+ * Rust twin: web_server.rs, which also has --list. Read it beside tcp_echo_server_thread.c.
+ *
+ * web/ has more than the slide: request.h understands HTTP, connection.h receives and sends with
+ * deadlines, access.h and files.h say who may have what, generate.h writes a response, log.h a line
+ * about it, listening.h takes both kinds of addresses, threads.h take one client after the other.
  */
 #define _GNU_SOURCE        /* strptime(), mempcpy() */
 #include "common/common.h" /* DieWithError(), number(), usage() */
@@ -40,7 +42,7 @@ static int respond(struct connection *conn, int status, struct resource *found);
 
 static void serve(void)
 {
-    allowDescriptors(limit);
+    limit = allowDescriptors(limit);
     openRoot(rootName);
     /* A socket that listens. */
     int servSock = openListening(bindAddress, port, backlog, site.timeout);
@@ -60,7 +62,7 @@ static void serveClients(int servSock)
             recoverFrom("accept() failed");
         haveAClient(); /* another one waits for the next */
 
-        /* 2 to 5, for each of its requests. What goes wrong with one client is that client's loss alone. */
+        /* 2 to 5, for each request. What goes wrong with one client is that client's loss alone. */
         nameClient(conn);
         if (serveRequests(conn) < 0) {
             errno = conn->why;
@@ -106,7 +108,8 @@ static int serveRequests(struct connection *conn)
 /* Step 2. Returns 200, or why not, 0 if the client has no more requests, -1 if a call failed. */
 static int readRequest(struct connection *conn)
 {
-    long long timeout = site.timeout * 1000000LL, deadline = 0; /* from the first bytes on, for all of it */
+    long long timeout = site.timeout * 1000000LL;
+    long long deadline = 0; /* from the first bytes on, for all of it */
     int heard = 0, status;
     clearRequest(&conn->request);
     for (;;) {
@@ -133,7 +136,7 @@ static int readRequest(struct connection *conn)
     }
 }
 
-/* Step 3. The name is relative to the root, and leads to nothing above it. Returns 200, or why not. */
+/* Step 3. The name is relative to the root, and leads to nothing above it. 200, or why not. */
 static int translate(struct connection *conn)
 {
     return fileName(conn->request.target, conn->request.targetLen, conn->name);
@@ -172,9 +175,9 @@ static int respond(struct connection *conn, int status, struct resource *found)
 
 /* ---- Arguments ---- */
 
-#define ARGUMENTS                                                                                    \
-    "[--root DIR] [--bind ADDRESS] [--backlog N] [--limit N] [--max-clients N] [--request-timeout SECONDS] " \
-    "[--user NAME:PASSWORD] [--quiet] [PORT]"
+#define ARGUMENTS                                                                     \
+    "[--root DIR] [--bind ADDRESS] [--backlog N] [--limit N] [--max-clients N] "       \
+    "[--request-timeout SECONDS] [--user NAME:PASSWORD] [--quiet] [PORT]"
 
 static void parse(int argc, char *argv[])
 {
@@ -196,7 +199,11 @@ static void parse(int argc, char *argv[])
     for (int c; (c = getopt_long(argc, argv, "hV", options, NULL)) != -1;)
         switch (c) {
         case 'r': rootName = optarg; break;
-        case 'b': bindAddress = inet_pton(AF_INET6, optarg, &any) == 1 ? optarg : dotted(optarg); break;
+        case 'b':
+            bindAddress = optarg;
+            if (inet_pton(AF_INET6, optarg, &any) != 1)
+                bindAddress = dotted(optarg);
+            break;
         case 'l': backlog = number(optarg, 0, INT_MAX); break;
         case 'c': limit = number(optarg, 1, UINT_MAX); break;
         case 'm': maxClients = number(optarg, 1, ULONG_MAX); break;

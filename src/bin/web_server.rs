@@ -2,14 +2,16 @@
 //!
 //! Usage: `web_server [--root DIR] [OPTIONS] [PORT]`
 //! Follows: Princeton deck, "Web Server": the five steps of "Handling a client request".
-//! C twin: `web_server.c`, all but `--list`. Read it beside `tcp_echo_server_thread.rs`. What is beyond the slide is in `web/`:
-//! `request` understands HTTP, `connection` receives and sends with deadlines, `access` and `files` say who may have what,
-//! `generate` writes a response, `log` a line about it; `listening` and `threads` are what the echo servers have.
+//! C twin: `web_server.c`, all but `--list`. Read it beside `tcp_echo_server_thread.rs`.
+//!
+//! `web/` has more than the slide: `request` understands HTTP, `connection` receives and sends with
+//! deadlines, `access` and `files` say who may have what, `generate` writes a response, `log` a line
+//! about it, `listening` takes both kinds of addresses, `threads` take one client after the other.
 
 mod common;
 mod web;
 
-use common::{die, parse, recover_from, warn};
+use common::{die, number, parse, recover_from, warn};
 use sockstep::{error::*, socket::*}; // <errno.h>, <sys/socket.h>
 use std::{net::IpAddr, os::fd::OwnedFd, path::PathBuf, time::Duration, time::Instant};
 use web::{access, connection::*, files, files::*, generate, listening, log, request, threads::*};
@@ -17,7 +19,7 @@ use web::{access, connection::*, files, files::*, generate, listening, log, requ
 const MAXPENDING: i32 = 511; // connections the kernel may queue before accept takes them
 
 fn serve(args: &Args) -> Result<()> {
-    allow_descriptors(args.limit);
+    let limit = allow_descriptors(args.limit);
     // It stays until the program ends.
     let site: &Site = Box::leak(Box::new(Site {
         root: files::open_root(&args.root)?,
@@ -28,7 +30,7 @@ fn serve(args: &Args) -> Result<()> {
     }));
     // A socket that listens.
     let serv_sock = listening::open(args.bind, args.port, args.backlog, site.timeout)?;
-    run(args.limit, args.max_clients, &|threads| {
+    run(limit, args.max_clients, &|threads| {
         serve_clients(threads, &serv_sock, site)
     })?;
     close(serv_sock)
@@ -46,7 +48,7 @@ fn serve_clients(threads: &Threads, serv_sock: &OwnedFd, site: &Site) -> Result<
         };
         threads.have_a_client(); // another one waits for the next
 
-        // 2 to 5, for each of its requests. What goes wrong with one client is that client's loss alone.
+        // 2 to 5, for each request. What goes wrong with one client is that client's loss alone.
         let clnt_addr = listening::in_its_own_family(clnt_addr);
         let mut conn = Connection::new(site, clnt_sock, clnt_addr);
         serve_requests(&mut conn).unwrap_or_else(|error| warn(&clnt_addr, &error));
@@ -104,11 +106,11 @@ fn read_request(conn: &mut Connection) -> Result<Option<Outcome<()>>> {
         }
         let patience = deadline.map_or(conn.site.timeout, |deadline| deadline - now);
         match conn.receive(patience) {
-            Ok(0) => return Ok(begun.then_some(Err(400))), // the end, in the middle of a request or between two
+            Ok(0) => return Ok(begun.then_some(Err(400))), // the end
             Ok(_) => heard = true,
             Err(error) if error == Errno::EAGAIN => return Ok(begun.then_some(Err(408))),
             Err(error) if error == Errno::EINTR => {} // stopped and continued
-            Err(error) if error == Errno::ECONNRESET && !begun => return Ok(None), // how some clients leave
+            Err(error) if error == Errno::ECONNRESET && !begun => return Ok(None), // some leave so
             Err(error) => return Err(error),
         }
     }
@@ -161,7 +163,7 @@ fn respond(conn: &mut Connection, found: Outcome<Resource>) -> Result<()> {
 )]
 struct Args {
     /// Listen on this port; 0 takes a free one
-    #[arg(default_value_t = 8080)]
+    #[arg(default_value_t = 8080, value_parser = number::<u16>(0, u16::MAX))]
     port: u16,
     /// Serve the files of this directory
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -170,16 +172,16 @@ struct Args {
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<IpAddr>,
     /// Let at most N connections wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = MAXPENDING, value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(long, value_name = "N", default_value_t = MAXPENDING, value_parser = number::<i32>(0, i32::MAX))]
     backlog: i32,
     /// Serve at most N connections at a time; more wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = number::<u32>(1, u32::MAX))]
     limit: u32,
     /// End after N connections [default: never]
-    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = number::<u64>(1, u64::MAX))]
     max_clients: u64,
     /// Time limit for a request, for an idle connection, and for every 128 KiB of a response
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = number::<u32>(1, 86400_u32))]
     request_timeout: u32,
     /// Require this name and password (HTTP Basic; visible in ps)
     #[arg(long, value_name = "NAME:PASSWORD", value_parser = access::name_and_password)]

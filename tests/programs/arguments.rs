@@ -282,6 +282,40 @@ fn a_bad_port_is_refused() {
 }
 
 #[test]
+fn a_bad_number_gets_the_same_words_in_both_languages() {
+    let refused = |program: Program, args: &[&str], words: &str| {
+        let outcome = run(program.command().args(args), b"");
+        assert_eq!(outcome.status.code(), Some(2), "{program}: {outcome:?}");
+        assert!(outcome.stderr.contains(words), "{program}: {outcome:?}");
+    };
+    for_each(&["tcp_upper_client", "udp_upper_client"], |client| {
+        for port in ["-1", "-0", "65536", "abc", "0x50"] {
+            refused(client, &["-p", port], "not a number from 0 to 65535");
+        }
+    });
+    for_each(&["web_server"], |server| {
+        refused(server, &["65536"], "not a number from 0 to 65535");
+        for (option, words) in [
+            ("--limit", "not a number from 1 to 4294967295"),
+            ("--request-timeout", "not a number from 1 to 86400"),
+            ("--backlog", "not a number from 0 to 2147483647"),
+            (
+                "--max-clients",
+                "not a number from 1 to 18446744073709551615",
+            ),
+        ] {
+            refused(server, &[option, "-1"], words);
+            refused(server, &[option, "many"], words);
+        }
+    });
+    for_each(&["web_client"], |client| {
+        let words = "not a number from 1 to 4294967295";
+        refused(client, &["-m", "-1", "http://here/"], words);
+        refused(client, &["--timeout", "0", "http://here/"], words);
+    });
+}
+
+#[test]
 fn a_bad_address_is_refused() {
     for_each(&[&SERVERS[..], &ECHO_CLIENTS].concat(), |program| {
         for address in [

@@ -175,6 +175,28 @@ fn an_argument_that_makes_no_sense_is_refused() {
         }
         let https = run(client.command().arg("https://localhost/"), b"");
         assert!(https.stderr.contains("https needs TLS"), "{https:?}");
+        for (url, words) in [
+            (
+                "http://[fe80::1%eth0]/",
+                "write an address that needs none, or a name",
+            ),
+            (
+                "http://[fe80::1%25eth0]:80/",
+                "write an address that needs none, or a name",
+            ),
+            (
+                "http://m\u{fc}nchen.example/",
+                "write its form that begins with xn--",
+            ),
+            (
+                "http://\u{4f8b}\u{3048}.example:80/",
+                "write its form that begins with xn--",
+            ),
+        ] {
+            let outcome = run(client.command().arg(url), b"");
+            assert_eq!(outcome.status.code(), Some(2), "{outcome:?}");
+            assert!(outcome.stderr.contains(words), "{outcome:?}");
+        }
     });
 }
 

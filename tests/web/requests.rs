@@ -84,6 +84,20 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// A host, mostly.
+fn host() -> impl Strategy<Value = Vec<u8>> {
+    let pieces = [
+        "[", "]", ":", "::1", "80", "here", ".", "%41", "%", "g", "1.2.3.4", "ffff", " ", "@",
+        "\u{fc}",
+    ];
+    let pieces = vec(prop::sample::select(pieces.to_vec()), 0..6);
+    prop_oneof![
+        2 => Just(b"here".to_vec()),
+        1 => Just(b"[::ffff:1.2.3.4]:80".to_vec()),
+        2 => pieces.prop_map(|pieces| pieces.concat().into_bytes()),
+    ]
+}
+
 /// What is mostly a request.
 fn request_lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let fields = [
@@ -109,11 +123,11 @@ fn request_lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
         2 => range.prop_map(String::into_bytes),
         1 => line(),
     ];
-    let start = ("GET|HEAD", url(), "HTTP/1\\.[01]").prop_map(|(method, url, version)| {
-        [method.as_bytes(), &url, version.as_bytes()].join(&b' ')
-    });
-    let sound = (start, vec(field, 0..5)).prop_map(|(start, fields)| {
-        let ends = vec![b"Host: here".to_vec(), Vec::new()];
+    let start = ("GET|HEAD|GET|HEAD|PUT|BREW", url(), "HTTP/1\\.[01]").prop_map(
+        |(method, url, version)| [method.as_bytes(), &url, version.as_bytes()].join(&b' '),
+    );
+    let sound = (start, vec(field, 0..5), host()).prop_map(|(start, fields, host)| {
+        let ends = vec![[&b"Host: "[..], &host].concat(), Vec::new()];
         [vec![start], fields, ends].concat()
     });
     prop_oneof![2 => sound, 1 => vec(line(), 0..12)]

@@ -622,7 +622,7 @@ fn endless_requests_end() {
             ("", "A", 414),
             ("GET / HTTP/1.1\r\n", "X: y\r\n", 431),
             ("GET / HTTP/1.1\r\nX: ", "y", 431),
-            ("POST / HTTP/1.1\r\n", "y", 405),
+            ("POST / HTTP/1.1\r\n", "y", 431),
         ] {
             let client = server.connect();
             let mut writer = client.try_clone().expect("a descriptor is free");
@@ -761,6 +761,11 @@ fn hostile() -> Vec<(Vec<u8>, u16)> {
         ("ftp://here/hello.txt", 400),
         ("file:///etc/passwd", 400),
         ("http://user@here/hello.txt", 400),
+        ("http://here:80/hello.txt", 200),
+        ("http://[::1]:80/hello.txt", 200),
+        ("http://:80/hello.txt", 400),
+        ("http://here:x/hello.txt", 400),
+        ("http://[::1/hello.txt", 400),
         ("hello.txt", 400),
         ("../canary.txt", 400),
         ("*", 400),
@@ -834,6 +839,28 @@ fn hostile() -> Vec<(Vec<u8>, u16)> {
     ] {
         all.push(([line, b"\r\nHost: here\r\n\r\n"].concat(), status));
     }
+    // A method that is refused, in a request whose end or whose host is in doubt.
+    for (headers, status) in [
+        ("Host: here\r\nContent-Length: 0", 405),
+        ("Host: here\r\nContent-Length: 3", 405),
+        ("Host: here\r\nTransfer-Encoding: chunked", 405),
+        ("Content-Length: 3", 400),
+        ("Host: here\r\nHost: here", 400),
+        ("Host: here\r\nContent-Length: 3\r\nContent-Length: 4", 400),
+        ("Host: here\r\nContent-Length: -3", 400),
+        (
+            "Host: here\r\nContent-Length: 3\r\nTransfer-Encoding: chunked",
+            400,
+        ),
+        ("Host: here\r\nTransfer-Encoding: gzip", 501),
+        ("Host: here\r\nX: a\r\n b", 400),
+        ("Host: here\r\nno colon", 400),
+    ] {
+        all.push((
+            format!("POST / HTTP/1.1\r\n{headers}\r\n\r\n").into_bytes(),
+            status,
+        ));
+    }
     // Headers.
     for (headers, status) in [
         (&b""[..], 400), // no Host
@@ -841,6 +868,40 @@ fn hostile() -> Vec<(Vec<u8>, u16)> {
         (b"HOST:here", 200),
         (b"Host:", 200),
         (b"Host: [::1]:8080", 200),
+        (b"Host: [::1]", 200),
+        (b"Host: [::ffff:127.0.0.1]:", 200),
+        (b"Host: 127.0.0.1:8080", 200),
+        (b"Host: here:", 200),
+        (b"Host: h%65re:80", 200),
+        (b"Host: here;a=b,c", 200),
+        (b"Host: :80", 200),
+        (b"Host: here:80:80", 400),
+        (b"Host: here:http", 400),
+        (b"Host: here:-1", 400),
+        (b"Host: ::1", 400),
+        (b"Host: [", 400),
+        (b"Host: []", 400),
+        (b"Host: [::1", 400),
+        (b"Host: ::1]", 400),
+        (b"Host: [::1]8080", 400),
+        (b"Host: [::1]:x", 400),
+        (b"Host: [::g]", 400),
+        (b"Host: [1::2::3]", 400),
+        (b"Host: [here]", 400),
+        (b"Host: [127.0.0.1]", 400),
+        (b"Host: [fe80::1%25lo]", 400),
+        (b"Host: [[::1]]", 400),
+        (b"Host: he[re]", 400),
+        (b"Host: he%re", 400),
+        (b"Host: he%4", 400),
+        (
+            b"Host: here\r\nAuthorization: Basic YTpi\r\nAuthorization: Basic YTpi",
+            400,
+        ),
+        (
+            b"Host: here\r\nAuthorization: Basic YTpi\r\nauthorization: Bearer x",
+            400,
+        ),
         (b"Host: here\r\nHost: here", 400),
         (b"Host: here\r\nhost: there", 400),
         (b"Host: here there", 400),
@@ -1247,6 +1308,59 @@ fn without_descriptors_a_client_waits_and_is_served() {
             "{complaint}"
         );
         server.stop();
+    });
+}
+
+#[test]
+fn a_request_whose_end_is_known_is_followed_by_the_next() {
+    for_each(&WEB, |program| {
+        let site = Site::new("follow", program);
+        let server = site.serve(program, &[]);
+        let row = [
+            &b"OPTIONS * HTTP/1.1\r\nHost: here\r\n\r\n"[..],
+            b"BREW /pot HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n",
+            &get("/hello.txt"),
+            b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 31\r\n\r\n",
+            &get("/hello.txt"), // the body
+        ];
+        let all = answers(&converse(&server.connect(), &row.concat()), &[]);
+        let statuses: Vec<u16> = all.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [405, 501, 200, 405]);
+        assert_eq!(all[0].header("Connection"), None);
+        assert_eq!(all[3].header("Connection"), Some("close"));
+        server.stop();
+    });
+}
+
+#[test]
+fn no_more_clients_are_accepted_than_the_descriptors_can_serve() {
+    for_each(&WEB, |program| {
+        let site = Site::new("few", program);
+        let few = ["sh", "-c", "ulimit -n 64; exec \"$@\"", "sh"];
+        let mut command = program.under(&few);
+        command
+            .args(["--bind", "127.0.0.1", "--root"])
+            .arg(site.path("root"))
+            .arg("0");
+        let mut server = Server::start_by(program, &mut command);
+        assert_eq!(
+            server.process.complaint(),
+            "only 24 connections at a time: this process may have 64 descriptors"
+        );
+        let mut clients: Vec<TcpStream> = (0..60)
+            .map(|_| {
+                let mut client = server.connect();
+                client.say(&get("/hello.txt"));
+                client
+            })
+            .collect();
+        // Each that is served leaves its place to the next.
+        for client in &mut clients {
+            hear_answer(client, false);
+            let _ = client.shutdown(Shutdown::Both);
+        }
+        let outcome = server.stop();
+        assert_eq!(outcome.stderr, "");
     });
 }
 

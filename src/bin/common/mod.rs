@@ -116,6 +116,28 @@ fn command<Args: CommandFactory>() -> Command {
         .max_term_width(100)
         .infer_long_args(true)
         .args_override_self(true)
+        .mut_args(|arg| {
+            let option = !arg.is_positional();
+            arg.allow_negative_numbers(option) // `-p -1` names a bad number
+        })
+}
+
+/// A value parser: a whole number from `min` to `max` in plain digits, as the twins' `number()`.
+pub fn number<T>(
+    min: impl Into<i128>,
+    max: impl Into<i128>,
+) -> impl Fn(&str) -> std::result::Result<T, String> + Clone
+where
+    T: TryFrom<i128>,
+{
+    let (min, max): (i128, i128) = (min.into(), max.into());
+    move |text| {
+        let digits = Some(text).filter(|text| !text.starts_with('-'));
+        let value = digits.and_then(|digits| digits.parse().ok());
+        let value = value.filter(|value| (min..=max).contains(value));
+        let value = value.and_then(|value: i128| value.try_into().ok());
+        value.ok_or_else(|| format!("not a number from {min} to {max}"))
+    }
 }
 
 /// A value parser: an IPv4 address in the dotted form, which `inet_addr` then reads.

@@ -33,7 +33,8 @@ struct request {
     time_t ifRangeTime;          /* -1: of none */
     time_t ifModifiedSince;      /* -1: it does not hold */
     int asksToStay, asksToClose; /* Connection: keep-alive, close */
-    int headers, hosts, ranges;
+    int headers, hosts, authorizations, ranges;
+    int refused; /* why the method is refused, or 200: the headers come first */
     int length; /* Content-Length: -1 none, or whether there is a body */
     int chunked, ifNoneMatch;
 };
@@ -46,7 +47,8 @@ static inline void clearRequest(struct request *request)
     request->range.kind = ALL;
     request->ifModifiedSince = -1;
     request->asksToStay = request->asksToClose = 0;
-    request->headers = request->hosts = request->ranges = 0;
+    request->headers = request->hosts = request->authorizations = request->ranges = 0;
+    request->refused = 200;
     request->length = -1;
     request->chunked = request->ifNoneMatch = 0;
 }
@@ -67,24 +69,66 @@ static inline int isToken(const char *word, size_t len)
     return len > 0 && consistsOf(word, len, "!#$%&'*+-.^_`|~");
 }
 
-/* A host's name or address, perhaps with a port; an empty one may be. */
-static inline int isHost(const char *value, size_t len)
-{
-    return consistsOf(value, len, "-._~%!$&'()*+,;=[]:");
-}
-
-/* No control byte. */
-static inline int isText(char byte)
-{
-    return (unsigned char)byte >= ' ' && byte != 0x7f;
-}
-
 static inline int isDigits(const char *value, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         if (value[i] < '0' || value[i] > '9')
             return 0;
     return len > 0;
+}
+
+/* The value of a hexadecimal digit, or -1. */
+static inline int digit(const char *at, const char *end)
+{
+    const char *digits = "0123456789abcdef", *found;
+    if (at >= end || *at == '\0')
+        return -1;
+    found = strchr(digits, *at >= 'A' && *at <= 'F' ? *at | 0x20 : *at);
+    return found ? found - digits : -1;
+}
+
+/* RFC 3986's reg-name, which an IPv4 address is too: plain bytes, and others as %XX. */
+static inline int isRegName(const char *name, const char *end)
+{
+    while (name < end) {
+        if (*name == '%' && digit(name + 1, end) >= 0 && digit(name + 2, end) >= 0)
+            name += 3;
+        else if (consistsOf(name, 1, "-._~!$&'()*+,;="))
+            name++;
+        else
+            return 0;
+    }
+    return 1;
+}
+
+/* A host's name or address, perhaps with a port (RFC 9110, section 7.2); an empty one may be. */
+static inline int isHost(const char *value, size_t len)
+{
+    const char *end = value + len, *port;
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    if (len > 0 && *value == '[') {
+        const char *close = memchr(value, ']', len);
+        if (close == NULL || (size_t)(close - value) > sizeof(text))
+            return 0;
+        *(char *)mempcpy(text, value + 1, close - value - 1) = '\0';
+        if (memchr(value, '\0', close - value) != NULL || inet_pton(AF_INET6, text, &address) != 1)
+            return 0;
+        port = close + 1;
+    } else {
+        port = memchr(value, ':', len);
+        if (port == NULL)
+            port = end;
+        if (!isRegName(value, port))
+            return 0;
+    }
+    return port == end || (*port == ':' && (port + 1 == end || isDigits(port + 1, end - port - 1)));
+}
+
+/* No control byte. */
+static inline int isText(char byte)
+{
+    return (unsigned char)byte >= ' ' && byte != 0x7f;
 }
 
 static inline int is(const char *known, const char *word, size_t len)
@@ -189,10 +233,11 @@ static inline int takeRequestLine(struct request *request, const char *line, siz
     request->old = version[7] == '0';
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (methodLen == strlen(others[i]) && memcmp(line, others[i], methodLen) == 0)
-            return 405;
+            request->refused = 405;
     request->head = methodLen == 4 && memcmp(line, "HEAD", 4) == 0;
-    if (!request->head && (methodLen != 3 || memcmp(line, "GET", 3) != 0))
-        return 501;
+    int get = methodLen == 3 && memcmp(line, "GET", 3) == 0;
+    if (!get && !request->head && request->refused == 200)
+        request->refused = 501;
     request->target = target;
     request->targetLen = targetLen;
     return 0;
@@ -249,7 +294,10 @@ static inline int takeHeader(struct request *request, const char *line, size_t l
     } else if (is("If-None-Match", line, nameLen)) {
         request->ifNoneMatch = 1;
     } else if (is("Authorization", line, nameLen)) {
-        memcpy(request->credentials, value, request->credentialsLen = valueLen);
+        if (++request->authorizations > 1)
+            return 400;
+        memcpy(request->credentials, value, valueLen);
+        request->credentialsLen = valueLen;
     }
     return 0;
 }
@@ -264,7 +312,7 @@ static inline int takeEnd(struct request *request)
     request->keepAlive = request->whole && !request->asksToClose && (!request->old || request->asksToStay);
     if (request->ifNoneMatch)
         request->ifModifiedSince = -1; /* it takes the place of this, and never matches: no answer of ours has a tag */
-    return 200;
+    return request->refused;
 }
 
 /* Takes the next line, without its end. Returns 0 if there is more to come, 200 if the request is whole, else why not. */
@@ -278,16 +326,6 @@ static inline int takeLine(struct request *request, const char *line, size_t len
 }
 
 /* ---- A URL ---- */
-
-/* The value of a hexadecimal digit, or -1. */
-static inline int digit(const char *at, const char *end)
-{
-    const char *digits = "0123456789abcdef", *found;
-    if (at >= end || *at == '\0')
-        return -1;
-    found = strchr(digits, *at >= 'A' && *at <= 'F' ? *at | 0x20 : *at);
-    return found ? found - digits : -1;
-}
 
 /*
  * The name of the file that a URL means, relative to the root: no empty name, no "." and no ".." is left in it. A directory's
@@ -305,7 +343,7 @@ static inline int fileName(const char *target, size_t len, char *name)
         target += 7;
         const char *path = memchr(target, '/', end - target);
         path = path ? path : end;
-        if (path == target || !isHost(target, path - target))
+        if (path == target || *target == ':' || !isHost(target, path - target))
             return 400;
         target = path;
     }

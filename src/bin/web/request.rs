@@ -4,6 +4,8 @@
 use std::io::Write;
 use std::ops::Range;
 
+use sockstep::{AF_INET6, in6_addr, inet_pton};
+
 /// What an answer begins with: 200 is good, from 400 on the request is at fault, from 500 on the server.
 pub type Status = u16;
 
@@ -35,10 +37,13 @@ pub struct Request {
     pub if_range: Option<i64>,
     /// `If-Modified-Since:`, if that holds.
     pub if_modified_since: Option<i64>,
+    /// Why the method is refused, if it is: the headers come first.
+    refused: Option<Status>,
     asks_to_stay: bool, // Connection: keep-alive, close
     asks_to_close: bool,
     headers: usize,
     hosts: usize,
+    authorizations: usize,
     length: Option<bool>, // Content-Length: whether there is a body
     chunked: bool,
     ranges: usize,
@@ -112,9 +117,9 @@ impl Request {
             b"GET" => {}
             b"HEAD" => self.head = true,
             b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"OPTIONS" | b"TRACE" | b"PATCH" => {
-                return Err(405);
+                self.refused = Some(405);
             }
-            _ => return Err(501),
+            _ => self.refused = Some(501),
         }
         self.target = method.len() + 1..method.len() + 1 + target.len();
         Ok(())
@@ -168,7 +173,10 @@ impl Request {
         } else if is("If-None-Match") {
             self.if_none_match = true;
         } else if is("Authorization") {
-            self.credentials.clear();
+            self.authorizations += 1;
+            if self.authorizations > 1 {
+                return Err(400);
+            }
             self.credentials.extend_from_slice(value);
         }
         Ok(())
@@ -188,7 +196,7 @@ impl Request {
         if self.if_none_match {
             self.if_modified_since = None; // it takes the place of this, and never matches
         }
-        Ok(())
+        self.refused.map_or(Ok(()), Err)
     }
 }
 
@@ -208,10 +216,36 @@ fn is_text(byte: u8) -> bool {
     byte >= b' ' && byte != 0x7f
 }
 
-/// A host's name or address, perhaps with a port; an empty one may be.
+/// A host's name or address, perhaps with a port (RFC 9110, section 7.2); an empty one may be.
 fn is_host(value: &[u8]) -> bool {
-    let may = |&byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=[]:".contains(&byte);
-    value.iter().all(may)
+    let (known, port) = if let Some(rest) = value.strip_prefix(b"[") {
+        let end = rest.iter().position(|&byte| byte == b']');
+        let (address, rest) = rest.split_at(end.unwrap_or(0));
+        let address = std::str::from_utf8(address).unwrap_or_default();
+        let known = inet_pton::<in6_addr>(AF_INET6, address).is_ok();
+        (known, rest.get(1..).unwrap_or_default())
+    } else {
+        let end = value.iter().position(|&byte| byte == b':');
+        let (name, port) = value.split_at(end.unwrap_or(value.len()));
+        (is_name(name), port)
+    };
+    let (colon, digits) = port.split_at(usize::from(port.starts_with(b":")));
+    known && colon.len() == usize::from(!port.is_empty()) && digits.iter().all(u8::is_ascii_digit)
+}
+
+/// RFC 3986's `reg-name`, which an IPv4 address is too: plain bytes, and others as `%XX`.
+fn is_name(name: &[u8]) -> bool {
+    let mut bytes = name.iter();
+    while let Some(byte) = bytes.next() {
+        let fine = match byte {
+            b'%' => digit(bytes.next()).is_ok() && digit(bytes.next()).is_ok(),
+            byte => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte),
+        };
+        if !fine {
+            return false;
+        }
+    }
+    true
 }
 
 /// Without the blanks around it.
@@ -280,7 +314,7 @@ fn path(target: &[u8]) -> Result<&[u8], Status> {
                 .iter()
                 .position(|&byte| byte == b'/')
                 .unwrap_or(rest.len());
-            if host == 0 || !is_host(&rest[..host]) {
+            if host == 0 || rest[0] == b':' || !is_host(&rest[..host]) {
                 return Err(400);
             }
             Ok(&rest[host..])

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #define STACK (64 * 1024) /* bytes of a thread's stack: what serving a client takes, with room to spare */
+#define OWN 16            /* descriptors that are for no client, with some to spare */
 #define SPARE 32          /* threads that wait for a client at most; one more ends */
 
 /* All threads together. */
@@ -99,17 +100,28 @@ static inline int takeAnother(void)
 }
 
 /*
- * A client needs two descriptors, for its connection and for its file. Raises the limit of this process as far as they need and
- * the system allows.
+ * A client needs two descriptors, for its connection and for its file. Raises the number that this process may have as far as
+ * they need and the system allows. Returns how many clients there can be at a time.
  */
-static inline void allowDescriptors(unsigned limit)
+static inline unsigned allowDescriptors(unsigned limit)
 {
-    struct rlimit files;
-    rlim_t wanted = limit * (rlim_t)2 + 16;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < wanted) {
-        files.rlim_cur = wanted < files.rlim_max ? wanted : files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files); /* or a client may have to wait */
-    }
+    struct rlimit files, more;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return limit;
+    more = files;
+    more.rlim_cur = limit * (rlim_t)2 + OWN;
+    if (more.rlim_cur > more.rlim_max)
+        more.rlim_cur = more.rlim_max;
+    if (files.rlim_cur < more.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) == 0)
+        files = more;
+    rlim_t places = 1;
+    if (files.rlim_cur > OWN + 2)
+        places = (files.rlim_cur - OWN) / 2;
+    if (places >= limit)
+        return limit;
+    note("only %u connections at a time: this process may have %llu descriptors", (unsigned)places,
+         (unsigned long long)files.rlim_cur);
+    return places;
 }
 
 #endif

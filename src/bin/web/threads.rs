@@ -11,6 +11,7 @@ use sockstep::Result;
 use crate::common::echo::{STACK, thread_error};
 use crate::common::{die, note};
 
+const OWN: rlim_t = 16; // descriptors that are for no client, with some to spare
 const SPARE: u32 = 32; // threads that wait for a client at most; one more ends
 
 /// All threads together.
@@ -107,13 +108,23 @@ impl Threads<'_, '_> {
     }
 }
 
-/// A client needs two descriptors, for its connection and for its file. Raises the limit of this process as far as they need
-/// and the system allows.
-pub fn allow_descriptors(limit: u32) {
-    let wanted = rlim_t::from(limit).saturating_mul(2).saturating_add(16);
-    if let Ok((soft, hard)) = getrlimit(RLIMIT_NOFILE) {
-        if soft < wanted {
-            let _ = setrlimit(RLIMIT_NOFILE, wanted.min(hard), hard); // or a client may have to wait
-        }
+/// A client needs two descriptors, for its connection and for its file. Raises the number that this process may have as far as
+/// they need and the system allows. Returns how many clients there can be at a time.
+pub fn allow_descriptors(limit: u32) -> u32 {
+    let Ok((mut allowed, hard)) = getrlimit(RLIMIT_NOFILE) else {
+        return limit;
+    };
+    let wanted = rlim_t::from(limit).saturating_mul(2).saturating_add(OWN);
+    let more = wanted.min(hard);
+    if allowed < more && setrlimit(RLIMIT_NOFILE, more, hard).is_ok() {
+        allowed = more;
     }
+    let places = (allowed.saturating_sub(OWN) / 2).max(1);
+    let places = u32::try_from(places).unwrap_or(u32::MAX);
+    if places < limit {
+        note(format_args!(
+            "only {places} connections at a time: this process may have {allowed} descriptors"
+        ));
+    }
+    limit.min(places)
 }

@@ -59,6 +59,11 @@ static inline int whom(const char *authority, size_t len, struct url *url)
         rest = hostEnd;
     }
     url->host = strndup(start, hostEnd - start);
+    for (const char *c = url->host; *c != '\0'; c++)
+        if ((unsigned char)*c >= 0x80)
+            return wrong(url, "the host is not ASCII: write its form that begins with xn-- (idn2 prints it)");
+    if (brackets && strchr(url->host, '%') != NULL)
+        return wrong(url, "a zone like %eth0 is no part of a URL: write an address that needs none, or a name");
     int known = brackets ? inet_pton(AF_INET6, url->host, &address) == 1 : isName(url->host);
     if (!known)
         return wrong(url, "the host is neither a name, nor an IPv4 address in dotted form, nor an IPv6 one in brackets");

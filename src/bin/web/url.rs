@@ -111,6 +111,14 @@ fn whom(authority: &[u8]) -> Result<(String, u16), &'static str> {
         let end = authority.iter().position(|&byte| byte == b':');
         authority.split_at(end.unwrap_or(authority.len()))
     };
+    if !host.is_ascii() {
+        return Err("the host is not ASCII: write its form that begins with xn-- (idn2 prints it)");
+    }
+    if authority.starts_with(b"[") && host.contains(&b'%') {
+        return Err(
+            "a zone like %eth0 is no part of a URL: write an address that needs none, or a name",
+        );
+    }
     let host = str::from_utf8(host).unwrap_or_default();
     let known = if authority.starts_with(b"[") {
         inet_pton::<in6_addr>(AF_INET6, host).is_ok()
