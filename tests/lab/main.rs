@@ -4,11 +4,13 @@
 mod support;
 
 mod bench;
+mod check;
 mod clients;
 mod diff;
 mod diff_any;
 mod examples;
 mod ladder;
 mod recordings;
+mod page;
 mod sides;
 mod verbs;

@@ -242,6 +242,9 @@ pub fn trailing(visit: &mut Visit) -> Result<(), Stop> {
 
 /// Sends the answer in pieces, with a pause between.
 fn pieces(visit: &mut Visit, size: usize, pause: Duration, what: &str) -> Result<(), Stop> {
+    if visit.happy.is_none() {
+        word(visit)?; // what it prints then is right
+    }
     let mut guest = visit.guest()?;
     let answer = visit.contract.answer(&guest.asked);
     for (at, piece) in answer.chunks(size.max(1)).enumerate() {
@@ -275,6 +278,9 @@ pub fn halves(visit: &mut Visit) -> Result<(), Stop> {
 }
 
 pub fn slow(visit: &mut Visit) -> Result<(), Stop> {
+    if visit.happy.is_none() {
+        word(visit)?;
+    }
     let mut guest = visit.guest()?;
     thread::sleep(Duration::from_secs(1));
     let answer = visit.contract.answer(&guest.asked);
@@ -445,6 +451,9 @@ pub fn stranger(visit: &mut Visit) -> Result<(), Stop> {
 }
 
 pub fn twice(visit: &mut Visit) -> Result<(), Stop> {
+    if visit.happy.is_none() {
+        udp_word(visit)?;
+    }
     let (subject, socket, asked, from) = datagram(visit)?;
     for _ in 0..2 {
         let _ = socket.send_to(&visit.contract.answer(&asked), from); // the second may meet nobody

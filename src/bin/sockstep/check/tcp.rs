@@ -200,27 +200,37 @@ pub fn reset_at_once(trial: &mut Trial) -> Result<(), Stop> {
 }
 
 pub fn reset_amid(trial: &mut Trial) -> Result<(), Stop> {
-    let mut talk = trial.connect()?;
-    talk.say(WORD)?;
-    talk.expect(&trial.answer(WORD), "a word was sent")?;
-    talk.say(WORD)?;
-    talk.reset();
+    // Once while the server waits in recv, once while it has a word to answer.
+    for more in [false, true] {
+        let mut talk = trial.connect()?;
+        talk.say(WORD)?;
+        talk.expect(&trial.answer(WORD), "a word was sent")?;
+        if more {
+            talk.say(WORD)?;
+        }
+        talk.reset();
+    }
     serves_on(trial, "a client reset its connection in mid-exchange, and")
 }
 
 pub fn reset_while_sending(trial: &mut Trial) -> Result<(), Stop> {
     let message = trial.bytes(1 << 16);
-    for _ in 0..3 {
-        let talk = trial.connect()?;
-        // As much as both buffers take: the server is in send then.
-        let _ = talk.stream().set_write_timeout(Some(SILENCE));
-        for _ in 0..512 {
-            let mut stream = talk.stream();
-            if std::io::Write::write(&mut stream, &message).is_err() {
-                break;
-            }
+    // As much as both buffers take, and then a reset: the server waits in send.
+    let talk = trial.connect()?;
+    let _ = talk.stream().set_write_timeout(Some(SILENCE)); // at worst it takes longer
+    for _ in 0..512 {
+        let mut stream = talk.stream();
+        if std::io::Write::write(&mut stream, &message).is_err() {
+            break;
         }
-        talk.reset();
+    }
+    talk.reset();
+    // The end first, then a reset: the next send raises SIGPIPE. The server may be faster than we are; not each time.
+    for _ in 0..10 {
+        let mut talk = trial.connect()?;
+        talk.say(&message)?;
+        talk.finish()?;
+        drop(talk);
     }
     serves_on(
         trial,
