@@ -10,7 +10,7 @@ mod diff;
 mod diff_any;
 mod examples;
 mod ladder;
-mod recordings;
 mod page;
+mod recordings;
 mod sides;
 mod verbs;
