@@ -492,8 +492,9 @@ fn the_headings_are_the_programs_own_steps() {
             ]
         );
         let [_, server] = run("web", b"").map(|rows| headings(&rows));
+        // Whether the next accept is the main thread's, and drawn to its end, is chance.
         assert_eq!(
-            server,
+            server[..5],
             [
                 "Server. A socket that listens",
                 "Server 1. Accept the connection",
