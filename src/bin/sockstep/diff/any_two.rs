@@ -1,66 +1,156 @@
-//! Records any server and any client, which know where to find each other.
+//! Runs any server, and any client that knows where to find it, or one of our own that does a few things to it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 use sockstep::{
-    AF_INET, IPPROTO_TCP, PF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, bind, connect, htonl,
-    htons, setsockopt, sockaddr_in, socket,
+    AF_INET, IPPROTO_TCP, PF_INET, SO_LINGER, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, bind, connect,
+    htonl, htons, linger, setsockopt, sockaddr_in, socket,
 };
 
 use crate::common::note;
-use crate::diff::normalise::sin_port;
+use crate::diff::compare::Line;
+use crate::diff::normalise::{Data, sin_port};
 use crate::diff::play::{Interrupts, Recorder, Run, file_of};
 use crate::draw::terminal::Side;
-use crate::lectures::steps::Sockets;
-use crate::sides::process::{Process, Start};
+use crate::sides::end::End;
+use crate::sides::process::{PATIENCE, Process, Start, TICK};
+use crate::sides::ready::{Place, Ready, State, free_port};
 use crate::sides::shell::shell;
 use crate::sides::signals::Interrupted;
 use crate::strace::line::What;
 
-/// How long a client may take. Some wait for answers that do not come, and say so.
+/// How long a client may be silent. Some wait for answers that do not come, and say so.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// How long a port stays in TIME_WAIT, and a little more.
 const TIME_WAIT: Duration = Duration::from_secs(65);
 /// How often a server is started anew before a person is told why it takes so long, and the pause between.
 const SILENT_TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long a server that has been asked to end may take, before it is killed.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// What stands for a free port in a command.
+pub const PORT: &str = "{port}";
 
-/// Runs the server, and the client with this standard input; ends the server when both have nothing more to do.
+/// Who talks to the server.
+#[derive(Clone, Copy)]
+pub enum Client<'a> {
+    /// A command, with this standard input. What it prints counts if the two servers have the same.
+    Command {
+        command: &'a OsStr,
+        input: &'a [u8],
+        prints: bool,
+    },
+    /// One of our own.
+    Probe(&'static Probe),
+}
+
+/// What a client of our own does.
+pub struct Probe {
+    pub name: &'static str,
+    pub about: &'static str,
+    steps: &'static [Step],
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Connect,
+    Says(&'static str),
+    /// So many letters, and a newline.
+    Letters(usize),
+    /// Until the server has nothing more to do, or has ended the connection.
+    Waits,
+    ShutsDown,
+    Resets,
+    Closes,
+}
+
+use Step::{Closes, Connect, Letters, Resets, Says, ShutsDown, Waits};
+
+/// What any server may meet.
+pub const PROBES: &[Probe] = &[
+    Probe {
+        name: "word",
+        about: "a word, and its answer",
+        steps: &[Connect, Says("hello\n"), Waits, Closes, Waits],
+    },
+    Probe {
+        name: "two-messages",
+        about: "a second message after the first answer",
+        steps: &[Connect, Says("one\n"), Waits, Says("two\n"), Waits, Closes, Waits],
+    },
+    Probe {
+        name: "half-close",
+        about: "the client sends all, then receives to the end",
+        steps: &[Connect, Says("hello\n"), ShutsDown, Waits, Closes, Waits],
+    },
+    Probe {
+        name: "leaves",
+        about: "a client that says nothing, then one that does",
+        steps: &[Connect, Closes, Waits, Connect, Says("hello\n"), Waits, Closes, Waits],
+    },
+    Probe {
+        name: "reset",
+        about: "a client resets in mid-exchange, then another comes",
+        steps: &[
+            Connect, Says("hello\n"), Waits, Resets, Waits, Connect, Says("again\n"), Waits, Closes, Waits,
+        ],
+    },
+    Probe {
+        name: "big",
+        about: "more than any buffer takes at once",
+        steps: &[Connect, Letters(50_000), Waits, ShutsDown, Waits, Closes, Waits],
+    },
+];
+
+/// Runs the server, and the client; ends the server when both have nothing more to do.
 pub fn record(
     interrupts: &Interrupts,
     server: &OsStr,
-    client: &OsStr,
-    input: &[u8],
+    client: Client,
 ) -> Result<Run, Interrupted> {
     let start = Instant::now();
     let mut tries = 0;
     loop {
         tries += 1;
+        let port = free_port()?;
+        let given = server.as_bytes().windows(PORT.len()).any(|part| part == PORT.as_bytes());
+        let ports = if given { vec![port] } else { Vec::new() };
         let mut recorder = Recorder::begin(interrupts);
-        let (program, arguments) = shell(server);
+        recorder.allow(DEADLINE);
+        let (program, arguments) = shell(&with_port(server, port));
         let mut process = Start::of(Side::Server, &program, &arguments).process()?;
-        if recorder.listens(&mut process)? {
-            recorder.converse(process, client, input)?;
+        let places = recorder.listens(&mut process)?;
+        if !places.is_empty() {
+            match client {
+                Client::Command {
+                    command,
+                    input,
+                    prints,
+                } => {
+                    let command = with_port(command, port);
+                    recorder.converse(&mut process, &command, input, prints, &ports)?;
+                }
+                Client::Probe(probe) => recorder.probe(&mut process, probe, &places)?,
+            }
+            recorder.dismiss(process, &ports)?;
             return Ok(recorder.end());
         }
         let Some(port) = recorder.port_in_use() else {
-            let words = recorder
-                .run
-                .trouble
-                .take()
-                .unwrap_or_else(|| recorder.last_words());
-            return Err(Interrupted::Failed(format!(
-                "the server ended before listen(), or bind() for datagrams: {words}"
-            )));
+            return Err(Interrupted::Failed(if process.has_ended() {
+                let words = recorder.last_words();
+                format!("the server ended before listen(), or bind() for datagrams: {words}")
+            } else {
+                "the server does not listen, and has nothing more to do".to_owned()
+            }));
         };
         let waits = ends_time_wait(port);
         if !waits && tries > 1 || start.elapsed() > TIME_WAIT {
@@ -77,35 +167,41 @@ pub fn record(
     }
 }
 
+/// A command with a port in the place of each `{port}`.
+fn with_port(command: &OsStr, port: u16) -> OsString {
+    let (mut rest, mut whole) = (command.as_bytes(), Vec::new());
+    let word = PORT.as_bytes();
+    while let Some(at) = rest.windows(word.len()).position(|part| part == word) {
+        whole.extend_from_slice(&rest[..at]);
+        whole.extend_from_slice(port.to_string().as_bytes());
+        rest = &rest[at + word.len()..];
+    }
+    whole.extend_from_slice(rest);
+    OsString::from_vec(whole)
+}
+
 impl Recorder<'_> {
-    /// Waits until a server can be reached; says whether it got so far.
-    fn listens(&mut self, server: &mut Process) -> Result<bool, Interrupted> {
-        let (mut sockets, mut seen) = (Sockets::default(), 0);
+    /// Waits until a server can be reached, and says where; nowhere if it has ended, or does not mean to be.
+    fn listens(&mut self, server: &mut Process) -> Result<Vec<Place>, Interrupted> {
+        let mut ready = Ready::begin();
         loop {
-            for entry in &self.entries[Side::Server as usize][seen..] {
-                let What::Call(call) = &entry.what else {
-                    continue;
-                };
-                let datagrams = sockets.follow(entry.pid, call) == Some(false);
-                if (call.name == "listen" || (call.name == "bind" && datagrams)) && !call.failed() {
-                    return Ok(true);
-                }
+            match ready.look(server) {
+                State::At(places) => return Ok(places),
+                State::Idle => return Ok(Vec::new()),
+                State::Starting if server.has_ended() => return Ok(Vec::new()),
+                State::Starting => drop(self.watch_for(TICK, [server])?),
             }
-            seen = self.entries[Side::Server as usize].len();
-            if !server.is_heard() {
-                return Ok(false);
-            }
-            self.watch([server])?;
         }
     }
 
     fn converse(
         &mut self,
-        mut server: Process,
+        server: &mut Process,
         client: &OsStr,
         input: &[u8],
+        prints: bool,
+        ports: &[u16],
     ) -> Result<(), Interrupted> {
-        self.allow(DEADLINE);
         let (program, arguments) = shell(client);
         let stdin = file_of(input)?;
         let mut client = Start {
@@ -113,46 +209,54 @@ impl Recorder<'_> {
             ..Start::of(Side::Client, &program, &arguments)
         }
         .process()?;
-        while client.is_heard() {
-            self.watch([&mut server, &mut client])?;
+        while !client.is_done() {
+            self.watch_for(TICK, [server, &mut client])?;
         }
         let status = client.child.wait().map_err(|error| error.to_string())?;
         if !status.success() {
-            let how = match (status.code(), status.signal()) {
-                (Some(code), _) => format!("ended with status {code}"),
-                (_, signal) => format!("was killed by signal {}", signal.unwrap_or_default()),
-            };
             let words = self.last_words();
-            self.run.note = Some(format!("the client {how}: {words}"));
+            self.run.note = Some(format!("the client {}: {words}", how(status)));
         }
-        self.keep(Side::Client, "client", &[])?;
-
+        self.keep(Side::Client, "client", ports)?;
+        if prints {
+            for (said, word) in [(&self.printed, "prints"), (&self.complained, "complains")] {
+                if said.len > 0 {
+                    let words = format!("client {word} {} bytes: {said}", said.len);
+                    self.run.conversation.lines.push(Line::of_words(&words));
+                }
+            }
+        }
+        self.tell(&format!("client {}", how(status)));
         // The server may still have to notice that its client has gone.
-        let mut last_heard = Instant::now();
-        while server.is_heard() && last_heard.elapsed() < self.patience_with(&server) {
-            if self.watch_for(10, [&mut server])? {
-                last_heard = Instant::now();
-            }
-        }
-        server.end();
-        let asked = Instant::now();
-        let mut signal = Signal::SIGTERM;
-        while server.is_heard() {
-            // Its own children, which it may have left behind.
-            if !self.watch_for(100, [&mut server])? {
-                self.signal(Side::Server, signal);
-            }
-            if asked.elapsed() > LAST_WORDS {
-                signal = Signal::SIGKILL;
-            }
-        }
-        self.keep(Side::Server, "server", &[])
+        self.settle(server)
     }
 
-    /// How long the server may be silent before it has, as far as can be seen, nothing more to do.
-    fn patience_with(&self, server: &Process) -> Duration {
-        let idle = self.waits(Side::Server) && server.is_asleep();
-        Duration::from_millis(if idle { 30 } else { 300 })
+    /// Until the server has nothing more to do; if it is never so, for a while.
+    fn settle(&mut self, server: &mut Process) -> Result<(), Interrupted> {
+        let start = Instant::now();
+        while !server.has_ended() && !server.is_idle() && start.elapsed() < PATIENCE {
+            self.watch_for(TICK, [server])?;
+        }
+        Ok(())
+    }
+
+    /// Ends the server, and files what it did.
+    fn dismiss(&mut self, mut server: Process, ports: &[u16]) -> Result<(), Interrupted> {
+        if server.has_ended() {
+            let status = server.child.wait().map_err(|error| error.to_string())?;
+            self.tell(&format!("server {}", how(status)));
+        } else {
+            self.tell("server goes on");
+        }
+        let mut end = End::begin(&server);
+        while !end.is_over(&mut server) {
+            self.watch_for(TICK, [&mut server])?;
+        }
+        self.keep(Side::Server, "server", ports)
+    }
+
+    fn tell(&mut self, words: &str) {
+        self.run.conversation.lines.push(Line::of_words(words));
     }
 
     fn last_words(&self) -> String {
@@ -174,6 +278,281 @@ impl Recorder<'_> {
             }
             _ => None,
         })
+    }
+
+    /// Plays a client of our own, and writes down what it sees.
+    fn probe(
+        &mut self,
+        server: &mut Process,
+        probe: &Probe,
+        places: &[Place],
+    ) -> Result<(), Interrupted> {
+        let mut connection: Option<Connection> = None;
+        let mut count = 0;
+        for &step in probe.steps {
+            if let Connect = step {
+                count += 1;
+                let name = format!("connection {count}: ");
+                match Connection::to(places) {
+                    Ok(link) => {
+                        if !matches!(link, Link::Datagrams(_)) {
+                            self.tell(&format!("{name}client connects"));
+                        }
+                        connection = Some(Connection::new(name, link));
+                    }
+                    Err(error) => {
+                        self.tell(&format!("{name}client cannot connect: {}", reason(&error)));
+                        connection = None;
+                    }
+                }
+                continue;
+            }
+            let Some(open) = &mut connection else {
+                self.settle(server)?;
+                continue;
+            };
+            match step {
+                Says(words) => open.says(words.as_bytes().to_vec()),
+                Letters(count) => {
+                    let letters = (b'a'..=b'z').cycle().take(count - 1);
+                    open.says(letters.chain([b'\n']).collect());
+                }
+                Waits => {
+                    let start = Instant::now();
+                    loop {
+                        let moved = open.goes_on();
+                        let over = open.ended || server.has_ended();
+                        let at_rest = server.is_idle() || start.elapsed() > PATIENCE;
+                        if !moved && (over || at_rest && !open.goes_on()) {
+                            break;
+                        }
+                        let patience = if moved { 0 } else { TICK };
+                        self.watch_for(patience, [server])?;
+                    }
+                }
+                ShutsDown => open.shuts_down(),
+                Resets | Closes => {
+                    open.goes_on();
+                    if let Some(open) = connection.take() {
+                        let lines = open.closes(matches!(step, Resets));
+                        self.run.conversation.lines.extend(lines);
+                    }
+                }
+                Connect => {}
+            }
+        }
+        self.settle(server)
+    }
+}
+
+fn how(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with status {code}"),
+        (_, signal) => {
+            let signal = Signal::try_from(signal.unwrap_or_default());
+            let name = signal.map_or("a signal", Signal::as_str);
+            format!("was killed by {name}")
+        }
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or_default());
+    format!("{errno:?}")
+}
+
+/// A connection of a client of our own.
+struct Connection {
+    name: String,
+    link: Link,
+    lines: Vec<Line>,
+    /// What is still to be sent.
+    unsent: Vec<u8>,
+    shuts: bool,
+    /// The server has ended it.
+    ended: bool,
+    /// Who speaks, and what has been said of it.
+    speaker: Option<(Side, Data)>,
+}
+
+enum Link {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Datagrams(UdpSocket),
+}
+
+impl Connection {
+    /// Connects to the first place that can be reached.
+    fn to(places: &[Place]) -> io::Result<Link> {
+        let here = |mut address: SocketAddr| {
+            if address.ip().is_unspecified() {
+                address.set_ip(match address.ip() {
+                    IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                    IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+                });
+            }
+            address
+        };
+        let mut outcome = Err(ErrorKind::AddrNotAvailable.into());
+        for place in places {
+            outcome = match place {
+                Place::Tcp(address) => TcpStream::connect(here(*address)).and_then(|stream| {
+                    stream.set_nonblocking(true)?;
+                    Ok(Link::Tcp(stream))
+                }),
+                Place::Unix(path) => UnixStream::connect(path).and_then(|stream| {
+                    stream.set_nonblocking(true)?;
+                    Ok(Link::Unix(stream))
+                }),
+                Place::Udp(address) => {
+                    let to = here(*address);
+                    let own: IpAddr = match to.ip() {
+                        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+                    };
+                    UdpSocket::bind((own, 0)).and_then(|socket| {
+                        socket.connect(to)?;
+                        socket.set_nonblocking(true)?;
+                        Ok(Link::Datagrams(socket))
+                    })
+                }
+            };
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    fn new(name: String, link: Link) -> Connection {
+        Connection {
+            name,
+            link,
+            lines: Vec::new(),
+            unsent: Vec::new(),
+            shuts: false,
+            ended: false,
+            speaker: None,
+        }
+    }
+
+    fn says(&mut self, bytes: Vec<u8>) {
+        self.unsent.extend(bytes);
+        self.goes_on();
+    }
+
+    fn shuts_down(&mut self) {
+        if let Link::Datagrams(_) = self.link {
+            return;
+        }
+        self.shuts = true;
+        self.goes_on();
+    }
+
+    /// Sends and receives what can be now. Says whether anything moved.
+    fn goes_on(&mut self) -> bool {
+        let mut moved = false;
+        while !self.unsent.is_empty() {
+            let sent = match &mut self.link {
+                Link::Tcp(stream) => stream.write(&self.unsent),
+                Link::Unix(stream) => stream.write(&self.unsent),
+                Link::Datagrams(socket) => socket.send(&self.unsent),
+            };
+            match sent {
+                Ok(count) => {
+                    let sent: Vec<u8> = self.unsent.drain(..count).collect();
+                    self.said(Side::Client, &sent);
+                    moved = true;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(_) => self.unsent.clear(), // what is to be received says why
+            }
+        }
+        if self.unsent.is_empty() && std::mem::take(&mut self.shuts) {
+            let _ = match &self.link {
+                Link::Tcp(stream) => stream.shutdown(Shutdown::Write),
+                Link::Unix(stream) => stream.shutdown(Shutdown::Write),
+                Link::Datagrams(_) => Ok(()),
+            };
+            self.told("client ends");
+            moved = true;
+        }
+        let mut buffer = [0; 65536];
+        while !self.ended {
+            let received = match &mut self.link {
+                Link::Tcp(stream) => stream.read(&mut buffer),
+                Link::Unix(stream) => stream.read(&mut buffer),
+                Link::Datagrams(socket) => match socket.recv(&mut buffer) {
+                    Ok(count) => {
+                        let data = Data::of(&buffer[..count]);
+                        self.told(&format!("server sends {count} bytes: {data}"));
+                        moved = true;
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                },
+            };
+            match received {
+                Ok(0) => {
+                    self.told("server ends");
+                    self.ended = true;
+                }
+                Ok(count) => self.said(Side::Server, &buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                    self.told("server resets");
+                    self.ended = true;
+                }
+                Err(error) => {
+                    self.told(&format!("client cannot receive: {}", reason(&error)));
+                    self.ended = true;
+                }
+            }
+            moved = true;
+        }
+        moved
+    }
+
+    fn said(&mut self, who: Side, bytes: &[u8]) {
+        let data = Data::of(bytes);
+        match &mut self.speaker {
+            Some((last, said)) if *last == who => said.extend(&data),
+            _ => {
+                self.falls_silent();
+                self.speaker = Some((who, data));
+            }
+        }
+    }
+
+    fn told(&mut self, words: &str) {
+        self.falls_silent();
+        self.lines.push(Line::of_words(&format!("{}{words}", self.name)));
+    }
+
+    fn falls_silent(&mut self) {
+        if let Some((who, data)) = self.speaker.take() {
+            let kind = format!("{}{} says", self.name, who.name());
+            self.lines.push(Line::of_data(kind, data));
+        }
+    }
+
+    /// Ends it, and hands out all that was said.
+    fn closes(mut self, by_reset: bool) -> Vec<Line> {
+        if let Link::Tcp(stream) = &self.link {
+            if by_reset {
+                let at_once = linger {
+                    l_onoff: 1,
+                    l_linger: 0,
+                };
+                let _ = setsockopt(stream, SOL_SOCKET, SO_LINGER, &at_once);
+            }
+        }
+        match self.link {
+            Link::Datagrams(_) => self.falls_silent(),
+            Link::Tcp(_) if by_reset => self.told("client resets"),
+            _ => self.told("client closes"),
+        }
+        self.lines
     }
 }
 

@@ -57,7 +57,9 @@ impl Aside {
             }
             Aside::Threads => "thread synchronisation and exit: each runtime has its own calls",
             Aside::Elsewhere => "not on a socket (--calls all compares them)",
-            Aside::Waits => "waits for several sockets: which task waits, and how often, varies",
+            Aside::Waits => {
+                "waits, and calls that find nothing there yet: how often varies by itself"
+            }
         }
     }
 
@@ -148,12 +150,14 @@ pub enum View {
     Calls,
     /// With consecutive pieces of a stream joined.
     Joined,
-    /// With the pieces of both directions of a stream joined, and without the waits between them.
+    /// The same without waits, and without calls that found nothing there yet.
+    Busy,
+    /// With the pieces of both directions of a stream joined.
     Exchanges,
 }
 
 impl View {
-    pub const ALL: [View; 3] = [View::Calls, View::Joined, View::Exchanges];
+    pub const ALL: [View; 4] = [View::Calls, View::Joined, View::Busy, View::Exchanges];
 }
 
 impl Lines {
@@ -258,7 +262,8 @@ impl Lines {
         let mut lines = match view {
             View::Calls => self.clone(),
             View::Joined => self.joined(),
-            View::Exchanges => self.exchanges(),
+            View::Busy => self.busy().joined(),
+            View::Exchanges => self.busy().exchanges(),
         };
         lines.fold();
         lines
@@ -300,7 +305,18 @@ impl Lines {
         lines
     }
 
-    /// The same with each exchange of pieces in one line for each call and socket, and without the waits within it.
+    /// The same without what came to nothing.
+    fn busy(&self) -> Lines {
+        let mut lines = self.clone();
+        let idle = self.lines.iter().filter(|line| line.idle);
+        lines
+            .aside
+            .extend(idle.map(|line| (Aside::Waits, line.raw.clone())));
+        lines.lines.retain(|line| !line.idle);
+        lines
+    }
+
+    /// The same with each exchange of pieces in one line for each call and socket.
     fn exchanges(&self) -> Lines {
         let mut lines = Lines {
             lines: Vec::new(),
@@ -322,8 +338,6 @@ impl Lines {
                 } else {
                     exchange.push(next.clone());
                 }
-            } else if let (true, Some(first)) = (next.idle, exchange.first_mut()) {
-                first.adds(next, Form::Pieces);
             } else {
                 lines.end_exchange(&mut exchange);
                 lines.lines.push(next.clone());

@@ -22,6 +22,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use crate::diff::any_two::{Client, PROBES, Probe};
 use crate::diff::compare::Calls;
 use crate::diff::play::{Interrupts, Pairing, Recorder, Run};
 use crate::diff::report::Report;
@@ -72,7 +73,7 @@ pub struct Args {
     #[arg(long)]
     list: bool,
     /// Any server instead, as a shell has it: './my_server 12000'. Twice, for two to compare
-    #[arg(long, value_name = "COMMAND", requires = "client", conflicts_with_all = ["pair", "scenario", "all", "list"])]
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["pair", "all", "list"])]
     server: Vec<OsString>,
     /// Any client, as a shell has it: './my_client 127.0.0.1 12000'. Once for both servers, or twice
     #[arg(long, value_name = "COMMAND", requires = "server")]
@@ -181,41 +182,90 @@ fn two_of_any(args: &Args) -> Result<bool, Trouble> {
                 .to_owned(),
         ));
     }
+    let probes: Vec<&Probe> = if clients.is_empty() {
+        let names = PROBES.iter().map(|probe| probe.name);
+        chosen(PROBES.iter(), names.collect(), &args.scenario)?
+    } else if args.scenario.is_empty() {
+        Vec::new()
+    } else {
+        return Err(Trouble::Said(
+            "a scenario has a client of its own: leave --client out, or --scenario".to_owned(),
+        ));
+    };
     command::available()?;
     let mut input = Vec::new();
-    if !stdin().is_terminal() {
+    if !clients.is_empty() && !stdin().is_terminal() {
         stdin()
             .read_to_end(&mut input)
             .map_err(|error| format!("standard input: {error}"))?;
     }
     let signals = Signals::collect()?;
-    let of = |side: usize| [servers, clients].map(|named| &named[side.min(named.len() - 1)]);
-    let words = |side| of(side).map(|command| command.to_string_lossy().into_owned());
+    let of = |commands: &[OsString], side: usize| {
+        let last = commands.len().checked_sub(1);
+        last.map_or_else(OsString::new, |last| commands[side.min(last)].clone())
+    };
+    let commands = [0, 1].map(|side| [of(servers, side), of(clients, side)]);
+    let words = |command: &OsString| command.to_string_lossy().into_owned();
     let sides = Sides {
         names: ["A", "B"],
         twins: false,
-        commands: Some([words(0), words(1)]),
+        commands: Some(commands.each_ref().map(|own| own.each_ref().map(words))),
     };
-    let cases = [Case::default()];
+    let of_probe = |probe: &&Probe| Case {
+        scenario: probe.name.to_owned(),
+        about: probe.about.to_owned(),
+        ..Case::default()
+    };
+    let mut cases: Vec<Case> = probes.iter().map(of_probe).collect();
+    if cases.is_empty() {
+        cases.push(Case::default());
+    }
+    // One after the other if they want the same port.
+    let any_port = sides.commands.iter().flatten().all(|[server, _]| server.contains(any_two::PORT));
     let comparing = Comparing {
         args,
         sides: &sides,
         cases: &cases,
         signals: &signals,
-        workers: 1, // one after the other: they want the same port
+        workers: if any_port { WORKERS } else { 1 },
         most: MOST_RUNS,
         calls: args.calls.unwrap_or(Calls::Network),
     };
-    comparing.all(|_, side, stop| {
+    comparing.all(|case, side, stop| {
         let interrupts = Interrupts {
             signals: &signals,
             stop,
         };
-        let [server, client] = of(side);
-        any_two::record(&interrupts, server, client, &input).map_err(|interrupted| {
+        let [server, client] = &commands[side];
+        let client = match probes.get(case) {
+            Some(probe) => Client::Probe(probe),
+            None => Client::Command {
+                command: client,
+                input: &input,
+                prints: clients.len() == 1,
+            },
+        };
+        any_two::record(&interrupts, server, client).map_err(|interrupted| {
             Trouble::from(interrupted).with(format_args!("{}: ", sides.names[side]))
         })
     })
+}
+
+/// What is asked for by name; all of it if nothing is.
+fn chosen<T>(
+    all: impl Iterator<Item = T>,
+    names: Vec<&str>,
+    wanted: &[String],
+) -> Result<Vec<T>, String> {
+    if let Some(unknown) = wanted.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(format!(
+            "no scenario {unknown}. The scenarios are: {}",
+            names.join(", ")
+        ));
+    }
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|other| other == name);
+    let found = all.zip(names).filter(|(_, name)| is_wanted(name));
+    Ok(found.map(|(one, _)| one).collect())
 }
 
 enum Output<'a> {

@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 
 use crate::diff::compare::Lines;
 use crate::diff::conversation;
-use crate::diff::normalise::{On, sin_port};
+use crate::diff::normalise::{Data, LONG, On, brief, sin_port};
 use crate::diff::scenarios::{Client, Play, Scenario};
 use crate::diff::scripts::{self, Place, Progress, Script, Settled};
 use crate::draw::terminal::Side;
@@ -33,8 +33,11 @@ use crate::strace::command::Trace;
 use crate::strace::line::{Call, Entry, What};
 use crate::world::tasks::{Part, split};
 
-/// How long a recording may take; many times what it does take.
+/// How long a run may be silent; many times what it is. And how many times that it may take.
 const DEADLINE: Duration = Duration::from_secs(20);
+const AT_MOST: u32 = 5;
+/// How much of what long arguments say is kept of a side; more is kept by its beginning.
+const KEPT: usize = 2 << 20;
 /// What a keyboard sends for the end of input.
 const CTRL_D: u8 = 4;
 /// How often the deadline is looked at, in milliseconds.
@@ -116,11 +119,17 @@ pub struct Recorder<'a> {
     interrupts: &'a Interrupts<'a>,
     time: Duration,
     until: Instant,
-    /// What the server has printed.
+    /// How long it may take in all, if something is heard of it all the time.
+    at_most: Instant,
+    /// What the server has printed, and the client.
     said: Vec<u8>,
+    pub printed: Data,
+    pub complained: Data,
     pub complaints: Vec<u8>,
     pub traces: [Trace; 2],
     pub entries: [Vec<Entry>; 2],
+    /// How much may still be kept of long arguments.
+    room: [usize; 2],
     /// All that was seen, when it was filed.
     history: Vec<(Side, Entry)>,
     pub run: Run,
@@ -132,10 +141,14 @@ impl<'a> Recorder<'a> {
             interrupts,
             time: DEADLINE,
             until: Instant::now() + DEADLINE,
+            at_most: Instant::now() + AT_MOST * DEADLINE,
             said: Vec::new(),
+            printed: Data::default(),
+            complained: Data::default(),
             complaints: Vec::new(),
             traces: Default::default(),
             entries: Default::default(),
+            room: [KEPT; 2],
             history: Vec::new(),
             run: Run::default(),
         }
@@ -157,9 +170,12 @@ impl<'a> Recorder<'a> {
                 task.on = on[before..].to_vec();
             }
         }
-        let mut lines = known.conversation.lines;
-        lines.append(&mut self.run.conversation.lines);
-        self.run.conversation.lines = lines;
+        // What a client of our own has seen is the better account.
+        let is_seen = self.run.tasks.iter().any(|task| task.side == Side::Client);
+        if is_seen || self.run.conversation.lines.is_empty() {
+            let own = std::mem::replace(&mut self.run.conversation, known.conversation);
+            self.run.conversation.lines.extend(own.lines);
+        }
         self.run
     }
 
@@ -371,9 +387,10 @@ impl<'a> Recorder<'a> {
         self.run.trouble.get_or_insert(words);
     }
 
-    /// From now on, so long.
+    /// From now on, so long without anything to be heard.
     pub fn allow(&mut self, time: Duration) {
         (self.time, self.until) = (time, Instant::now() + time);
+        self.at_most = Instant::now() + AT_MOST * time;
     }
 
     pub fn watch<const N: usize>(
@@ -392,7 +409,8 @@ impl<'a> Recorder<'a> {
         if self.interrupts.stop.load(Ordering::Relaxed) {
             return Err(Interrupted::Failed("stopped".to_owned()));
         }
-        if Instant::now() > self.until {
+        let now = Instant::now();
+        if now > self.until || now > self.at_most {
             self.trouble(format!("not done after {} seconds", self.time.as_secs()));
             for process in &mut processes {
                 let _ = process.child.kill(); // strace writes that down, and the pipes end
@@ -402,8 +420,11 @@ impl<'a> Recorder<'a> {
         let Recorder {
             said,
             complaints,
+            printed,
+            complained,
             traces,
             entries,
+            room,
             ..
         } = self;
         let mut anything = false;
@@ -415,14 +436,29 @@ impl<'a> Recorder<'a> {
                 anything |= !bytes.is_empty();
                 match source {
                     Source::Strace => {
-                        entries[side as usize].extend(traces[side as usize].take(bytes));
+                        for mut entry in traces[side as usize].take(bytes) {
+                            abridge(&mut entry, &mut room[side as usize]);
+                            entries[side as usize].push(entry);
+                        }
                     }
-                    Source::StandardOutput if side == Side::Server => said.extend_from_slice(bytes),
-                    Source::StandardOutput => {}
-                    Source::StandardError => complaints.extend_from_slice(bytes),
+                    Source::StandardOutput if side == Side::Server => {
+                        said.extend_from_slice(&bytes[..bytes.len().min(LONG.saturating_sub(said.len()))]);
+                    }
+                    Source::StandardOutput => printed.extend(&Data::of(bytes)),
+                    Source::StandardError => {
+                        if side == Side::Client {
+                            complained.extend(&Data::of(bytes));
+                        }
+                        complaints.extend_from_slice(bytes);
+                        let surplus = complaints.len().saturating_sub(LONG);
+                        complaints.drain(..surplus);
+                    }
                 }
             },
         )?;
+        if anything {
+            self.until = now + self.time;
+        }
         Ok(anything)
     }
 
@@ -453,19 +489,6 @@ impl<'a> Recorder<'a> {
                 let _ = kill(Pid::from_raw(pid), signal); // it may have ended meanwhile
             }
         }
-    }
-
-    /// Whether each process of a side waits for others.
-    pub fn waits(&self, side: Side) -> bool {
-        let listens = self.entries[side as usize]
-            .iter()
-            .any(|entry| is_call(entry, "listen"));
-        let messages: &[&str] = if listens {
-            &[] // they would come from a client
-        } else {
-            &["recvfrom", "recvmsg"]
-        };
-        self.is_blocked(side, messages)
     }
 
     /// Files what a side has done since it began.
@@ -622,6 +645,19 @@ fn typed(lines: &[u8]) -> Result<(PtyMaster, Stdio), Interrupted> {
 
 fn set(place: fn() -> std::io::Result<Place>) -> Result<Place, Interrupted> {
     place().map_err(|error| Interrupted::Failed(format!("a socket of our own: {error}")))
+}
+
+/// Keeps of a long argument what is compared, when there is no more room for all of it.
+fn abridge(entry: &mut Entry, room: &mut usize) {
+    let What::Call(call) = &mut entry.what else {
+        return;
+    };
+    for arg in call.args.iter_mut().filter(|arg| arg.len() > LONG) {
+        match room.checked_sub(arg.len()) {
+            Some(left) => *room = left,
+            None => *arg = brief(arg),
+        }
+    }
 }
 
 fn is_call(entry: &Entry, wanted: &str) -> bool {

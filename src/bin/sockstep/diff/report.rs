@@ -187,7 +187,8 @@ impl Report<'_> {
                     (false, false) => ('~', line.pattern()),
                     _ => continue,
                 };
-                self.row(mark, name, line.number, "33", &shown, 0, text);
+                let around = shown.chars().position(|c| c == '*').filter(|_| mark == '~');
+                self.row(mark, name, line.number, "33", &shown, around.unwrap_or(0), text);
             }
         }
     }

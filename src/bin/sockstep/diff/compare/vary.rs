@@ -7,13 +7,22 @@ use std::sync::atomic::AtomicBool;
 use crate::diff::compare::align::align;
 use crate::diff::compare::{Line, Lines};
 
-/// A line in words: what belongs together, and each other character.
+/// A line in words: what belongs together, each other character, and a string whole if it is no text: where a number in it
+/// begins nobody can tell.
 pub fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = text;
+    let mut inside = false;
     while let Some(first) = rest.chars().next() {
         let is_word = |c: char| c.is_alphanumeric() || c == '_';
-        let len = if is_word(first) {
+        inside ^= first == '"';
+        let string = Some(rest).filter(|_| inside && first == '"');
+        let len = if let Some(len) = string.and_then(binary) {
+            inside = false;
+            len
+        } else if first == '\\' {
+            1 + rest[1..].chars().next().map_or(0, char::len_utf8)
+        } else if is_word(first) {
             rest.find(|c| !is_word(c)).unwrap_or(rest.len())
         } else {
             first.len_utf8()
@@ -23,6 +32,27 @@ pub fn words(text: &str) -> Vec<&str> {
         rest = after;
     }
     words
+}
+
+/// How long the string is that begins here, if it has bytes in it that no text has.
+fn binary(text: &str) -> Option<usize> {
+    let mut at = 1;
+    let mut is_binary = false;
+    loop {
+        match text.as_bytes().get(at)? {
+            b'"' => return is_binary.then_some(at + 1),
+            b'\\' => {
+                let digits = text.as_bytes()[at + 1..].iter().take(3);
+                let octal = digits.take_while(|byte| (b'0'..=b'7').contains(byte));
+                let value = octal.fold(None, |value, byte| {
+                    Some(value.unwrap_or(0) * 8 + u32::from(byte - b'0'))
+                });
+                is_binary |= value.is_some_and(|value| value < 32 || value == 127);
+                at += 2;
+            }
+            _ => at += 1,
+        }
+    }
 }
 
 /// Where two lines of words differ: for each place, which words of either.
