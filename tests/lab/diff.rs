@@ -1,25 +1,50 @@
 //! `sockstep diff`: the programs and their twins make the same calls, and a twin with one change in it is caught.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 use std::thread;
 
-use crate::support::{Outcome, Process, marked, require, run, within};
-use nix::sys::signal::Signal;
+use crate::support::{DEADLINE, Outcome, Process, marked, require, run, within};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 const PAIRS: [&str; 5] = ["tcp_echo", "udp_echo", "tcp_upper", "udp_upper", "web"];
 
 fn diff(args: &[&str]) -> Outcome {
     require("strace", "the tests of sockstep diff");
-    run(
-        Command::new(env!("CARGO_BIN_EXE_sockstep"))
-            .arg("diff")
-            .args(args),
-        b"",
-    )
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockstep"));
+    patiently(command.arg("diff").args(args), b"")
+}
+
+/// Runs a command to its end. It starts dozens of programs under strace, each with a deadline of its own: what it may take in
+/// all grows with all that the machine does beside it.
+pub fn patiently(command: &mut Command, stdin: &[u8]) -> Outcome {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let (pid, mut pipe) = (child.id(), child.stdin.take().expect("it is a pipe"));
+    let words = stdin.to_vec();
+    thread::spawn(move || pipe.write_all(&words)); // it may end before it has read all
+    let (sender, receiver) = channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = receiver.recv_timeout(10 * DEADLINE) else {
+        let pid = Pid::from_raw(pid.try_into().expect("it is one"));
+        kill(pid, Signal::SIGTERM).expect("it is still there");
+        panic!("it has not ended in time");
+    };
+    let output = output.expect("it is our child");
+    Outcome {
+        status: output.status,
+        stdout: output.stdout,
+        stderr: String::from_utf8(output.stderr).expect("standard error is UTF-8"),
+    }
 }
 
 #[test]

@@ -2,18 +2,17 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::channel;
-use std::thread;
+use std::process::Command;
 
-use crate::support::{DEADLINE, Outcome, listener, local, python, python3, require, run};
+use crate::diff::patiently;
+use crate::support::{Outcome, listener, local, python, python3, require, run};
 
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers");
 
 fn diff(args: &[&str], stdin: &str) -> Outcome {
     require("strace", "the tests of sockstep diff");
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockstep"));
-    run(command.arg("diff").args(args), stdin.as_bytes())
+    patiently(command.arg("diff").args(args), stdin.as_bytes())
 }
 
 /// Two servers and the textbook's client, which says hello.
@@ -73,13 +72,7 @@ fn a_server_that_cannot_start_again_at_once_is_waited_for() {
     let args = [
         "diff", "--server", &server, "--server", &server, "--client", &client,
     ];
-    let (sender, receiver) = channel();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sockstep"));
-    command.args(args).stdin(Stdio::null());
-    thread::spawn(move || sender.send(command.output().expect("sockstep starts")));
-    let outcome = receiver
-        .recv_timeout(5 * DEADLINE)
-        .expect("it ends in time");
+    let outcome = diff(&args[1..], "");
     assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
 }
 
@@ -241,6 +234,178 @@ fn one_server_alone_is_no_comparison() {
         outcome.stderr,
         "sockstep: name two servers to compare, or two clients: --server A --server B --client C\n"
     );
+}
+
+// ---- The same conversation ----
+
+/// `tests/peers/echo.py`, on a free port.
+fn echo(how: &str) -> String {
+    format!("{} '{PEERS}/echo.py' {{port}} {how}", python3())
+}
+
+const OURS: &str = "tcp_echo_server --bind 127.0.0.1 {port}";
+
+#[test]
+fn a_sound_server_in_another_language_has_the_same_conversation() {
+    for how in ["", "thread"] {
+        let outcome = diff(
+            &["--conversation", "--server", &echo(how), "--server", OURS],
+            "",
+        );
+        let report = outcome.stdout();
+        assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+        assert_eq!(
+            report.matches("    same conversation, ").count(),
+            6,
+            "{report}"
+        );
+    }
+    // Its calls are others.
+    let args = [
+        "--server",
+        &echo(""),
+        "--server",
+        OURS,
+        "--scenario",
+        "word",
+    ];
+    assert_eq!(diff(&args, "").status.code(), Some(1));
+}
+
+#[test]
+fn a_fault_is_another_conversation_where_it_shows() {
+    for (how, scenario, line) in [
+        (
+            "once",
+            "two-messages",
+            "+ B        connection 1: server says 4 bytes: two\\n",
+        ),
+        (
+            "once",
+            "big",
+            "+ B        connection 1: server says 50000 bytes: ",
+        ),
+        (
+            "nul",
+            "word",
+            "- A        connection 1: server says 7 bytes: hello\\n\\x00",
+        ),
+        (
+            "dies",
+            "reset",
+            "- A        connection 2: client cannot connect: ECONNREFUSED",
+        ),
+    ] {
+        let server = echo(how);
+        let args = [
+            "--conversation",
+            "--server",
+            &server,
+            "--server",
+            OURS,
+            "--scenario",
+            scenario,
+        ];
+        let outcome = diff(&args, "");
+        assert_eq!(outcome.status.code(), Some(1), "{how}: {outcome:?}");
+        let mut marked = marked(outcome.stdout());
+        assert!(
+            marked.any(|row| row.starts_with(line)),
+            "{how}: {}",
+            outcome.stdout()
+        );
+    }
+    let args = [
+        "--conversation",
+        "--server",
+        &echo("dies"),
+        "--server",
+        OURS,
+        "--scenario",
+        "word",
+    ];
+    assert_eq!(diff(&args, "").status.code(), Some(0), "it has no reset");
+}
+
+#[test]
+fn what_varies_by_itself_is_counted_and_shown_and_not_compared() {
+    let server = echo("random");
+    let args = [
+        "--server",
+        &server,
+        "--server",
+        &server,
+        "--scenario",
+        "word",
+    ];
+    let outcome = diff(&args, "");
+    let report = outcome.stdout();
+    assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+    assert!(report.contains(", varies 2\n"), "{report}");
+    assert!(
+        report.contains(" varies in 2 runs; * and ? are not compared:\n      ~ A "),
+        "{report}"
+    );
+    let (_, told) = both(&args, 0, "");
+    assert!(told.contains("varies in 2 runs"), "{told}");
+}
+
+#[test]
+fn a_scenario_of_servers_that_is_not_there_is_trouble() {
+    let outcome = diff(
+        &["--server", OURS, "--server", OURS, "--scenario", "nonsense"],
+        "",
+    );
+    assert_eq!(outcome.status.code(), Some(2));
+    assert_eq!(
+        outcome.stderr,
+        "sockstep: no scenario nonsense. The scenarios are: word, two-messages, half-close, leaves, reset, big\n"
+    );
+}
+
+#[test]
+fn datagrams_have_a_conversation_too() {
+    let twin = format!("{}/udp_echo_server {{port}}", env!("SOCKSTEP_TWINS"));
+    let outcome = diff(
+        &["--server", "udp_echo_server {port}", "--server", &twin],
+        "",
+    );
+    assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+    assert_eq!(
+        outcome.stdout().matches("    same conversation, ").count(),
+        6
+    );
+}
+
+/// Ten million bytes there and back, four times.
+#[test]
+fn what_is_long_takes_little_memory() {
+    let line: Vec<u8> = (0..10_000_000u32)
+        .map(|at| b'a' + (at / 7 % 26) as u8)
+        .chain([b'\n'])
+        .collect();
+    let program = concat!(
+        "import resource, subprocess, sys\n",
+        "done = subprocess.run(sys.argv[1:])\n",
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n",
+        "sys.exit(done.returncode)"
+    );
+    let mut command = Command::new(python3());
+    command.args(["-c", program, env!("CARGO_BIN_EXE_sockstep"), "diff"]);
+    for server in ["tcp_upper_server --quiet {port}"; 2] {
+        command.args(["--server", server]);
+    }
+    command.args(["--client", "tcp_upper_client -p {port}"]);
+    let outcome = patiently(&mut command, &line);
+    assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+    let report = outcome.stdout();
+    assert!(report.contains("    same conversation, "), "{report}");
+    let most: u64 = report
+        .lines()
+        .last()
+        .and_then(|line| line.parse().ok())
+        .expect("a number");
+    assert!(most < 300_000, "{most} KiB");
 }
 
 // ---- Several processes and threads ----

@@ -3,7 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
+use std::net::{
+    IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream, UdpSocket,
+};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
@@ -85,7 +87,15 @@ pub const PROBES: &[Probe] = &[
     Probe {
         name: "two-messages",
         about: "a second message after the first answer",
-        steps: &[Connect, Says("one\n"), Waits, Says("two\n"), Waits, Closes, Waits],
+        steps: &[
+            Connect,
+            Says("one\n"),
+            Waits,
+            Says("two\n"),
+            Waits,
+            Closes,
+            Waits,
+        ],
     },
     Probe {
         name: "half-close",
@@ -95,34 +105,59 @@ pub const PROBES: &[Probe] = &[
     Probe {
         name: "leaves",
         about: "a client that says nothing, then one that does",
-        steps: &[Connect, Closes, Waits, Connect, Says("hello\n"), Waits, Closes, Waits],
+        steps: &[
+            Connect,
+            Closes,
+            Waits,
+            Connect,
+            Says("hello\n"),
+            Waits,
+            Closes,
+            Waits,
+        ],
     },
     Probe {
         name: "reset",
         about: "a client resets in mid-exchange, then another comes",
         steps: &[
-            Connect, Says("hello\n"), Waits, Resets, Waits, Connect, Says("again\n"), Waits, Closes, Waits,
+            Connect,
+            Says("hello\n"),
+            Waits,
+            Resets,
+            Waits,
+            Connect,
+            Says("again\n"),
+            Waits,
+            Closes,
+            Waits,
         ],
     },
     Probe {
         name: "big",
         about: "more than any buffer takes at once",
-        steps: &[Connect, Letters(50_000), Waits, ShutsDown, Waits, Closes, Waits],
+        steps: &[
+            Connect,
+            Letters(50_000),
+            Waits,
+            ShutsDown,
+            Waits,
+            Closes,
+            Waits,
+        ],
     },
 ];
 
 /// Runs the server, and the client; ends the server when both have nothing more to do.
-pub fn record(
-    interrupts: &Interrupts,
-    server: &OsStr,
-    client: Client,
-) -> Result<Run, Interrupted> {
+pub fn record(interrupts: &Interrupts, server: &OsStr, client: Client) -> Result<Run, Interrupted> {
     let start = Instant::now();
     let mut tries = 0;
     loop {
         tries += 1;
         let port = free_port()?;
-        let given = server.as_bytes().windows(PORT.len()).any(|part| part == PORT.as_bytes());
+        let given = server
+            .as_bytes()
+            .windows(PORT.len())
+            .any(|part| part == PORT.as_bytes());
         let ports = if given { vec![port] } else { Vec::new() };
         let mut recorder = Recorder::begin(interrupts);
         recorder.allow(DEADLINE);
@@ -526,7 +561,8 @@ impl Connection {
 
     fn told(&mut self, words: &str) {
         self.falls_silent();
-        self.lines.push(Line::of_words(&format!("{}{words}", self.name)));
+        self.lines
+            .push(Line::of_words(&format!("{}{words}", self.name)));
     }
 
     fn falls_silent(&mut self) {

@@ -288,7 +288,10 @@ impl Lines {
                 }
             }
             if let (Some(last), Some(piece)) = (lines.lines.last_mut(), &next.piece) {
-                if let Some(run) = last.piece.as_mut().filter(|run| run.kind == piece.kind) {
+                let goes_on = |run: &&mut Piece| {
+                    run.kind == piece.kind && !run.data.partial && !piece.data.partial
+                };
+                if let Some(run) = last.piece.as_mut().filter(goes_on) {
                     run.data.extend(&piece.data);
                     last.adds(next, Form::Pieces);
                     continue;
@@ -301,7 +304,11 @@ impl Lines {
             }
             lines.lines.push(line);
         }
-        lines.lines.iter_mut().for_each(Line::say_piece);
+        for line in &mut lines.lines {
+            if line.piece.as_ref().is_some_and(|run| !run.data.partial) {
+                line.say_piece();
+            }
+        }
         lines
     }
 
@@ -450,7 +457,7 @@ impl Line {
 
     /// Takes in one more call.
     fn adds(&mut self, next: &Line, form: Form) {
-        if self.raw.len() < LONG {
+        if self.raw.len() < 16 * LONG {
             let _ = write!(self.raw, "; {}", next.raw); // into memory
         }
         self.letters = mixed(self.letters, next.letters);
@@ -883,12 +890,16 @@ fn piece(call: &Call, on: &On) -> Option<Piece> {
         _ => return None,
     };
     let moved: u64 = call.result.parse().ok().filter(|&moved| moved > 0)?;
-    let mut data = Data::of_argument(data)?;
-    if data.len > moved {
-        let taken = data.kept.get(..usize::try_from(moved).ok()?)?;
-        data = Data::of(taken);
-    }
-    (data.len == moved).then(|| Piece {
+    let data = match Data::of_argument(data) {
+        Some(data) if data.len == moved => data,
+        Some(data) => {
+            let taken = data.kept.get(..usize::try_from(moved).ok()?);
+            Data::partly(taken.unwrap_or_default(), moved)
+        }
+        None if data.starts_with('"') => Data::partly(&[], moved),
+        None => return None,
+    };
+    Some(Piece {
         kind,
         asked: asked.clone(),
         data,

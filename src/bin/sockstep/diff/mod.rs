@@ -38,6 +38,25 @@ use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 use crate::strace::command;
 
+macro_rules! examples {
+    () => {
+        "Examples:\n  sockstep diff tcp_echo\n  sockstep diff --server './mine {port}' --server 'tcp_echo_server {port}'\n  sockstep diff --server './mine 12000' --server 'tcp_echo_server 12000' --client 'tcp_echo_client 127.0.0.1 hello 12000'"
+    };
+}
+const EXAMPLES: &str = examples!();
+
+macro_rules! json {
+    () => {
+        "JSON, by kind. SIDE is Rust or C, or A or B; pair, scenario and about say where:
+  commands      commands: for each SIDE its server and client; comes first, and only for commands
+  conversation  verdict (same, different), lines for each SIDE, varies, differences
+  task          task (its name), verdict, lines (their number for each SIDE), normalised, expected, set_aside, runs (of each SIDE), varies, differences; together, if several tasks are compared as one
+  trouble, note side, text
+  total         tasks, verdicts, cases, different_conversations, normalised, expected, set_aside; comes last
+  varies has side, line, text (with * for what varies) and optional (not in all runs). differences has for each place what either SIDE has there: line, text and, before it was normalised, raw."
+    };
+}
+
 /// Cases at a time. They wait more than they work.
 const WORKERS: usize = 8;
 /// How often signals are looked for while two runs are compared.
@@ -45,49 +64,57 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients
 ///
-/// Each program is recorded twice and compared with itself first, so that what varies by itself is known. What it did is then
-/// identical to the letter, equal after named normalisations, expected to differ for a reason that is given, or divergent.
+/// Each program is run at least twice and compared with itself first. What varies between its own runs is not compared; it is
+/// counted and shown. What else it did is identical to the letter, equal after named normalisations, expected to differ for a
+/// reason that is given, or divergent.
 ///
-/// Exit status: 0 if the two agree, 1 if they diverge anywhere, 2 if there was trouble.
+/// Exit status: 0 if the two agree, 1 if they diverge anywhere, 2 if there was trouble. With --conversation: 0 if the
+/// conversations are the same, 1 if they differ, 2 if there was trouble.
 ///
-/// A pair is put into scenarios of our own. Any other two servers are run one after the other with the same client: each is
-/// started, waited for until it listens, and ended when the client is done. Standard input is read first and given to each
-/// run of the client; from a terminal nothing is read. An old connection in TIME_WAIT that keeps the port from a server
-/// without SO_REUSEADDR is ended.
+/// Run the pair in every built-in scenario. Any other two servers are run one after the other with the same client: each is
+/// started, waited for until it listens, and ended when the client is done. Without --client they meet a client of our own in
+/// six scenarios: word, two-messages, half-close, leaves, reset, big. Standard input is read first and given to each run of
+/// the client; from a terminal nothing is read. An old connection in TIME_WAIT that keeps the port from a server without
+/// SO_REUSEADDR is ended.
+///
+/// Of any two programs the report says first whether they have the same conversation: the same connections, the same bytes in
+/// each direction before each answer, the same ends (FIN or reset), and the same outcome for the client and the server,
+/// whatever calls were used.
 #[derive(clap::Args)]
 #[command(
     arg_required_else_help = true,
-    after_help = "Examples:\n  sockstep diff tcp_echo\n  sockstep diff --server './mine 12000' --server 'tcp_echo_server 12000' --client 'tcp_echo_client 127.0.0.1 hello 12000'"
+    after_help = EXAMPLES,
+    after_long_help = concat!(examples!(), "\n\n", json!())
 )]
 pub struct Args {
-    /// Which pair
+    /// Compare this pair
     #[arg(required_unless_present_any = ["all", "list", "server", "client"], value_parser = Choice::parser())]
     pair: Option<Choice>,
-    /// This scenario only
+    /// Run this scenario only
     #[arg(long, value_name = "NAME", conflicts_with = "all")]
     scenario: Vec<String>,
-    /// All scenarios; without PAIR, those of all pairs
+    /// Run all scenarios; without PAIR, those of all pairs
     #[arg(long)]
     all: bool,
-    /// List the scenarios, and do nothing
+    /// List the scenarios, and run none
     #[arg(long)]
     list: bool,
-    /// Any server instead, as a shell has it: './my_server 12000'. Twice, for two to compare
+    /// Command of a server to compare; give it twice. {port} in it is a free port
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["pair", "all", "list"])]
     server: Vec<OsString>,
-    /// Any client, as a shell has it: './my_client 127.0.0.1 12000'. Once for both servers, or twice
+    /// Command of a client; give it once for both servers, or twice to compare two
     #[arg(long, value_name = "COMMAND", requires = "server")]
     client: Vec<OsString>,
-    /// Compare the calls on sockets, or all; without it network for commands, all for a pair
+    /// Compare the calls on sockets, or all; if left out, network for commands and all for a pair
     #[arg(long, value_name = "WHICH")]
     calls: Option<Calls>,
-    /// Exit with 0 if the conversations are the same, whatever calls make them
+    /// Exit with 0 if the conversations are the same, whatever calls were used
     #[arg(long)]
     conversation: bool,
     /// Show the lines that are set aside
     #[arg(long)]
     raw: bool,
-    /// Print the verdicts as JSON, one object a line; README says what is in it
+    /// Print the verdicts as JSON, one object a line; --help says what is in it
     #[arg(long)]
     json: bool,
     /// Use colours
@@ -221,7 +248,11 @@ fn two_of_any(args: &Args) -> Result<bool, Trouble> {
         cases.push(Case::default());
     }
     // One after the other if they want the same port.
-    let any_port = sides.commands.iter().flatten().all(|[server, _]| server.contains(any_two::PORT));
+    let any_port = sides
+        .commands
+        .iter()
+        .flatten()
+        .all(|[server, _]| server.contains(any_two::PORT));
     let comparing = Comparing {
         args,
         sides: &sides,

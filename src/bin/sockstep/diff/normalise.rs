@@ -85,10 +85,10 @@ pub type Forms = BTreeMap<Form, usize>;
 
 // ---- What is long ----
 
-/// An argument that is longer is compared by its beginning, its length and a number made of all of its bytes.
-pub const LONG: usize = 4096;
-/// So much is shown of it.
-const SHOWN: usize = 1000;
+/// Bytes that are more are compared by the first of them, their count and a number made of all.
+pub const LONG: usize = 256;
+/// So many are shown of them.
+const SHOWN: usize = 200;
 /// So many bytes of what is joined are kept, to show where two differ.
 const KEPT: usize = 1 << 18;
 
@@ -99,7 +99,7 @@ pub struct Data {
     hash: u64,
     pub kept: Vec<u8>,
     /// Strace has not shown all of it: only its length is compared.
-    partial: bool,
+    pub partial: bool,
 }
 
 /// The number is a polynomial over the bytes in this field.
@@ -171,7 +171,7 @@ impl Display for Data {
         if self.partial {
             return f.write_str("not all seen");
         }
-        if self.kept.len() as u64 == self.len && self.kept.len() <= SHOWN {
+        if self.len <= LONG as u64 {
             return write!(f, "{}", self.kept.escape_ascii());
         }
         let shown = &self.kept[..self.kept.len().min(SHOWN)];
@@ -181,30 +181,14 @@ impl Display for Data {
 
 /// An argument as it is compared: a long one in quotes by its beginning, a number for its bytes, and their count.
 pub fn brief(arg: &str) -> String {
-    if arg.len() <= LONG {
+    let seen = Some(arg).filter(|arg| arg.len() > LONG).and_then(bytes);
+    let Some((seen, cut)) = seen.filter(|(seen, _)| seen.len() > LONG) else {
         return arg.to_owned();
-    }
-    let Some(data) = Data::of_argument(arg) else {
-        return match bytes(arg) {
-            // Strace itself has left something out.
-            Some((seen, _)) => format!("{}...", brief_of(arg, &Data::of(&seen))),
-            None => arg.to_owned(),
-        };
     };
-    brief_of(arg, &data)
-}
-
-fn brief_of(arg: &str, data: &Data) -> String {
-    let mut end = 1;
-    while end < SHOWN {
-        let escape = arg[end..].starts_with('\\');
-        end += if escape { 2 } else { 1 };
-    }
-    // Not amid an octal number, nor amid a character.
-    while !arg.is_char_boundary(end) || arg[end..].starts_with(|c: char| c.is_ascii_digit()) {
-        end += 1;
-    }
-    format!("{}\"...#{:016x}:{}", &arg[..end], data.hash, data.len)
+    let Data { hash, len, .. } = Data::of(&seen);
+    let shown = seen[..SHOWN].escape_ascii();
+    let more = if cut { "..." } else { "" }; // strace itself has left something out
+    format!("\"{shown}\"...#{hash:016x}:{len}{more}")
 }
 
 // ---- Sockets ----

@@ -36,8 +36,10 @@ use crate::world::tasks::{Part, split};
 /// How long a run may be silent; many times what it is. And how many times that it may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 const AT_MOST: u32 = 5;
+/// How much is kept of what a side prints.
+const WORDS: usize = 4096;
 /// How much of what long arguments say is kept of a side; more is kept by its beginning.
-const KEPT: usize = 2 << 20;
+const KEPT: usize = 1 << 20;
 /// What a keyboard sends for the end of input.
 const CTRL_D: u8 = 4;
 /// How often the deadline is looked at, in milliseconds.
@@ -442,7 +444,9 @@ impl<'a> Recorder<'a> {
                         }
                     }
                     Source::StandardOutput if side == Side::Server => {
-                        said.extend_from_slice(&bytes[..bytes.len().min(LONG.saturating_sub(said.len()))]);
+                        said.extend_from_slice(
+                            &bytes[..bytes.len().min(WORDS.saturating_sub(said.len()))],
+                        );
                     }
                     Source::StandardOutput => printed.extend(&Data::of(bytes)),
                     Source::StandardError => {
@@ -450,7 +454,7 @@ impl<'a> Recorder<'a> {
                             complained.extend(&Data::of(bytes));
                         }
                         complaints.extend_from_slice(bytes);
-                        let surplus = complaints.len().saturating_sub(LONG);
+                        let surplus = complaints.len().saturating_sub(WORDS);
                         complaints.drain(..surplus);
                     }
                 }

@@ -15,6 +15,8 @@ use crate::draw::terminal::{Style, put};
 
 /// Lines shown before and after a difference.
 const CONTEXT: usize = 2;
+/// Lines shown of those that vary.
+const VARYING: usize = 8;
 /// Wide enough for a call in one row.
 const ONE_ROW: usize = 1 << 20;
 
@@ -181,14 +183,34 @@ impl Report<'_> {
             }
             let words = format!("{name} varies in {runs} runs; * and ? are not compared:");
             let _ = writeln!(text, "      {}", self.style.paint("33", &words));
-            for line in &lines.lines {
+            let varies = |line: &&Line| line.optional || !line.varies.is_empty();
+            let all = lines.lines.iter().filter(varies);
+            if let Some(more) = lines
+                .varying()
+                .checked_sub(VARYING)
+                .filter(|&more| more > 0)
+            {
+                let _ = writeln!(
+                    text,
+                    "      {VARYING} of them, and {more} more with --json:"
+                );
+            }
+            for line in all.take(VARYING) {
                 let (mark, shown) = match (line.optional, line.varies.is_empty()) {
                     (true, _) => ('?', short(line)),
                     (false, false) => ('~', line.pattern()),
                     _ => continue,
                 };
                 let around = shown.chars().position(|c| c == '*').filter(|_| mark == '~');
-                self.row(mark, name, line.number, "33", &shown, around.unwrap_or(0), text);
+                self.row(
+                    mark,
+                    name,
+                    line.number,
+                    "33",
+                    &shown,
+                    around.unwrap_or(0),
+                    text,
+                );
             }
         }
     }

@@ -147,7 +147,13 @@ pub fn judge(case: Case, rules: Rules, runs: &[Vec<Run>; 2]) -> Judged {
 /// does how finely one looks: the view in which least varies is the one that counts.
 pub fn compared(name: &str, rules: Rules, runs: &[Vec<Lines>; 2]) -> Compared {
     let mut best: Option<Compared> = None;
-    for view in View::ALL {
+    // Twins are compared call by call; only the kernel's own cuts are joined.
+    let views = if rules.twins {
+        &View::ALL[..2]
+    } else {
+        &View::ALL[..]
+    };
+    for &view in views {
         let [left, right] = runs.each_ref().map(|runs| {
             let mut all = runs.iter().map(|run| run.seen(view));
             let mut first = all.next().unwrap_or_default();
