@@ -179,7 +179,7 @@ impl Lines {
         let mut names = Names {
             ports,
             files: Files(if thread { Some(Vec::new()) } else { None }),
-            sockets: letters.then(Letters::default),
+            sockets: letters.then(|| Letters(task.sockets.clone())),
         };
         let nothing = On::default();
         let (rest, children) = without_children(&task.entries);
@@ -545,11 +545,6 @@ pub struct Comparison {
 impl Comparison {
     pub fn diverges(&self) -> bool {
         self.verdict == Verdict::Divergent
-    }
-
-    /// How many lines only one side has, without a reason.
-    pub fn differences(&self) -> usize {
-        self.rows.iter().filter(|row| row.differs()).count()
     }
 
     /// The line of a row; the left one if both have it.

@@ -15,6 +15,8 @@ use crate::world::{Side, World};
 #[derive(Default)]
 pub struct Known {
     pub on: HashMap<(Side, Option<u32>), Vec<On>>,
+    /// The sockets of each side, in the order in which they appear.
+    pub sockets: HashMap<Side, Vec<u64>>,
     pub conversation: Lines,
 }
 
@@ -43,6 +45,12 @@ pub fn of(history: Vec<(Side, Entry)>) -> Known {
             let is_idle = |socket: &Socket| socket.is_the_systems() || !socket.counts;
             idle.insert(*id, world.socket(SocketId(*id)).is_some_and(is_idle));
         }
+        let sockets = known.sockets.entry(event.side).or_default();
+        for id in on.socket.iter().chain(&on.made) {
+            if !sockets.contains(id) {
+                sockets.push(*id);
+            }
+        }
         let key = (event.side, world.task(event.task).pid);
         known.on.entry(key).or_default().push(on);
         if event.side == conversation.of {
@@ -55,6 +63,9 @@ pub fn of(history: Vec<(Side, Entry)>) -> Known {
         if of_one.is_some_and(|id| idle.get(&id) == Some(&true)) {
             on.network = false;
         }
+    }
+    for sockets in known.sockets.values_mut() {
+        sockets.retain(|id| idle.get(id) != Some(&true));
     }
     for (at, connection) in conversation.connections.into_iter().enumerate() {
         let name = format!("connection {}: ", at + 1);

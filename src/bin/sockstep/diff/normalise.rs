@@ -207,7 +207,7 @@ pub struct On {
 
 /// The sockets of a task, in the order in which they get their letters.
 #[derive(Default)]
-pub struct Letters(Vec<u64>);
+pub struct Letters(pub Vec<u64>);
 
 impl Letters {
     fn of(&mut self, socket: u64) -> String {

@@ -64,6 +64,8 @@ pub struct Task {
     pub entries: Vec<Entry>,
     /// For each entry what it has to do with sockets; empty where their numbers are compared as they are.
     pub on: Vec<On>,
+    /// The sockets of its side, in the order in which they appear: so they get their letters.
+    pub sockets: Vec<u64>,
     /// The ports that it was made with, the server's first, that there is a name for each wherever it appears.
     pub ports: Vec<u16>,
     /// Not the first thread of its process.
@@ -93,6 +95,7 @@ impl Task {
             side: first.map_or(Side::Server, |task| task.side),
             entries: all.iter().map(|(_, entry, _)| (*entry).clone()).collect(),
             on: all.iter().map(|(.., on)| (*on).clone()).collect(),
+            sockets: first.map(|task| task.sockets.clone()).unwrap_or_default(),
             ports: first.map(|task| task.ports.clone()).unwrap_or_default(),
             thread: false,
             is_another: false,
@@ -171,6 +174,7 @@ impl<'a> Recorder<'a> {
                 let before = on.len().saturating_sub(task.entries.len());
                 task.on = on[before..].to_vec();
             }
+            task.sockets = known.sockets.get(&task.side).cloned().unwrap_or_default();
         }
         // What a client of our own has seen is the better account.
         let is_seen = self.run.tasks.iter().any(|task| task.side == Side::Client);
@@ -537,6 +541,7 @@ impl<'a> Recorder<'a> {
                 side,
                 entries,
                 on: Vec::new(),
+                sockets: Vec::new(),
                 ports: ports.clone(),
                 thread,
                 is_another: at > 0,

@@ -68,10 +68,16 @@ impl Compared {
         [&self.comparison.left, &self.comparison.right]
     }
 
-    /// How much varies in it by itself, and how much differs.
-    fn weight(&self) -> (usize, usize) {
-        let [left, right] = self.lines().map(Lines::varying);
-        (left + right, self.comparison.differences())
+    /// How many lines vary by themselves.
+    fn varying(&self) -> usize {
+        self.lines().into_iter().map(Lines::varying).sum()
+    }
+
+    /// Whether this coarser view of the same says more: the two are the same, or little varies any more.
+    fn is_better_than(&self, finer: &Compared) -> bool {
+        let key = |one: &Compared| (one.comparison.diverges(), one.varying() > 0);
+        let same = self.comparison.diverges() == finer.comparison.diverges();
+        key(self) < key(finer) || same && 2 * self.varying() < finer.varying()
     }
 }
 
@@ -154,6 +160,10 @@ pub fn compared(name: &str, rules: Rules, runs: &[Vec<Lines>; 2]) -> Compared {
         &View::ALL[..]
     };
     for &view in views {
+        // Waits count, unless they are chance.
+        if view > View::Joined && best.as_ref().is_some_and(|best| best.varying() == 0) {
+            break;
+        }
         let [left, right] = runs.each_ref().map(|runs| {
             let mut all = runs.iter().map(|run| run.seen(view));
             let mut first = all.next().unwrap_or_default();
@@ -165,13 +175,11 @@ pub fn compared(name: &str, rules: Rules, runs: &[Vec<Lines>; 2]) -> Compared {
             comparison: compare(left, right, rules.twins, rules.stop),
             together: 0,
         };
-        if best
-            .as_ref()
-            .is_none_or(|best| next.weight() < best.weight())
-        {
+        if best.as_ref().is_none_or(|best| next.is_better_than(best)) {
             best = Some(next);
         }
-        if best.as_ref().is_some_and(|best| best.weight() == (0, 0)) {
+        let settled = |best: &Compared| best.varying() == 0 && !best.comparison.diverges();
+        if best.as_ref().is_some_and(settled) {
             break;
         }
     }
@@ -182,7 +190,7 @@ pub fn compared(name: &str, rules: Rules, runs: &[Vec<Lines>; 2]) -> Compared {
 fn together(side: &str, rules: Rules, runs: &[Vec<Run>; 2], tasks: &mut Vec<Compared>) {
     let is_of = |name: &str| (name.starts_with("client")) == (side == "client");
     let own: Vec<&Compared> = tasks.iter().filter(|task| is_of(&task.name)).collect();
-    let varying: usize = own.iter().map(|task| task.weight().0).sum();
+    let varying: usize = own.iter().map(|task| task.varying()).sum();
     if own.len() < 2 || varying == 0 {
         return;
     }
@@ -196,7 +204,7 @@ fn together(side: &str, rules: Rules, runs: &[Vec<Run>; 2], tasks: &mut Vec<Comp
     });
     let mut one = compared(side, rules, &all);
     one.together = count;
-    if one.weight().0 < varying {
+    if one.varying() < varying {
         let place = tasks
             .iter()
             .position(|task| is_of(&task.name))

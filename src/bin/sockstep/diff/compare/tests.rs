@@ -15,6 +15,7 @@ fn lines_of(recording: &str, ports: &[u16], thread: bool) -> Lines {
         side: Side::Server,
         entries,
         on: Vec::new(),
+        sockets: Vec::new(),
         ports: ports.to_vec(),
         thread,
         is_another: false,
