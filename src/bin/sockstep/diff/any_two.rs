@@ -512,7 +512,7 @@ impl Connection {
             self.told("client ends");
             moved = true;
         }
-        let mut buffer = [0; 65536];
+        let mut buffer = vec![0; 65536]; // as much as a datagram may have
         while !self.ended {
             let received = match &mut self.link {
                 Link::Tcp(stream) => stream.read(&mut buffer),
