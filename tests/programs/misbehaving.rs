@@ -613,9 +613,9 @@ fn workers_that_die_early_end_the_server_with_any_number_of_them() {
         let mut server = Server::start_by(program, &mut command);
         let outcome = server.process.end();
         assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
-        let said = lines(&outcome.stderr);
-        let last = said.last().expect("several lines");
-        assert_eq!(last, "6 workers in a row died early: giving up");
+        // Others die at the same moment, and may say so after it.
+        let last_words = "6 workers in a row died early: giving up";
+        assert!(outcome.stderr.contains(last_words), "{outcome:?}");
     });
 }
 

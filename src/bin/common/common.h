@@ -340,10 +340,11 @@ static inline int needsPause(const char *failed)
     static int said = 0;
     int pause = 1;
     switch (errno) {
-    case EBADF:
+    case EBADF: /* the socket is none, or (EOVERFLOW) the kernel claims an impossible length */
     case EFAULT:
     case EINVAL:
     case ENOTSOCK:
+    case EOVERFLOW:
         DieWithError(failed);
     case EINTR:
     case EAGAIN:

@@ -256,7 +256,10 @@ pub fn recover_from(error: Error) -> Result<()> {
 pub fn needs_pause(error: Error) -> Result<bool> {
     static SAID: AtomicBool = AtomicBool::new(false);
     let pause = match error.errno() {
-        Errno::EBADF | Errno::EFAULT | Errno::EINVAL | Errno::ENOTSOCK => return Err(error),
+        // The socket is none, or (EOVERFLOW) the kernel claims an impossible length.
+        Errno::EBADF | Errno::EFAULT | Errno::EINVAL | Errno::ENOTSOCK | Errno::EOVERFLOW => {
+            return Err(error);
+        }
         Errno::EINTR | Errno::EAGAIN => false,
         // One client is lost (accept(2) lists them): no pause, but for a failure that comes again and again.
         Errno::ECONNABORTED
