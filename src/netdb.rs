@@ -386,7 +386,7 @@ pub struct Hostent {
     pub h_name: String,
     /// Other names of it.
     pub h_aliases: Vec<String>,
-    /// [`AF_INET`].
+    /// `AF_INET`.
     pub h_addrtype: AddressFamily,
     /// Its addresses; C's `h_addr` is the first.
     pub h_addr_list: Vec<in_addr>,
