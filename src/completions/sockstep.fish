@@ -74,20 +74,20 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l json -d 'Prin
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l scenario -d 'This scenario only' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l server -d 'Any server instead, as a shell has it: \'./my_server 12000\'. Twice, for two to compare' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l client -d 'Any client, as a shell has it: \'./my_client 127.0.0.1 12000\'. Once for both servers, or twice' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l calls -d 'Compare the calls on sockets, or all; without it network for commands, all for a pair' -r -f -a "network\t'Those on a socket, and waits for one'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l scenario -d 'Run this scenario only' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l server -d 'Command of a server to compare; give it twice. {port} in it is a free port' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l client -d 'Command of a client; give it once for both servers, or twice to compare two' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l calls -d 'Compare the calls on sockets, or all; if left out, network for commands and all for a pair' -r -f -a "network\t'Those on a socket, and waits for one'
 all\t'All from the first socket() on'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l c-programs -d 'Take the C programs from this directory, instead of compiling the twins' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l all -d 'All scenarios; without PAIR, those of all pairs'
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l list -d 'List the scenarios, and do nothing'
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l conversation -d 'Exit with 0 if the conversations are the same, whatever calls make them'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l all -d 'Run all scenarios; without PAIR, those of all pairs'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l list -d 'List the scenarios, and run none'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l conversation -d 'Exit with 0 if the conversations are the same, whatever calls were used'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l raw -d 'Show the lines that are set aside'
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l json -d 'Print the verdicts as JSON, one object a line; README says what is in it'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l json -d 'Print the verdicts as JSON, one object a line; --help says what is in it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l server -d 'Command of the server to check' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l client -d 'Command of the client to check; {port} stands in it' -r

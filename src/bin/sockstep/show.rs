@@ -7,13 +7,15 @@ use std::process::ExitCode;
 use sockstep::{Errno, Error};
 
 use crate::draw::call::Payload;
-use crate::draw::json::Json;
+use crate::draw::json::{Json, KEYS};
 use crate::draw::ladder::{Calls, Ladder};
 use crate::draw::terminal::{Color, Style, remark};
 use crate::strace::line::What;
 use crate::strace::recording::{Item, Recording};
 use crate::world::Side;
 use crate::world::tasks::Sides;
+
+const EXAMPLE: &str = "Example: strace -f -ttt -T -s 4096 -o trace.txt ./my_server 12000\n         sockstep show trace.txt";
 
 /// Show the ladder of a recording
 ///
@@ -23,7 +25,8 @@ use crate::world::tasks::Sides;
 /// Exit status: 0 if it is shown, 1 if it cannot be read or is no recording, 2 if an argument is bad.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example: strace -f -ttt -T -s 4096 -o trace.txt ./my_server 12000\n         sockstep show trace.txt"
+    after_help = EXAMPLE,
+    after_long_help = format!("{EXAMPLE}\n\n{KEYS}")
 )]
 pub struct Args {
     /// The recording: a file, or a directory of them

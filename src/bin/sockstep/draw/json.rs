@@ -1,5 +1,4 @@
-//! `--json`: what the ladder draws, for programs. One JSON object a line; README.md has the keys, and those of `sockstep diff`
-//! (report_json.rs).
+//! `--json`: what the ladder draws, for programs. One JSON object a line; the help of `run` and `show` has the keys.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -11,6 +10,18 @@ use crate::lectures::steps::Headings;
 use crate::strace::line::{Entry, What};
 use crate::world::World;
 use crate::world::events::Event;
+
+/// The keys, for the help of the verbs.
+pub const KEYS: &str = "\
+With --json each line is an object. The first is {\"sockstep\":1}, the version of this shape; then comes one for each event:
+  side            \"client\" or \"server\"
+  pid, start_ns   numbers, or null where the recording has none; nanoseconds since 1970 (with strace -t, of the day)
+  kind            \"call\", \"signal\", \"end\", or \"unknown\" for a line that is not strace's
+  name, args, result, note, took_ns
+                  of a call, as strace writes them; note is \"ECONNREFUSED (Connection refused)\", or empty
+  step            the program's step, or null
+  text            of anything else
+  run, client     with --clients: the server of this run, and a client's number, from 1 on";
 
 /// Writes entries as they come.
 pub struct Json {

@@ -12,6 +12,7 @@ use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Instant;
 
 use crate::draw::call::Payload;
+use crate::draw::json::KEYS;
 use crate::draw::ladder::Calls;
 use crate::draw::page;
 use crate::draw::terminal::{Color, Side, remark};
@@ -29,6 +30,8 @@ use crate::sides::trouble::Trouble;
 /// For how long a client of ours keeps its connection, in milliseconds.
 const THINK: u32 = 100;
 
+const EXAMPLE: &str = "Example: sockstep run tcp_echo --impl c -- hello";
+
 /// Run a server on a free port, and its client against it
 ///
 /// Standard input goes to the client. The server is ended when the client is done and the server waits for the next one, or
@@ -38,7 +41,8 @@ const THINK: u32 = 100;
 #[derive(clap::Args)]
 #[command(
     arg_required_else_help = true,
-    after_help = "Example: sockstep run tcp_echo --impl c -- hello"
+    after_help = EXAMPLE,
+    after_long_help = format!("{EXAMPLE}\n\n{KEYS}")
 )]
 pub struct Args {
     /// Run this pair; with --clients any of the TCP echo servers, or several to compare
