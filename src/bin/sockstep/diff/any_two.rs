@@ -39,6 +39,8 @@ const TIME_WAIT: Duration = Duration::from_secs(65);
 /// How often a server is started anew before a person is told why it takes so long, and the pause between.
 const SILENT_TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
+/// From then on a server that waits does not know of anything that it has not dealt with: a busy machine delivers late.
+const QUIET: Duration = Duration::from_millis(100);
 /// What stands for a free port in a command.
 pub const PORT: &str = "{port}";
 
@@ -269,7 +271,8 @@ impl Recorder<'_> {
     /// Until the server has nothing more to do; if it is never so, for a while.
     fn settle(&mut self, server: &mut Process) -> Result<(), Interrupted> {
         let start = Instant::now();
-        while !server.has_ended() && !server.is_idle() && start.elapsed() < PATIENCE {
+        let rests = |server: &Process| server.is_idle() && server.silent_for() > QUIET;
+        while !server.has_ended() && !rests(server) && start.elapsed() < PATIENCE {
             self.watch_for(TICK, [server])?;
         }
         Ok(())
@@ -357,7 +360,8 @@ impl Recorder<'_> {
                     loop {
                         let moved = open.goes_on();
                         let over = open.ended || server.has_ended();
-                        let at_rest = server.is_idle() || start.elapsed() > PATIENCE;
+                        let quiet = server.silent_for().min(start.elapsed()) > QUIET;
+                        let at_rest = server.is_idle() && quiet || start.elapsed() > PATIENCE;
                         if !moved && (over || at_rest && !open.goes_on()) {
                             break;
                         }

@@ -111,6 +111,8 @@ pub struct Line {
     pub forms: Forms,
     /// For each of its words which others have been seen in its place in other runs. None vary if it is empty.
     pub varies: Vec<Option<Vec<String>>>,
+    /// What stands for the whole lines that have been seen in its place.
+    also: Vec<u64>,
     /// Only some runs have it.
     pub optional: bool,
     /// The same number for the same text, and for the same letters of what strace wrote.

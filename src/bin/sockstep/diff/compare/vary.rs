@@ -81,6 +81,9 @@ pub fn agree(left: &Line, right: &Line, new: bool) -> bool {
     if left.varies.is_empty() && right.varies.is_empty() {
         return false;
     }
+    if left.also.contains(&right.hash) || right.also.contains(&left.hash) {
+        return true;
+    }
     let (l, r) = (words(&left.text), words(&right.text));
     places(&l, &r).into_iter().all(|[of_left, of_right]| {
         let own = [l[of_left.clone()].concat(), r[of_right.clone()].concat()];
@@ -104,6 +107,9 @@ pub fn kind(text: &str) -> (&str, &str) {
 impl Line {
     /// Marks the words that are others in another run.
     fn vary(&mut self, other: &Line) {
+        if !self.also.contains(&other.hash) {
+            self.also.push(other.hash);
+        }
         let (own, others) = (words(&self.text), words(&other.text));
         self.varies.resize(own.len(), None);
         for [place, of_other] in places(&own, &others) {
