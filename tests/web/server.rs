@@ -1405,8 +1405,8 @@ fn a_thread_that_is_done_takes_the_next_client() {
             drop(client);
             wait_until_all_threads_wait(&server);
         }
-        // The first of all, and the two that take turns.
-        assert_eq!(seen.len(), 3, "{seen:?}");
+        // The first of all, and the two that take turns; on a busy machine one may be made while another is on its way back.
+        assert!((3..=6).contains(&seen.len()), "{seen:?}");
         // As many as there are clients, and not for ever.
         let clients: Vec<TcpStream> = (0..60)
             .map(|_| {
@@ -1540,9 +1540,23 @@ fn lane(trace: &str) -> Vec<String> {
         .iter()
         .position(|line| line.starts_with("socket("))
         .unwrap_or_default();
+    let mut file = None; // its number is chance: another thread may have opened something meanwhile
     lines[start..]
         .iter()
         .map(|line| {
+            let opened = line
+                .starts_with("openat2(")
+                .then(|| line.rsplit_once(" = "));
+            if let Some((call, number)) = opened.flatten() {
+                file = Some(number.to_owned());
+                return format!("{call} = FILE");
+            }
+            let named = file.as_ref().map(|file| {
+                let line = line.replacen(&format!("newfstatat({file},"), "newfstatat(FILE,", 1);
+                let line = line.replacen(&format!("close({file}) "), "close(FILE) ", 1);
+                line.replacen(&format!("sendfile(5, {file},"), "sendfile(5, FILE,", 1)
+            });
+            let line = named.as_deref().unwrap_or(line);
             let line = line.split("\\r\\nDate: ").next().unwrap_or_default(); // and the time of the file
             let line = line.split("st_mtime").next().unwrap_or_default();
             let line = line.split(" - - [").next().unwrap_or_default(); // so has the log
