@@ -1436,7 +1436,16 @@ fn without_another_thread_a_client_waits_and_is_served() {
             .arg(site.path("root"))
             .arg("0");
         let mut server = Server::start_by(program, &mut command);
-        assert_eq!(ask(&server, &get("/hello.txt")).status, 200);
+        let mut client = server.connect();
+        // Whoever waits first is served first: the second is to wait before the first is done.
+        let both = || {
+            let (threads, asleep) = threads(&server);
+            (threads.len() == 3 && asleep).then_some(())
+        };
+        until(both).expect("the second thread waits");
+        client.say(&get("/hello.txt"));
+        hear_answer(&mut client, false);
+        drop(client);
         wait_until_all_threads_wait(&server);
         let mut of_the_second = server.connect();
         of_the_second.say(&get("/hello.txt"));

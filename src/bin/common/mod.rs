@@ -117,7 +117,7 @@ fn command<Args: CommandFactory>() -> Command {
         .infer_long_args(true)
         .args_override_self(true)
         .mut_args(|arg| {
-            let option = !arg.is_positional();
+            let option = !arg.is_positional() && arg.get_action().takes_values();
             arg.allow_negative_numbers(option) // `-p -1` names a bad number
         })
 }
