@@ -1,6 +1,6 @@
 //! The web server and its twin, from outside: what a client gets, what it may not have, and what it cannot do to the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -1544,28 +1544,36 @@ fn hear_answer(client: &mut TcpStream, is_head: bool) {
 
 /// The calls of one thread, from the first `socket(` on in the one that accepts, without what varies.
 fn lane(trace: &str) -> Vec<String> {
-    let lines: Vec<&str> = trace.lines().collect();
+    // `???( <detached ...>` is what strace writes when it misses a thread's end.
+    let lines = trace.lines().filter(|line| !line.starts_with("???"));
+    let lines: Vec<&str> = lines.collect();
     let start = lines
         .iter()
         .position(|line| line.starts_with("socket("))
         .unwrap_or_default();
-    let mut file = None; // its number is chance: another thread may have opened something meanwhile
+    // The numbers of what is opened are chance: another thread may have opened something meanwhile.
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
     lines[start..]
         .iter()
         .map(|line| {
-            let opened = line
-                .starts_with("openat2(")
-                .then(|| line.rsplit_once(" = "));
-            if let Some((call, number)) = opened.flatten() {
-                file = Some(number.to_owned());
-                return format!("{call} = FILE");
+            let mut line = (*line).to_owned();
+            for (number, name) in &names {
+                for (before, after) in [("(", ","), ("(", ") "), ("(SOCKET, ", ",")] {
+                    let call = format!("{before}{number}{after}");
+                    line = line.replacen(&call, &format!("{before}{name}{after}"), 1);
+                }
             }
-            let named = file.as_ref().map(|file| {
-                let line = line.replacen(&format!("newfstatat({file},"), "newfstatat(FILE,", 1);
-                let line = line.replacen(&format!("close({file}) "), "close(FILE) ", 1);
-                line.replacen(&format!("sendfile(5, {file},"), "sendfile(5, FILE,", 1)
-            });
-            let line = named.as_deref().unwrap_or(line);
+            let name = match line.split('(').next() {
+                Some("accept") => Some("SOCKET"),
+                Some("openat2") => Some("FILE"),
+                _ => None,
+            };
+            if let (Some(name), Some((call, number))) = (name, line.clone().rsplit_once(" = ")) {
+                names.retain(|_, other| *other != name);
+                names.insert(number.to_owned(), name);
+                line = format!("{call} = {name}");
+            }
+            let line = line.as_str();
             let line = line.split("\\r\\nDate: ").next().unwrap_or_default(); // and the time of the file
             let line = line.split("st_mtime").next().unwrap_or_default();
             let line = line.split(" - - [").next().unwrap_or_default(); // so has the log
