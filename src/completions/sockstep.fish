@@ -55,7 +55,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l color -d 'Use 
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write the run as one page for a browser too, to step through, to share and to print' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l source -d 'Show this source of the server in the page' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-source -d 'Show this source of the server in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-source -d 'Show this source of the client in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Show only what the two print, without their calls'

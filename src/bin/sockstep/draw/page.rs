@@ -32,7 +32,7 @@ pub struct Options {
     html: Option<PathBuf>,
     /// Show this source of the server in the page
     #[arg(long, value_name = "FILE", requires = "html")]
-    source: Option<PathBuf>,
+    server_source: Option<PathBuf>,
     /// Show this source of the client in the page
     #[arg(long, value_name = "FILE", requires = "html")]
     client_source: Option<PathBuf>,
@@ -55,7 +55,7 @@ impl Options {
         let Some(file) = &self.html else {
             return Ok(None);
         };
-        let given = [&self.client_source, &self.source];
+        let given = [&self.client_source, &self.server_source];
         let mut sources = [Vec::new(), Vec::new()];
         for (side, all) in sources.iter_mut().enumerate() {
             if let Some(path) = given[side] {
