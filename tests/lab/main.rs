@@ -13,4 +13,5 @@ mod ladder;
 mod page;
 mod recordings;
 mod sides;
+mod source;
 mod verbs;

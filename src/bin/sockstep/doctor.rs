@@ -9,6 +9,7 @@ use sockstep::{
 };
 
 use crate::common::{note, print};
+use crate::draw::source;
 use crate::lectures::programs::{Implementation, Programs, all};
 use crate::sides::keeper::{begin, directory, leave};
 use crate::sides::terminal;
@@ -147,14 +148,15 @@ fn ports() -> Finding {
     ))
 }
 
-/// Whether this build tells debuggers and `strace -k` which source line a call is on.
+/// Whether it can be said which source line a call is on: by `strace -k`, addr2line and this build.
 fn source_lines() -> Finding {
+    source::option()?;
     let this = std::env::current_exe()
         .and_then(fs::read)
         .map_err(|error| error.to_string())?;
     let section = b".debug_line";
     if this.windows(section.len()).any(|window| window == section) {
-        Ok("this build has them".to_owned())
+        Ok("this build has them, strace and addr2line find them".to_owned())
     } else {
         Err("this build has none: it was stripped. Build with cargo build --release".to_owned())
     }

@@ -37,6 +37,10 @@ pub struct Args {
     /// How to show the bytes that a call carries
     #[arg(long, value_name = "HOW", default_value = "text")]
     payload: Payload,
+    /// Show beside each call which line of the source made it: of a recording with stacks (strace -k), on the machine where the
+    /// programs are
+    #[arg(long, conflicts_with = "json")]
+    source: bool,
     /// Print the entries as JSON, one a line, instead of the ladder
     #[arg(long)]
     json: bool,
@@ -131,7 +135,8 @@ fn draw_ladder(
     items: &mut Recording,
     side: impl Fn(&Item) -> Side,
 ) -> Result<(), Trouble> {
-    let mut ladder = Ladder::new(Style::of_standard_output(), args.calls, args.payload);
+    let mut ladder = Ladder::new(Style::of_standard_output(), args.calls, args.payload)
+        .with_source_lines(args.source);
     while let Some(item) = items.next()? {
         ladder.traced_by(item.source, side(&item), item.entry);
         ladder.make_way()?;

@@ -10,6 +10,7 @@ use sockstep::Result;
 
 use crate::draw::call::{Payload, brief};
 use crate::draw::fold::{Drawn, Fold, Group, grouped};
+use crate::draw::source::Lines;
 use crate::draw::terminal::{COLUMNS, ERASE, Side, Style, fold, harmless, put};
 use crate::lectures::remarks::Remarks;
 use crate::lectures::steps::{Headings, Step};
@@ -51,6 +52,8 @@ pub struct Ladder {
     side: usize,
     calls: Calls,
     payload: Payload,
+    /// Finds the line of the source that made a call, if that is wanted.
+    lines: Option<Lines>,
     world: World,
     seen: Seen,
     remarks: Remarks,
@@ -211,6 +214,7 @@ impl Ladder {
             side: side_of(style.columns("ladder")),
             calls,
             payload,
+            lines: None,
             world: World::default(),
             seen: Seen::default(),
             remarks: Remarks::default(),
@@ -229,6 +233,12 @@ impl Ladder {
     /// The run is going on now.
     pub fn live(mut self) -> Ladder {
         self.remarks = Remarks::live();
+        self
+    }
+
+    /// Beside each call stands the line of the source that made it, if its stack is known.
+    pub fn with_source_lines(mut self, wanted: bool) -> Ladder {
+        self.lines = wanted.then(Lines::default);
         self
     }
 
@@ -286,6 +296,9 @@ impl Ladder {
         if !seen.calls {
             return None;
         }
+        if let Some(words) = self.missing_lines().filter(|_| drawn) {
+            return Some(words);
+        }
         Some(match (drawn, seen.others) {
             (false, false) => "no call in it is on a socket, and some were left out when it was recorded (-e trace=..., -Z): record it without".to_owned(),
             (false, true) => "no call in it is on a socket".to_owned(),
@@ -293,6 +306,11 @@ impl Ladder {
             _ if seen.proven && !seen.made => "socket() is not in it: it begins later, or leaves calls out (-p, -Z, -e trace=...)".to_owned(),
             _ => return None,
         })
+    }
+
+    /// Why no call has its source's line beside it, if that was wanted.
+    pub fn missing_lines(&self) -> Option<String> {
+        self.lines.as_ref().and_then(Lines::what_is_missing)
     }
 
     /// Whether something waits to be drawn.
@@ -876,9 +894,25 @@ impl Ladder {
         };
         let mut arrow = Some(arrow);
         let room = " ".repeat(tag.len());
-        for row in brief(&shown, self.payload, self.side - tag.len()) {
+        let rows = brief(&shown, self.payload, self.side - tag.len());
+        let place = self.lines.as_mut().and_then(|lines| lines.of(call));
+        let mut place = place.map_or(String::new(), |place| place.to_string());
+        let last = rows.len() - 1;
+        for (at, row) in rows.iter().enumerate() {
             let (arrow, lead) = arrow.take().map_or(("", &room), |arrow| (arrow, &tag));
-            self.row(side, arrow, lead, &row, look);
+            let left = self.side - lead.len() - row.chars().count();
+            if at == last && !place.is_empty() && place.chars().count() + 3 <= left {
+                let beside = std::mem::take(&mut place);
+                let row = self.row_text(side, arrow, lead, row, look, &beside);
+                self.rows.push((row, false));
+            } else {
+                self.row(side, arrow, lead, row, look);
+            }
+        }
+        if !place.is_empty() {
+            let beside = shortened(&place, self.side - 1);
+            let row = self.row_text(side, "", "", "", look, &beside);
+            self.rows.push((row, false));
         }
         if self.world.is_deadlocked(event) {
             notes.push("the other side waits as well: a deadlock".to_owned());
@@ -986,7 +1020,7 @@ impl Ladder {
             }
             Drawn::Left(side, words) => {
                 for row in fold(&words, self.side - 2) {
-                    let row = self.row_text(side, "", "  ", &row, Look::Aside);
+                    let row = self.row_text(side, "", "  ", &row, Look::Aside, "");
                     self.text += &row;
                     self.text.push('\n');
                 }
@@ -996,14 +1030,31 @@ impl Ladder {
 
     /// One row of the picture: something on one side, after the tag of its process; an arrow in the gap.
     fn row(&mut self, side: Side, arrow: &str, tag: &str, text: &str, look: Look) {
-        let row = self.row_text(side, arrow, tag, text, look);
+        let row = self.row_text(side, arrow, tag, text, look, "");
         self.rows.push((row, false));
     }
 
-    fn row_text(&self, side: Side, arrow: &str, tag: &str, text: &str, look: Look) -> String {
-        let coloured =
+    /// The same, with something at its end: `beside` ends where the side does.
+    fn row_text(
+        &self,
+        side: Side,
+        arrow: &str,
+        tag: &str,
+        text: &str,
+        look: Look,
+        beside: &str,
+    ) -> String {
+        let mut coloured =
             self.style.paint(colour_of(tag), tag) + &self.style.paint(look.colour(side), text);
-        let padding = " ".repeat(self.side.saturating_sub(tag.len() + text.chars().count()));
+        let mut used = tag.len() + text.chars().count();
+        if !beside.is_empty() {
+            let end = self.side - 1; // an arrow may follow
+            let room = end.saturating_sub(used + beside.chars().count());
+            coloured += &" ".repeat(room);
+            coloured += &self.style.paint(Look::Aside.colour(side), beside);
+            used = end;
+        }
+        let padding = " ".repeat(self.side.saturating_sub(used));
         let arrow = format!("{arrow:>0$}", if arrow.is_empty() { 0 } else { GAP });
         let arrow = self.style.paint("1", &arrow);
         match side {

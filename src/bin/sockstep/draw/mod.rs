@@ -6,4 +6,5 @@ pub mod fold;
 pub mod json;
 pub mod ladder;
 pub mod page;
+pub mod source;
 pub mod terminal;

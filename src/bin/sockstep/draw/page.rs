@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::draw::call::{Payload, brief};
 use crate::draw::json::{array, number, object, text};
+use crate::draw::source::{Lines, Place};
 use crate::lectures::remarks::Remarks;
 use crate::lectures::steps::Headings;
 use crate::lectures::words;
@@ -22,6 +23,8 @@ use crate::world::{Side, World};
 const MOST: usize = 3000;
 /// Bytes of a call that it shows.
 const BYTES: usize = 2048;
+/// Sources of a side that it shows.
+const SOURCES: usize = 3;
 /// Characters of strace's line, and of what a program prints.
 const LINE: usize = 4096;
 
@@ -116,6 +119,8 @@ pub struct Page {
     remarks: Remarks,
     /// What each socket looked like when it was last written down.
     known: HashMap<SocketId, String>,
+    /// Finds the line that made a call, if the recording has stacks.
+    lines: Lines,
     rest: usize,
 }
 
@@ -153,6 +158,7 @@ impl Page {
             steps: [None, None],
             remarks: Remarks::default(),
             known: HashMap::new(),
+            lines: Lines::default(),
             rest: 0,
         })
     }
@@ -248,8 +254,15 @@ impl Page {
             _ => None,
         });
         let name = call.map_or("", |call| c_name(call));
+        let place = call.and_then(|call| self.lines.of(call));
+        if let Some(place) = &place {
+            self.open(side, place);
+        }
+        // The line itself where it is known; of the other language the one of the same call in the same step.
         let lines = self.sources[side].iter().map(|source| {
-            let line = line_of(&source.text, step.as_deref(), name);
+            let known = place.as_ref().filter(|place| place.name() == source.name);
+            let line = known.map(|place| place.line);
+            let line = line.or_else(|| line_of(&source.text, step.as_deref(), name));
             line.map_or("null".to_owned(), |line| line.to_string())
         });
         let lines = array(lines);
@@ -285,6 +298,17 @@ impl Page {
             ("sockets", sockets),
         ];
         self.events.push(object(&pairs));
+    }
+
+    /// Shows the source that a line is in too, if there is room for it.
+    fn open(&mut self, side: usize, place: &Place) {
+        let sources = &mut self.sources[side];
+        if sources.len() < SOURCES && sources.iter().all(|source| source.name != place.name()) {
+            sources.extend(place.read().map(|text| Source {
+                name: place.name().to_owned(),
+                text,
+            }));
+        }
     }
 
     /// What kind of event it is, if the page shows it.

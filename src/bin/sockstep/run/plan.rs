@@ -73,13 +73,13 @@ impl Plan {
     }
 
     /// The strace commands, to be typed elsewhere.
-    pub fn print(mut self, given: &[OsString]) {
+    pub fn print(mut self, given: &[OsString], options: &[String]) {
         self.point_client_to("127.0.0.1", "PORT", given);
         for ((program, arguments), file) in [
             (self.server, "server.strace"),
             (self.client, "client.strace"),
         ] {
-            let mut strace = command::strace(file.as_ref(), &[]);
+            let mut strace = command::strace(file.as_ref(), options);
             strace.arg(program).args(arguments);
             let words = [strace.get_program()].into_iter().chain(strace.get_args());
             let words: Vec<String> = words.map(quoted).collect();

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::diff::normalise::sin_port;
 use crate::draw::json::Json;
-use crate::draw::ladder::Ladder;
+use crate::draw::ladder::{Calls, Ladder};
 use crate::draw::page::Page;
+use crate::draw::source;
 use crate::draw::terminal::{Lanes, Side, Style, remark};
 use crate::lectures::steps::Sockets;
 use crate::run::Args;
@@ -24,8 +25,14 @@ use crate::strace::line::{Entry, What};
 /// After this time a person in front of a terminal is told what is waited for.
 const UNEASY: Duration = Duration::from_secs(1);
 
+/// For how long nothing comes when a call's stack has come to its end.
+const STACKED: Duration = Duration::from_millis(200);
+
 /// What the person sees of the two processes.
 pub struct View {
+    /// strace's, if the two are to run under it.
+    pub options: Option<Vec<String>>,
+    has_stacks: bool,
     picture: Picture,
     page: Option<Page>,
     lanes: [Recording; 2],
@@ -107,6 +114,26 @@ enum Picture {
     Json(Json),
 }
 
+impl Picture {
+    /// Takes what strace has seen of a side, and so does the page.
+    fn traced(
+        &mut self,
+        side: Side,
+        entry: Entry,
+        page: Option<&mut Page>,
+    ) -> sockstep::Result<()> {
+        if let Some(page) = page {
+            page.traced(side as usize, side, entry.clone());
+        }
+        match self {
+            Picture::Ladder(ladder) => ladder.traced(side, entry),
+            Picture::Json(json) => return json.entry(side, &entry),
+            Picture::Lanes(_) => {}
+        }
+        Ok(())
+    }
+}
+
 impl View {
     pub fn new(args: &Args) -> Result<View, Trouble> {
         let style = Style::of_standard_output();
@@ -118,7 +145,9 @@ impl View {
         let picture = match available {
             Ok(()) if args.json => Picture::Json(Json::begin()?),
             Ok(()) => Picture::Ladder(Box::new(
-                Ladder::new(style, args.calls, args.payload).live(),
+                Ladder::new(style, args.calls, args.payload)
+                    .live()
+                    .with_source_lines(args.source),
             )),
             Err(Some(why)) if args.json => return Err(Trouble::Said(why)),
             Err(why) => {
@@ -128,6 +157,18 @@ impl View {
                 Picture::Lanes(Lanes::new(style))
             }
         };
+        let mut options = (!matches!(picture, Picture::Lanes(_))).then(Vec::new);
+        if let (Some(options), true) = (&mut options, args.source) {
+            match source::option() {
+                Ok(option) => {
+                    options.push(option.to_owned());
+                    if args.calls == Calls::Network {
+                        options.push(command::known_calls());
+                    }
+                }
+                Err(why) => remark(format_args!("no source lines: {why}")),
+            }
+        }
         let programs = match args.pair.first() {
             Some(choice) => [Some(choice.pair.client()), Some(choice.server)],
             None => [None, None],
@@ -147,7 +188,15 @@ impl View {
             lanes[Side::Server as usize].kept =
                 Some(File::create(directory.join("server.strace")).map_err(failed)?);
         }
+        let has_stacks = options.as_ref().is_some_and(|options| !options.is_empty());
+        if has_stacks {
+            for lane in &mut lanes {
+                lane.trace = Trace::with_stacks();
+            }
+        }
         Ok(View {
+            options,
+            has_stacks,
             picture,
             page,
             lanes,
@@ -160,9 +209,8 @@ impl View {
         })
     }
 
-    /// Whether the processes are to run under strace.
-    pub fn traces(&self) -> bool {
-        !matches!(self.picture, Picture::Lanes(_))
+    fn traces(&self) -> bool {
+        self.options.is_some()
     }
 
     /// Waits for what comes next, and shows it. Says whether anything came.
@@ -193,14 +241,8 @@ impl View {
                     }
                     for entry in lane.trace.take(bytes) {
                         lane.follow(&entry);
-                        if let Some(page) = &mut self.page {
-                            page.traced(side as usize, side, entry.clone());
-                        }
-                        match &mut self.picture {
-                            Picture::Ladder(ladder) => ladder.traced(side, entry),
-                            Picture::Json(json) => shown = shown.and(json.entry(side, &entry)),
-                            Picture::Lanes(_) => {}
-                        }
+                        let traced = self.picture.traced(side, entry, self.page.as_mut());
+                        shown = shown.and(traced);
                     }
                     return;
                 }
@@ -212,6 +254,17 @@ impl View {
                 }
             },
         )?;
+        for process in &processes {
+            let lane = &mut self.lanes[process.side as usize];
+            if process.silent_for() < STACKED && process.is_heard() {
+                continue;
+            }
+            if let Some(entry) = lane.trace.in_a_pause() {
+                lane.follow(&entry);
+                let traced = self.picture.traced(process.side, entry, self.page.as_mut());
+                shown = shown.and(traced);
+            }
+        }
         if signals.has_resized() {
             for process in processes {
                 process.resize();
@@ -386,7 +439,13 @@ impl View {
 
     pub fn end(&mut self) -> sockstep::Result<()> {
         match &mut self.picture {
-            Picture::Ladder(ladder) => ladder.end(),
+            Picture::Ladder(ladder) => {
+                ladder.end()?;
+                if let Some(words) = ladder.missing_lines().filter(|_| self.has_stacks) {
+                    remark(words);
+                }
+                Ok(())
+            }
             Picture::Lanes(lanes) => lanes.end(),
             Picture::Json(_) => Ok(()),
         }

@@ -313,6 +313,11 @@ pub fn of(name: &str) -> Option<&'static Row> {
     BY_NAME.get(name).copied()
 }
 
+/// The names of all calls in the table.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    CALLS.iter().map(|row| row.name)
+}
+
 /// What a call does, where that is in the table.
 pub fn does(name: &str) -> Does {
     of(name).map_or(Does::Neither, |row| row.does)

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::unistd::{getpid, pipe2};
 
+use crate::strace::calls;
 /// What has come through the pipe, taken apart.
 pub use crate::strace::recording::Trace;
 
@@ -44,6 +45,34 @@ pub fn available() -> Result<(), String> {
         "strace has not traced true(1) in {} s",
         PATIENCE.as_secs()
     ))
+}
+
+/// The option that has strace write a call's stack; or why there is none. `named` if the sources' lines are wanted too, because
+/// nobody else finds them.
+pub fn stacks(named: bool) -> Result<&'static str, String> {
+    let says = |option| {
+        let output = Command::new("strace")
+            .arg(option)
+            .stdin(Stdio::null())
+            .output();
+        output.map_or(String::new(), |output| {
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        })
+    };
+    if !says("-V").contains("stack-trace=") {
+        return Err("this strace was built without stack traces (strace -V)".to_owned());
+    }
+    match named {
+        false => Ok("-k"),
+        true if says("--help").contains("-kk") => Ok("-kk"),
+        true => Err("addr2line is not installed: apt-get install binutils".to_owned()),
+    }
+}
+
+/// The option that has strace write those calls alone whose meaning is known here: a stack takes time.
+pub fn known_calls() -> String {
+    let names: Vec<String> = calls::names().map(|name| format!("?{name}")).collect();
+    format!("--trace={}", names.join(","))
 }
 
 /// A pipe for one strace to write into.

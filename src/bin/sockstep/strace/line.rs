@@ -8,6 +8,7 @@ use crate::common::text::escape;
 use crate::strace::clock::{Clock, Kind};
 use crate::strace::names::name_constants;
 use crate::strace::prefix::{Prefix, nanoseconds, prefix};
+use crate::strace::stack::Frame;
 
 /// How much may be kept of calls that have begun and not ended.
 const MOST_BEGUN: usize = 64 << 20; // bytes
@@ -144,6 +145,13 @@ impl Reader {
             }) = &mut self.held
             {
                 call.stack.extend(below.strip_prefix(b"> ").map(text));
+                if call
+                    .stack
+                    .last()
+                    .is_some_and(|frame| Frame::is_the_last(frame))
+                {
+                    entries.extend(self.held.take());
+                }
             }
             return;
         }
@@ -202,6 +210,16 @@ impl Reader {
         let mut entries = Vec::new();
         self.take(line.as_bytes(), &mut entries);
         entries.pop()
+    }
+
+    /// Whether a call waits for what belongs to it.
+    pub fn holds(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Gives out a call that waits for what belongs to it: no more will come.
+    pub fn let_go(&mut self, entries: &mut Vec<Entry>) {
+        entries.extend(self.held.take());
     }
 
     /// What is still open when the recording has ended.

@@ -7,3 +7,4 @@ pub mod line;
 mod names;
 mod prefix;
 pub mod recording;
+pub mod stack;

@@ -43,6 +43,22 @@ impl Trace {
         trace
     }
 
+    /// Of a strace that writes a call's stack below it (`-k`).
+    pub fn with_stacks() -> Trace {
+        let mut trace = Trace::default();
+        trace.reader.waits_for_stacks = true;
+        trace
+    }
+
+    /// The entry that waits for a stack, when nothing has come for a while.
+    pub fn in_a_pause(&mut self) -> Option<Entry> {
+        let mut entries = Vec::new();
+        if self.reader.holds() {
+            self.reader.let_go(&mut entries);
+        }
+        entries.pop()
+    }
+
     /// The entries that these bytes complete.
     pub fn take(&mut self, bytes: &[u8]) -> Vec<Entry> {
         let mut entries = Vec::new();
@@ -63,6 +79,9 @@ impl Trace {
             self.too_long = true;
         }
         self.looked = self.rest.len();
+        if self.rest.first().is_some_and(u8::is_ascii_digit) {
+            self.reader.let_go(&mut entries); // another line has begun, which is no stack's
+        }
         entries
     }
 
