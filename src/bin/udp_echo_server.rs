@@ -1,19 +1,26 @@
 //! udp_echo_server - sends each datagram back to where it came from.
 //!
-//! Usage: `udp_echo_server [--bind ADDRESS] [--max-messages N] PORT`
+//! Usage: `udp_echo_server [--bind ADDRESS] [--from-asked] [--max-messages N] PORT`
 //! Follows: the Princeton deck, "Example - Echo using datagram socket", the server's column.
 //! C twin: `udp_echo_server.c`. Its client: `udp_echo_client.rs`.
 
 mod common;
 
-use common::{DATAGRAM, die, dotted, may_answer, parse, print_line, recover_from, warn};
+use common::{DATAGRAM, die, dotted, may_answer, parse, print_line, recover_from};
+use common::{recvfrom_asked, sendto_asked, warn};
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
+use std::os::fd::OwnedFd;
 
 fn serve(args: &Args) -> Result<()> {
     let mut echo_buffer = vec![0; DATAGRAM]; // no datagram is longer, so none is cut
 
     // 1. Create a UDP socket.
     let serv_sock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?;
+
+    // Not on the slide: with --from-asked each datagram says which of our addresses was asked.
+    if args.from_asked {
+        setsockopt(&serv_sock, IPPROTO_IP, IP_PKTINFO, &1)?;
+    }
 
     // 2. Assign a port to the socket.
     let mut echo_serv_addr = sockaddr_in::zeroed();
@@ -28,6 +35,12 @@ fn serve(args: &Args) -> Result<()> {
     // Not on the slide: say so, with the port that port 0 became.
     let echo_serv_addr: sockaddr_in = getsockname(&serv_sock)?;
     print_line(format_args!("listening on {echo_serv_addr}"));
+
+    // Not on the slide: the same by other calls.
+    if args.from_asked {
+        answer_from_asked(&serv_sock, &echo_serv_addr, args.max_messages, &mut echo_buffer)?;
+        return close(serv_sock);
+    }
 
     // 3. Repeatedly communicate: Run forever, or for --max-messages.
     let mut messages = 0;
@@ -56,6 +69,34 @@ fn serve(args: &Args) -> Result<()> {
     close(serv_sock)
 }
 
+/// Not on the slide: step 3 for --from-asked. What `sendto` sends leaves from the address with which the way to the client
+/// begins. If another one was asked, a careful client takes the answer for a stranger's.
+fn answer_from_asked(
+    serv_sock: &OwnedFd,
+    echo_serv_addr: &sockaddr_in,
+    max_messages: u64,
+    echo_buffer: &mut [u8],
+) -> Result<()> {
+    let mut messages = 0;
+    while messages < max_messages {
+        let (recv_msg_size, echo_client_addr, asked) = loop {
+            match recvfrom_asked(serv_sock, echo_buffer) {
+                Ok(datagram) => break datagram,
+                Err(error) => recover_from(error)?,
+            }
+        };
+        if !may_answer(&echo_client_addr, echo_serv_addr) {
+            continue;
+        }
+        let received = &echo_buffer[..recv_msg_size];
+        if let Err(error) = sendto_asked(serv_sock, received, &echo_client_addr, asked) {
+            warn(&echo_client_addr, &error);
+        }
+        messages += 1;
+    }
+    Ok(())
+}
+
 // ---- Arguments ----
 
 /// Send each datagram back to where it came from
@@ -67,6 +108,9 @@ struct Args {
     /// Receive on this address only [default: any]
     #[arg(long, value_name = "ADDRESS", value_parser = dotted)]
     bind: Option<String>,
+    /// Answer from the address that was asked, on a machine with several
+    #[arg(long)]
+    from_asked: bool,
     /// End after N datagrams [default: never]
     #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
     max_messages: u64,

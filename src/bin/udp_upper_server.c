@@ -20,20 +20,28 @@
 static in_port_t serverPort = SERVER_PORT; /* the arguments */
 static const char *bindAddress = NULL;
 static unsigned long long maxMessages = ULLONG_MAX;
-static int unicode = 0, quiet = 0, announced = 0;
+static int unicode = 0, quiet = 0, announced = 0, fromAsked = 0;
+
+static void answerFromAsked(int serverSocket, const struct sockaddr_in *serverAddr, char *message);
+
+static char modifiedMessage[3 * DATAGRAM];
 
 static void serve(void)
 {
     static char message[DATAGRAM]; /* no datagram is longer, so none is cut */
-    static char modifiedMessage[3 * DATAGRAM];
     int serverSocket;
     struct sockaddr_in serverAddr, clientAddr;
     socklen_t serverLen = sizeof(serverAddr), clientLen;
     ssize_t len;
+    int on = 1;
 
     /* 1. Create a UDP socket. */
     if ((serverSocket = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)) < 0)
         DieWithError("socket() failed");
+
+    /* Not in the book: with --from-asked each datagram says which of our addresses was asked. */
+    if (fromAsked && setsockopt(serverSocket, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0)
+        DieWithError("setsockopt() failed");
 
     /* 2. Bind it to the server's port. */
     memset(&serverAddr, 0, sizeof(serverAddr));
@@ -52,13 +60,22 @@ static void serve(void)
     if (announced)
         announce(&serverAddr);
 
+    /* Not in the book: the same by other calls. */
+    if (fromAsked) {
+        answerFromAsked(serverSocket, &serverAddr, message);
+        if (close(serverSocket) < 0)
+            DieWithError("close() failed");
+        return;
+    }
+
     /* 3. Repeatedly: Run forever, or for --max-messages. */
     unsigned long long messages = 0;
     while (messages < maxMessages) {
         /* a. Receive a message, and the address it came from. */
         clientLen = sizeof(clientAddr);
-        while ((len = recvfrom(serverSocket, message, DATAGRAM, 0, (struct sockaddr *)&clientAddr,
-                               &clientLen)) < 0)
+        while ((len = within(recvfrom(serverSocket, message, DATAGRAM, 0,
+                                      (struct sockaddr *)&clientAddr, &clientLen),
+                             DATAGRAM)) < 0)
             recoverFrom("recvfrom() failed");
 
         /* Not in the book: no answer that could set two servers on each other. */
@@ -70,8 +87,9 @@ static void serve(void)
         /* b. Send it back in upper case. What goes wrong with a client is its loss alone. */
         size_t modifiedLen;
         upper(message, len, unicode, 1, modifiedMessage, &modifiedLen);
-        if (sendto(serverSocket, modifiedMessage, modifiedLen, 0, (struct sockaddr *)&clientAddr,
-                   sizeof(clientAddr)) < 0)
+        if (within(sendto(serverSocket, modifiedMessage, modifiedLen, 0,
+                          (struct sockaddr *)&clientAddr, sizeof(clientAddr)),
+                   modifiedLen) < 0)
             WarnWithError(&clientAddr, "sendto() failed");
         messages++;
     }
@@ -79,14 +97,42 @@ static void serve(void)
         DieWithError("close() failed");
 }
 
+/*
+ * Not in the book: step 3 for --from-asked. What sendto() sends leaves from the address with which the way to the client
+ * begins. If another one was asked, a careful client takes the answer for a stranger's.
+ */
+static void answerFromAsked(int serverSocket, const struct sockaddr_in *serverAddr, char *message)
+{
+    struct sockaddr_in clientAddr;
+    struct in_pktinfo asked;
+    ssize_t len;
+    unsigned long long messages = 0;
+    while (messages < maxMessages) {
+        while ((len = recvfromAsked(serverSocket, message, DATAGRAM, &clientAddr, &asked)) < 0)
+            recoverFrom("recvmsg() failed");
+        if (!mayAnswer(&clientAddr, serverAddr))
+            continue;
+        if (!quiet)
+            logRequest(&clientAddr, message, len);
+        size_t modifiedLen;
+        upper(message, len, unicode, 1, modifiedMessage, &modifiedLen);
+        if (sendtoAsked(serverSocket, modifiedMessage, modifiedLen, &clientAddr, &asked) < 0)
+            WarnWithError(&clientAddr, "sendmsg() failed");
+        messages++;
+    }
+}
+
 /* ---- Arguments ---- */
 
-#define ARGUMENTS "[--bind ADDRESS] [--max-messages N] [--unicode] [--quiet] [--announce] [PORT]"
+#define ARGUMENTS \
+    "[--bind ADDRESS] [--from-asked] [--max-messages N] [--unicode] [--quiet] [--announce] " \
+    "[PORT]"
 
 static void parse(int argc, char *argv[])
 {
     static const struct option options[] = {
         {"bind", required_argument, NULL, 'b'},
+        {"from-asked", no_argument, &fromAsked, 1},
         {"max-messages", required_argument, NULL, 'm'},
         {"unicode", no_argument, &unicode, 1},
         {"quiet", no_argument, &quiet, 1},

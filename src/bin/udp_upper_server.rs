@@ -8,8 +8,9 @@
 mod common;
 
 use common::{DATAGRAM, announce, die, dotted, log_request, may_answer, parse, print_line};
-use common::{recover_from, text::upper, warn};
+use common::{recover_from, recvfrom_asked, sendto_asked, text::upper, warn};
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
+use std::os::fd::OwnedFd;
 
 const SERVER_PORT: u16 = 12000; // the book's
 
@@ -19,6 +20,11 @@ fn serve(args: &Args) -> Result<()> {
 
     // 1. Create a UDP socket.
     let server_socket = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?;
+
+    // Not in the book: with --from-asked each datagram says which of our addresses was asked.
+    if args.from_asked {
+        setsockopt(&server_socket, IPPROTO_IP, IP_PKTINFO, &1)?;
+    }
 
     // 2. Bind it to the server's port.
     let mut server_addr = sockaddr_in::zeroed();
@@ -35,6 +41,12 @@ fn serve(args: &Args) -> Result<()> {
     print_line(format_args!("listening on {server_addr}"));
     if args.announce {
         announce(&server_addr);
+    }
+
+    // Not in the book: the same by other calls.
+    if args.from_asked {
+        answer_from_asked(&server_socket, &server_addr, args, &mut message)?;
+        return close(server_socket);
     }
 
     // 3. Repeatedly: Run forever, or for --max-messages.
@@ -66,6 +78,38 @@ fn serve(args: &Args) -> Result<()> {
     close(server_socket)
 }
 
+/// Not in the book: step 3 for --from-asked. What `sendto` sends leaves from the address with which the way to the client
+/// begins. If another one was asked, a careful client takes the answer for a stranger's.
+fn answer_from_asked(
+    server_socket: &OwnedFd,
+    server_addr: &sockaddr_in,
+    args: &Args,
+    message: &mut [u8],
+) -> Result<()> {
+    let (mut modified_message, mut line) = (Vec::new(), Vec::new());
+    let mut messages = 0;
+    while messages < args.max_messages {
+        let (len, client_addr, asked) = loop {
+            match recvfrom_asked(server_socket, message) {
+                Ok(datagram) => break datagram,
+                Err(error) => recover_from(error)?,
+            }
+        };
+        if !may_answer(&client_addr, server_addr) {
+            continue;
+        }
+        if !args.quiet {
+            log_request(&client_addr, &message[..len], &mut line);
+        }
+        upper(&message[..len], args.unicode, true, &mut modified_message);
+        if let Err(error) = sendto_asked(server_socket, &modified_message, &client_addr, asked) {
+            warn(&client_addr, &error);
+        }
+        messages += 1;
+    }
+    Ok(())
+}
+
 // ---- Arguments ----
 
 /// Answer each datagram with the same in upper case
@@ -78,6 +122,9 @@ struct Args {
     /// Receive on this address only [default: any]
     #[arg(long, value_name = "ADDRESS", value_parser = dotted)]
     bind: Option<String>,
+    /// Answer from the address that was asked, on a machine with several
+    #[arg(long)]
+    from_asked: bool,
     /// End after N datagrams [default: never]
     #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
     max_messages: u64,

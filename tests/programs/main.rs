@@ -7,6 +7,7 @@ mod arguments;
 mod concurrent;
 mod data;
 mod errors;
+mod faults;
 mod misbehaving;
 mod names;
 mod pairs;

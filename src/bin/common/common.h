@@ -31,6 +31,15 @@
 #define DATAGRAM_IPV6 65527 /* and over IPv6, whose length does not count its header */
 #define PAUSE 100           /* milliseconds before a server that lacks descriptors or memory tries again */
 
+/* What recv(), send() and their kin return; a length that is impossible is an error, EOVERFLOW, as it is in Rust. */
+static inline ssize_t within(ssize_t n, size_t room)
+{
+    if (n < 0 || (size_t)n <= room)
+        return n;
+    errno = EOVERFLOW; /* no sound kernel says so */
+    return -1;
+}
+
 /* ---- Output for the user ---- */
 
 /* Writes all of them, and waits for room where the descriptor is non-blocking and full. Returns 0, or -1. */
@@ -394,6 +403,70 @@ static inline int mayAnswer(const struct sockaddr_in *sender, const struct socka
 }
 
 /*
+ * recvfrom() for --from-asked: by recvmsg(), which says too which of our addresses the datagram was sent to. Returns as it does.
+ */
+static inline ssize_t recvfromAsked(int sock, char *buffer, size_t size, struct sockaddr_in *client,
+                                    struct in_pktinfo *asked)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
+        struct cmsghdr aligned;
+    } control;
+    struct iovec iov = {.iov_base = buffer, .iov_len = size};
+    struct msghdr message = {.msg_name = client, .msg_namelen = sizeof(*client), .msg_iov = &iov, .msg_iovlen = 1,
+                             .msg_control = &control, .msg_controllen = sizeof(control)};
+    ssize_t n = within(recvmsg(sock, &message, 0), size);
+    memset(asked, 0, sizeof(*asked)); /* not said: any */
+    for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c))
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
+            memcpy(asked, CMSG_DATA(c), sizeof(*asked));
+    return n;
+}
+
+/* sendto() for --from-asked: by sendmsg(), from the address that was asked, by whatever interface leads back. */
+static inline ssize_t sendtoAsked(int sock, const char *bytes, size_t len, const struct sockaddr_in *client,
+                                  const struct in_pktinfo *asked)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
+        struct cmsghdr header;
+    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(*asked)), .cmsg_level = IPPROTO_IP, .cmsg_type = IP_PKTINFO}};
+    struct in_pktinfo from = *asked;
+    struct iovec iov = {.iov_base = (char *)bytes, .iov_len = len};
+    struct msghdr message = {.msg_name = (struct sockaddr_in *)client, .msg_namelen = sizeof(*client),
+                             .msg_iov = &iov, .msg_iovlen = 1,
+                             .msg_control = &control, .msg_controllen = sizeof(control)};
+    from.ipi_ifindex = 0;
+    memcpy(CMSG_DATA(&control.header), &from, sizeof(from));
+    return within(sendmsg(sock, &message, 0), len);
+}
+
+/* Whether two addresses are one socket's. A scope that one of them does not name is no difference. */
+__attribute__((noinline, unused)) /* as addressText() */
+static int areSame(const void *one, const void *other)
+{
+    const struct sockaddr_in *v4 = one, *other4 = other;
+    const struct sockaddr_in6 *v6 = one, *other6 = other;
+    if (v4->sin_family != other4->sin_family || v4->sin_port != other4->sin_port) /* both families have them here */
+        return 0;
+    if (v4->sin_family == AF_INET)
+        return v4->sin_addr.s_addr == other4->sin_addr.s_addr;
+    return memcmp(&v6->sin6_addr, &other6->sin6_addr, sizeof(v6->sin6_addr)) == 0 &&
+           (v6->sin6_scope_id == other6->sin6_scope_id || v6->sin6_scope_id == 0 || other6->sin6_scope_id == 0);
+}
+
+/* What to do if one of the server's addresses was asked, and it answers from another. */
+static inline const char *advice(const void *from, const void *server)
+{
+    static char text[96];
+    const struct sockaddr_in *one = from, *other = server;
+    if (one->sin_family != AF_INET || other->sin_family != AF_INET || one->sin_port != other->sin_port)
+        return "";
+    snprintf(text, sizeof(text), ". Ask %s, or start the server with --bind or --from-asked", inet_ntoa(one->sin_addr));
+    return text;
+}
+
+/*
  * Receives the next datagram from `server`; what comes from elsewhere is no answer. Returns its length, or -1: with EAGAIN
  * after `timeout` seconds in all, where 0 is no limit.
  */
@@ -409,15 +482,15 @@ static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int so
         struct timeval limit = timeOf(left);
         if (timeout > 0 && setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
             DieWithError("setsockopt() failed");
-        ssize_t n = recvfrom(sock, buffer, size, 0, (struct sockaddr *)&from, &fromLen);
-        if (n >= 0 && fromLen == serverLen && memcmp(&from, server, serverLen) == 0)
+        ssize_t n = within(recvfrom(sock, buffer, size, 0, (struct sockaddr *)&from, &fromLen), size);
+        if (n >= 0 && fromLen == serverLen && areSame(&from, server))
             return n;
         if (n < 0 && errno != EINTR) /* stopped and continued, with a time-out set */
             return -1;
         if (n >= 0) {
             char other[80];
             snprintf(other, sizeof(other), "%s", addressText((struct sockaddr *)&from));
-            note("ignored a datagram from %s: %s was asked", other, addressText(server));
+            note("ignored a datagram from %s: %s was asked%s", other, addressText(server), advice(&from, server));
         }
         clock_gettime(CLOCK_MONOTONIC, &now);
         left = timeout * 1000000LL - (now.tv_sec - start.tv_sec) * 1000000LL - (now.tv_nsec - start.tv_nsec) / 1000;

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use clap::{Command, CommandFactory, Parser};
 use libc::c_long;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sockstep::{error::*, netdb::*, netinet::*, socket::*};
+use sockstep::{error::*, msg::*, netdb::*, netinet::*, socket::*};
 
 pub mod echo;
 #[cfg(test)]
@@ -309,9 +309,39 @@ pub fn may_answer(sender: &sockaddr_in, server: &sockaddr_in) -> bool {
     may
 }
 
+/// `recvfrom` for --from-asked: by `recvmsg`, which says too which of our addresses the datagram was sent to.
+pub fn recvfrom_asked(
+    sock: &impl AsFd,
+    buffer: &mut [u8],
+) -> Result<(usize, sockaddr_in, Option<in_pktinfo>)> {
+    let mut control = CmsgBuf::with_space(CMSG_SPACE(size_of::<in_pktinfo>()));
+    let message = recvmsg(sock, &mut [IoSliceMut::new(buffer)], &mut control, 0)?;
+    let asked = message.msg_control.iter().find_map(|message| match message {
+        CmsgIn::Pktinfo(info) => Some(*info),
+        _ => None,
+    });
+    Ok((message.len, message.msg_name, asked))
+}
+
+/// `sendto` for --from-asked: by `sendmsg`, from the address that was asked, by whatever interface leads back.
+pub fn sendto_asked(
+    sock: &impl AsFd,
+    bytes: &[u8],
+    client: &sockaddr_in,
+    asked: Option<in_pktinfo>,
+) -> Result<usize> {
+    let by_any = |info| in_pktinfo {
+        ipi_ifindex: 0,
+        ..info
+    };
+    let control = CmsgBuf::of(asked.map(by_any).map(Cmsg::Pktinfo).as_slice());
+    let bytes = [IoSlice::new(bytes)];
+    sendmsg(sock, &MsgHdr::to(client, &bytes).with(&control), 0)
+}
+
 /// Receives the next datagram from `server`; what comes from elsewhere is no answer. Fails with `EAGAIN` after `timeout`
 /// seconds in all.
-pub fn answer_from<A: Sockaddr + PartialEq + Display>(
+pub fn answer_from<A: Sockaddr + Display + Into<AnyAddr>>(
     server: &A,
     sock: &impl AsFd,
     buffer: &mut [u8],
@@ -325,9 +355,10 @@ pub fn answer_from<A: Sockaddr + PartialEq + Display>(
             setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &timeval_of(left))?;
         }
         match recvfrom::<A>(sock, buffer, 0) {
-            Ok((n, from)) if from == *server => return Ok(n),
+            Ok((n, from)) if are_same(&from.into(), &(*server).into()) => return Ok(n),
             Ok((_, from)) => note(format_args!(
-                "ignored a datagram from {from}: {server} was asked"
+                "ignored a datagram from {from}: {server} was asked{}",
+                advice(&from.into(), &(*server).into())
             )),
             Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
             Err(error) => return Err(error),
@@ -338,6 +369,27 @@ pub fn answer_from<A: Sockaddr + PartialEq + Display>(
             }
             more => more,
         };
+    }
+}
+
+/// Whether two addresses are one socket's. A scope that one of them does not name is no difference.
+fn are_same(one: &AnyAddr, other: &AnyAddr) -> bool {
+    let (Some(one), Some(other)) = (one.v6(), other.v6()) else {
+        return one == other;
+    };
+    let scopes = [one.sin6_scope_id, other.sin6_scope_id];
+    (one.sin6_addr, one.sin6_port) == (other.sin6_addr, other.sin6_port)
+        && (scopes[0] == scopes[1] || scopes.contains(&0))
+}
+
+/// What to do if one of the server's addresses was asked, and it answers from another.
+fn advice(from: &AnyAddr, server: &AnyAddr) -> String {
+    match (from.v4(), server.v4()) {
+        (Some(from), Some(server)) if from.sin_port == server.sin_port => {
+            let address = from.sin_addr;
+            format!(". Ask {address}, or start the server with --bind or --from-asked")
+        }
+        _ => String::new(),
     }
 }
 
