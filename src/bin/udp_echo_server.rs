@@ -38,7 +38,12 @@ fn serve(args: &Args) -> Result<()> {
 
     // Not on the slide: the same by other calls.
     if args.from_asked {
-        answer_from_asked(&serv_sock, &echo_serv_addr, args.max_messages, &mut echo_buffer)?;
+        answer_from_asked(
+            &serv_sock,
+            &echo_serv_addr,
+            args.max_messages,
+            &mut echo_buffer,
+        )?;
         return close(serv_sock);
     }
 

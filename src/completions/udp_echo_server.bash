@@ -23,7 +23,7 @@ _udp_echo_server() {
 
     case "${cmd}" in
         udp_echo_server)
-            opts="-h -V --bind --max-messages --help --version"
+            opts="-h -V --bind --from-asked --max-messages --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -23,7 +23,7 @@ _udp_upper_server() {
 
     case "${cmd}" in
         udp_upper_server)
-            opts="-h -V --bind --max-messages --unicode --quiet --announce --help --version"
+            opts="-h -V --bind --from-asked --max-messages --unicode --quiet --announce --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -316,10 +316,13 @@ pub fn recvfrom_asked(
 ) -> Result<(usize, sockaddr_in, Option<in_pktinfo>)> {
     let mut control = CmsgBuf::with_space(CMSG_SPACE(size_of::<in_pktinfo>()));
     let message = recvmsg(sock, &mut [IoSliceMut::new(buffer)], &mut control, 0)?;
-    let asked = message.msg_control.iter().find_map(|message| match message {
-        CmsgIn::Pktinfo(info) => Some(*info),
-        _ => None,
-    });
+    let asked = message
+        .msg_control
+        .iter()
+        .find_map(|message| match message {
+            CmsgIn::Pktinfo(info) => Some(*info),
+            _ => None,
+        });
     Ok((message.len, message.msg_name, asked))
 }
 
