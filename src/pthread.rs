@@ -99,7 +99,7 @@ pub fn pthread_attr_setstacksize(attr: &mut pthread_attr_t, stacksize: usize) ->
 ///
 /// # Errors
 ///
-/// - `EAGAIN`: no memory for its stack, or no more threads (`RLIMIT_NPROC`, `threads-max`). The closure is dropped, and
+/// - `EAGAIN`: no memory for it and its stack, or no more threads (`RLIMIT_NPROC`, `threads-max`). The closure is dropped, and
 ///   what it owns with it.
 /// - `EINVAL`, `EPERM`: attributes that cannot be had.
 ///
@@ -110,7 +110,9 @@ where
     T: Send + 'static,
 {
     let attr = attr.map_or(ptr::null(), |attr| &raw const attr.0);
-    let arg: *mut F = Box::into_raw(Box::new(start_routine));
+    let Some(arg) = boxed(start_routine).map(Box::into_raw) else {
+        return Err(Error::new("pthread_create", Errno::EAGAIN));
+    };
     let mut thread = MaybeUninit::uninit();
     // SAFETY: `thread` is writable, `attr` is NULL or initialized, and `start` takes the box that `arg` was.
     let made = check("pthread_create", unsafe {
@@ -128,10 +130,18 @@ where
     })
 }
 
+/// A value in a box of its own, or `None` if no memory is left: `Box::new` would abort.
+fn boxed<F>(value: F) -> Option<Box<[F; 1]>> {
+    let mut one = Vec::new();
+    one.try_reserve_exact(1).ok()?;
+    one.push(value);
+    one.into_boxed_slice().try_into().ok()
+}
+
 /// What the new thread runs. Its result goes out in a box; NULL says that it panicked.
 extern "C" fn start<F: FnOnce() -> T, T>(arg: *mut c_void) -> *mut c_void {
     // SAFETY: `pthread_create` gave this thread the box, which has no other owner.
-    let start_routine = *unsafe { Box::from_raw(arg.cast::<F>()) };
+    let [start_routine] = *unsafe { Box::from_raw(arg.cast::<[F; 1]>()) };
     // A panic has been told of by then, and ends this thread alone.
     match catch_unwind(AssertUnwindSafe(start_routine)) {
         Ok(result) => Box::into_raw(Box::new(result)).cast(),

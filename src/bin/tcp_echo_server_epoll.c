@@ -18,7 +18,14 @@
 
 static unsigned limit = 1000; /* the argument: clients at once */
 
+/* A client, if there is one. */
+struct place {
+    int taken;
+    struct client client;
+};
+
 static int control(int epoll, int operation, int sock, unsigned flags);
+static int makePlace(struct place **clients, unsigned *places, int sock);
 
 static void serve(void)
 {
@@ -41,7 +48,7 @@ static void serve(void)
         DieWithError("epoll_ctl() failed");
 
     /* 4. Repeatedly: Run forever, or for --max-clients. */
-    struct client **clients = NULL; /* each at the number of its descriptor */
+    struct place *clients = NULL; /* each at the number of its descriptor */
     unsigned count = 0, places = 0;
     unsigned long long accepted = 0;
     int paused = 0, accepting = 1;
@@ -73,35 +80,36 @@ static void serve(void)
                     continue;
                 }
                 accepted++;
-                struct client *client = newClient(clntSock, &echoClntAddr, time);
-                if (control(epoll, EPOLL_CTL_ADD, clntSock, EPOLLIN) < 0) {
-                    WarnWithError(&echoClntAddr, "epoll_ctl() failed"); /* its loss alone */
-                    closeClient(client);
+                struct client client = newClient(&echoClntAddr, time);
+                const char *failed = NULL;
+                if (makePlace(&clients, &places, clntSock) < 0)
+                    failed = "realloc() failed";
+                else if (control(epoll, EPOLL_CTL_ADD, clntSock, EPOLLIN) < 0)
+                    failed = "epoll_ctl() failed";
+                if (failed != NULL) {
+                    WarnWithError(&echoClntAddr, failed); /* its loss alone */
+                    closeClient(clntSock, &client);
                     continue;
                 }
-                for (; places <= (unsigned)clntSock; places++) {
-                    clients = resize(clients, (places + 1) * sizeof(*clients));
-                    clients[places] = NULL;
-                }
-                clients[clntSock] = client;
+                clients[clntSock] = (struct place){.taken = 1, .client = client};
                 count++;
                 continue;
             }
 
             /* b. Communicate with one that can go on: it may then wait for something else. */
-            struct client *client = clients[sock];
-            if (client == NULL)
+            struct client *client = &clients[sock].client;
+            if (!clients[sock].taken)
                 continue;
             int held = holdsBytes(client);
-            int more = echoSome(client, time);
+            int more = echoSome(sock, client, time);
             if (more && holdsBytes(client) != held &&
                 control(epoll, EPOLL_CTL_MOD, sock, held ? EPOLLIN : EPOLLOUT) < 0)
                 DieWithError("epoll_ctl() failed");
 
             /* c. Close the connection. That takes it off the list. */
             if (!more) {
-                closeClient(client);
-                clients[sock] = NULL;
+                closeClient(sock, client);
+                clients[sock].taken = 0;
                 count--;
             }
         }
@@ -110,9 +118,9 @@ static void serve(void)
         if (time - lastLook >= 1000) {
             lastLook = time;
             for (unsigned place = 0; place < places; place++)
-                if (clients[place] != NULL && isIdle(clients[place], time)) {
-                    closeClient(clients[place]);
-                    clients[place] = NULL;
+                if (clients[place].taken && isIdle(&clients[place].client, time)) {
+                    closeClient(place, &clients[place].client);
+                    clients[place].taken = 0;
                     count--;
                 }
         }
@@ -126,6 +134,21 @@ static int control(int epoll, int operation, int sock, unsigned flags)
 {
     struct epoll_event event = {.events = flags, .data.u64 = sock};
     return epoll_ctl(epoll, operation, sock, &event);
+}
+
+/* Room for a client whose descriptor is `sock`. Returns 0, or -1 if there is no memory. */
+static int makePlace(struct place **clients, unsigned *places, int sock)
+{
+    if ((unsigned)sock < *places)
+        return 0;
+    unsigned more = 2 * sock;
+    struct place *larger = realloc(*clients, more * sizeof(*larger));
+    if (larger == NULL)
+        return -1;
+    *clients = larger;
+    for (; *places < more; ++*places)
+        larger[*places].taken = 0;
+    return 0;
 }
 
 /* ---- Arguments ---- */

@@ -8,11 +8,13 @@
 mod common;
 
 use common::{die, echo, needs_pause, parse, warn};
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags}; // <sys/epoll.h>
-use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <netinet/in.h>, <sys/socket.h>
+use sockstep::{epoll::*, error::*, netinet::*, socket::*}; // <sys/epoll.h>, <errno.h>, ...
 use std::{os::fd::AsRawFd, os::fd::OwnedFd, time::Duration};
 
 const EVENTS: usize = 64; // that one epoll_wait may report at most
+
+/// A client and its socket, if there is one.
+type Place = Option<(OwnedFd, echo::Client)>;
 
 fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
@@ -21,14 +23,13 @@ fn serve(args: &Args) -> Result<()> {
 
     // The kernel keeps the list of what each socket waits for. The first on it is the listening
     // socket, which waits for a client.
-    let epoll = Epoll::new(EpollCreateFlags::empty()).map_err(failed("epoll_create1"))?;
-    epoll
-        .add(&serv_sock, event(&serv_sock, EpollFlags::EPOLLIN))
-        .map_err(failed("epoll_ctl"))?;
+    let epoll = epoll_create1(0)?;
+    control(&epoll, EPOLL_CTL_ADD, &serv_sock, EPOLLIN)?;
 
     // 4. Repeatedly: Run forever, or for --max-clients.
-    let mut clients: Vec<Option<echo::Client>> = Vec::new(); // each at the number of its descriptor
-    let mut events = [EpollEvent::empty(); EVENTS];
+    let mut clients: Vec<Place> = Vec::new(); // each at the number of its descriptor
+    let mut echo_buffer = [0; echo::RCVBUFSIZE];
+    let mut events = [epoll_event::zeroed(); EVENTS];
     let (mut count, mut accepted) = (0, 0);
     let (mut paused, mut accepting) = (false, true);
     let mut last_look = echo::now(&args.echo);
@@ -39,42 +40,42 @@ fn serve(args: &Args) -> Result<()> {
         if accept_more != accepting {
             accepting = accept_more;
             let flags = if accepting {
-                EpollFlags::EPOLLIN
+                EPOLLIN
             } else {
-                EpollFlags::empty()
+                EpollEvents::empty()
             };
-            epoll
-                .modify(&serv_sock, &mut event(&serv_sock, flags))
-                .map_err(failed("epoll_ctl"))?;
+            control(&epoll, EPOLL_CTL_MOD, &serv_sock, flags)?;
         }
 
         // Wait for all of them together.
-        let reported = match epoll.wait(&mut events, echo::longest_wait(paused, &args.echo)) {
-            Err(Errno::EINTR) => 0,
-            reported => reported.map_err(failed("epoll_wait"))?,
+        let wait = echo::longest_wait(paused, &args.echo);
+        let reported = match epoll_wait(&epoll, &mut events, wait) {
+            Err(error) if error == Errno::EINTR => 0, // stopped and continued
+            reported => reported?,
         };
         let now = echo::now(&args.echo);
         paused = false;
         for ready in &events[..reported] {
-            let place = usize::try_from(ready.data()).expect("it is a descriptor");
+            let number = usize::try_from({ ready.data }.u64).expect("it is a descriptor");
             // a. Accept a new connection.
-            if place == number(&serv_sock) {
+            if number == number_of(&serv_sock) {
                 match accept::<sockaddr_in>(&serv_sock) {
-                    Ok(connection) => {
-                        let client = echo::Client::new(connection, now);
-                        let place = number(&client.sock);
-                        match epoll.add(&client.sock, event(&client.sock, EpollFlags::EPOLLIN)) {
+                    Ok((clnt_sock, echo_clnt_addr)) => {
+                        accepted += 1;
+                        let client = echo::Client::new(echo_clnt_addr, now);
+                        let number = number_of(&clnt_sock);
+                        let added = make_place(&mut clients, number)
+                            .and_then(|()| control(&epoll, EPOLL_CTL_ADD, &clnt_sock, EPOLLIN));
+                        match added {
                             Ok(()) => {
-                                clients.resize_with(clients.len().max(place + 1), || None);
-                                clients[place] = Some(client);
+                                clients[number] = Some((clnt_sock, client));
                                 count += 1;
                             }
-                            Err(errno) => {
-                                warn(&client.addr, &Error::new("epoll_ctl", errno));
-                                client.close();
+                            Err(error) => {
+                                warn(&echo_clnt_addr, &error); // its loss alone
+                                client.close(clnt_sock);
                             }
                         }
-                        accepted += 1;
                     }
                     Err(error) => paused = needs_pause(error)?,
                 }
@@ -82,25 +83,20 @@ fn serve(args: &Args) -> Result<()> {
             }
 
             // b. Communicate with one that can go on: it may then wait for something else.
-            let Some(client) = &mut clients[place] else {
+            let place = &mut clients[number];
+            let Some((sock, client)) = place else {
                 continue;
             };
             let held = client.holds_bytes();
-            let more = client.echo_some(now);
+            let more = client.echo_some(sock, &mut echo_buffer, now);
             if more && client.holds_bytes() != held {
-                let flags = if held {
-                    EpollFlags::EPOLLIN
-                } else {
-                    EpollFlags::EPOLLOUT
-                };
-                epoll
-                    .modify(&client.sock, &mut event(&client.sock, flags))
-                    .map_err(failed("epoll_ctl"))?;
+                let flags = if held { EPOLLIN } else { EPOLLOUT };
+                control(&epoll, EPOLL_CTL_MOD, sock, flags)?;
             }
 
             // c. Close the connection. That takes it off the list.
-            if let Some(done) = clients[place].take_if(|_| !more) {
-                done.close();
+            if let Some((sock, client)) = place.take_if(|_| !more) {
+                client.close(sock);
                 count -= 1;
             }
         }
@@ -112,28 +108,36 @@ fn serve(args: &Args) -> Result<()> {
         {
             last_look = now;
             for place in &mut clients {
-                if let Some(idle) = place.take_if(|client| client.is_idle(now, &args.echo)) {
-                    idle.close();
+                let idle = place.take_if(|(_, client)| client.is_idle(now, &args.echo));
+                if let Some((sock, client)) = idle {
+                    client.close(sock);
                     count -= 1;
                 }
             }
         }
     }
     close(serv_sock)?;
-    close(epoll.0)
+    close(epoll)
 }
 
-/// What is to be reported of a socket, under its own number.
-fn event(sock: &OwnedFd, flags: EpollFlags) -> EpollEvent {
-    EpollEvent::new(flags, number(sock) as u64)
+/// Says what is to be reported of a socket, under its own number.
+fn control(epoll: &OwnedFd, op: EpollOp, sock: &OwnedFd, events: EpollEvents) -> Result<()> {
+    let data = epoll_data_t {
+        u64: number_of(sock) as u64,
+    };
+    epoll_ctl(epoll, op, sock, Some(&epoll_event { events, data }))
 }
 
-fn number(sock: &OwnedFd) -> usize {
+/// Room for a client whose descriptor has this number.
+fn make_place(clients: &mut Vec<Place>, number: usize) -> Result<()> {
+    let more = (number + 1).saturating_sub(clients.len());
+    echo::make_room(clients, more)?;
+    clients.extend((0..more).map(|_| None));
+    Ok(())
+}
+
+fn number_of(sock: &OwnedFd) -> usize {
     usize::try_from(sock.as_raw_fd()).expect("an open descriptor is not negative")
-}
-
-fn failed(call: &'static str) -> impl Fn(Errno) -> Error {
-    move |errno| Error::new(call, errno)
 }
 
 // ---- Arguments ----

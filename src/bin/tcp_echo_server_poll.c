@@ -16,6 +16,8 @@
 
 static unsigned limit = 1000; /* the argument: clients at once */
 
+static int makeRoom(struct pollfd **fds, struct client **clients, unsigned *room);
+
 static void serve(void)
 {
     int clntSock;
@@ -26,55 +28,82 @@ static void serve(void)
     /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
     int servSock = listening(SOCK_STREAM | SOCK_NONBLOCK);
 
+    /*
+     * What each waits for. The first is the listening socket, which waits for a client; a client
+     * waits for bytes to come or, if it holds some, to go.
+     */
+    struct pollfd *fds = resize(NULL, sizeof(*fds));
+    fds[0] = (struct pollfd){.fd = servSock, .events = POLLIN};
+    struct client *clients = NULL; /* of the others in `fds`, in their order */
+
     /* 4. Repeatedly: Run forever, or for --max-clients. */
-    struct client **clients = NULL;
-    struct pollfd *fds = NULL;
     unsigned count = 0, room = 0;
     unsigned long long accepted = 0;
     int paused = 0;
     while (accepted < maxClients || count > 0) {
-        /*
-         * What each waits for: the listening socket for a client, a client for bytes to come or, if
-         * it holds some, to go.
-         */
-        if (count >= room) {
-            room = count < 8 ? 16 : 2 * count;
-            clients = resize(clients, room * sizeof(*clients));
-            fds = resize(fds, (room + 1) * sizeof(*fds));
-        }
         int accepting = accepted < maxClients && count < limit && !paused;
-        fds[0] = (struct pollfd){.fd = servSock, .events = accepting ? POLLIN : 0};
-        for (unsigned i = 0; i < count; i++) {
-            short events = holdsBytes(clients[i]) ? POLLOUT : POLLIN;
-            fds[i + 1] = (struct pollfd){.fd = clients[i]->sock, .events = events};
-        }
+        fds[0].events = accepting ? POLLIN : 0;
 
         /* Wait for all of them together. */
-        if (poll(fds, count + 1, longestWait(paused)) < 0 && errno != EINTR)
+        if (poll(fds, count + 1, longestWait(paused)) < 0) {
+            if (errno == EINTR)
+                continue; /* stopped and continued */
             DieWithError("poll() failed");
-        int clientCame = fds[0].revents != 0;
-        for (unsigned i = 0; i < count; i++)
-            clients[i]->ready = fds[i + 1].revents != 0;
+        }
         long long time = now();
         paused = 0;
 
         /* a. Accept a new connection. */
-        if (clientCame) {
+        if (fds[0].revents != 0) {
             clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
             clntSock = accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen);
             if (clntSock < 0) {
                 paused = needsPause("accept() failed");
             } else {
                 accepted++;
-                clients[count++] = newClient(clntSock, &echoClntAddr, time);
+                if (count < room || makeRoom(&fds, &clients, &room) == 0) {
+                    fds[count + 1] = (struct pollfd){.fd = clntSock, .events = POLLIN};
+                    clients[count++] = newClient(&echoClntAddr, time);
+                } else {
+                    WarnWithError(&echoClntAddr, "realloc() failed"); /* its loss alone */
+                    close(clntSock);
+                }
             }
         }
 
         /* b. Communicate with those that can, c. close the connection of those that are done. */
-        count = serveReady(clients, count, time);
+        unsigned place = 0;
+        while (place < count) {
+            struct pollfd *fd = &fds[place + 1];
+            struct client *client = &clients[place];
+            int done = fd->revents != 0 && !echoSome(fd->fd, client, time);
+            if (done || isIdle(client, time)) {
+                closeClient(fd->fd, client);
+                *client = clients[--count]; /* the last one takes its place */
+                *fd = fds[count + 1];
+            } else {
+                fd->events = holdsBytes(client) ? POLLOUT : POLLIN;
+                place++;
+            }
+        }
     }
     if (close(servSock) < 0)
         DieWithError("close() failed");
+}
+
+/* Room for more clients. Returns 0, or -1 if there is no memory. */
+static int makeRoom(struct pollfd **fds, struct client **clients, unsigned *room)
+{
+    unsigned more = *room < 8 ? 16 : 2 * *room;
+    void *larger = realloc(*fds, (more + 1) * sizeof(**fds));
+    if (larger == NULL)
+        return -1;
+    *fds = larger;
+    if ((larger = realloc(*clients, more * sizeof(**clients))) == NULL)
+        return -1;
+    *clients = larger;
+    *room = more;
+    return 0;
 }
 
 /* ---- Arguments ---- */

@@ -7,79 +7,85 @@
 
 mod common;
 
-use common::{die, echo, needs_pause, parse};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll}; // <poll.h>
-use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <netinet/in.h>, <sys/socket.h>
-use std::os::fd::AsFd;
+use common::{die, echo, needs_pause, parse, warn};
+use sockstep::{error::*, netinet::*, poll::*, socket::*}; // <errno.h>, <netinet/in.h>, <poll.h>, ...
 
 fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
     // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
     let serv_sock = echo::listening(&args.echo, SOCK_STREAM | SOCK_NONBLOCK)?;
 
+    // What each waits for. The first is the listening socket, which waits for a client; a client
+    // waits for bytes to come or, if it holds some, to go.
+    let mut fds = vec![pollfd::new(serv_sock, POLLIN)];
+    let mut clients: Vec<echo::Client> = Vec::new(); // of the others in `fds`, in their order
+    let mut echo_buffer = [0; echo::RCVBUFSIZE];
+
     // 4. Repeatedly: Run forever, or for --max-clients.
-    let mut clients: Vec<echo::Client> = Vec::new();
-    let mut memory = Vec::new();
     let (mut accepted, mut paused) = (0, false);
     while accepted < args.echo.max_clients || !clients.is_empty() {
-        // What each waits for: the listening socket for a client, a client for bytes to come or, if
-        // it holds some, to go.
-        let mut fds: Vec<PollFd> = memory;
         let full = clients.len() >= args.limit as usize;
         let accepting = accepted < args.echo.max_clients && !full && !paused;
-        let events = if accepting {
-            PollFlags::POLLIN
+        fds[0].events = if accepting {
+            POLLIN
         } else {
-            PollFlags::empty()
+            PollEvents::empty()
         };
-        fds.push(PollFd::new(serv_sock.as_fd(), events));
-        for client in &clients {
-            let events = if client.holds_bytes() {
-                PollFlags::POLLOUT
-            } else {
-                PollFlags::POLLIN
-            };
-            fds.push(PollFd::new(client.sock.as_fd(), events));
-        }
 
         // Wait for all of them together.
-        match poll(
-            &mut fds,
-            PollTimeout::from(echo::longest_wait(paused, &args.echo)),
-        ) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Error::new("poll", errno)),
-        }
-        let can_go_on = |fd: &PollFd| fd.any() != Some(false);
-        let client_came = can_go_on(&fds[0]);
-        for (client, fd) in clients.iter().zip(&fds[1..]) {
-            client.ready.set(can_go_on(fd));
-        }
-        memory = emptied(fds);
+        match poll(&mut fds, echo::longest_wait(paused, &args.echo)) {
+            Err(error) if error == Errno::EINTR => continue, // stopped and continued
+            ready => ready?,
+        };
         let now = echo::now(&args.echo);
+        paused = false;
 
         // a. Accept a new connection.
-        paused = false;
-        if client_came {
-            match accept::<sockaddr_in>(&serv_sock) {
-                Ok(connection) => {
+        if let (Some(serv_sock), true) = (&fds[0].fd, !fds[0].revents.is_empty()) {
+            match accept::<sockaddr_in>(serv_sock) {
+                Ok((clnt_sock, echo_clnt_addr)) => {
                     accepted += 1;
-                    clients.push(echo::Client::new(connection, now));
+                    let room = echo::make_room(&mut clients, 1);
+                    match room.and_then(|()| echo::make_room(&mut fds, 1)) {
+                        Ok(()) => {
+                            fds.push(pollfd::new(clnt_sock, POLLIN));
+                            clients.push(echo::Client::new(echo_clnt_addr, now));
+                        }
+                        Err(error) => warn(&echo_clnt_addr, &error), // its loss alone
+                    }
                 }
                 Err(error) => paused = needs_pause(error)?,
             }
         }
 
         // b. Communicate with those that can, c. close the connection of those that are done.
-        echo::serve_ready(&mut clients, now, &args.echo);
+        let mut place = 0;
+        while let (
+            Some(pollfd {
+                fd: Some(sock),
+                events,
+                revents,
+            }),
+            Some(client),
+        ) = (fds.get_mut(place + 1), clients.get_mut(place))
+        {
+            let done = !revents.is_empty() && !client.echo_some(sock, &mut echo_buffer, now);
+            if done || client.is_idle(now, &args.echo) {
+                let client = clients.swap_remove(place); // the last one takes its place
+                if let Some(sock) = fds.swap_remove(place + 1).fd {
+                    client.close(sock);
+                }
+            } else {
+                *events = if client.holds_bytes() {
+                    POLLOUT
+                } else {
+                    POLLIN
+                };
+                place += 1;
+            }
+        }
     }
-    close(serv_sock)
-}
-
-/// The memory for the next round. What is in it borrows the sockets, and must go before one of them
-/// can be closed; an empty collection is made in the same memory, so a round allocates nothing.
-fn emptied<'next>(fds: Vec<PollFd<'_>>) -> Vec<PollFd<'next>> {
-    fds.into_iter().map_while(|_| None).collect()
+    fds.swap_remove(0).fd.map_or(Ok(()), close)
 }
 
 // ---- Arguments ----

@@ -8,11 +8,11 @@
  */
 #include <errno.h>      /* errno */
 #include <netinet/in.h> /* struct sockaddr_in */
-#include <pthread.h>    /* pthread_create(), pthread_mutex_lock(), pthread_cond_wait() */
+#include <pthread.h>    /* pthread_create(), pthread_join(), pthread_mutex_lock() */
 #include <sys/socket.h> /* accept() */
 #include <unistd.h>     /* close() */
 
-#include "common/echo.h" /* listening(), serveClient(), STACK */
+#include "common/echo.h" /* listening(), smallStack(), serveClient() */
 
 static unsigned threads = 8;   /* the arguments: each thread serves one client at a time, */
 static unsigned queueSize = 8; /* and this many accepted clients may wait for one */
@@ -42,8 +42,7 @@ static void serve(void)
     makeQueue();
     pthread_t *ids = allocate(threads * sizeof(*ids));
     pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK);
+    smallStack(&attr);
     for (unsigned i = 0; i < threads; i++)
         if ((errno = pthread_create(&ids[i], &attr, serveClients, NULL)) != 0)
             DieWithError("pthread_create() failed");
@@ -101,8 +100,8 @@ static void put(const struct connection *client)
         pthread_cond_wait(&notFull, &mutex);
     queue[(first + waiting) % queueSize] = *client;
     waiting++;
-    pthread_cond_signal(&notEmpty);
     pthread_mutex_unlock(&mutex);
+    pthread_cond_signal(&notEmpty);
 }
 
 /* The client that has waited longest. Waits for one; returns 0 if the queue is empty and closed. */
@@ -116,9 +115,10 @@ static int next(struct connection *client)
         *client = queue[first];
         first = (first + 1) % queueSize;
         waiting--;
-        pthread_cond_signal(&notFull);
     }
     pthread_mutex_unlock(&mutex);
+    if (found)
+        pthread_cond_signal(&notFull);
     return found;
 }
 

@@ -8,9 +8,9 @@
 mod common;
 
 use common::{die, echo, note, parse, recover_from};
-use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <netinet/in.h>, <sys/socket.h>
-use std::sync::{Arc, Mutex, mpsc::Receiver, mpsc::TrySendError, mpsc::sync_channel};
-use std::{os::fd::OwnedFd, thread::Builder};
+use sockstep::{error::*, netinet::*, pthread::*, socket::*}; // <errno.h>, <netinet/in.h>, ...
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::{collections::VecDeque, mem::take, os::fd::OwnedFd};
 
 /// An accepted connection, on its way to a thread.
 type Client = (OwnedFd, sockaddr_in);
@@ -21,22 +21,20 @@ fn serve(args: &Args) -> Result<()> {
     let serv_sock = echo::listening(&args.echo, SOCK_STREAM)?;
 
     // The threads, and the queue that they take their clients from.
-    let (queue, waiting) = sync_channel(args.queue.into());
-    let waiting = Arc::new(Mutex::new(waiting));
+    make_queue(args.queue)?;
+    let attr = echo::small_stack()?;
     let mut threads = Vec::new();
     for _ in 0..args.threads {
-        let (waiting, idle_timeout) = (Arc::clone(&waiting), args.echo.idle_timeout);
-        let thread = Builder::new().stack_size(echo::STACK).spawn(move || {
-            while let Some((clnt_sock, echo_clnt_addr)) = next(&waiting) {
+        let idle_timeout = args.echo.idle_timeout;
+        threads.push(pthread_create(Some(&attr), move || {
+            while let Some((clnt_sock, echo_clnt_addr)) = next() {
                 // b. Communicate, c. close the connection.
                 echo::serve_client(clnt_sock, &echo_clnt_addr, idle_timeout);
             }
-        });
-        threads.push(thread.map_err(|error| echo::thread_error(&error))?);
+        })?);
     }
 
     // 4. Repeatedly: Run forever, or for --max-clients.
-    let mut said = false;
     for _ in 0..args.echo.max_clients {
         // a. Accept a new connection.
         let client = loop {
@@ -48,34 +46,83 @@ fn serve(args: &Args) -> Result<()> {
 
         // It moves into the queue, and out of it into a thread. While the queue is full, no other
         // client is accepted.
-        if let Err(TrySendError::Full(client)) = queue.try_send(client) {
-            if !said {
-                let size = args.queue;
-                note(format_args!(
-                    "the queue of {size} is full: accepting pauses"
-                ));
-            }
-            said = true;
-            queue
-                .send(client)
-                .expect("the threads are there until the queue is closed");
-        }
+        put(client, args.queue);
     }
     close(serv_sock)?;
-    drop(queue); // closed: the threads serve what is left, and end
-    for thread in threads {
-        thread.join().expect("no thread panics");
+    close_queue(); // the threads serve what is left, and end
+    threads.into_iter().try_for_each(pthread_join)
+}
+
+// ---- The queue: the longest waiting first ----
+
+struct Queue {
+    waiting: VecDeque<Client>,
+    idle: u32,  // threads that wait for a client
+    full: bool, // and the other side waits for room
+    said: bool,
+    closed: bool,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue {
+    waiting: VecDeque::new(),
+    idle: 0,
+    full: false,
+    said: false,
+    closed: false,
+});
+static NOT_EMPTY: Condvar = Condvar::new();
+static NOT_FULL: Condvar = Condvar::new();
+
+fn make_queue(size: u16) -> Result<()> {
+    let reserved = queue().waiting.try_reserve_exact(size.into());
+    reserved.map_err(|_| Error::new("realloc", Errno::ENOMEM))
+}
+
+fn put(client: Client, size: u16) {
+    let mut queue = queue();
+    queue.full = queue.waiting.len() == size.into();
+    if queue.full && !queue.said {
+        note(format_args!(
+            "the queue of {size} is full: accepting pauses"
+        ));
+        queue.said = true;
     }
-    Ok(())
+    queue = NOT_FULL
+        .wait_while(queue, |queue| queue.full)
+        .unwrap_or_else(PoisonError::into_inner);
+    queue.waiting.push_back(client);
+    let wake = queue.idle > 0;
+    drop(queue);
+    if wake {
+        NOT_EMPTY.notify_one();
+    }
 }
 
 /// The client that has waited longest. Waits for one; `None` if the queue is empty and closed.
-fn next(waiting: &Mutex<Receiver<Client>>) -> Option<Client> {
-    waiting
-        .lock()
-        .expect("no thread panics while it waits")
-        .recv()
-        .ok()
+fn next() -> Option<Client> {
+    let mut queue = queue();
+    queue.idle += 1;
+    queue = NOT_EMPTY
+        .wait_while(queue, |queue| queue.waiting.is_empty() && !queue.closed)
+        .unwrap_or_else(PoisonError::into_inner);
+    queue.idle -= 1;
+    let client = queue.waiting.pop_front();
+    let wake = take(&mut queue.full);
+    drop(queue);
+    if wake {
+        NOT_FULL.notify_one();
+    }
+    client
+}
+
+fn close_queue() {
+    queue().closed = true;
+    NOT_EMPTY.notify_all();
+}
+
+/// A thread that panics with the queue in its hands leaves it as it should be.
+fn queue() -> MutexGuard<'static, Queue> {
+    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // ---- Arguments ----

@@ -30,65 +30,86 @@ static void serve(void)
     if (servSock >= FD_SETSIZE)
         die(TOO_HIGH); /* C would write beside the set */
 
+    /*
+     * What each waits for: the listening socket for a client, a client for bytes to come or, if it
+     * holds some, to go.
+     */
+    fd_set toRead, toWrite;
+    FD_ZERO(&toRead);
+    FD_ZERO(&toWrite);
+    int highest = servSock;
+    static int socks[FD_SETSIZE];
+    static struct client clients[FD_SETSIZE];
+
     /* 4. Repeatedly: Run forever, or for --max-clients. */
-    static struct client *clients[FD_SETSIZE];
     unsigned count = 0;
     unsigned long long accepted = 0;
     int paused = 0;
     while (accepted < maxClients || count > 0) {
-        /*
-         * What each waits for: the listening socket for a client, a client for bytes to come or, if
-         * it holds some, to go.
-         */
-        fd_set readable, writable;
-        FD_ZERO(&readable);
-        FD_ZERO(&writable);
         if (accepted < maxClients && count < limit && !paused)
-            FD_SET(servSock, &readable);
-        int highest = servSock;
-        for (unsigned i = 0; i < count; i++) {
-            FD_SET(clients[i]->sock, holdsBytes(clients[i]) ? &writable : &readable);
-            if (clients[i]->sock > highest)
-                highest = clients[i]->sock;
-        }
+            FD_SET(servSock, &toRead);
+        else
+            FD_CLR(servSock, &toRead);
 
         /* Wait for all of them together. Those that select leaves in the sets can go on. */
+        fd_set readable = toRead, writable = toWrite;
         int ms = longestWait(paused);
         struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
         if (select(highest + 1, &readable, &writable, NULL, ms < 0 ? NULL : &timeout) < 0) {
             if (errno == EINTR)
-                continue;
+                continue; /* stopped and continued */
             DieWithError("select() failed");
-        }
-        int clientCame = FD_ISSET(servSock, &readable);
-        for (unsigned i = 0; i < count; i++) {
-            int sock = clients[i]->sock;
-            clients[i]->ready = FD_ISSET(sock, &readable) || FD_ISSET(sock, &writable);
         }
         long long time = now();
         paused = 0;
 
         /* a. Accept a new connection. */
-        if (clientCame) {
+        if (FD_ISSET(servSock, &readable)) {
             clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
             clntSock = accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen);
             if (clntSock < 0) {
                 paused = needsPause("accept() failed");
             } else {
                 accepted++;
-                struct client *client = newClient(clntSock, &echoClntAddr, time);
+                struct client client = newClient(&echoClntAddr, time);
                 if (clntSock < FD_SETSIZE) {
+                    FD_SET(clntSock, &toRead);
+                    if (clntSock > highest)
+                        highest = clntSock;
+                    socks[count] = clntSock;
                     clients[count++] = client;
                 } else {
                     note("%s:%d: %s", inet_ntoa(echoClntAddr.sin_addr),
-                         ntohs(echoClntAddr.sin_port), TOO_HIGH);
-                    closeClient(client); /* its loss alone */
+                         ntohs(echoClntAddr.sin_port), TOO_HIGH); /* its loss alone */
+                    closeClient(clntSock, &client);
                 }
             }
         }
 
         /* b. Communicate with those that can, c. close the connection of those that are done. */
-        count = serveReady(clients, count, time);
+        unsigned place = 0;
+        while (place < count) {
+            int sock = socks[place];
+            struct client *client = &clients[place];
+            int ready = FD_ISSET(sock, &readable) || FD_ISSET(sock, &writable);
+            int done = ready && !echoSome(sock, client, time);
+            if (done || isIdle(client, time)) {
+                FD_CLR(sock, &toRead);
+                FD_CLR(sock, &toWrite);
+                closeClient(sock, client);
+                *client = clients[--count]; /* the last one takes its place */
+                socks[place] = socks[count];
+                continue;
+            }
+            if (ready && holdsBytes(client)) {
+                FD_CLR(sock, &toRead);
+                FD_SET(sock, &toWrite);
+            } else if (ready) {
+                FD_CLR(sock, &toWrite);
+                FD_SET(sock, &toRead);
+            }
+            place++;
+        }
     }
     if (close(servSock) < 0)
         DieWithError("close() failed");

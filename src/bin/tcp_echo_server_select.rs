@@ -7,10 +7,9 @@
 
 mod common;
 
-use common::{die, echo, needs_pause, note, parse};
-use nix::{sys::select::*, sys::time::TimeVal, sys::time::TimeValLike}; // <sys/select.h>
-use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <netinet/in.h>, <sys/socket.h>
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use common::{die, echo, needs_pause, note, parse, timeval_of};
+use sockstep::{error::*, netinet::*, select::*, socket::*}; // <errno.h>, ..., <sys/select.h>, ...
+use std::{os::fd::AsRawFd, os::fd::OwnedFd, time::Duration};
 
 const TOO_HIGH: &str = "select() failed: the descriptor is not below FD_SETSIZE, 1024";
 
@@ -18,66 +17,56 @@ fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
     // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
     let serv_sock = echo::listening(&args.echo, SOCK_STREAM | SOCK_NONBLOCK)?;
-    if !has_room_for(&serv_sock) {
+
+    // What each waits for: the listening socket for a client, a client for bytes to come or, if it
+    // holds some, to go.
+    let (mut to_read, mut to_write) = (fd_set::zeroed(), fd_set::zeroed());
+    let mut highest = serv_sock.as_raw_fd();
+    if FD_SET(&serv_sock, &mut to_read).is_err() {
         die(TOO_HIGH);
     }
+    let mut clients: Vec<(OwnedFd, echo::Client)> = Vec::with_capacity(FD_SETSIZE);
+    let mut echo_buffer = [0; echo::RCVBUFSIZE];
 
     // 4. Repeatedly: Run forever, or for --max-clients.
-    let mut clients: Vec<echo::Client> = Vec::new();
     let (mut accepted, mut paused) = (0, false);
     while accepted < args.echo.max_clients || !clients.is_empty() {
-        // What each waits for: the listening socket for a client, a client for bytes to come or, if
-        // it holds some, to go.
-        let (mut readable, mut writable) = (FdSet::new(), FdSet::new());
         let full = clients.len() >= args.limit as usize;
         if accepted < args.echo.max_clients && !full && !paused {
-            readable.insert(serv_sock.as_fd());
-        }
-        let mut highest = serv_sock.as_raw_fd();
-        for client in &clients {
-            if client.holds_bytes() {
-                writable.insert(client.sock.as_fd());
-            } else {
-                readable.insert(client.sock.as_fd());
-            }
-            highest = highest.max(client.sock.as_raw_fd());
+            FD_SET(&serv_sock, &mut to_read)?;
+        } else {
+            FD_CLR(&serv_sock, &mut to_read);
         }
 
         // Wait for all of them together. Those that select leaves in the sets can go on.
-        let mut timeout =
-            echo::longest_wait(paused, &args.echo).map(|ms| TimeVal::milliseconds(ms.into()));
+        let (mut readable, mut writable) = (to_read, to_write);
+        let wait = u64::try_from(echo::longest_wait(paused, &args.echo)).map(Duration::from_millis);
+        let mut timeout = wait.ok().map(timeval_of);
         match select(
             highest + 1,
-            &mut readable,
-            &mut writable,
+            Some(&mut readable),
+            Some(&mut writable),
             None,
             timeout.as_mut(),
         ) {
-            Err(Errno::EINTR) => continue,
-            Err(errno) => return Err(Error::new("select", errno)),
-            Ok(_) => {}
-        }
-        let client_came = readable.contains(serv_sock.as_fd());
-        for client in &clients {
-            let sock = client.sock.as_fd();
-            client
-                .ready
-                .set(readable.contains(sock) || writable.contains(sock));
-        }
+            Err(error) if error == Errno::EINTR => continue, // stopped and continued
+            ready => ready?,
+        };
         let now = echo::now(&args.echo);
         paused = false;
 
         // a. Accept a new connection.
-        if client_came {
+        if FD_ISSET(&serv_sock, &readable) {
             match accept::<sockaddr_in>(&serv_sock) {
-                Ok(connection) => {
+                Ok((clnt_sock, echo_clnt_addr)) => {
                     accepted += 1;
-                    let client = echo::Client::new(connection, now);
-                    if has_room_for(&client.sock) {
-                        clients.push(client);
+                    let client = echo::Client::new(echo_clnt_addr, now);
+                    if FD_SET(&clnt_sock, &mut to_read).is_ok() {
+                        highest = highest.max(clnt_sock.as_raw_fd());
+                        clients.push((clnt_sock, client));
                     } else {
-                        note(format_args!("{}: {TOO_HIGH}", client.addr)); // its loss alone
-                        client.close();
+                        note(format_args!("{echo_clnt_addr}: {TOO_HIGH}")); // its loss alone
+                        client.close(clnt_sock);
                     }
                 }
                 Err(error) => paused = needs_pause(error)?,
@@ -85,14 +74,28 @@ fn serve(args: &Args) -> Result<()> {
         }
 
         // b. Communicate with those that can, c. close the connection of those that are done.
-        echo::serve_ready(&mut clients, now, &args.echo);
+        let mut place = 0;
+        while let Some((sock, client)) = clients.get_mut(place) {
+            let ready = FD_ISSET(sock, &readable) || FD_ISSET(sock, &writable);
+            let done = ready && !client.echo_some(sock, &mut echo_buffer, now);
+            if done || client.is_idle(now, &args.echo) {
+                FD_CLR(sock, &mut to_read);
+                FD_CLR(sock, &mut to_write);
+                let (sock, client) = clients.swap_remove(place); // the last one takes its place
+                client.close(sock);
+                continue;
+            }
+            if ready && client.holds_bytes() {
+                FD_CLR(sock, &mut to_read);
+                FD_SET(sock, &mut to_write)?;
+            } else if ready {
+                FD_CLR(sock, &mut to_write);
+                FD_SET(sock, &mut to_read)?;
+            }
+            place += 1;
+        }
     }
     close(serv_sock)
-}
-
-/// Whether a set can hold this descriptor. C writes beside the set if it cannot.
-fn has_room_for(sock: &OwnedFd) -> bool {
-    usize::try_from(sock.as_raw_fd()).is_ok_and(|number| number < FD_SETSIZE)
 }
 
 // ---- Arguments ----

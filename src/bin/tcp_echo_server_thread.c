@@ -7,11 +7,11 @@
  */
 #include <errno.h>      /* errno */
 #include <netinet/in.h> /* struct sockaddr_in */
-#include <pthread.h>    /* pthread_create(), pthread_mutex_lock(), pthread_cond_wait() */
+#include <pthread.h>    /* pthread_create(), pthread_detach(), pthread_mutex_lock() */
 #include <sys/socket.h> /* accept() */
 #include <unistd.h>     /* close() */
 
-#include "common/echo.h" /* listening(), serveClient(), STACK */
+#include "common/echo.h" /* listening(), smallStack(), serveClient() */
 
 static unsigned limit = 1000; /* the argument: clients at once */
 
@@ -40,9 +40,7 @@ static void serve(void)
     int servSock = listening(SOCK_STREAM);
 
     pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    smallStack(&attr);
 
     /* 4. Repeatedly: Run forever, or for --max-clients. */
     for (unsigned long long clients = 0; clients < maxClients; clients++) {
@@ -58,15 +56,20 @@ static void serve(void)
          * b. Communicate, c. close the connection: a new thread does, beside this one. The
          * connection is its own from now on.
          */
-        struct connection *given = allocate(sizeof(*given));
-        *given = new;
+        struct connection *given = malloc(sizeof(*given));
+        if (given != NULL)
+            *given = new;
         count(+1);
         pthread_t thread;
-        if ((errno = pthread_create(&thread, &attr, serveConnection, given)) != 0) {
+        int error = given == NULL ? EAGAIN : pthread_create(&thread, &attr, serveConnection, given);
+        if (error == 0) {
+            pthread_detach(thread);
+        } else {
             count(-1);
-            WarnWithError(&new.echoClntAddr, "pthread_create() failed"); /* its loss alone */
-            close(new.clntSock);
+            close(new.clntSock); /* its loss alone */
             free(given);
+            errno = error;
+            WarnWithError(&new.echoClntAddr, "pthread_create() failed");
         }
     }
     if (close(servSock) < 0)

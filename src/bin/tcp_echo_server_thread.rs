@@ -7,9 +7,9 @@
 mod common;
 
 use common::{die, echo, parse, recover_from, warn};
-use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <netinet/in.h>, <sys/socket.h>
+use sockstep::{error::*, netinet::*, pthread::*, socket::*}; // <errno.h>, <netinet/in.h>, ...
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::thread::{Builder, current, park};
+use std::thread::{current, park};
 
 /// Threads that serve a client now.
 static THREADS: AtomicU32 = AtomicU32::new(0);
@@ -18,6 +18,7 @@ fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
     // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
     let serv_sock = echo::listening(&args.echo, SOCK_STREAM)?;
+    let attr = echo::small_stack()?;
 
     // 4. Repeatedly: Run forever, or for --max-clients.
     for _ in 0..args.echo.max_clients {
@@ -35,15 +36,15 @@ fn serve(args: &Args) -> Result<()> {
         // connection is its own from now on.
         THREADS.fetch_add(1, SeqCst);
         let (acceptor, idle_timeout) = (current(), args.echo.idle_timeout);
-        let thread = Builder::new().stack_size(echo::STACK).spawn(move || {
+        let thread = pthread_create(Some(&attr), move || {
             echo::serve_client(clnt_sock, &echo_clnt_addr, idle_timeout);
             THREADS.fetch_sub(1, SeqCst);
             acceptor.unpark();
         });
-        if let Err(error) = thread {
+        if let Err(error) = thread.and_then(pthread_detach) {
             THREADS.fetch_sub(1, SeqCst);
             // Its loss alone: the closure is dropped, and with it the connection is closed.
-            warn(&echo_clnt_addr, &echo::thread_error(&error));
+            warn(&echo_clnt_addr, &error);
         }
     }
     close(serv_sock)?;

@@ -13,7 +13,7 @@ mod web;
 
 use common::{die, number, parse, recover_from, warn};
 use sockstep::{error::*, socket::*}; // <errno.h>, <sys/socket.h>
-use std::{net::IpAddr, os::fd::OwnedFd, path::PathBuf, time::Duration, time::Instant};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration, time::Instant};
 use web::{access, connection::*, files, files::*, generate, listening, log, request, threads::*};
 
 const MAXPENDING: i32 = 511; // connections the kernel may queue before accept takes them
@@ -30,32 +30,35 @@ fn serve(args: &Args) -> Result<()> {
     }));
     // A socket that listens.
     let serv_sock = listening::open(args.bind, args.port, args.backlog, site.timeout)?;
-    run(limit, args.max_clients, &|threads| {
-        serve_clients(threads, &serv_sock, site)
-    })?;
-    close(serv_sock)
+    let crew = Crew {
+        serv_sock,
+        site,
+        work: serve_clients,
+        limit,
+    };
+    close(run(crew, args.max_clients)?)
 }
 
 /// One of several threads.
-fn serve_clients(threads: &Threads, serv_sock: &OwnedFd, site: &Site) -> Result<()> {
+fn serve_clients(crew: &Arc<Crew>) -> Result<()> {
     loop {
         // 1. Accept the connection.
         let (clnt_sock, clnt_addr) = loop {
-            match accept(serv_sock) {
+            match accept(&crew.serv_sock) {
                 Ok(client) => break client,
                 Err(error) => recover_from(error)?,
             }
         };
-        threads.have_a_client(); // another one waits for the next
+        have_a_client(crew); // another one waits for the next
 
         // 2 to 5, for each request. What goes wrong with one client is that client's loss alone.
         let clnt_addr = listening::in_its_own_family(clnt_addr);
-        let mut conn = Connection::new(site, clnt_sock, clnt_addr);
+        let mut conn = Connection::new(crew.site, clnt_sock, clnt_addr);
         serve_requests(&mut conn).unwrap_or_else(|error| warn(&clnt_addr, &error));
 
         // Close the connection.
         close(conn.sock).unwrap_or_else(|error| warn(&clnt_addr, &error));
-        if !threads.take_another() {
+        if !take_another() {
             return Ok(());
         }
     }

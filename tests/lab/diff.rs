@@ -449,8 +449,8 @@ const MUTATIONS: &[Mutation] = &[
         "happy",
         "common/echo.h",
         &[(
-            "client->held - client->sent, MSG_DONTWAIT)",
-            "client->held - client->sent, 0)",
+            "send(sock, message, size, MSG_DONTWAIT)",
+            "send(sock, message, size, 0)",
         )],
     ),
     mutation(

@@ -532,10 +532,7 @@ fn a_process_a_thread_or_a_place_that_cannot_be_had_costs_one_client() {
                 "/^(clone|fork)$:error=EAGAIN:when=1",
                 "fork() failed: Resource temporarily unavailable",
             ),
-            "tcp_echo_server_thread" => (
-                "/^clone3?$:error=EAGAIN:when=1",
-                "pthread_create() failed: Resource temporarily unavailable",
-            ),
+            "tcp_echo_server_thread" => ("/^clone3?$:error=EAGAIN:when=1", NO_THREAD),
             _ => (
                 "epoll_ctl:error=ENOMEM:when=2", // the first is for the listening socket
                 "epoll_ctl() failed: Cannot allocate memory",
@@ -553,6 +550,49 @@ fn a_process_a_thread_or_a_place_that_cannot_be_had_costs_one_client() {
         assert_eq!(server.stop().stderr, "");
     });
 }
+
+#[test]
+fn a_thread_without_memory_for_its_stack_costs_one_client() {
+    for_each(&["tcp_echo_server_thread"], |program| {
+        let stack = program.calls_of_the_start("mmap") + 1;
+        let mut command = program.with_faults(&[&format!("mmap:error=ENOMEM:when={stack}")]);
+        let mut server = Server::start_by(program, command.args(ON_A_FREE_PORT));
+        let mut client = server.connect();
+        let complaint = format!("{}: {NO_THREAD}", client.address());
+        assert_eq!(server.process.complaint(), complaint);
+        assert_ends(&mut client);
+        server.serves();
+        assert_eq!(server.stop().stderr, "");
+    });
+}
+
+#[test]
+fn more_threads_than_there_is_memory_for_cost_their_clients_and_no_more() {
+    allow_many_files();
+    for_each(&["tcp_echo_server_thread"], |program| {
+        let little = ["sh", "-c", "ulimit -v 32768; exec \"$@\"", "sh"]; // for some 300
+        let mut command = program.under(&little);
+        let command = command.args(ON_A_FREE_PORT).args(["--backlog", "1000"]);
+        let mut server = Server::start_by(program, command);
+        for _ in 0..2 {
+            let mut clients: Vec<_> = (0..700).map(|_| server.connect_from_elsewhere()).collect();
+            for client in &mut clients {
+                client.say(b"x");
+            }
+            clients.retain_mut(|client| client.read(&mut [0]).is_ok_and(|n| n == 1));
+            let lost = 700 - clients.len();
+            assert!(lost > 0 && lost < 700, "{lost} are lost");
+            for _ in 0..lost {
+                let complaint = server.process.complaint();
+                assert!(complaint.ends_with(NO_THREAD), "{complaint}");
+            }
+            clients.iter_mut().for_each(assert_serves);
+        }
+        assert_eq!(server.stop().stderr, "");
+    });
+}
+
+const NO_THREAD: &str = "pthread_create() failed: Resource temporarily unavailable";
 
 #[test]
 fn each_call_of_the_set_up_that_fails_is_named() {

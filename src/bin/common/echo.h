@@ -6,6 +6,7 @@
 #define ECHO_H
 
 #include "common.h"
+#include <pthread.h>
 #include <sys/prctl.h>
 
 #define MAXPENDING 5    /* connections the kernel may queue before accept takes them */
@@ -91,7 +92,14 @@ static inline int listening(int type)
 
 /* ---- One client that has a process or a thread to itself ---- */
 
-#define STACK (64 * 1024) /* bytes of a thread's stack: what serving a client takes, with room to spare */
+/* For a thread with a stack of 64 KiB: what serving a client takes, with room to spare. */
+static inline void smallStack(pthread_attr_t *attr)
+{
+    if ((errno = pthread_attr_init(attr)) != 0)
+        DieWithError("pthread_attr_init() failed");
+    if ((errno = pthread_attr_setstacksize(attr, 64 * 1024)) != 0)
+        DieWithError("pthread_attr_setstacksize() failed");
+}
 
 static inline void communicate(int clntSock, const struct sockaddr_in *echoClntAddr)
 {
@@ -134,16 +142,14 @@ static inline void endWithParent(pid_t parent)
 /* ---- Several clients, served by a single thread ---- */
 
 /*
- * A connection that never makes the others wait. While it holds bytes that its client has not taken, nothing more is received
- * of it: the buffer is all the memory that a client can cost.
+ * What is known of a connection that never makes the others wait, beside its socket. It takes memory only for bytes that its
+ * client has not taken, and while it holds some, nothing more is received of it.
  */
 struct client {
-    int sock;
     struct sockaddr_in addr;
-    char echoBuffer[RCVBUFSIZE];
-    ssize_t held, sent;  /* bytes in the buffer, and how many of them are gone */
+    char *held;
+    ssize_t size, sent;  /* bytes held, and how many of them are gone */
     long long lastMoved; /* when a byte last moved, if there is an idle time-out */
-    int ready;           /* whether the kernel says that it can go on */
 };
 
 /* The time in milliseconds, if there is an idle time-out. */
@@ -163,51 +169,75 @@ static inline int longestWait(int paused)
     return idleTimeout > 0 ? 1000 : -1;
 }
 
-static inline struct client *newClient(int sock, const struct sockaddr_in *addr, long long now)
+static inline struct client newClient(const struct sockaddr_in *addr, long long now)
 {
-    struct client *client = allocate(sizeof(*client));
-    client->sock = sock;
-    client->addr = *addr;
-    client->held = client->sent = client->ready = 0;
-    client->lastMoved = now;
-    return client;
+    return (struct client){.addr = *addr, .lastMoved = now};
 }
 
 /* Whether it waits until its client takes bytes. Otherwise it waits for bytes to come. */
 static inline int holdsBytes(const struct client *client)
 {
-    return client->sent < client->held;
+    return client->held != NULL;
+}
+
+/* Keeps what the client has not taken. Returns 0, or -1: without memory for that it is lost. */
+static inline int hold(struct client *client, const char *rest, ssize_t size)
+{
+    if ((client->held = malloc(size)) == NULL)
+        return -1;
+    memcpy(client->held, rest, size);
+    client->size = size;
+    client->sent = 0;
+    return 0;
 }
 
 /*
  * Step 4b, as far as it goes now: receives what has come, and sends back what the client takes. Returns whether the client is
- * still there.
+ * still there. All clients have one buffer in turn.
  */
-static inline int echoSome(struct client *client, long long now)
+static inline int echoSome(int sock, struct client *client, long long now)
 {
+    static char echoBuffer[RCVBUFSIZE];
+    const char *message = echoBuffer, *failed = "send() failed";
+    ssize_t size;
     client->lastMoved = now;
-    if (!holdsBytes(client)) {
-        ssize_t recvMsgSize = recv(client->sock, client->echoBuffer, RCVBUFSIZE, MSG_DONTWAIT);
-        if (recvMsgSize < 0 && (errno == EAGAIN || errno == EINTR))
+    if (holdsBytes(client)) {
+        message = client->held + client->sent;
+        size = client->size - client->sent;
+    } else {
+        size = recv(sock, echoBuffer, RCVBUFSIZE, MSG_DONTWAIT);
+        if (size < 0 && (errno == EAGAIN || errno == EINTR))
             return 1; /* not ready after all, or a signal came */
-        if (recvMsgSize < 0)
+        if (size < 0)
             WarnWithError(&client->addr, "recv() failed");
-        if (recvMsgSize <= 0)
+        if (size <= 0)
             return 0; /* zero indicates end of transmission */
-        client->held = recvMsgSize;
-        client->sent = 0;
     }
-    ssize_t n = send(client->sock, client->echoBuffer + client->sent, client->held - client->sent, MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    ssize_t n = send(sock, message, size, MSG_DONTWAIT);
+    if (n == size && message == echoBuffer)
         return 1;
     if (n == 0)
         errno = EIO; /* not from a sound kernel, and no way on */
-    if (n <= 0) {
-        WarnWithError(&client->addr, "send() failed");
-        return 0;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        n = 0;
+    else if (n <= 0)
+        goto lost;
+    if (message == echoBuffer) {
+        if (hold(client, message + n, size - n) == 0)
+            return 1;
+        failed = "malloc() failed";
+        goto lost;
     }
     client->sent += n;
+    if (client->sent == client->size) {
+        free(client->held);
+        client->held = NULL;
+    }
     return 1;
+
+lost:
+    WarnWithError(&client->addr, failed);
+    return 0;
 }
 
 /* Whether nothing has moved for too long. Says so. */
@@ -224,27 +254,11 @@ static inline int isIdle(const struct client *client, long long now)
 }
 
 /* Step 4c: closes the connection. */
-static inline void closeClient(struct client *client)
+static inline void closeClient(int sock, struct client *client)
 {
-    if (close(client->sock) < 0)
+    if (close(sock) < 0)
         WarnWithError(&client->addr, "close() failed");
-    free(client);
-}
-
-/* Steps 4b and 4c for all that can go on, and an end for those that are idle. Returns how many clients are left. */
-static inline unsigned serveReady(struct client *clients[], unsigned count, long long now)
-{
-    unsigned place = 0;
-    while (place < count) {
-        int done = clients[place]->ready && !echoSome(clients[place], now);
-        if (done || isIdle(clients[place], now)) {
-            closeClient(clients[place]);
-            clients[place] = clients[--count]; /* the last one takes its place */
-        } else {
-            place++;
-        }
-    }
-    return count;
+    free(client->held);
 }
 
 #endif

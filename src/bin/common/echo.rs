@@ -3,9 +3,6 @@
 
 #![allow(dead_code, reason = "each server uses a part of it")]
 
-use std::cell::Cell;
-use std::io;
-use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::process::exit;
 use std::time::{Duration, Instant};
@@ -13,12 +10,13 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
-use sockstep::{error::*, netinet::*, socket::*};
+use sockstep::{error::*, netinet::*, pthread::*, socket::*};
 
 use super::{PAUSE, dotted, print_line, send_all, set_timeouts, warn};
 
 pub const MAXPENDING: i32 = 5; // connections the kernel may queue before accept takes them
 pub const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
+pub type Buffer = [u8; RCVBUFSIZE];
 
 /// The arguments of every echo server.
 #[derive(clap::Args)]
@@ -66,13 +64,11 @@ pub fn listening(args: &EchoArgs, ty: SockType) -> Result<OwnedFd> {
 
 // ---- One client that has a process or a thread to itself ----
 
-/// Bytes of a thread's stack: what serving a client takes, with room to spare.
-pub const STACK: usize = 64 * 1024;
-
-/// Why a thread could not be had.
-pub fn thread_error(error: &io::Error) -> Error {
-    let errno = error.raw_os_error().unwrap_or_default();
-    Error::new("pthread_create", Errno::from_raw(errno))
+/// For a thread with a stack of 64 KiB: what serving a client takes, with room to spare.
+pub fn small_stack() -> Result<pthread_attr_t> {
+    let mut attr = pthread_attr_init()?;
+    pthread_attr_setstacksize(&mut attr, 64 * 1024)?;
+    Ok(attr)
 }
 
 /// Steps 4b and 4c: sends back what comes, until the client has sent all, and closes the connection.
@@ -105,18 +101,15 @@ pub fn end_with_parent(parent: Pid) {
 
 // ---- Several clients, served by a single thread ----
 
-/// A connection that never makes the others wait. While it holds bytes that its client has not taken, nothing more is received
-/// of it: the buffer is all the memory that a client can cost.
+/// What is known of a connection that never makes the others wait, beside its socket. It takes memory only for bytes that its
+/// client has not taken, and while it holds some, nothing more is received of it.
 pub struct Client {
-    pub sock: OwnedFd,
     pub addr: sockaddr_in,
-    echo_buffer: Box<[u8]>,
-    /// Where in the buffer those bytes are.
-    held: Range<usize>,
+    held: Box<[u8]>,
+    /// How many of them are gone.
+    sent: usize,
     /// When a byte last moved, if there is an idle time-out.
     last_moved: Option<Instant>,
-    /// Whether the kernel says that it can go on.
-    pub ready: Cell<bool>,
 }
 
 /// The time, if there is an idle time-out.
@@ -125,23 +118,21 @@ pub fn now(args: &EchoArgs) -> Option<Instant> {
 }
 
 /// How many milliseconds to wait at most for one of the clients: a second if there is an idle time-out, or else without end.
-pub fn longest_wait(paused: bool, args: &EchoArgs) -> Option<u16> {
-    if paused {
-        PAUSE.as_millis().try_into().ok()
-    } else {
-        args.idle_timeout.map(|_| 1000)
+pub fn longest_wait(paused: bool, args: &EchoArgs) -> i32 {
+    match args.idle_timeout {
+        _ if paused => PAUSE.as_millis().try_into().unwrap_or(i32::MAX),
+        Some(_) => 1000,
+        None => -1,
     }
 }
 
 impl Client {
-    pub fn new((sock, addr): (OwnedFd, sockaddr_in), now: Option<Instant>) -> Client {
+    pub fn new(addr: sockaddr_in, now: Option<Instant>) -> Client {
         Client {
-            sock,
             addr,
-            echo_buffer: vec![0; RCVBUFSIZE].into(),
-            held: 0..0,
+            held: Box::default(),
+            sent: 0,
             last_moved: now,
-            ready: Cell::new(false),
         }
     }
 
@@ -151,34 +142,56 @@ impl Client {
     }
 
     /// Step 4b, as far as it goes now: receives what has come, and sends back what the client takes. Returns whether the client
-    /// is still there.
-    pub fn echo_some(&mut self, now: Option<Instant>) -> bool {
+    /// is still there. All clients have one buffer in turn.
+    pub fn echo_some(&mut self, sock: &OwnedFd, buffer: &mut Buffer, now: Option<Instant>) -> bool {
         self.last_moved = now;
-        match self.receive_and_send() {
-            Ok(more) => more,
-            // Not ready after all, or a signal came.
-            Err(error) if error == Errno::EAGAIN || error == Errno::EINTR => true,
-            Err(error) => {
+        let more = if self.holds_bytes() {
+            self.send_held(sock)
+        } else {
+            self.receive_and_send(sock, buffer)
+        };
+        more.unwrap_or_else(|error| {
+            let not_yet = error == Errno::EAGAIN || error == Errno::EINTR; // not ready after all, or a signal came
+            if !not_yet {
                 warn(&self.addr, &error);
-                false
             }
-        }
+            not_yet
+        })
     }
 
-    fn receive_and_send(&mut self) -> Result<bool> {
-        if self.held.is_empty() {
-            let recv_msg_size = recv(&self.sock, &mut self.echo_buffer, MSG_DONTWAIT)?;
-            if recv_msg_size == 0 {
-                return Ok(false); // zero indicates end of transmission
-            }
-            self.held = 0..recv_msg_size;
+    fn receive_and_send(&mut self, sock: &OwnedFd, echo_buffer: &mut Buffer) -> Result<bool> {
+        let recv_msg_size = recv(sock, echo_buffer, MSG_DONTWAIT)?;
+        if recv_msg_size == 0 {
+            return Ok(false); // zero indicates end of transmission
         }
-        let rest = &self.echo_buffer[self.held.clone()];
-        match send(&self.sock, rest, MSG_DONTWAIT)? {
-            0 => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
-            n => self.held.start += n,
+        let message = &echo_buffer[..recv_msg_size];
+        let sent = match send(sock, message, MSG_DONTWAIT) {
+            Err(error) if error == Errno::EAGAIN || error == Errno::EINTR => 0,
+            sent => some(sent?)?,
+        };
+        if sent < message.len() {
+            self.hold(&message[sent..])?;
         }
         Ok(true)
+    }
+
+    fn send_held(&mut self, sock: &OwnedFd) -> Result<bool> {
+        self.sent += some(send(sock, &self.held[self.sent..], MSG_DONTWAIT)?)?;
+        if self.sent == self.held.len() {
+            (self.held, self.sent) = (Box::default(), 0);
+        }
+        Ok(true)
+    }
+
+    /// Keeps what the client has not taken. Without memory for that it is lost.
+    #[cold]
+    fn hold(&mut self, rest: &[u8]) -> Result<()> {
+        let mut held = Vec::new();
+        held.try_reserve_exact(rest.len())
+            .map_err(|_| Error::new("malloc", Errno::ENOMEM))?;
+        held.extend_from_slice(rest);
+        self.held = held.into();
+        Ok(())
     }
 
     /// Whether nothing has moved for too long. Says so.
@@ -196,20 +209,21 @@ impl Client {
     }
 
     /// Step 4c: closes the connection.
-    pub fn close(self) {
-        close(self.sock).unwrap_or_else(|error| warn(&self.addr, &error));
+    pub fn close(self, sock: OwnedFd) {
+        close(sock).unwrap_or_else(|error| warn(&self.addr, &error));
     }
 }
 
-/// Steps 4b and 4c for all that can go on, and an end for those that have been idle for too long.
-pub fn serve_ready(clients: &mut Vec<Client>, now: Option<Instant>, args: &EchoArgs) {
-    let mut place = 0;
-    while let Some(client) = clients.get_mut(place) {
-        let done = client.ready.get() && !client.echo_some(now);
-        if done || client.is_idle(now, args) {
-            clients.swap_remove(place).close(); // the last one takes its place
-        } else {
-            place += 1;
-        }
+/// What `send` took, at least a byte.
+fn some(sent: usize) -> Result<usize> {
+    match sent {
+        0 => Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
+        sent => Ok(sent),
     }
+}
+
+/// Makes room in a list for more clients. Without memory for one it is lost, and the others are not.
+pub fn make_room<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
+    list.try_reserve(more)
+        .map_err(|_| Error::new("realloc", Errno::ENOMEM))
 }

@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Command, CommandFactory, Parser};
 use libc::c_long;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sockstep::{error::*, msg::*, netdb::*, netinet::*, socket::*};
+use sockstep::{error::*, msg::*, netdb::*, netinet::*, poll::*, socket::*};
 
 pub mod echo;
 #[cfg(test)]
@@ -65,8 +64,8 @@ fn write_all(fd: &impl AsFd, bytes: &[u8]) -> Result<()> {
         match write(fd, rest) {
             Err(error) if error == Errno::EINTR => {}
             Err(error) if error == Errno::EAGAIN => {
-                let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
-                let _ = poll(&mut fds, PollTimeout::NONE); // write says what is wrong
+                let mut fds = [pollfd::new(fd.as_fd(), POLLOUT)];
+                let _ = poll(&mut fds, -1); // write says what is wrong
             }
             Ok(0) => return Err(Error::new("write", Errno::EIO)), // not from a sound kernel, and no way on
             taken => rest = &rest[taken?..],

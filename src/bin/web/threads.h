@@ -37,9 +37,10 @@ static inline int startThread(void)
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    errno = pthread_create(&thread, &attr, runThread, NULL);
-    return errno == 0 ? 0 : -1;
+    if ((errno = pthread_create(&thread, &attr, runThread, NULL)) != 0)
+        return -1;
+    pthread_detach(thread);
+    return 0;
 }
 
 /* Makes the first thread, which makes others as they are needed. Returns when all have ended. */

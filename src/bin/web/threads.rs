@@ -1,24 +1,25 @@
 //! The Web server's threads: each takes one client after the other, and there are never more than the limit. The C twin has the
 //! same in `web/threads.h`.
 
-use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, Scope, scope};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::resource::{Resource::RLIMIT_NOFILE, getrlimit, rlim_t, setrlimit};
-use sockstep::Result;
+use sockstep::{Errno, Error, Result, pthread_create, pthread_detach};
 
-use crate::common::echo::{STACK, thread_error};
+use super::connection::Site;
+use crate::common::echo::small_stack;
 use crate::common::{die, note};
 
 const OWN: rlim_t = 16; // descriptors that are for no client, with some to spare
 const SPARE: u32 = 32; // threads that wait for a client at most; one more ends
 
-/// All threads together.
-struct Crew<'env> {
-    work: &'env (dyn Fn(&Threads) -> Result<()> + Sync),
-    limit: u32,
-    count: Mutex<Count>,
+/// What all threads have.
+pub struct Crew {
+    pub serv_sock: OwnedFd,
+    pub site: &'static Site,
+    pub work: fn(&Arc<Crew>) -> Result<()>,
+    pub limit: u32,
 }
 
 struct Count {
@@ -30,82 +31,75 @@ struct Count {
     complained: bool,
 }
 
-/// What a thread knows of the others.
-pub struct Threads<'scope, 'env> {
-    crew: &'scope Crew<'env>,
-    scope: &'scope Scope<'scope, 'env>,
+static COUNT: Mutex<Count> = Mutex::new(Count {
+    threads: 1,
+    idle: 1,
+    clients: 0,
+    complained: false,
+});
+static ENDED: Condvar = Condvar::new();
+
+fn count() -> MutexGuard<'static, Count> {
+    COUNT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes the first thread, which makes others as they are needed. Returns when all have ended.
-pub fn run(limit: u32, clients: u64, work: &(dyn Fn(&Threads) -> Result<()> + Sync)) -> Result<()> {
-    let crew = Crew {
-        work,
-        limit,
-        count: Mutex::new(Count {
-            threads: 1,
-            idle: 1,
-            clients: clients - 1,
-            complained: false,
-        }),
-    };
-    scope(|scope| Threads { crew: &crew, scope }.start()).map_err(|error| thread_error(&error))
+/// Makes the first thread, which makes others as they are needed. Returns the socket when all have ended.
+pub fn run(crew: Crew, clients: u64) -> Result<OwnedFd> {
+    let crew = Arc::new(crew);
+    count().clients = clients - 1;
+    start(&crew)?;
+    let ended = ENDED.wait_while(count(), |count| count.threads > 0);
+    drop(ended);
+    let crew = Arc::into_inner(crew).ok_or(Error::new("pthread_join", Errno::EBUSY))?; // not to be: each let go of it first
+    Ok(crew.serv_sock)
 }
 
-impl Threads<'_, '_> {
-    /// This thread has a client. If no other one waits for the next, makes one that does.
-    pub fn have_a_client(&self) {
-        let mut count = self.count();
-        count.idle -= 1;
-        if count.idle > 0 || count.clients == 0 || count.threads >= self.crew.limit {
-            return;
+fn start(crew: &Arc<Crew>) -> Result<()> {
+    let crew = Arc::clone(crew);
+    let thread = pthread_create(Some(&small_stack()?), move || {
+        if let Err(error) = (crew.work)(&crew) {
+            die(error);
         }
-        count.threads += 1;
+        drop(crew);
+        count().threads -= 1;
+        ENDED.notify_one();
+    })?;
+    pthread_detach(thread)
+}
+
+/// This thread has a client. If no other one waits for the next, makes one that does.
+pub fn have_a_client(crew: &Arc<Crew>) {
+    let mut before = count();
+    before.idle -= 1;
+    if before.idle > 0 || before.clients == 0 || before.threads >= crew.limit {
+        return;
+    }
+    before.threads += 1;
+    before.idle += 1;
+    before.clients -= 1;
+    drop(before);
+    if let Err(error) = start(crew) {
+        // Then the first that is done takes the next client.
+        let mut count = count();
+        count.threads -= 1;
+        count.idle -= 1;
+        count.clients += 1;
+        if !count.complained {
+            note(error);
+        }
+        count.complained = true;
+    }
+}
+
+/// Whether this thread, which is done, takes another client: not if there is none left for it, or if enough threads wait.
+pub fn take_another() -> bool {
+    let mut count = count();
+    let may = count.clients > 0 && count.idle < SPARE;
+    if may {
         count.idle += 1;
         count.clients -= 1;
-        drop(count);
-        if let Err(error) = self.start() {
-            // Then the first that is done takes the next client.
-            let mut count = self.count();
-            count.threads -= 1;
-            count.idle -= 1;
-            count.clients += 1;
-            if !count.complained {
-                note(thread_error(&error));
-            }
-            count.complained = true;
-        }
     }
-
-    /// Whether this thread, which is done, takes another client: not if there is none left for it, or if enough threads wait.
-    pub fn take_another(&self) -> bool {
-        let mut count = self.count();
-        let may = count.clients > 0 && count.idle < SPARE;
-        if may {
-            count.idle += 1;
-            count.clients -= 1;
-        } else {
-            count.threads -= 1;
-        }
-        may
-    }
-
-    fn start(&self) -> io::Result<()> {
-        let &Threads { crew, scope } = self;
-        let builder = Builder::new().stack_size(STACK);
-        builder.spawn_scoped(scope, move || {
-            if let Err(error) = (crew.work)(&Threads { crew, scope }) {
-                die(error);
-            }
-        })?;
-        Ok(())
-    }
-
-    fn count(&self) -> MutexGuard<'_, Count> {
-        self.crew
-            .count
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
+    may
 }
 
 /// A client needs two descriptors, for its connection and for its file. Raises the number that this process may have as far as

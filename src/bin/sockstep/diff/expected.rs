@@ -25,18 +25,6 @@ pub const EXPECTED: &[Expected] = &[
         before: "close(",
         reason: "A debug build of the standard library asserts that a descriptor it drops is open; a release build does not.",
     },
-    Expected {
-        call: "sched_getaffinity(",
-        end: "",
-        before: "",
-        reason: "Rust's runtime asks where the stack of a new thread ends; glibc looks on its way which processors it may use.",
-    },
-    Expected {
-        call: "gettid(",
-        end: "",
-        before: "",
-        reason: "Rust's runtime notes the number of a new thread, for the message when its stack overflows.",
-    },
 ];
 
 impl Expected {
