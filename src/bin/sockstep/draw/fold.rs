@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 
+use crate::lectures::crossings::grouped;
 use crate::world::Side;
 
 /// A unit of rows that is drawn so often before the rest is counted.
@@ -236,19 +237,6 @@ impl Counting {
             rows => format!("... the last {rows} rows {times} times more"),
         }
     }
-}
-
-/// A number with commas: `3,919,467`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use clap::ValueEnum;
 use sockstep::Result;
 
 use crate::draw::call::{Payload, brief};
-use crate::draw::fold::{Drawn, Fold, Group, grouped};
+use crate::draw::fold::{Drawn, Fold, Group};
 use crate::draw::source::Lines;
 use crate::draw::terminal::{COLUMNS, ERASE, Side, Style, fold, harmless, put};
+use crate::lectures::crossings;
 use crate::lectures::remarks::Remarks;
 use crate::lectures::steps::{Headings, Step};
 use crate::strace::calls::{self, Does, For, made_task, number, waits_for_several};
@@ -602,7 +603,7 @@ impl Ladder {
             What::End(end) if column.number(task).is_some() => {
                 let end = end.clone();
                 self.pass_on(side, task);
-                let (arrow, notes) = self.crosses(&event);
+                let (arrow, notes) = (self.arrow(&event), crossings::notes(&self.world, &event));
                 let column = self.column(side);
                 let tag = column.tag_or_room(task);
                 self.begin(side);
@@ -768,99 +769,43 @@ impl Ladder {
         }
     }
 
-    /// The arrow of what crosses to the other side, and remarks on it.
-    fn crosses(&self, event: &Event) -> (&'static str, Vec<String>) {
-        let (mut arrow, mut notes) = ("", Vec::new());
+    /// The arrow of what crosses to the other side.
+    fn arrow(&self, event: &Event) -> &'static str {
         for moved in &event.moved {
             let socket = self.world.socket(moved.socket);
             let peer = socket.and_then(|socket| self.world.socket(socket.peer?));
-            let stays = peer.is_some_and(|peer| peer.side == event.side);
+            if peer.is_some_and(|peer| peer.side == event.side) {
+                continue; // it stays
+            }
             let tcp =
                 socket.is_none_or(|socket| socket.kind == Kind::Stream && socket.name() == "TCP");
             let from_client = event.side == Side::Client;
-            let (there, back) = match &moved.what {
-                Movement::Sent { range, asked } => {
-                    let taken = range.end - range.start;
-                    if taken < *asked {
-                        notes.push(format!(
-                            "partial: {} of {} taken",
-                            grouped(taken),
-                            grouped(*asked)
-                        ));
-                    }
-                    if taken == 0 {
-                        continue;
-                    }
-                    (Some("-->"), from_client)
+            let (there, to_the_server) = match &moved.what {
+                Movement::Sent { range, .. } if range.is_empty() => continue,
+                Movement::Sent { .. } | Movement::MessageSent { .. } => ("-->", from_client),
+                Movement::Received { .. } | Movement::MessageReceived { .. } => {
+                    ("-->", !from_client)
                 }
-                Movement::Received { .. } => {
-                    if event.causes.len() > 1 {
-                        notes.push(format!("{} sends, 1 recv", event.causes.len()));
-                    }
-                    (Some("-->"), !from_client)
-                }
-                Movement::MessageSent { .. } => (Some("-->"), from_client),
-                Movement::MessageReceived { length, sent, .. } => {
-                    if let Some(sent) = sent.filter(|sent| sent > length) {
-                        let seen = !event.causes.is_empty();
-                        notes.push(if seen {
-                            format!(
-                                "cut: {} of {} bytes lost",
-                                grouped(sent - length),
-                                grouped(sent)
-                            )
-                        } else {
-                            "cut: the rest of the message is lost".to_owned()
-                        });
-                    }
-                    (Some("-->"), !from_client)
-                }
-                Movement::Ended(end) => {
-                    if let End::Reset { unread } = end {
-                        notes.push(match unread {
-                            0 => "SO_LINGER of 0: a reset, not an end".to_owned(),
-                            1 => "1 byte unread: a reset, not an end".to_owned(),
-                            unread => {
-                                format!("{} bytes unread: a reset, not an end", grouped(*unread))
-                            }
-                        });
-                    }
-                    (Some(ending(*end, tcp)), from_client)
-                }
-                Movement::MetEnd(end) => {
-                    if let End::Reset {
-                        unread: unread @ 1..,
-                    } = end
-                    {
-                        notes.push(format!(
-                            "the peer has closed with {} bytes unread",
-                            grouped(*unread)
-                        ));
-                    }
-                    (Some(ending(*end, tcp)), !from_client)
-                }
+                Movement::Ended(end) => (ending(*end, tcp), from_client),
+                Movement::MetEnd(end) => (ending(*end, tcp), !from_client),
             };
-            if stays || !arrow.is_empty() {
-                continue;
-            }
-            arrow = match (there, back) {
-                (Some(there), true) => there,
-                (Some("-->"), false) => "<--",
-                (Some("FIN>"), false) => "<FIN",
-                (Some("RST>"), false) => "<RST",
-                (Some("end>"), false) => "<end",
-                _ => "",
+            return match (there, to_the_server) {
+                (there, true) => there,
+                ("-->", false) => "<--",
+                ("FIN>", false) => "<FIN",
+                ("RST>", false) => "<RST",
+                _ => "<end",
             };
         }
-        notes.dedup();
-        (arrow, notes)
+        ""
     }
 
     /// The rows of a call.
     fn call_rows(&mut self, event: &Event, heading: Option<Step>) {
         let Some(call) = event.call() else { return };
         let side = event.side;
-        let (arrow, mut notes) = self.crosses(event);
+        let arrow = self.arrow(event);
+        let mut notes = crossings::notes(&self.world, event);
         let row = calls::of(&call.name);
         let does = row.map_or(Does::Neither, |row| row.does);
         let mut shown = call.clone();
@@ -913,9 +858,6 @@ impl Ladder {
             let beside = shortened(&place, self.side - 1);
             let row = self.row_text(side, "", "", "", look, &beside);
             self.rows.push((row, false));
-        }
-        if self.world.is_deadlocked(event) {
-            notes.push("the other side waits as well: a deadlock".to_owned());
         }
         self.notes(side, tag.len(), &notes);
         // A remark is made once, and the rows go on repeating themselves.

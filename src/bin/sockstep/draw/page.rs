@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::draw::call::{Payload, brief};
 use crate::draw::json::{array, number, object, text};
 use crate::draw::source::{Lines, Place};
+use crate::lectures::crossings;
 use crate::lectures::remarks::Remarks;
 use crate::lectures::steps::Headings;
 use crate::lectures::words;
@@ -221,7 +222,7 @@ impl Page {
         let step = self.headings[side]
             .of(&self.world, event)
             .map(|step| step.to_string());
-        let mut said = notes(event);
+        let mut said = crossings::notes(&self.world, event);
         let found = self.remarks.on(&self.world, event).into_iter();
         said.extend(found.map(|it| format!("{}: explain {}", it.words, it.explain)));
         let Some(kind) = self.kind(event) else {
@@ -543,43 +544,6 @@ fn moved(moved: &Moved) -> Option<String> {
         Movement::Ended(_) | Movement::MetEnd(_) => return None,
     };
     Some(object(&pairs))
-}
-
-/// What is to be said of an event.
-fn notes(event: &Event) -> Vec<String> {
-    let mut all = Vec::new();
-    for moved in &event.moved {
-        match &moved.what {
-            Movement::Sent { range, asked } if range.end - range.start < *asked => {
-                let taken = range.end - range.start;
-                all.push(format!("partial: {taken} of {asked} bytes taken"));
-            }
-            Movement::MessageReceived {
-                length,
-                sent: Some(sent),
-                ..
-            } if sent > length => {
-                all.push(format!("cut: {} of {sent} bytes lost", sent - length));
-            }
-            Movement::MetEnd(End::Fin) => all.push("0: the peer sends no more".to_owned()),
-            Movement::MetEnd(End::Reset { unread }) if *unread > 0 => {
-                all.push(format!("reset: the peer closed with {unread} unread bytes"));
-            }
-            Movement::MetEnd(End::Reset { .. }) => all.push("reset by the peer".to_owned()),
-            Movement::Ended(End::Reset { unread }) if *unread > 0 => all.push(format!(
-                "{unread} bytes are unread: this close resets the connection"
-            )),
-            _ => {}
-        }
-    }
-    let receives = event
-        .moved
-        .iter()
-        .any(|moved| matches!(moved.what, Movement::Received { .. }));
-    if receives && event.causes.len() > 1 {
-        all.push(format!("{} sends, 1 recv", event.causes.len()));
-    }
-    all
 }
 
 /// A section's first sentence of prose, or of its item about the slides.

@@ -1,5 +1,6 @@
-//! What a course knows: programs, pairs, steps, remarks, words.
+//! What a course knows: programs, pairs, steps, remarks, crossings, words.
 
+pub mod crossings;
 pub mod pairs;
 pub mod programs;
 pub mod remarks;
