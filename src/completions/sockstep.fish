@@ -54,10 +54,10 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l keep -d 'Keep 
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write the run as one page for a browser too, to step through, to share and to print' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write one page for a browser, to step through, to share and to print' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-source -d 'Show this source of the server in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-source -d 'Show this source of the client in the page' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Show only what the two print, without their calls'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l source -d 'Show beside each call which line of the source made it, from debug information (each call takes 1 ms more, in an interpreter 10)'
@@ -71,6 +71,10 @@ none\t'Not at all'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l html -d 'Write one page for a browser, to step through, to share and to print' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l server-source -d 'Show this source of the server in the page' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l client-source -d 'Show this source of the client in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l source -d 'Show beside each call which line of the source made it: of a recording with stacks (strace -k), on the machine where the programs are'
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -9,6 +9,7 @@ use sockstep::{Errno, Error};
 use crate::draw::call::Payload;
 use crate::draw::json::{Json, KEYS};
 use crate::draw::ladder::{Calls, Ladder};
+use crate::draw::page;
 use crate::draw::terminal::{Color, Style, remark};
 use crate::strace::line::What;
 use crate::strace::recording::{Item, Recording};
@@ -47,6 +48,10 @@ pub struct Args {
     /// Use colours
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
+    #[command(flatten)]
+    page: page::Options,
+    #[command(flatten)]
+    sources: page::SourceOptions,
 }
 
 pub fn show(args: &Args) -> ExitCode {
@@ -62,6 +67,8 @@ pub fn show(args: &Args) -> ExitCode {
 }
 
 fn draw(args: &Args) -> Result<(), String> {
+    let title = args.path.file_name().unwrap_or(args.path.as_os_str());
+    let mut page = args.page.begin(title.to_string_lossy().into_owned())?;
     // Once to know whose calls each process's are, once to draw them.
     let mut recording = Recording::open(&args.path)?;
     let mut finders: HashMap<usize, Sides> = HashMap::new();
@@ -91,6 +98,16 @@ fn draw(args: &Args) -> Result<(), String> {
         let side = of_source.and_then(|sides| sides.get(&item.entry.pid));
         side.copied().unwrap_or(Side::Client)
     };
+    if let Some(page) = &mut page {
+        page.run(String::new(), args.sources.read([None, None])?);
+        let mut items = recording.again()?;
+        while let Some(item) = items.next()? {
+            page.traced(item.source, side(&item), item.entry);
+        }
+    }
+    if let Some(page) = page {
+        page.end()?;
+    }
     let mut items = recording.again()?;
     let written = if args.json {
         write_json(&mut items, side)

@@ -77,6 +77,22 @@ pub fn all() -> impl Iterator<Item = &'static str> {
     TWINS.iter().map(|&(name, _)| name)
 }
 
+/// The source of a twin, or of a header that twins include.
+pub fn c_source(file: &str) -> Option<&'static str> {
+    let mut all = TWINS.iter().chain(HEADERS);
+    let name = file.strip_suffix(".c").unwrap_or(file);
+    all.find(|(other, _)| *other == name).map(|&(_, text)| text)
+}
+
+/// The name of the program of ours that stands at this place: beside this one, or where a twin is compiled to.
+pub fn ours_at(path: &Path) -> Option<&str> {
+    let directory = path.parent()?;
+    let own = std::env::current_exe().ok()?;
+    let of_twins = directory.file_name()?.to_str()?.starts_with("sockstep-");
+    let name = path.file_name()?.to_str()?;
+    (of_twins || Some(directory) == own.parent()).then_some(name)
+}
+
 /// How long the C compiler may take for all of them, and how often it is asked.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(3);

@@ -183,6 +183,8 @@ fn step_of_a_new_one(shares_descriptors: bool, for_a_client: bool) -> &'static s
 pub struct Headings {
     /// The program's own steps, if it is one that has them.
     own: Option<&'static Steps>,
+    /// Those of its last event.
+    last: Option<&'static Steps>,
     /// There has been a socket.
     begun: bool,
 }
@@ -229,6 +231,7 @@ impl Headings {
             (_, Side::Server, false) => DATAGRAM_SERVER,
             (_, Side::Client, false) => DATAGRAM_CLIENT,
         };
+        self.last = Some(steps);
         // After a shutdown, whatever comes belongs to the closing.
         let shut = |ended: EventId| ended < event.id;
         let closing = socket.is_some_and(|socket| socket.ended.is_some_and(|(_, by)| shut(by)));
@@ -237,6 +240,12 @@ impl Headings {
             None => step_in(steps, act)?,
         };
         Some(socket.map_or(Cow::Borrowed(step), |socket| named(step, socket)))
+    }
+
+    /// All steps of the program, as far as it is known which it follows.
+    pub fn all(&self) -> Vec<&'static str> {
+        let steps = self.own.or(self.last).unwrap_or_default();
+        steps.iter().map(|(_, heading)| *heading).collect()
     }
 
     /// Whether the program has steps of its own.

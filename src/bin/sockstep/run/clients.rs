@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use crate::common::note;
 use crate::draw::chart::{self, Run};
 use crate::draw::json::Json;
+use crate::draw::page::{Page, SourceOptions};
 use crate::draw::terminal::{ERASE, Side, Style, put};
 use crate::lectures::pairs::Pair;
 use crate::lectures::programs::{Implementation, Programs};
@@ -36,6 +37,8 @@ pub struct Clients<'a> {
     pub servers: Servers<'a>,
     pub number: usize,
     pub json: bool,
+    pub page: Option<Page>,
+    pub sources: &'a SourceOptions,
 }
 
 /// Which servers, and which client for all of them.
@@ -76,7 +79,7 @@ enum Caller {
 const NUMBER: &str = "{client}";
 
 /// Runs the servers one after the other, and draws all at the end. The status is that of the first client that failed.
-pub fn watch(asked: &Clients) -> Result<ExitStatus, Trouble> {
+pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
     let signals = Signals::collect()?;
     available().map_err(|why| format!("--clients needs strace: {why}"))?;
     let (plays, _programs) = plays(&asked.servers)?;
@@ -91,7 +94,14 @@ pub fn watch(asked: &Clients) -> Result<ExitStatus, Trouble> {
     let mut outcome = ExitStatus::default();
     for play in &plays {
         let progress = Progress::begin(style, !asked.json, &play.name)?;
+        if let Some(page) = &mut asked.page {
+            let client =
+                matches!(play.clients, Caller::Ours { .. }).then(|| Pair::TcpEcho.client());
+            let sources = asked.sources.read([client, Some(&play.name)])?;
+            page.run(play.name.clone(), sources);
+        }
         let mut stage = Stage::new(asked.number, &play.name, &signals, json.as_mut());
+        stage.page = asked.page.as_mut();
         for (number, status) in stage.play(play)?.into_iter().enumerate() {
             if !status.success() {
                 let words = String::from_utf8_lossy(&stage.complaints[number + 1])
@@ -108,6 +118,9 @@ pub fn watch(asked: &Clients) -> Result<ExitStatus, Trouble> {
         }
         runs.push(stage.run);
         drop(progress);
+    }
+    if let Some(page) = asked.page {
+        page.end()?;
     }
     if !asked.json {
         put(chart::draw(style, &runs).as_bytes())?;
@@ -181,6 +194,7 @@ impl Drop for Progress {
 struct Stage<'a> {
     signals: &'a Signals,
     json: Option<&'a mut Json>,
+    page: Option<&'a mut Page>,
     run: Run,
     traces: Vec<Trace>,
     complaints: Vec<Vec<u8>>,
@@ -200,6 +214,7 @@ impl<'a> Stage<'a> {
         Stage {
             signals,
             json,
+            page: None,
             run: Run {
                 name: name.to_owned(),
                 server: Vec::new(),
@@ -352,6 +367,12 @@ impl<'a> Stage<'a> {
                                 Some(at).filter(|&at| at > 0),
                                 &entry,
                             ));
+                        }
+                        // How a client is held back is none of its doing.
+                        let held = matches!(&entry.what, What::Signal(what) if what.contains("SIGSTOP") || what.starts_with("SIGCONT"));
+                        if let Some(page) = self.page.as_mut().filter(|_| !held) {
+                            let side = if at == 0 { Side::Server } else { Side::Client };
+                            page.traced(at, side, entry.clone());
                         }
                         match at {
                             0 => self.run.server.push(entry),

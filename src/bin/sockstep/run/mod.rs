@@ -99,6 +99,8 @@ pub struct Args {
     source: bool,
     #[command(flatten)]
     page: page::Options,
+    #[command(flatten)]
+    sources: page::SourceOptions,
     /// Print the strace commands, and run nothing
     #[arg(long)]
     print_command: bool,
@@ -151,10 +153,12 @@ fn watch_many(args: &Args, clients: u8) -> Result<ExitStatus, Trouble> {
             given: &args.client_arguments,
         },
     };
-    clients::watch(&Clients {
+    clients::watch(Clients {
         servers,
         number: clients.into(),
         json: args.json,
+        page: args.page.begin(watch::title(args))?,
+        sources: &args.sources,
     })
 }
 

@@ -178,7 +178,10 @@ impl View {
                 "--html needs strace, and no --plain".to_owned(),
             ));
         }
-        let page = args.page.begin(title(args), programs)?;
+        let mut page = args.page.begin(title(args))?;
+        if let Some(page) = &mut page {
+            page.run(String::new(), args.sources.read(programs)?);
+        }
         let mut lanes: [Recording; 2] = Default::default();
         if let Some(directory) = &args.keep {
             let failed = |error| format!("{}: {error}", directory.display());
@@ -431,12 +434,12 @@ impl View {
         }
     }
 
-    /// Shows what is still held back.
     /// Writes the page, if one is wanted.
     pub fn write_page(&mut self) -> Result<(), String> {
         self.page.take().map_or(Ok(()), Page::end)
     }
 
+    /// Shows what is still held back.
     pub fn end(&mut self) -> sockstep::Result<()> {
         match &mut self.picture {
             Picture::Ladder(ladder) => {
@@ -453,7 +456,7 @@ impl View {
 }
 
 /// What was asked for, as the page's title.
-fn title(args: &Args) -> String {
+pub fn title(args: &Args) -> String {
     let command = |command: &Option<std::ffi::OsString>| {
         command
             .as_deref()
@@ -461,8 +464,9 @@ fn title(args: &Args) -> String {
             .to_string_lossy()
             .into_owned()
     };
+    let servers: Vec<&str> = args.pair.iter().map(|choice| choice.server).collect();
     match args.pair.first() {
-        Some(choice) => format!("{} and {}", choice.pair.client(), choice.server),
+        Some(choice) => format!("{} and {}", choice.pair.client(), servers.join(", ")),
         None => format!("{} and {}", command(&args.client), command(&args.server)),
     }
 }

@@ -1,0 +1,192 @@
+//! What a page keeps of a long run: its beginning, its end, and of what repeats itself between them how often, and the last time.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::draw::json::{array, object, text};
+use crate::world::Side;
+use crate::world::sockets::SocketId;
+
+/// This many events of few kinds, and the next of these kinds is counted.
+const WINDOW: usize = 240;
+const KINDS: usize = 16;
+/// A kind is one of them if it has come so often.
+const OFTEN: usize = 4;
+/// Events of other kinds among them.
+const OTHERS: usize = 8;
+/// Events at the end of what is counted are kept, and at least so many more are counted.
+const TAIL: usize = 24;
+const WORTH_IT: usize = 40;
+/// Events and bytes from which on everything is counted, whatever it is.
+const MOST: usize = 3000;
+const MOST_BYTES: usize = 3 << 20;
+
+/// An event that a page may show.
+pub struct Shown {
+    pub kind: Kind,
+    pub sent: u64,
+    pub at: Option<u64>,
+    pub pairs: Vec<(&'static str, String)>,
+    /// The sockets that it has changed.
+    pub sockets: Vec<(SocketId, String)>,
+}
+
+/// What an event is, whatever task and socket it is of and whatever bytes it carries.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Kind {
+    pub side: Side,
+    pub thread: bool,
+    pub name: String,
+    pub error: String,
+}
+
+/// The events of a page.
+#[derive(Default)]
+pub struct Kept {
+    events: Vec<String>,
+    bytes: usize,
+    /// The kinds of the last events, and how often each is among them.
+    window: VecDeque<Kind>,
+    often: HashMap<Kind, usize>,
+    counting: Option<Counting>,
+    /// Sockets that something has changed that is not shown.
+    pending: BTreeMap<SocketId, String>,
+}
+
+#[derive(Default)]
+struct Counting {
+    count: usize,
+    /// How often each call of each side.
+    names: BTreeMap<(&'static str, String), usize>,
+    /// Bytes that either side has sent.
+    sent: [u64; 2],
+    from: Option<u64>,
+    until: Option<u64>,
+    /// How the sockets look after what has been counted.
+    sockets: BTreeMap<SocketId, String>,
+    last: VecDeque<Shown>,
+    /// There is no room for more, whatever it is.
+    full: bool,
+}
+
+impl Kept {
+    /// Bytes of what is kept so far.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Sockets have changed, by something that is not shown.
+    pub fn sockets(&mut self, sockets: Vec<(SocketId, String)>) {
+        self.pending.extend(sockets);
+    }
+
+    pub fn take(&mut self, mut shown: Shown) {
+        let mut sockets = std::mem::take(&mut self.pending);
+        sockets.extend(std::mem::take(&mut shown.sockets));
+        shown.sockets = sockets.into_iter().collect();
+        let repeats = self.repeats(&shown.kind);
+        self.remember(&shown.kind);
+        let full = self.events.len() >= MOST || self.bytes >= MOST_BYTES;
+        if !repeats && !full && !self.counting.as_ref().is_some_and(|it| it.full) {
+            self.stop_counting();
+            return self.put(shown);
+        }
+        let counting = self.counting.get_or_insert_default();
+        counting.full |= full;
+        counting.last.push_back(shown);
+        if counting.last.len() > TAIL + WORTH_IT {
+            let surplus = counting.last.len() - TAIL;
+            let gone: Vec<Shown> = counting.last.drain(..surplus).collect();
+            for shown in gone {
+                counting.count(shown);
+            }
+        }
+    }
+
+    fn repeats(&self, kind: &Kind) -> bool {
+        if self.window.len() < WINDOW || self.often.get(kind).is_none_or(|times| *times < OFTEN) {
+            return false;
+        }
+        let frequent = self.often.values().filter(|times| **times >= OFTEN);
+        let (kinds, events) = frequent.fold((0, 0), |(kinds, all), times| (kinds + 1, all + times));
+        kinds <= KINDS && events + OTHERS >= WINDOW
+    }
+
+    fn remember(&mut self, kind: &Kind) {
+        self.window.push_back(kind.clone());
+        *self.often.entry(kind.clone()).or_default() += 1;
+        if self.window.len() <= WINDOW {
+            return;
+        }
+        if let Some(gone) = self.window.pop_front() {
+            let times = self.often.entry(gone).or_default();
+            *times -= 1;
+            if *times == 0 {
+                self.often.retain(|_, times| *times > 0);
+            }
+        }
+    }
+
+    fn put(&mut self, mut shown: Shown) {
+        if !shown.sockets.is_empty() {
+            let sockets = shown.sockets.into_iter().map(|(_, json)| json);
+            shown.pairs.push(("sockets", array(sockets)));
+        }
+        let event = object(&shown.pairs);
+        self.bytes += event.len();
+        self.events.push(event);
+    }
+
+    fn stop_counting(&mut self) {
+        let Some(counting) = self.counting.take() else {
+            return;
+        };
+        if counting.count > 0 {
+            let event = counting.json();
+            self.bytes += event.len();
+            self.events.push(event);
+        }
+        counting.last.into_iter().for_each(|shown| self.put(shown));
+    }
+
+    /// The events, each as an object.
+    pub fn end(&mut self) -> Vec<String> {
+        self.stop_counting();
+        std::mem::take(&mut self.events)
+    }
+}
+
+impl Counting {
+    fn count(&mut self, shown: Shown) {
+        self.count += 1;
+        let key = (shown.kind.side.name(), shown.kind.name);
+        *self.names.entry(key).or_default() += 1;
+        self.sent[shown.kind.side as usize] += shown.sent;
+        self.from = self.from.or(shown.at);
+        self.until = shown.at.or(self.until);
+        self.sockets.extend(shown.sockets);
+        // Of the closed ones a page wants to know nothing more.
+        if self.sockets.len() > 64 {
+            self.sockets.retain(|_, json| !json.contains("\"fds\":[]"));
+        }
+    }
+
+    fn json(&self) -> String {
+        let names = self
+            .names
+            .iter()
+            .map(|((side, name), times)| format!("[{},{},{times}]", text(side), text(name)));
+        let mut pairs = vec![
+            ("kind", text(if self.full { "left" } else { "fold" })),
+            ("count", self.count.to_string()),
+            ("names", array(names)),
+            ("sent", format!("[{},{}]", self.sent[0], self.sent[1])),
+            ("sockets", array(self.sockets.values().cloned())),
+        ];
+        let mut put = |key, value: Option<u64>| {
+            pairs.extend(value.map(|value| (key, value.to_string())));
+        };
+        put("entered", self.from);
+        put("left", self.until);
+        object(&pairs)
+    }
+}

@@ -1,0 +1,581 @@
+//! One run as a page has it: its events, and what they have done to the sockets, each as JSON.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fmt::Write; // into memory, which does not fail
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use crate::draw::call::{Payload, brief};
+use crate::draw::json::{array, object, text};
+use crate::draw::page::keep::{Kept, Kind, Shown};
+use crate::draw::page::source::Sources;
+use crate::draw::source::Lines;
+use crate::lectures::crossings;
+use crate::lectures::programs::ours_at;
+use crate::lectures::remarks::Remarks;
+use crate::lectures::steps::Headings;
+use crate::lectures::words;
+use crate::strace::calls::{self, Does, For};
+use crate::strace::line::{Call, Entry, What, bytes};
+use crate::world::events::{End, Event, Made, Moved, Movement};
+use crate::world::sockets::{Address, Socket, SocketId, State};
+use crate::world::tasks::TaskId;
+use crate::world::{Side, World};
+
+/// Bytes of a call that a page has, and of each when it has much already.
+const BYTES: usize = 2048;
+const FEW_BYTES: usize = 64;
+/// Bytes of a page's events from which on it has much.
+const MUCH: usize = 1 << 20;
+/// Characters of strace's line, and of what a program prints.
+const LINE: usize = 4096;
+const FEW: usize = 400;
+
+/// A run, as far as it has been seen.
+pub struct Scene {
+    title: String,
+    pub sources: Sources,
+    world: World,
+    headings: [Headings; 2],
+    remarks: Remarks,
+    /// Finds the line that made a call, if the recording has stacks.
+    lines: Lines,
+    kept: Kept,
+    /// The task that was seen first of each side; and all that have to do with sockets.
+    first: [Option<TaskId>; 2],
+    shown: HashSet<TaskId>,
+    /// What each socket looked like when it was last written down, and whether it was closed.
+    known: HashMap<SocketId, (String, bool)>,
+    /// The sections of `explain` that events have named: of each its first sentence.
+    explained: Vec<String>,
+}
+
+impl Scene {
+    pub fn new(title: String, sources: Sources) -> Scene {
+        Scene {
+            title,
+            sources,
+            world: World::default(),
+            headings: Default::default(),
+            remarks: Remarks::default(),
+            lines: Lines::default(),
+            kept: Kept::default(),
+            first: [None; 2],
+            shown: HashSet::new(),
+            known: HashMap::new(),
+            explained: Vec::new(),
+        }
+    }
+
+    /// Takes what strace has seen of a side.
+    pub fn traced(&mut self, source: usize, side: Side, entry: Entry) {
+        self.world.take(source, side, entry);
+        while self.world.is_full() {
+            let Some(event) = self.world.next(u64::MAX) else {
+                break;
+            };
+            self.event(&event);
+        }
+    }
+
+    /// All that was taken has happened.
+    pub fn settle(&mut self) {
+        while let Some(event) = self.world.next(u64::MAX) {
+            self.event(&event);
+        }
+    }
+
+    pub fn json(&mut self) -> String {
+        self.settle();
+        let tasks = self.world.tasks().iter().map(|task| {
+            let mut pairs = vec![("side", text(task.side.name()))];
+            if task.source > 0 {
+                pairs.push(("source", task.source.to_string()));
+            }
+            if task.thread {
+                pairs.push(("thread", "true".to_owned()));
+            }
+            if let Some(program) = &task.program {
+                pairs.push(("program", text(cut(program, 80))));
+            }
+            object(&pairs)
+        });
+        let tasks: Vec<String> = tasks.collect();
+        let steps = [Side::Client, Side::Server].map(|side| {
+            let all = self.headings[side as usize].all().into_iter();
+            (side.name(), array(all.map(text)))
+        });
+        object(&[
+            ("title", text(&self.title)),
+            ("tasks", array(tasks.into_iter())),
+            ("steps", object(&steps)),
+            ("sources", self.sources.json()),
+            ("explain", array(self.explained.iter().map(text))),
+            ("events", array(self.kept.end().into_iter())),
+        ])
+    }
+
+    fn event(&mut self, event: &Event) {
+        let side = event.side as usize;
+        if let Some(program) = event.call().and_then(program_of_ours) {
+            self.sources.is(event.side, &program);
+        }
+        let step = self.headings[side].of(&self.world, event);
+        let mut said = crossings::notes(&self.world, event);
+        let found = self.remarks.on(&self.world, event).into_iter();
+        said.extend(found.map(|it| format!("{}. See: sockstep explain {}", it.words, it.explain)));
+        let sockets = self.changed();
+        let Some(kind) = self.kind(event) else {
+            self.kept.sockets(sockets);
+            return;
+        };
+        let room = if self.kept.bytes() > MUCH {
+            FEW_BYTES
+        } else {
+            BYTES
+        };
+        let mut pairs = vec![
+            ("id", event.id.0.to_string()),
+            ("task", event.task.0.to_string()),
+            ("kind", text(kind)),
+            ("short", text(short(event))),
+            (
+                "line",
+                text(cut(
+                    &line(&event.what),
+                    if room == BYTES { LINE } else { FEW },
+                )),
+            ),
+        ];
+        if let Some(call) = event.call() {
+            self.of_call(event, call, step.as_deref(), &mut pairs);
+            if let Some((digits, more)) = hex(call, room) {
+                pairs.push(("hex", text(digits)));
+                if more > 0 {
+                    pairs.push(("more", more.to_string()));
+                }
+            }
+        }
+        let mut put = |key, value: Option<String>| pairs.extend(value.map(|value| (key, value)));
+        put("step", step.as_deref().map(text));
+        put("entered", event.entered.map(|it| it.to_string()));
+        put("left", event.left.map(|it| it.to_string()));
+        put("socket", event.socket.map(|id| id.0.to_string()));
+        let list = |values: Vec<String>| (!values.is_empty()).then(|| array(values.into_iter()));
+        let causes = event.causes.iter().map(|cause| cause.0.to_string());
+        put("causes", list(causes.collect()));
+        let moved = event.moved.iter().map(|moved| self.moved(moved));
+        put("moved", list(moved.collect()));
+        put("remarks", list(said.iter().map(text).collect()));
+        put(
+            "deadlock",
+            self.world.is_deadlocked(event).then(|| "true".to_owned()),
+        );
+        if let Made::Task(task) = event.made {
+            put("made", Some(task.0.to_string()));
+        }
+        let (sent, name) = (
+            event.moved.iter().map(|moved| match &moved.what {
+                Movement::Sent { range, .. } => range.end - range.start,
+                Movement::MessageSent { length, .. } => *length,
+                _ => 0,
+            }),
+            event.call().map_or(kind, |call| call.name.as_str()),
+        );
+        let task = self.world.task(event.task);
+        let what = Kind {
+            side: event.side,
+            thread: task.thread,
+            name: name.to_owned(),
+            error: event.call().map_or("", error).to_owned(),
+        };
+        let sent = sent.sum();
+        let at = event.left.or(event.entered);
+        self.kept.take(Shown {
+            kind: what,
+            sent,
+            at,
+            pairs,
+            sockets,
+        });
+    }
+
+    /// What there is to say of a call alone.
+    fn of_call(
+        &mut self,
+        event: &Event,
+        call: &Call,
+        step: Option<&str>,
+        pairs: &mut Vec<(&'static str, String)>,
+    ) {
+        let name = c_name(call);
+        pairs.push(("name", text(name)));
+        if call.failed() {
+            pairs.push(("failed", "true".to_owned()));
+            pairs.push(("note", text(meaning(&call.note))));
+        }
+        let waits = calls::waits(&call.name).filter(|_| {
+            event.socket.is_some()
+                || event.on_a_socket
+                || matches!(calls::waits(&call.name), Some(For::Child))
+        });
+        if let Some(waits) = waits {
+            pairs.push(("waits", text(waits_for(waits))));
+            let peers = event.socket.map(|id| self.holders_of_the_peer(id));
+            let peers = peers
+                .unwrap_or_default()
+                .into_iter()
+                .map(|task| task.0.to_string());
+            pairs.push(("whom", array(peers)));
+        }
+        let place = self.lines.of(call);
+        let lines = self
+            .sources
+            .lines(event.side, call, step, name, place.as_ref());
+        if let Some(lines) = lines {
+            pairs.push(("lines", lines));
+        }
+        if let Some(section) = words::find(name).first() {
+            let words = sentence(section.text);
+            let known = self.explained.iter().position(|it| *it == words);
+            let at = known.unwrap_or(self.explained.len());
+            if known.is_none() {
+                self.explained.push(words);
+            }
+            pairs.push(("explain", at.to_string()));
+        }
+    }
+
+    /// Who has a descriptor of the socket at the other end.
+    fn holders_of_the_peer(&self, id: SocketId) -> Vec<TaskId> {
+        let Some(peer) = self.world.socket(id).and_then(|socket| socket.peer) else {
+            return Vec::new();
+        };
+        let tasks = self.world.tasks().iter().filter(|task| !task.ended);
+        let holds = |task: &TaskId| {
+            let mut own = self.world.descriptors(*task);
+            own.any(|(_, socket)| socket.id == peer)
+        };
+        tasks.map(|task| task.id).filter(holds).take(9).collect()
+    }
+
+    /// What kind of event it is, if the page shows it: of tasks that have to do with sockets what becomes of them.
+    fn kind(&mut self, event: &Event) -> Option<&'static str> {
+        let begun = self.headings[event.side as usize].have_begun();
+        let first = self.first[event.side as usize].get_or_insert(event.task);
+        let heard = begun || *first == event.task;
+        let known = self.shown.contains(&event.task);
+        match &event.what {
+            What::Call(call) => {
+                let socket = event.socket.and_then(|id| self.world.socket(id));
+                let system = socket.is_some_and(Socket::is_the_systems);
+                if let Some(words) = words_of(call).filter(|_| event.socket.is_none()) {
+                    let any = words.iter().any(|byte| !byte.is_ascii_whitespace());
+                    return (heard && any).then_some("words");
+                }
+                let network = (event.on_a_socket || event.socket.is_some()) && !system;
+                let made = match event.made {
+                    Made::Task(made) if begun => Some(made),
+                    _ => None,
+                };
+                if !network && made.is_none() {
+                    return None;
+                }
+                self.shown.insert(event.task);
+                self.shown
+                    .extend(made.filter(|_| event.side == Side::Server));
+                Some("call")
+            }
+            What::Signal(words) => (known && !words.starts_with("stopped by")).then_some("signal"),
+            What::End(_) => known.then_some("end"),
+            What::Unknown(_) => Some("unknown"),
+        }
+    }
+
+    /// The sockets that look otherwise than when they were last written down.
+    fn changed(&mut self) -> Vec<(SocketId, String)> {
+        let mut sockets: Vec<&Socket> = self.world.sockets().collect();
+        sockets.retain(|socket| {
+            let closed = self
+                .known
+                .get(&socket.id)
+                .is_some_and(|(_, closed)| *closed);
+            (!closed || socket.is_open()) && !socket.is_the_systems()
+        });
+        sockets.sort_by_key(|socket| socket.id);
+        let mut numbers: HashMap<SocketId, Vec<(TaskId, i32)>> = HashMap::new();
+        let tasks = self.world.tasks().iter();
+        for task in tasks.filter(|task| !task.ended && !task.thread) {
+            for (number, socket) in self.world.descriptors(task.id) {
+                numbers
+                    .entry(socket.id)
+                    .or_default()
+                    .push((task.id, number));
+            }
+        }
+        let mut changed = Vec::new();
+        for socket in sockets {
+            let mut open = numbers.remove(&socket.id).unwrap_or_default();
+            open.sort_unstable();
+            let now = self.look(socket, &open);
+            if self
+                .known
+                .get(&socket.id)
+                .is_none_or(|(known, _)| *known != now)
+            {
+                changed.push((socket.id, now.clone()));
+                self.known.insert(socket.id, (now, !socket.is_open()));
+            }
+        }
+        if self.known.len() > 1024 {
+            let world = &self.world;
+            self.known
+                .retain(|id, (_, closed)| !*closed || world.socket(*id).is_some());
+        }
+        changed
+    }
+
+    /// A socket as it is now, with the descriptors that refer to it.
+    fn look(&self, socket: &Socket, open: &[(TaskId, i32)]) -> String {
+        let open = open
+            .iter()
+            .map(|(task, number)| format!("[{},{number}]", task.0));
+        let mut pairs = vec![
+            ("id", socket.id.0.to_string()),
+            ("side", text(socket.side.name())),
+            ("fds", array(open)),
+            ("kind", text(socket.name())),
+            ("state", text(state(socket.state))),
+        ];
+        let mut put = |key, value: Option<String>| pairs.extend(value.map(|value| (key, value)));
+        let address = |address: &Option<Address>| address.as_ref().map(|it| text(it.to_string()));
+        put("local", address(&socket.local));
+        put("remote", address(&socket.remote));
+        put("peer", socket.peer.map(|peer| peer.0.to_string()));
+        let amount = |amount: u64| (amount > 0).then(|| amount.to_string());
+        put("sent", amount(socket.sent));
+        put("received", amount(socket.received));
+        // Nobody can have received what came before the connection was accepted.
+        let queued = || {
+            self.world
+                .sockets()
+                .any(|it| it.queue.iter().any(|it| it.socket == socket.id))
+        };
+        let unread = self.world.under_way(socket.id);
+        let unread = unread.or_else(|| (socket.sent > 0 && queued()).then_some(socket.sent));
+        put("unread", unread.and_then(amount));
+        put("counts", socket.counts.then(|| "true".to_owned()));
+        if socket.state == State::Listening {
+            let waiting = socket.queue.iter().map(|it| it.socket.0.to_string());
+            put("queue", Some(array(waiting)));
+            put("backlog", socket.backlog.map(|it| it.to_string()));
+        }
+        object(&pairs)
+    }
+
+    /// What crossed, by the stream that it is of: the socket that sends it, where that is known.
+    fn moved(&self, moved: &Moved) -> String {
+        let peer = self
+            .world
+            .socket(moved.socket)
+            .and_then(|socket| socket.peer);
+        let own = format!("\"s{}\"", moved.socket.0);
+        let others = peer.map_or(format!("\"r{}\"", moved.socket.0), |id| {
+            format!("\"s{}\"", id.0)
+        });
+        let yes = || "true".to_owned();
+        object(&match &moved.what {
+            Movement::Sent { range, asked } => vec![
+                ("stream", own),
+                ("sent", yes()),
+                ("from", range.start.to_string()),
+                ("length", (range.end - range.start).to_string()),
+                ("asked", asked.to_string()),
+            ],
+            Movement::Received { range, asked, .. } => vec![
+                ("stream", others),
+                ("from", range.start.to_string()),
+                ("length", (range.end - range.start).to_string()),
+                ("asked", asked.to_string()),
+            ],
+            Movement::MessageSent { length, .. } => {
+                vec![("sent", yes()), ("length", length.to_string())]
+            }
+            Movement::MessageReceived { length, sent, .. } => vec![
+                ("length", length.to_string()),
+                ("whole", sent.unwrap_or(*length).to_string()),
+            ],
+            Movement::Ended(end) => vec![("ends", text(ending(*end)))],
+            Movement::MetEnd(end) => vec![("meets", text(ending(*end)))],
+        })
+    }
+}
+
+/// The program of ours that a call begins.
+fn program_of_ours(call: &Call) -> Option<String> {
+    if calls::does(&call.name) != Does::BecomesProgram || call.failed() {
+        return None;
+    }
+    let (path, _) = call.args.iter().find_map(|arg| bytes(arg))?;
+    let path = PathBuf::from(OsString::from_vec(path));
+    ours_at(&path).map(str::to_owned)
+}
+
+fn ending(end: End) -> &'static str {
+    match end {
+        End::Fin => "fin",
+        End::Reset { .. } => "reset",
+    }
+}
+
+/// A word of the page's table.
+fn waits_for(whom: For) -> &'static str {
+    match whom {
+        For::Peer => "peer",
+        For::Anybody => "anybody",
+        For::Child => "child",
+        For::Task => "task",
+        For::Signal => "signal",
+        For::Time => "time",
+    }
+}
+
+/// A word of the page's table.
+fn state(state: State) -> &'static str {
+    match state {
+        State::Created => "created",
+        State::Bound => "bound",
+        State::Listening => "listening",
+        State::Connecting => "connecting",
+        State::Connected => "connected",
+        State::WriteShut => "write_shut",
+        State::PeerShut => "peer_shut",
+        State::Closed => "closed",
+        State::TimeWait => "time_wait",
+        State::Reset => "reset",
+    }
+}
+
+fn error(call: &Call) -> &str {
+    call.note.split(' ').next().unwrap_or_default()
+}
+
+/// `Connection refused` of `ECONNREFUSED (Connection refused)`: the rest stands beside it.
+fn meaning(note: &str) -> &str {
+    let words = note
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'));
+    words.unwrap_or(note)
+}
+
+/// The call as C has it, where the kernel has another name for it.
+fn c_name(call: &Call) -> &str {
+    let without_address = call.args.get(4).is_none_or(|arg| arg == "NULL");
+    match call.name.as_str() {
+        "sendto" if without_address => "send",
+        "recvfrom" if without_address => "recv",
+        "accept4" => "accept",
+        "pselect6" => "select",
+        "ppoll" => "poll",
+        "epoll_pwait" | "epoll_pwait2" => "epoll_wait",
+        "clone" | "clone3" | "vfork" if calls::makes_task(call) == Some(true) => "pthread_create",
+        "clone" | "clone3" | "vfork" => "fork",
+        name => name,
+    }
+}
+
+/// What a program prints, if a call prints something.
+fn words_of(call: &Call) -> Option<Vec<u8>> {
+    let prints = matches!(call.name.as_str(), "write" | "writev")
+        && matches!(
+            call.args.first().and_then(|arg| calls::number(arg)),
+            Some(1 | 2)
+        );
+    let (row, data) = calls::of(&call.name).and_then(|row| Some((row, row.sends?)))?;
+    prints.then(|| {
+        let parcels = data.parcels(row, call).into_iter();
+        parcels
+            .flat_map(|parcel| parcel.pieces)
+            .flat_map(|(bytes, _)| bytes)
+            .collect()
+    })
+}
+
+/// The event in few words.
+fn short(event: &Event) -> String {
+    match &event.what {
+        What::Call(call) => match words_of(call).filter(|_| event.socket.is_none()) {
+            Some(bytes) => cut(String::from_utf8_lossy(&bytes).trim_end(), FEW),
+            None => brief(call, Payload::Text, 1000).join(" "),
+        },
+        What::Signal(words) => cut(words.split(" {").next().unwrap_or(words), FEW),
+        What::End(words) | What::Unknown(words) => cut(words, FEW),
+    }
+}
+
+/// strace's own line, as far as its parts go.
+fn line(what: &What) -> String {
+    match what {
+        What::Call(call) => {
+            let note = if call.note.is_empty() {
+                String::new()
+            } else {
+                format!(" {}", call.note)
+            };
+            let took = call.took.map_or(String::new(), |took| {
+                format!(
+                    " <{}.{:06}>",
+                    took / 1_000_000_000,
+                    took % 1_000_000_000 / 1000
+                )
+            });
+            format!(
+                "{}({}) = {}{note}{took}",
+                call.name,
+                call.args.join(", "),
+                call.result
+            )
+        }
+        What::Signal(words) => format!("--- {words} ---"),
+        What::End(words) => format!("+++ {words} +++"),
+        What::Unknown(words) => words.clone(),
+    }
+}
+
+fn cut(words: &str, most: usize) -> String {
+    match words.char_indices().nth(most) {
+        Some((at, _)) => format!("{}...", &words[..at]),
+        None => words.to_owned(),
+    }
+}
+
+/// The first bytes that a call carries, and how many more there are.
+fn hex(call: &Call, room: usize) -> Option<(String, usize)> {
+    let row = calls::of(&call.name)?;
+    let data = row.sends.or(row.receives)?;
+    let pieces = data
+        .parcels(row, call)
+        .into_iter()
+        .flat_map(|parcel| parcel.pieces);
+    let mut digits = String::new();
+    let mut count = 0;
+    for byte in pieces.flat_map(|(bytes, _)| bytes) {
+        count += 1;
+        if count <= room {
+            let _ = write!(digits, "{byte:02x}");
+        }
+    }
+    (count > 0).then(|| (digits, count.saturating_sub(room)))
+}
+
+/// A section's first sentence of prose, or of its item about the slides.
+fn sentence(section: &str) -> String {
+    let slides = section.split_once("- **Slides.** ").map(|(_, rest)| rest);
+    let prose = slides.unwrap_or(section).trim_start();
+    let prose = prose.strip_prefix("None. ").unwrap_or(prose);
+    let prose = prose.split("\n\n").next().unwrap_or(prose);
+    let prose = prose.split("\n- ").next().unwrap_or(prose);
+    let words: Vec<&str> = prose.split_whitespace().collect();
+    words.join(" ").replace('`', "")
+}
