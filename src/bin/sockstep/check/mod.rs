@@ -2,7 +2,6 @@
 
 mod client;
 mod contract;
-mod force;
 mod http;
 mod outcome;
 mod report;
@@ -25,11 +24,11 @@ use std::time::{Duration, Instant};
 
 use crate::check::client::Visit;
 use crate::check::contract::Contract;
-use crate::check::force::Force;
 use crate::check::outcome::Stop;
 use crate::check::report::{Report, Row};
 use crate::check::server::{Setting, Trial};
 use crate::check::table::{Check, Needs};
+use crate::sides::force::Force;
 use crate::sides::keeper;
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;

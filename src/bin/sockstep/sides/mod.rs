@@ -17,6 +17,7 @@
 //! in these loops: what they ask the kernel about makes no noise. Dropping a [`Process`](process::Process) kills all of it.
 
 pub mod end;
+pub mod force;
 pub mod keeper;
 pub mod process;
 pub mod ready;

@@ -11,8 +11,6 @@ use std::sync::OnceLock;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::getpid;
 
-use crate::check::outcome::{Stop, skip};
-
 const SOURCE: &str = include_str!("force.c");
 
 /// The object, compiled when it is first needed, and where it counts.
@@ -22,12 +20,14 @@ pub struct Force {
 }
 
 impl Force {
-    /// What the program's environment must have. `how` is "short" or "eintr".
-    pub fn environment(&self, how: &str) -> Result<Vec<(OsString, OsString)>, Stop> {
-        let (object, count) = match self.made.get_or_init(make) {
-            Ok(made) => made,
-            Err(why) => return skip(why.clone()),
-        };
+    /// What the program's environment must have. `how` is "short", "eintr", or `at CALL LENGTH FIRST LAST STEP` for each call
+    /// that is to be short.
+    pub fn environment(&self, how: &str) -> Result<Vec<(OsString, OsString)>, String> {
+        let (object, count) = self
+            .made
+            .get_or_init(make)
+            .as_ref()
+            .map_err(String::clone)?;
         let _ = count.write_all_at(&[0; 8], 0); // memory, which does not fail
         let path = |file: &File| format!("/proc/{}/fd/{}", getpid(), file.as_raw_fd());
         Ok([
