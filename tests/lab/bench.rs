@@ -255,6 +255,119 @@ fn a_server_that_fails_is_named_with_its_words() {
 }
 
 #[test]
+fn any_server_is_measured_beside_the_pair() {
+    require("python3", "the servers of these tests");
+    let peer = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/echo.py");
+    let one = format!("cd / && python3 {peer} {{port}} thread");
+    let other = format!(
+        "{} --bind 127.0.0.1 {{port}}",
+        env!("CARGO_BIN_EXE_tcp_echo_server_poll")
+    );
+    for (mode, reconnect) in [("--json", "False"), ("--reconnect", "True")] {
+        let which = [
+            "tcp_echo_server_epoll",
+            "--json",
+            mode,
+            "--connections",
+            "3",
+            "--against",
+            &one,
+        ];
+        let outcome = bench(&[&which[..], &["--against", &other], &SHORT].concat());
+        assert_eq!(
+            checked(&outcome),
+            format!("tcp_echo_server_epoll 3 64 {reconnect}\n")
+        );
+    }
+    let peer = format!(
+        "{} --bind 127.0.0.1 {{port}}",
+        env!("CARGO_BIN_EXE_udp_echo_server")
+    );
+    let outcome = bench(
+        &[
+            &["udp_echo_server", "--json", "--against", &peer][..],
+            &SHORT,
+        ]
+        .concat(),
+    );
+    assert_eq!(checked(&outcome), "udp_echo_server 1 64 False\n");
+
+    // As a table, whose command does the same again.
+    let other = format!("{other} # it's mine");
+    let outcome = bench(&[&["tcp_echo_server", "--against", &other][..], &SHORT].concat());
+    let table = outcome.stdout();
+    for row in [
+        "Rust  ",
+        "C  ",
+        "peer 1  ",
+        "Rust / C  ",
+        "Rust / peer 1  ",
+        "peer 1 / peer 1  ",
+    ] {
+        assert!(table.contains(&format!("\n{row}")), "{table}");
+    }
+    assert!(table.contains(&format!("\npeer 1: {other}\n")), "{table}");
+    let (_, again) = table.split_once("\nagain: ").expect("the command");
+    let (sockstep, json) = (env!("CARGO_BIN_EXE_sockstep"), " --json");
+    let again = again.trim_end().replacen("sockstep", sockstep, 1) + json;
+    let outcome = run(Command::new("sh").args(["-c", &again]), b"");
+    assert_eq!(checked(&outcome), "tcp_echo_server 1 64 False\n");
+}
+
+#[test]
+fn a_peer_that_fails_is_named_with_its_words() {
+    for (command, words) in [
+        (
+            "echo no {port} such\x1b luck >&2",
+            r"echo no {port} such\x1b luck >&2 does not listen at port N. It printed: no N such\x1b luck",
+        ),
+        (
+            "python3 tests/peers/echo.py {port} nul",
+            "the server's answer is not what it should be",
+        ),
+        (
+            "sleep 1000 # {port}",
+            "sleep 1000 # {port} does not listen at port N",
+        ),
+    ] {
+        let outcome = bench(
+            &[
+                &["tcp_echo_server", "--json", "--against", command][..],
+                &SHORT,
+            ]
+            .concat(),
+        );
+        let said = without_numbers(&outcome.stderr);
+        assert_eq!(said, format!("sockstep: peer1 1: {words}\n"));
+        assert_eq!((outcome.status.code(), outcome.stdout()), (Some(2), ""));
+    }
+    let outcome = bench(&["tcp_echo_server", "--against", "./mine 7000"]);
+    assert_eq!(outcome.status.code(), Some(2));
+    assert!(
+        outcome
+            .stderr
+            .contains("the command needs a {port}, as in './my_server {port}'"),
+        "{outcome:?}"
+    );
+}
+
+/// A text with N in the place of each port.
+fn without_numbers(text: &str) -> String {
+    let words = text.split_inclusive(|c: char| !c.is_ascii_digit());
+    let mut end = String::new();
+    for word in words {
+        let digits = word.chars().take_while(char::is_ascii_digit).count();
+        if digits == 5 {
+            end.push('N');
+            end.push_str(&word[digits..]);
+        } else {
+            end.push_str(word);
+        }
+    }
+    end
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused_with_a_reason() {
     for (args, words) in [
         (

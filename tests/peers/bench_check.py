@@ -4,15 +4,15 @@ import json
 import math
 import sys
 
-WHO = ["rust 1", "rust 2", "c 1", "c 2"]
-
 bench = json.load(sys.stdin)
+PROGRAMS = ["rust", "c"] + [f"peer{at + 1}" for at in range(len(bench["against"]))]
+WHO = [f"{program} {copy}" for program in PROGRAMS for copy in (1, 2)]
 slices = [dict(zip(("who", "start", "count", "time", "cpu"), each)) for each in bench["slices"]]
 
 if sys.argv[1:] == ["order"]:
     in_order = sorted(slices, key=lambda each: each["start"])
-    for first in range(0, len(in_order), 4):
-        print(*(each["who"] for each in in_order[first : first + 4]))
+    for first in range(0, len(in_order), len(WHO)):
+        print(*(each["who"] for each in in_order[first : first + len(WHO)]))
     sys.exit()
 
 
@@ -37,7 +37,7 @@ def percentile(values, percent):
 
 
 assert bench["sockstep"] == 1
-rounds = [slices[first : first + 4] for first in range(0, len(slices), 4)]
+rounds = [slices[first : first + len(WHO)] for first in range(0, len(slices), len(WHO))]
 assert len(rounds) == bench["rounds"] >= 1
 for each in rounds:
     assert [one["who"] for one in each] == WHO
@@ -48,9 +48,9 @@ in_order = sorted(slices, key=lambda each: each["start"])
 for one, other in zip(in_order, in_order[1:]):
     assert one["start"] + one["time"] <= other["start"], "two at the same time"
 
-for language in ("rust", "c"):
-    figures = bench[language]
-    own = [each for each in slices if each["who"].startswith(language)]
+for program in PROGRAMS:
+    figures = bench[program]
+    own = [each for each in slices if each["who"].startswith(program + " ")]
     assert figures["round_trips"] == total("count", own)
     same(figures["per_second"], rate(own))
     same(figures["cpu_us"], cpu(own))
@@ -58,10 +58,12 @@ for language in ("rust", "c"):
     for memory in ("", "open_"):
         assert 0 < figures[memory + "private_kib"] <= figures[memory + "pss_kib"]
 
-pairs = {"rust_c": ([0, 1], [2, 3]), "rust_rust": ([0], [1]), "c_c": ([2], [3])}
+pairs = {f"rust_{other}": ([0, 1], [2 * at, 2 * at + 1]) for at, other in enumerate(PROGRAMS) if at > 0}
+pairs |= {f"{program}_{program}": ([2 * at], [2 * at + 1]) for at, program in enumerate(PROGRAMS)}
 void = []
 for name, value in (("per_second", rate), ("cpu", cpu)):
     far = []
+    assert bench["ratios"][name].keys() == pairs.keys()
     for pair, (left, right) in pairs.items():
         ratio = bench["ratios"][name][pair]
         if ratio["p10"] is None:  # one figure is all there is: of the whole run
@@ -80,7 +82,7 @@ for name, value in (("per_second", rate), ("cpu", cpu)):
         if ratio["p10"] is not None:
             same(ratio["p10"], percentile(ratios, 10))
             same(ratio["p90"], percentile(ratios, 90))
-        if pair != "rust_c":
+        if len(set(pair.split("_"))) == 1:
             far.append(percentile([abs(each - 1) for each in ratios], 50))
     if max(far) > 0.02:
         void.append(name)

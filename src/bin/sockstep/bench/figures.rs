@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use nix::sys::utsname::uname;
 
-use crate::bench::Args;
 use crate::bench::cost::Memory;
+use crate::bench::{Args, Subject};
 use crate::draw::json;
+use crate::draw::terminal::harmless;
+use crate::run::plan::quoted;
 
 /// How far the same program twice may be from 1 in half of the rounds.
 const TOLERANCE: f64 = 0.02;
@@ -18,9 +20,6 @@ const CPU: &str = "CPU time of the server";
 const EACH: &str = "  more for each connection";
 /// Columns of the output.
 const COLUMNS: usize = 80;
-
-/// Who is asked: two copies of each program, in the order in which a [`Round`] has them.
-pub const COPIES: [&str; 4] = ["rust 1", "rust 2", "c 1", "c 2"];
 
 /// What one copy did in one slice.
 #[derive(Clone, Copy, Default)]
@@ -32,8 +31,8 @@ pub struct Slice {
     pub cpu: Duration,
 }
 
-/// A slice of each copy.
-pub type Round = [Slice; COPIES.len()];
+/// A slice of each copy, two of each program after each other.
+pub type Round = Vec<Slice>;
 
 /// Under what conditions.
 pub struct Conditions<'a> {
@@ -66,23 +65,30 @@ impl Conditions<'_> {
         text
     }
 
-    /// The command that does the same again.
-    fn command(&self) -> String {
+    /// The command that does the same again, in parts that stay together.
+    fn command(&self) -> Vec<String> {
         let args = self.args;
-        let mut text = format!(
-            "sockstep bench {} --connections {} --size {} --seconds {} --slice {} --seed {}",
-            args.server, args.connections, args.size, args.seconds, args.slice, self.seed
-        );
+        let mut parts = vec![
+            format!("sockstep bench {}", args.server),
+            format!("--connections {}", args.connections),
+            format!("--size {}", args.size),
+            format!("--seconds {}", args.seconds),
+            format!("--slice {}", args.slice),
+            format!("--seed {}", self.seed),
+        ];
         if args.reconnect {
-            text += " --reconnect";
+            parts.push("--reconnect".to_owned());
         }
         if args.any_core {
-            text += " --any-core";
+            parts.push("--any-core".to_owned());
         }
         if let Some(directory) = &args.c_programs {
-            let _ = write!(text, " --c-programs \"{}\"", directory.display());
+            parts.push(format!("--c-programs {}", quoted(directory.as_os_str())));
         }
-        text
+        for command in &args.against {
+            parts.push(format!("--against {}", quoted(command)));
+        }
+        parts
     }
 }
 
@@ -148,21 +154,42 @@ fn percentile<T: Copy>(values: &[T], percent: usize) -> Option<T> {
     values.get((last * percent + 50) / 100).copied()
 }
 
-/// Ratios: Rust to C, Rust to itself, C to itself.
-type Ratios = [Spread; 3];
+/// A ratio of one program to another, or to itself.
+struct Ratio {
+    of: [usize; 2],
+    spread: Spread,
+}
 
-const RATIOS: [&str; 3] = ["rust_c", "rust_rust", "c_c"];
+impl Ratio {
+    fn is_to_itself(&self) -> bool {
+        self.of[0] == self.of[1]
+    }
+}
 
-fn ratios(rounds: &[Round], value: fn(&[Slice]) -> f64) -> Ratios {
-    let of_each = |left: fn(&Round) -> &[Slice], right: fn(&Round) -> &[Slice]| {
-        let ratio = |round| value(left(round)) / value(right(round));
-        Spread::of(rounds.iter().map(ratio).collect())
+/// The first to each of the others, and each to itself.
+fn ratios(rounds: &[Round], value: fn(&[Slice]) -> f64) -> Vec<Ratio> {
+    let programs = rounds.first().map_or(0, |round| round.len() / 2);
+    let mut pairs: Vec<[usize; 2]> = Vec::new();
+    for other in 1..programs {
+        pairs.push([0, other]);
+        if other == 1 {
+            pairs.push([0, 0]);
+        }
+        pairs.push([other, other]);
+    }
+    let ratio = |of: [usize; 2]| {
+        let [left, right] = if of[0] == of[1] {
+            [2 * of[0]..2 * of[0] + 1, 2 * of[0] + 1..2 * of[0] + 2]
+        } else {
+            of.map(|at| 2 * at..2 * at + 2)
+        };
+        let each = |round: &Round| value(&round[left.clone()]) / value(&round[right.clone()]);
+        Ratio {
+            of,
+            spread: Spread::of(rounds.iter().map(each).collect()),
+        }
     };
-    [
-        of_each(|round| &round[..2], |round| &round[2..]),
-        of_each(|round| &round[..1], |round| &round[1..2]),
-        of_each(|round| &round[2..3], |round| &round[3..]),
-    ]
+    pairs.into_iter().map(ratio).collect()
 }
 
 fn round_trips(slices: &[Slice]) -> u32 {
@@ -240,21 +267,29 @@ impl Figures {
 }
 
 /// All that was found.
-pub struct Report {
+pub struct Report<'a> {
+    subjects: &'a [Subject],
     rounds: Vec<Round>,
-    rust: Figures,
-    c: Figures,
-    per_second: Ratios,
-    cpu: Ratios,
+    figures: Vec<Figures>,
+    per_second: Vec<Ratio>,
+    cpu: Vec<Ratio>,
 }
 
-impl Report {
+impl Report<'_> {
     /// `ticks`: the CPU time is known in ticks, too coarse for a slice.
-    pub fn new([rust, c]: [Program; 2], rounds: Vec<Round>, ticks: bool, args: &Args) -> Report {
-        let slices = |of: fn(&Round) -> &[Slice]| -> Vec<Slice> {
-            rounds.iter().flat_map(of).copied().collect()
-        };
-        let whole = COPIES.map(|_| Slice::default());
+    pub fn new(
+        subjects: &[Subject],
+        programs: Vec<Program>,
+        rounds: Vec<Round>,
+        ticks: bool,
+        connections: u16,
+    ) -> Report<'_> {
+        let figures = programs.into_iter().enumerate().map(|(at, program)| {
+            let slices = rounds.iter().flat_map(|round| &round[2 * at..2 * at + 2]);
+            let slices: Vec<Slice> = slices.copied().collect();
+            Figures::new(program, &slices, connections)
+        });
+        let whole = vec![Slice::default(); 2 * subjects.len()];
         let whole = rounds.iter().fold(whole, |mut whole, round| {
             for (sum, slice) in whole.iter_mut().zip(round) {
                 sum.round_trips += slice.round_trips;
@@ -264,8 +299,8 @@ impl Report {
             whole
         });
         Report {
-            rust: Figures::new(rust, &slices(|round| &round[..2]), args.connections),
-            c: Figures::new(c, &slices(|round| &round[2..]), args.connections),
+            subjects,
+            figures: figures.collect(),
             per_second: ratios(&rounds, rate),
             cpu: ratios(
                 if ticks {
@@ -288,9 +323,10 @@ impl Report {
         ];
         figures
             .into_iter()
-            .map(|(key, name, [_, rust, c])| {
-                let either = [rust.distance, c.distance];
-                let farther = either.into_iter().max_by(f64::total_cmp); // if one is not a number, that one
+            .map(|(key, name, ratios)| {
+                let itself = ratios.iter().filter(|ratio| ratio.is_to_itself());
+                let farther = itself.map(|ratio| ratio.spread.distance);
+                let farther = farther.max_by(f64::total_cmp); // if one is not a number, that one
                 (key, name, farther.unwrap_or(f64::NAN))
             })
             .filter(|(_, _, distance)| distance.is_nan() || *distance > TOLERANCE)
@@ -302,7 +338,28 @@ impl Report {
     }
 
     pub fn table(&self, conditions: &Conditions) -> String {
-        let args = conditions.args;
+        let mut text = if self.subjects.len() > 2 {
+            self.rows_of_servers(conditions.args)
+        } else {
+            self.columns_of_servers(conditions.args)
+        };
+        text.push('\n');
+        if self.is_void() {
+            let void: Vec<String> = self
+                .void()
+                .iter()
+                .map(|(_, name, distance)| format!("{name} ({:.1} %)", distance * 100.0))
+                .collect();
+            let _ = writeln!(text, "void: {}", void.join(", "));
+            text += "In half of the rounds the same program twice differs by so much; 2 % would do.\n\
+                     Measure in longer slices, or while nothing else runs.\n";
+        }
+        text += &wrapped(&conditions.command());
+        text
+    }
+
+    /// For the program and its twin: a column for each of them, and for each ratio.
+    fn columns_of_servers(&self, args: &Args) -> String {
         let rows: [Row; 8] = [
             (RATE, 0, |f| f.per_second),
             ("CPU time of the server for each, us", 2, |f| f.cpu_us),
@@ -318,7 +375,7 @@ impl Report {
         let mut text = format!("{:36}{:>10}{:>10}\n", "", "Rust", "C");
         for (name, decimals, figure) in rows {
             if name != EACH || !args.reconnect {
-                let [rust, c] = [&self.rust, &self.c].map(figure);
+                let [rust, c] = [0, 1].map(|at| figure(&self.figures[at]));
                 let _ = writeln!(text, "{name:36}{rust:>10.decimals$}{c:>10.decimals$}");
             }
         }
@@ -330,22 +387,63 @@ impl Report {
             "Rust / C", "Rust / Rust"
         );
         for (name, ratios) in [(RATE, &self.per_second), (CPU, &self.cpu)] {
-            let cells: Vec<String> = ratios.iter().map(Spread::cell).collect();
+            let cells: Vec<String> = ratios.iter().map(|ratio| ratio.spread.cell()).collect();
             let line = format!("{name:23}{:19}{:19}{}", cells[0], cells[1], cells[2]);
             let _ = writeln!(text, "{}", line.trim_end());
         }
-        text.push('\n');
-        if self.is_void() {
-            let void: Vec<String> = self
-                .void()
-                .iter()
-                .map(|(_, name, distance)| format!("{name} ({:.1} %)", distance * 100.0))
-                .collect();
-            let _ = writeln!(text, "void: {}", void.join(", "));
-            text += "In half of the rounds the same program twice differs by so much; 2 % would do.\n\
-                     Measure in longer slices, or while nothing else runs.\n";
+        text
+    }
+
+    /// With peers: a row for each server, and for each ratio.
+    fn rows_of_servers(&self, args: &Args) -> String {
+        let line = |cells: [&str; 7]| {
+            let [name, cells @ ..] = cells;
+            let cells = cells.map(|cell| format!("{cell:>11}")).concat();
+            format!("{name:12}{}\n", cells.trim_end())
+        };
+        let [more, each] = if args.reconnect {
+            ["", ""]
+        } else {
+            ["KiB more", "for each"]
+        };
+        let mut text = line([
+            "",
+            "rate, 1/s",
+            "CPU, us",
+            "median, us",
+            "99 %, us",
+            "memory",
+            more,
+        ]);
+        text += &line(["", "", "for each", "", "", "KiB", each]);
+        for (subject, f) in self.subjects.iter().zip(&self.figures) {
+            let more = format!("{:.1}", f.more(|memory| memory.private));
+            text += &line([
+                &subject.name,
+                &format!("{:.0}", f.per_second),
+                &format!("{:.2}", f.cpu_us),
+                &format!("{:.1}", f.p50_us),
+                &format!("{:.1}", f.p99_us),
+                &f.at_rest.private.to_string(),
+                if args.reconnect { "" } else { &more },
+            ]);
         }
-        text += &wrapped(&format!("again: {}", conditions.command()));
+
+        let count = format!("median of {}, p10-p90", self.rounds.len());
+        let _ = writeln!(text, "\n{count:25}{RATE:25}{CPU}");
+        for (rate, cpu) in self.per_second.iter().zip(&self.cpu) {
+            let [left, right] = rate.of.map(|at| &self.subjects[at].name);
+            let pair = format!("{left} / {right}");
+            let (rate, cpu) = (rate.spread.cell(), cpu.spread.cell());
+            let _ = writeln!(text, "{pair:25}{rate:25}{cpu}");
+        }
+        text.push('\n');
+        for (at, command) in args.against.iter().enumerate() {
+            let mut line = Vec::new();
+            harmless(command.as_encoded_bytes(), &mut line);
+            let command = String::from_utf8_lossy(&line).into_owned();
+            let _ = writeln!(text, "peer {}: {command}", at + 1);
+        }
         text
     }
 
@@ -356,10 +454,12 @@ impl Report {
             .map_or("null".to_owned(), |core| core.to_string());
         let ratios =
             [("per_second", &self.per_second), ("cpu", &self.cpu)].map(|(name, ratios)| {
-                let each: Vec<String> = RATIOS
+                let each: Vec<String> = ratios
                     .iter()
-                    .zip(ratios)
-                    .map(|(name, spread)| format!("\"{name}\":{}", spread.json()))
+                    .map(|ratio| {
+                        let [left, right] = ratio.of.map(|at| &self.subjects[at].key);
+                        format!("\"{left}_{right}\":{}", ratio.spread.json())
+                    })
                     .collect();
                 format!("\"{name}\":{{{}}}", each.join(","))
             });
@@ -367,15 +467,27 @@ impl Report {
         let slices: Vec<String> = self
             .rounds
             .iter()
-            .flat_map(|round| COPIES.iter().zip(round))
-            .map(|(who, slice)| {
+            .flat_map(|round| round.iter().enumerate())
+            .map(|(at, slice)| {
+                let who = self.subjects[at / 2].copy(at % 2);
                 let [start, time, cpu] = [slice.start, slice.time, slice.cpu].map(|t| t.as_nanos());
                 format!("[\"{who}\",{start},{},{time},{cpu}]", slice.round_trips)
             })
             .collect();
+        let figures: Vec<String> = self
+            .subjects
+            .iter()
+            .zip(&self.figures)
+            .map(|(subject, figures)| format!("\"{}\":{}", subject.key, figures.json()))
+            .collect();
+        let against: Vec<String> = args
+            .against
+            .iter()
+            .map(|command| json::text(command.to_string_lossy()))
+            .collect();
         format!(
             "{{\"sockstep\":1,\"server\":{},\"connections\":{},\"size\":{},\"seconds\":{},\"slice_ms\":{},\"seed\":{},\
-             \"reconnect\":{},\"core\":{core},\"machine\":{},\"rounds\":{},\"void\":[{}],\"rust\":{},\"c\":{},\
+             \"reconnect\":{},\"against\":[{}],\"core\":{core},\"machine\":{},\"rounds\":{},\"void\":[{}],{},\
              \"ratios\":{{{}}},\"slices\":[{}]}}\n",
             json::text(&args.server),
             args.connections,
@@ -384,11 +496,11 @@ impl Report {
             args.slice,
             conditions.seed,
             args.reconnect,
+            against.join(","),
             json::text(machine()),
             self.rounds.len(),
             void.join(","),
-            self.rust.json(),
-            self.c.json(),
+            figures.join(","),
             ratios.join(","),
             slices.join(",")
         )
@@ -420,21 +532,16 @@ fn number(number: f64) -> String {
 }
 
 /// A command in lines that fit, to be typed as it stands.
-fn wrapped(command: &str) -> String {
-    let mut text = String::new();
-    let mut column = 0;
-    for (at, option) in command.split(" --").enumerate() {
-        let option = if at == 0 {
-            option.to_owned()
-        } else {
-            format!(" --{option}")
-        };
-        if column + option.len() + 2 > COLUMNS {
+fn wrapped(parts: &[String]) -> String {
+    let mut text = "again:".to_owned();
+    let mut column = text.len();
+    for part in parts {
+        if column + part.len() + 3 > COLUMNS {
             text += " \\\n   ";
             column = 3;
         }
-        column += option.len();
-        text += &option;
+        column += part.len() + 1;
+        let _ = write!(text, " {part}");
     }
     text.push('\n');
     text

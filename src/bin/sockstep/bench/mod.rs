@@ -1,7 +1,8 @@
 //! `sockstep bench`: a server's Rust program and its C twin under the same load, in turns.
 //!
-//! Two copies of each run, and only one of the four is asked at a time, for a slice of some milliseconds. Four slices, one of
-//! each in random order, are a round, and give one ratio of Rust to C; the figure is the median of all rounds. The same is done
+//! Two copies of each run, and only one of all copies is asked at a time, for a slice of some milliseconds. A slice of each, in
+//! random order, is a round, and gives one ratio of Rust to C; the figure is the median of all rounds. Peers (`--against`) are
+//! two copies more each, and one ratio of Rust to each of them. The same is done
 //! with the two copies of one program: that ratio should be 1, and how far it is from that is what this machine can tell apart.
 //! CPU time is that of the server's processes and threads together, and nothing of the clients'.
 //!
@@ -10,23 +11,23 @@
 //! | key | value |
 //! | --- | --- |
 //! | `sockstep` | 1, the version of this shape |
-//! | `server`, `connections`, `size`, `seconds`, `slice_ms`, `seed`, `reconnect` | what was asked for |
+//! | `server`, `connections`, `size`, `seconds`, `slice_ms`, `seed`, `reconnect`, `against` | what was asked for |
 //! | `core` | the one that client and server ran on, or `null` for any |
 //! | `machine` | a text: kernel and processor |
 //! | `rounds`, `void` | how many, and an array of the `ratios` for which the same program twice differs too much |
-//! | `rust`, `c` | an object each: `round_trips`, `per_second`, `cpu_us` (of the server, for each), `p50_us`, `p99_us`, and in KiB `private_kib` (`Private_Dirty`), `pss_kib` (at rest, without a connection) and `open_private_kib`, `open_pss_kib` (with all connections, or after the first with `--reconnect`) |
-//! | `ratios` | `per_second` and `cpu`; in each `rust_c`, `rust_rust`, `c_c`; in each `median`, `p10`, `p90` (`null` if only the whole run has a ratio: what ended children had is known in ticks of 10 ms) |
-//! | `slices` | an array for each: who (`"rust 1"`, `"rust 2"`, `"c 1"`, `"c 2"`), when since the start, round trips, how long, the server's CPU time; all in nanoseconds |
+//! | `rust`, `c`, `peer1`, `peer2`, ... | an object each: `round_trips`, `per_second`, `cpu_us` (of the server, for each), `p50_us`, `p99_us`, and in KiB `private_kib` (`Private_Dirty`), `pss_kib` (at rest, without a connection) and `open_private_kib`, `open_pss_kib` (with all connections, or after the first with `--reconnect`) |
+//! | `ratios` | `per_second` and `cpu`; in each `rust_c`, `rust_rust`, `c_c`, `rust_peer1`, `peer1_peer1`, ...; in each `median`, `p10`, `p90` (`null` if only the whole run has a ratio: what ended children had is known in ticks of 10 ms) |
+//! | `slices` | an array for each: who (`"rust 1"`, `"rust 2"`, `"c 1"`, `"c 2"`, `"peer1 1"`, ...), when since the start, round trips, how long, the server's CPU time; all in nanoseconds |
 
 mod cost;
 mod figures;
 mod load;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::mem::take;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -37,14 +38,17 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 
 use crate::bench::cost::Memory;
-use crate::bench::figures::{COPIES, Conditions, Program, Report, Round, Slice};
+use crate::bench::figures::{Conditions, Program, Report, Round, Slice};
 use crate::bench::load::Talk;
 use crate::common::note;
 use crate::draw::terminal::{Side, harmless, put};
 use crate::lectures::programs::{Implementation, Programs};
 use crate::run::listening_on;
+use crate::run::plan::replaced;
 use crate::sides::keeper::{begin, directory, leave};
 use crate::sides::process::{Process, Start, listen};
+use crate::sides::ready::{Place, Ready, State, free_port};
+use crate::sides::shell::shell;
 use crate::sides::signals::{Interrupted, Signals};
 use crate::sides::trouble::Trouble;
 
@@ -54,6 +58,8 @@ const RCVBUFSIZE: u32 = 4096;
 const MAX_CONNECTIONS: u32 = 60_000;
 /// How long a server may take to start, and to come to rest.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What stands for a free port in the command of a peer.
+const PORT: &str = "{port}";
 
 /// What a server needs for many connections.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -126,6 +132,19 @@ pub struct Args {
     /// Take the C program from this directory, instead of compiling the twin
     #[arg(long, value_name = "DIR")]
     pub c_programs: Option<PathBuf>,
+    /// Measure this server too, any program, as a shell has it: './my_server {port}'. Repeat it for several
+    ///
+    /// {port} is a free port. The server must answer as the measured one does: the same bytes, or their upper case.
+    #[arg(long, value_name = "COMMAND", value_parser = with_a_port)]
+    pub against: Vec<OsString>,
+}
+
+fn with_a_port(command: &str) -> Result<OsString, String> {
+    if command.contains(PORT) {
+        Ok(command.into())
+    } else {
+        Err("the command needs a {port}, as in './my_server {port}'".to_owned())
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -170,14 +189,28 @@ fn measure(args: &Args) -> Result<bool, Trouble> {
     }
 
     let arguments = arguments(args, design);
+    let ours = |key: &str, name: &str, programs: &Programs| Subject {
+        key: key.to_owned(),
+        name: name.to_owned(),
+        launch: Launch::Program(programs.paths[0].clone(), arguments.clone()),
+    };
+    let mut subjects = vec![ours("rust", "Rust", &rust), ours("c", "C", &c)];
+    for (number, command) in (1..).zip(&args.against) {
+        subjects.push(Subject {
+            key: format!("peer{number}"),
+            name: format!("peer {number}"),
+            launch: Launch::Command(command.clone()),
+        });
+    }
     let mut copies = Vec::new();
-    for (who, programs) in COPIES.into_iter().zip([&rust, &rust, &c, &c]) {
-        copies.push(Server::start(
-            &signals,
-            who,
-            &programs.paths[0],
-            &arguments,
-        )?);
+    for subject in &subjects {
+        for copy in 0..2 {
+            copies.push(Server::start(
+                &signals,
+                subject.copy(copy),
+                &subject.launch,
+            )?);
+        }
     }
     raise_limit_of_files();
     let mut talk = Talk::new(
@@ -198,8 +231,8 @@ fn measure(args: &Args) -> Result<bool, Trouble> {
         if args.reconnect && talk.connections > MAX_CONNECTIONS {
             break;
         }
-        let mut round = Round::default();
-        for at in random.order() {
+        let mut round = vec![Slice::default(); copies.len()];
+        for at in random.order(copies.len()) {
             let copy = &mut copies[at];
             let start_of_slice = start.elapsed();
             round[at] = copy
@@ -212,9 +245,9 @@ fn measure(args: &Args) -> Result<bool, Trouble> {
 
     let ticks = copies
         .iter()
-        .any(|copy| !copy.cpu_of_ended_children.is_zero());
-    let (rust, c) = copies.split_at_mut(2);
-    let report = Report::new([program(rust), program(c)], rounds, ticks, args);
+        .any(|copy| copy.cpu_of_ended_children > copy.of_ended_at_first);
+    let programs = copies.chunks_mut(2).map(program).collect();
+    let report = Report::new(&subjects, programs, rounds, ticks, args.connections);
     let text = if args.json {
         report.json(&conditions)
     } else {
@@ -222,6 +255,29 @@ fn measure(args: &Args) -> Result<bool, Trouble> {
     };
     put(text.as_bytes())?;
     Ok(!report.is_void())
+}
+
+/// What is measured.
+pub struct Subject {
+    /// Its name in JSON.
+    pub key: String,
+    pub name: String,
+    launch: Launch,
+}
+
+/// How it is started.
+enum Launch {
+    /// One of ours, which takes a free port and says which.
+    Program(PathBuf, Vec<OsString>),
+    /// Anything, with a `{port}`.
+    Command(OsString),
+}
+
+impl Subject {
+    /// The name of a copy.
+    pub fn copy(&self, number: usize) -> String {
+        format!("{} {}", self.key, number + 1)
+    }
 }
 
 /// What was seen of both copies of a program.
@@ -313,8 +369,8 @@ struct Random(u64);
 
 impl Random {
     /// The copies in random order.
-    fn order(&mut self) -> [usize; COPIES.len()] {
-        let mut order = [0, 1, 2, 3];
+    fn order(&mut self, copies: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..copies).collect();
         for last in (1..order.len()).rev() {
             self.0 ^= self.0 >> 12;
             self.0 ^= self.0 << 25;
@@ -329,7 +385,7 @@ impl Random {
 
 /// A copy that runs, and its clients.
 struct Server {
-    who: &'static str,
+    who: String,
     process: Process,
     port: u16,
     /// What it has printed, but for the line that says where it listens.
@@ -339,6 +395,7 @@ struct Server {
     /// What it has had so far.
     cpu: Duration,
     cpu_of_ended_children: Duration,
+    of_ended_at_first: Duration,
     at_rest: Memory,
     with_connections: Memory,
     /// How long each round trip took, in nanoseconds.
@@ -346,15 +403,18 @@ struct Server {
 }
 
 impl Server {
-    fn start(
-        signals: &Signals,
-        who: &'static str,
-        program: &Path,
-        arguments: &[OsString],
-    ) -> Result<Server, Trouble> {
+    fn start(signals: &Signals, who: String, launch: &Launch) -> Result<Server, Trouble> {
+        let (program, arguments, chosen) = match launch {
+            Launch::Program(program, arguments) => (program.clone(), arguments.clone(), None),
+            Launch::Command(command) => {
+                let port = free_port()?;
+                let (program, arguments) = shell(&replaced(command, PORT, &port.to_string()));
+                (program, arguments, Some(port))
+            }
+        };
         let process = Start {
             trace: None,
-            ..Start::of(Side::Server, program, arguments)
+            ..Start::of(Side::Server, &program, &arguments)
         }
         .process()?;
         let pid = i32::try_from(process.child.id()).unwrap_or_default();
@@ -367,10 +427,16 @@ impl Server {
             family: vec![Pid::from_raw(pid)],
             cpu: Duration::ZERO,
             cpu_of_ended_children: Duration::ZERO,
+            of_ended_at_first: Duration::ZERO,
             at_rest: Memory::default(),
             with_connections: Memory::default(),
             times: Vec::new(),
         };
+        if let (Some(port), Launch::Command(command)) = (chosen, launch) {
+            server.port = port;
+            server.await_at(signals, command)?;
+            return Ok(server);
+        }
         let start = Instant::now();
         while server.port == 0 {
             if !server.process.is_heard() || start.elapsed() > PATIENCE {
@@ -384,6 +450,29 @@ impl Server {
         }
         server.said.clear();
         Ok(server)
+    }
+
+    /// Waits until a peer can be reached at the port that it was given.
+    fn await_at(&mut self, signals: &Signals, command: &OsStr) -> Result<(), Trouble> {
+        let (mut ready, start) = (Ready::begin(), Instant::now());
+        loop {
+            let is_there = |place: &Place| matches!(place, Place::Tcp(at) | Place::Udp(at) if at.port() == self.port);
+            let waits = match ready.look(&self.process) {
+                State::At(places) if places.iter().any(is_there) => return Ok(()),
+                State::At(_) => start.elapsed() < PATIENCE,
+                State::Starting => true, // but not without end
+                State::Idle => false,
+            };
+            if waits && self.process.is_heard() {
+                self.listen(signals, 20)?;
+                continue;
+            }
+            let mut words = Vec::new();
+            harmless(command.as_encoded_bytes(), &mut words);
+            let words = String::from_utf8_lossy(&words).into_owned();
+            let words = format!("{words} does not listen at port {}", self.port);
+            return Err(self.complain(signals, words.into()));
+        }
     }
 
     /// Takes what it prints, and waits for it so many milliseconds.
@@ -419,6 +508,7 @@ impl Server {
     /// Memory without and with connections, and a first round trip over each, which is not counted.
     fn prepare(&mut self, signals: &Signals, talk: &mut Talk, args: &Args) -> Result<(), Trouble> {
         self.settle(signals)?;
+        self.of_ended_at_first = self.cpu_of_ended_children;
         self.at_rest = cost::memory(&self.family)?;
         if args.reconnect {
             talk.over_new(self.port, args.connections.into())?;

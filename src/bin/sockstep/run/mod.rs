@@ -1,7 +1,7 @@
 //! `sockstep run`: a server on a free port of this machine, and its client against it.
 
 mod clients;
-mod plan;
+pub mod plan;
 mod watch;
 
 use std::ffi::OsString;

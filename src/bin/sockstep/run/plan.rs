@@ -120,7 +120,7 @@ pub fn replaced(command: &OsStr, word: &str, value: &str) -> OsString {
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &OsStr) -> String {
+pub fn quoted(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
