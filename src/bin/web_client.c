@@ -16,7 +16,7 @@
 #include <sys/socket.h>    /* socket() */
 #include <unistd.h>        /* close() */
 
-#include "web/deadline.h"
+#include "common/deadline.h"
 #include "web/page.h"
 #include "web/response.h"
 #include "web/url.h"

@@ -12,10 +12,10 @@ mod common;
 mod web;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use common::{addresses, note, number, parse, send_all, text};
+use common::{addresses, deadline::Deadline, note, number, parse, send_all, text};
 use sockstep::{error::*, netdb::*, socket::*}; // <errno.h>, <netdb.h>, <sys/socket.h>
 use std::{ffi::OsStr, os::fd::OwnedFd, os::unix::ffi::OsStrExt, path::PathBuf, process::exit};
-use web::{deadline::Deadline, page::Page, response::Response, response::is_of_a_name, url::Url};
+use web::{page::Page, response::Response, response::is_of_a_name, url::Url};
 
 const RCVBUFSIZE: usize = 65536; // bytes asked of each recv
 const REFUSED: i32 = 22; // the status of --fail, as curl has it

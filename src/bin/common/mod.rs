@@ -16,6 +16,7 @@ use clap::{Command, CommandFactory, Parser};
 use libc::c_long;
 use sockstep::{error::*, msg::*, netdb::*, netinet::*, poll::*, socket::*};
 
+pub mod deadline;
 pub mod echo;
 #[cfg(test)]
 mod pages;

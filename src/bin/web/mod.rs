@@ -4,7 +4,6 @@
 
 pub mod access;
 pub mod connection;
-pub mod deadline;
 pub mod files;
 pub mod generate;
 pub mod listening;

@@ -1,8 +1,8 @@
 /*
- * web/deadline.h - an end to waiting: the Web client's --timeout. The Rust program has the same in web/deadline.rs.
+ * common/deadline.h - an end to waiting: the Web client's --timeout. The Rust program has the same in web/deadline.rs.
  */
-#ifndef WEB_DEADLINE_H
-#define WEB_DEADLINE_H
+#ifndef COMMON_DEADLINE_H
+#define COMMON_DEADLINE_H
 
 #include <time.h>
 

@@ -1,4 +1,4 @@
-//! An end to waiting: the Web client's --timeout. The C twin has the same in `web/deadline.h`.
+//! An end to waiting: the Web client's --timeout. The C twin has the same in `common/deadline.h`.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use sockstep::{
     AnyAddr, Errno, Error, Result, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET, connect, recv, setsockopt,
 };
 
-use crate::common::timeval_of;
+use super::timeval_of;
 
 /// A moment after which no call waits.
 #[derive(Clone, Copy)]
