@@ -11,7 +11,8 @@
 #include <sys/socket.h> /* socket(), connect(), recv() */
 #include <unistd.h>     /* close() */
 
-#include "common/common.h" /* DieWithError(), sendAll(), show() */
+#include "common/common.h"   /* DieWithError(), show() */
+#include "common/deadline.h" /* sendUntilAnswered() */
 
 #define ECHO_PORT 7 /* the well-known port of the echo service */
 
@@ -21,7 +22,8 @@ static in_port_t echoServPort = ECHO_PORT;
 static void talk(void)
 {
     int clientSock;
-    struct sockaddr_in echoServAddr;
+    struct sockaddr_in echoServAddr, ownAddr;
+    socklen_t ownLen = sizeof(ownAddr);
 
     /* 1. Create a TCP socket. */
     if ((clientSock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)) < 0)
@@ -35,16 +37,26 @@ static void talk(void)
     if (connect(clientSock, (struct sockaddr *)&echoServAddr, sizeof(echoServAddr)) < 0)
         DieWithError("connect() failed");
 
+    /* Not on the slide: where nobody listens, the kernel may give the client the very port that it asks. */
+    if (getsockname(clientSock, (struct sockaddr *)&ownAddr, &ownLen) < 0)
+        DieWithError("getsockname() failed");
+    if (areSame(&ownAddr, &echoServAddr))
+        dieAlone((struct sockaddr *)&echoServAddr);
+
     /* 3. Communicate. */
     size_t echoStringLen = strlen(echoString); /* Determine input length */
-    if (sendAll(clientSock, echoString, echoStringLen) < 0)
-        DieWithError("send() failed");
-
-    /* One recv is not one message: as many bytes come back as went, in whatever pieces. */
     char *echoBuffer = allocate(echoStringLen);
-    size_t received = 0;
+    size_t sent = 0, received = 0;
+
+    /*
+     * One recv is not one message: as many bytes come back as went, in whatever pieces. Those of a long word begin to come while
+     * it is still being sent.
+     */
     while (received < echoStringLen) {
-        ssize_t n = recv(clientSock, echoBuffer + received, echoStringLen - received, 0);
+        if (sendUntilAnswered(clientSock, echoString, echoStringLen, &sent) < 0)
+            die(reason(0));
+        ssize_t n = within(recv(clientSock, echoBuffer + received, echoStringLen - received, 0),
+                           echoStringLen - received);
         if (n < 0)
             DieWithError("recv() failed");
         if (n == 0)

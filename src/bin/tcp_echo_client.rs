@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{die, dotted, parse, send_all, show};
+use common::{deadline::Deadline, die, die_alone, dotted, parse, show};
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
 use std::{ffi::OsString, os::unix::ffi::OsStrExt};
 
@@ -23,15 +23,21 @@ fn talk(args: &Args) -> Result<()> {
     echo_serv_addr.sin_port = htons(args.port); // Server port
     connect(&client_sock, &echo_serv_addr)?;
 
+    // Not on the slide: where nobody listens, the kernel may give the client the very port that it asks.
+    if getsockname::<sockaddr_in>(&client_sock)? == echo_serv_addr {
+        die_alone(&echo_serv_addr);
+    }
+
     // 3. Communicate.
     let echo_string = args.word.as_bytes();
     let echo_string_len = echo_string.len(); // Determine input length
-    send_all(&client_sock, echo_string)?;
-
-    // One recv is not one message: as many bytes come back as went, in whatever pieces.
     let mut echo_buffer = vec![0; echo_string_len];
-    let mut received = 0;
+    let (mut sent, mut received) = (0, 0);
+
+    // One recv is not one message: as many bytes come back as went, in whatever pieces. Those of a long word begin to come
+    // while it is still being sent.
     while received < echo_string_len {
+        Deadline::NEVER.send_until_answered(&client_sock, echo_string, &mut sent)?;
         match recv(&client_sock, &mut echo_buffer[received..], 0)? {
             0 => die("recv() failed: connection closed prematurely"),
             n => received += n,

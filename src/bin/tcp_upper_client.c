@@ -1,19 +1,19 @@
 /*
  * tcp_upper_client - sends each typed line to a server and prints what it answers.
  *
- * Usage: tcp_upper_client [-i SERVER] [-p PORT]
+ * Usage: tcp_upper_client [-i SERVER] [-p PORT] [--timeout SECONDS]
  * Follows: Kurose & Ross 2.7.2, TCPClient.py. The loop and the arguments are those of
  * its interactive variant.
  * Rust twin: tcp_upper_client.rs. Its server: tcp_upper_server.c.
  */
 #include <errno.h>      /* errno */
 #include <netdb.h>      /* struct addrinfo, freeaddrinfo() */
-#include <poll.h>       /* poll() */
 #include <string.h>     /* memchr() */
-#include <sys/socket.h> /* socket(), connect(), send(), recv() */
+#include <sys/socket.h> /* socket() */
 #include <unistd.h>     /* close(), isatty() */
 
-#include "common/common.h" /* DieWithError(), addresses(), readLine(), show() */
+#include "common/common.h"   /* DieWithError(), addresses(), readLine(), show() */
+#include "common/deadline.h" /* connectInTime() and its connect(), send() and recv() likewise */
 
 #define SERVER_PORT 12000 /* the book's */
 #define RCVBUFSIZE 4096   /* bytes asked of each recv */
@@ -21,11 +21,15 @@
 
 static const char *serverIP = "127.0.0.1"; /* the arguments */
 static in_port_t serverPort = SERVER_PORT;
+static unsigned timeout = 0; /* not given */
 
-/* Steps 1 and 2, at one of the server's addresses. Returns -1 if it fails and there is another. */
+/* Steps 1 and 2, at the first of these addresses of the server. Returns -1 if it fails and there is another. */
 static int connectTo(const struct addrinfo *server)
 {
     int clientSocket;
+    unsigned addresses = 0;
+    for (const struct addrinfo *each = server; each != NULL; each = each->ai_next)
+        addresses++;
 
     /* 1. Create a TCP socket. */
     if ((clientSocket = socket(server->ai_family, server->ai_socktype, server->ai_protocol)) < 0) {
@@ -35,9 +39,9 @@ static int connectTo(const struct addrinfo *server)
     }
 
     /* 2. Connect it to the server. */
-    if (connect(clientSocket, server->ai_addr, server->ai_addrlen) < 0) {
+    if (connectInTime(clientSocket, server->ai_addr, server->ai_addrlen, addresses) < 0) {
         if (server->ai_next == NULL)
-            DieWithError("connect() failed");
+            die(reason(0));
         if (close(clientSocket) < 0)
             DieWithError("close() failed");
         return -1;
@@ -58,6 +62,7 @@ static void converse(void)
 
     /* Not in the book: a file or pipe as input ends without one more connection. */
     while (typing || !inputEnded()) {
+        setDeadline(timeout);
         while ((clientSocket = connectTo(server)) < 0)
             server = server->ai_next; /* it has another address */
 
@@ -72,7 +77,10 @@ static void converse(void)
             break;
         }
         sentence[len++] = '\n'; /* TCP keeps no message boundaries: this is ours */
+        setDeadline(timeout);
         char *modifiedSentence = exchange(clientSocket, sentence, len, &modifiedLen);
+        if (modifiedLen == (size_t)len - 1 && memcmp(modifiedSentence, sentence, modifiedLen) == 0)
+            dieIfAlone(clientSocket, server->ai_addr, server->ai_addr, server->ai_addrlen);
         show("From Server: ", modifiedSentence, modifiedLen);
         free(modifiedSentence);
 
@@ -83,36 +91,22 @@ static void converse(void)
     freeaddrinfo(servers);
 }
 
-static int hasReceived(int socket);
-
 /* Sends a line, and receives to the end of the reply's line, or of the stream. */
 static char *exchange(int clientSocket, const char *sentence, size_t len, size_t *replyLen)
 {
-    /*
-     * The answer to a line longer than all buffers comes while we still send. If we only sent, both
-     * sides would wait for each other without end.
-     */
-    int flags = len > RCVBUFSIZE ? MSG_DONTWAIT : 0;
     size_t sent = 0, room = 0;
     char *reply = NULL;
     *replyLen = 0;
     for (;;) {
-        if (sent < len) {
-            ssize_t n = send(clientSocket, sentence + sent, len - sent, flags);
-            if (n < 0 && errno != EAGAIN)
-                DieWithError("send() failed");
-            if (n >= 0)
-                sent += n;
-            if (n >= 0 || !hasReceived(clientSocket))
-                continue;
-        }
+        if (sendUntilAnswered(clientSocket, sentence, len, &sent) < 0)
+            die(reason(*replyLen > 0));
         if (room - *replyLen < RCVBUFSIZE) {
             room = 2 * room + RCVBUFSIZE;
             reply = resize(reply, room);
         }
-        ssize_t n = recv(clientSocket, reply + *replyLen, RCVBUFSIZE, 0);
+        ssize_t n = recvInTime(clientSocket, reply + *replyLen, RCVBUFSIZE);
         if (n < 0)
-            DieWithError("recv() failed");
+            die(reason(*replyLen > 0));
         if (n == 0 && *replyLen == 0)
             die("recv() failed: connection closed prematurely");
         char *end = memchr(reply + *replyLen, '\n', n);
@@ -126,24 +120,16 @@ static char *exchange(int clientSocket, const char *sentence, size_t len, size_t
     }
 }
 
-/* Waits until the socket can send or has received something, and says whether it has. */
-static int hasReceived(int socket)
-{
-    struct pollfd fds = {.fd = socket, .events = POLLIN | POLLOUT};
-    if (poll(&fds, 1, -1) < 0)
-        DieWithError("poll() failed");
-    return fds.revents & POLLIN;
-}
-
 /* ---- Arguments ---- */
 
-#define ARGUMENTS "[-i SERVER] [-p PORT]"
+#define ARGUMENTS "[-i SERVER] [-p PORT] [--timeout SECONDS]"
 
 static void parse(int argc, char *argv[])
 {
     static const struct option options[] = {
         {"ipaddress", required_argument, NULL, 'i'},
         {"port", required_argument, NULL, 'p'},
+        {"timeout", required_argument, NULL, 't'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {0},
@@ -152,6 +138,7 @@ static void parse(int argc, char *argv[])
         switch (c) {
         case 'i': serverIP = name(optarg); break;
         case 'p': serverPort = number(optarg, 0, 65535); break;
+        case 't': timeout = number(optarg, 1, UINT_MAX); break;
         default: usage(c, argv[0], ARGUMENTS);
         }
     if (argc != optind)

@@ -1,28 +1,30 @@
 //! tcp_upper_client - sends each typed line to a server and prints what it answers.
 //!
-//! Usage: `tcp_upper_client [-i SERVER] [-p PORT]`
+//! Usage: `tcp_upper_client [-i SERVER] [-p PORT] [--timeout SECONDS]`
 //! Follows: Kurose & Ross 2.7.2, `TCPClient.py`. The loop and the arguments are those of
 //! its interactive variant.
 //! C twin: `tcp_upper_client.c`. Its server: `tcp_upper_server.rs`.
 
 mod common;
 
-use common::{Input, addresses, die, number, parse, print, prompt, show};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use common::{Input, addresses, deadline::Deadline, die, die_if_alone};
+use common::{number, parse, print, prompt, show};
 use sockstep::{error::*, netdb::*, socket::*}; // <errno.h>, <netdb.h>, <sys/socket.h>
-use std::{io, io::IsTerminal, os::fd::AsFd, os::fd::OwnedFd};
+use std::{io, io::IsTerminal, os::fd::OwnedFd};
 
 const SERVER_PORT: u16 = 12000; // the book's
 const RCVBUFSIZE: usize = 4096; // bytes asked of each recv
 const MORE: usize = 65536; // bytes of a reply beyond three for each byte of its sentence
 
-/// Steps 1 and 2, at one of the server's addresses.
-fn connect_to(server: &AddrInfo) -> Result<OwnedFd> {
+/// Steps 1 and 2, at the first of these addresses of the server.
+fn connect_to(servers: &[AddrInfo], deadline: Deadline) -> Result<OwnedFd> {
+    let server = &servers[0];
+
     // 1. Create a TCP socket.
     let client_socket = socket(server.ai_family, server.ai_socktype, server.ai_protocol)?;
 
     // 2. Connect it to the server.
-    connect(&client_socket, &server.ai_addr)?;
+    deadline.connect(&client_socket, &server.ai_addr, servers.len())?;
     Ok(client_socket)
 }
 
@@ -36,10 +38,12 @@ fn converse(args: &Args) -> Result<()> {
 
     // Not in the book: a file or pipe as input ends without one more connection.
     while typing || !input.has_ended() {
+        let deadline = Deadline::after(args.timeout);
         let client_socket = loop {
-            match connect_to(&servers[server]) {
+            match connect_to(&servers[server..], deadline) {
+                Ok(connected) => break connected,
                 Err(_) if server + 1 < servers.len() => server += 1, // it has another address
-                connected => break connected?,
+                Err(error) => die(deadline.reason(&error, false)),
             }
         };
 
@@ -52,7 +56,11 @@ fn converse(args: &Args) -> Result<()> {
             return close(client_socket);
         };
         sentence.push(b'\n'); // TCP keeps no message boundaries: this is ours
-        let modified_sentence = exchange(&client_socket, &sentence)?;
+        let modified_sentence = exchange(&client_socket, &sentence, Deadline::after(args.timeout));
+        if sentence.strip_suffix(b"\n") == Some(&modified_sentence) {
+            let heard = &servers[server].ai_addr;
+            die_if_alone(&client_socket, heard, heard)?;
+        }
         show("From Server: ", &modified_sentence);
 
         // 4. Close the connection.
@@ -62,51 +70,28 @@ fn converse(args: &Args) -> Result<()> {
 }
 
 /// Sends a line, and receives to the end of the reply's line, or of the stream.
-fn exchange(client_socket: &OwnedFd, sentence: &[u8]) -> Result<Vec<u8>> {
-    // The answer to a line longer than all buffers comes while we still send. If we only sent, both
-    // sides would wait for each other without end.
-    let flags = if sentence.len() > RCVBUFSIZE {
-        MSG_DONTWAIT
-    } else {
-        MsgFlags::empty()
-    };
+fn exchange(client_socket: &OwnedFd, sentence: &[u8], deadline: Deadline) -> Vec<u8> {
     let (mut sent, mut reply, mut chunk) = (0, Vec::new(), [0; RCVBUFSIZE]);
     loop {
-        if sent < sentence.len() {
-            match send(client_socket, &sentence[sent..], flags) {
-                Ok(n) => {
-                    sent += n;
-                    continue;
-                }
-                Err(error) if error != Errno::EAGAIN => return Err(error),
-                Err(_) if !has_received(client_socket)? => continue,
-                Err(_) => {}
-            }
-        }
-        match recv(client_socket, &mut chunk, 0)? {
+        let received = deadline
+            .send_until_answered(client_socket, sentence, &mut sent)
+            .and_then(|()| deadline.recv(client_socket, &mut chunk))
+            .unwrap_or_else(|error| die(deadline.reason(&error, !reply.is_empty())));
+        match received {
             0 if reply.is_empty() => die("recv() failed: connection closed prematurely"),
-            0 => return Ok(reply),
+            0 => return reply,
             n => match chunk[..n].iter().position(|&byte| byte == b'\n') {
                 Some(end) => {
                     reply.extend_from_slice(&chunk[..end]);
-                    return Ok(reply);
+                    return reply;
                 }
                 None => reply.extend_from_slice(&chunk[..n]),
             },
         }
         if reply.len() > 3 * sentence.len() + MORE {
-            return Err(Error::new("recv", Errno::EMSGSIZE)); // not in the book: memory has an end
+            die(Error::new("recv", Errno::EMSGSIZE)); // not in the book: memory has an end
         }
     }
-}
-
-/// Waits until the socket can send or has received something, and says whether it has.
-fn has_received(socket: &OwnedFd) -> Result<bool> {
-    let events = PollFlags::POLLIN | PollFlags::POLLOUT;
-    let mut fds = [PollFd::new(socket.as_fd(), events)];
-    poll(&mut fds, PollTimeout::NONE).map_err(|errno| Error::new("poll", errno))?;
-    let revents = fds[0].revents();
-    Ok(revents.is_some_and(|revents| revents.contains(PollFlags::POLLIN)))
 }
 
 // ---- Arguments ----
@@ -115,8 +100,9 @@ fn has_received(socket: &OwnedFd) -> Result<bool> {
 #[derive(clap::Parser)]
 #[command(
     version,
-    after_help = "The first of a name's addresses that accepts the connection is used.\n
-Examples:\n  tcp_upper_client -i localhost -p 12000\n  tcp_upper_client -i 127.0.0.1"
+    after_help = "The first of a name's addresses that accepts the connection is used. With --timeout, those that are
+still to be tried share the time that is left.\n
+Examples:\n  tcp_upper_client -i localhost -p 12000\n  tcp_upper_client -i 127.0.0.1 --timeout 5"
 )]
 struct Args {
     /// Connect to the server of this name or address (also: -ip)
@@ -125,6 +111,9 @@ struct Args {
     /// Connect to this port
     #[arg(short, long, default_value_t = SERVER_PORT, value_parser = number::<u16>(0, u16::MAX))]
     port: u16,
+    /// Wait at most SECONDS for a connection, and as long for each answer [default: without end]
+    #[arg(long, value_name = "SECONDS", value_parser = number::<u32>(1, u32::MAX))]
+    timeout: Option<u32>,
 }
 
 fn main() {

@@ -12,7 +12,8 @@
 #include <sys/socket.h> /* socket(), bind(), sendto() */
 #include <unistd.h>     /* close() */
 
-#include "common/common.h" /* DieWithError(), answerFrom() and its recvfrom(), show() */
+#include "common/common.h"   /* DieWithError(), answerFrom() and its recvfrom(), show() */
+#include "common/deadline.h" /* noAnswer() */
 
 #define ECHO_PORT 7 /* the well-known port of the echo service */
 
@@ -47,15 +48,22 @@ static void talk(void)
 
     /* Send the string to the server, again if no answer comes in time, and receive it back. */
     size_t echoStringLen = strlen(echoString); /* Determine input length */
+    unsigned triesLeft = tries;
     do {
-        if (sendto(clientSock, echoString, echoStringLen, 0, (struct sockaddr *)&echoServAddr,
-                   sizeof(echoServAddr)) < 0)
+        if (within(sendto(clientSock, echoString, echoStringLen, 0,
+                          (struct sockaddr *)&echoServAddr, sizeof(echoServAddr)),
+                   echoStringLen) < 0)
             DieWithError("sendto() failed");
         recvMsgSize = answerFrom(&echoServAddr, sizeof(echoServAddr), clientSock, echoBuffer,
                                  DATAGRAM, timeout);
-    } while (recvMsgSize < 0 && errno == EAGAIN && tries-- > 1);
+    } while (recvMsgSize < 0 && errno == EAGAIN && triesLeft-- > 1);
+    if (recvMsgSize < 0 && errno == EAGAIN)
+        die(noAnswer((unsigned long long)timeout * (tries > 0 ? tries : 1), 0));
     if (recvMsgSize < 0)
         DieWithError("recvfrom() failed");
+    if ((size_t)recvMsgSize == echoStringLen && memcmp(echoBuffer, echoString, echoStringLen) == 0)
+        dieIfAlone(clientSock, (struct sockaddr *)&echoServAddr,
+                   (struct sockaddr *)&echoServAddr, sizeof(echoServAddr));
     show("Received: ", echoBuffer, recvMsgSize);
 
     /* 4. Close the socket. */

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{DATAGRAM, answer_from, die, dotted, parse, show};
+use common::{DATAGRAM, answer_from, deadline::no_answer, die, die_if_alone, dotted, parse, show};
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
 use std::{ffi::OsString, os::unix::ffi::OsStrExt};
 
@@ -43,10 +43,18 @@ fn talk(args: &Args) -> Result<()> {
             args.timeout,
         ) {
             Err(error) if error == Errno::EAGAIN && tries > 1 => tries -= 1,
+            Err(error) if error == Errno::EAGAIN => {
+                let seconds = u64::from(args.timeout.unwrap_or_default());
+                die(no_answer(seconds * u64::from(args.tries), false));
+            }
             answer => break answer?,
         }
     };
-    show("Received: ", &echo_buffer[..recv_msg_size]);
+    let received = &echo_buffer[..recv_msg_size];
+    if received == echo_string {
+        die_if_alone(&client_sock, &echo_serv_addr, &echo_serv_addr)?;
+    }
+    show("Received: ", received);
 
     // 4. Close the socket.
     close(client_sock)

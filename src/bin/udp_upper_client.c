@@ -11,7 +11,8 @@
 #include <sys/socket.h> /* socket(), sendto() */
 #include <unistd.h>     /* close(), isatty() */
 
-#include "common/common.h" /* DieWithError(), addresses(), answerFrom() and its recvfrom() */
+#include "common/common.h"   /* DieWithError(), addresses(), answerFrom() and its recvfrom() */
+#include "common/deadline.h" /* noAnswer() */
 
 #define SERVER_PORT 12000 /* the book's */
 #define PATIENCE 1        /* seconds for each address but the last, without --timeout */
@@ -43,7 +44,8 @@ static ssize_t ask(int clientSocket, const struct addrinfo *server, const char *
     ssize_t len;
     do {
         /* 2. Send a message to the server's address. */
-        if (sendto(clientSocket, message, messageLen, 0, server->ai_addr, server->ai_addrlen) < 0) {
+        if (within(sendto(clientSocket, message, messageLen, 0, server->ai_addr, server->ai_addrlen),
+                   messageLen) < 0) {
             if (last)
                 DieWithError("sendto() failed");
             return -1;
@@ -53,6 +55,8 @@ static ssize_t ask(int clientSocket, const struct addrinfo *server, const char *
         len = answerFrom(server->ai_addr, server->ai_addrlen, clientSocket, modifiedMessage,
                          DATAGRAM_IPV6, patience);
     } while (len < 0 && errno == EAGAIN && triesLeft-- > 1); /* lost: send it again */
+    if (len < 0 && last && errno == EAGAIN)
+        die(noAnswer((unsigned long long)timeout * (tries > 0 ? tries : 1), 0));
     if (len < 0 && last)
         DieWithError("recvfrom() failed");
     return len;
@@ -89,7 +93,10 @@ static void converse(void)
             server = server->ai_next;
             clientSocket = socketTo(&server);
         }
-        show("From Server: ", modifiedMessage, unpadded(modifiedMessage, len, messageLen));
+        size_t replyLen = unpadded(modifiedMessage, len, messageLen);
+        if (replyLen == (size_t)messageLen && memcmp(modifiedMessage, message, replyLen) == 0)
+            dieIfAlone(clientSocket, server->ai_addr, server->ai_addr, server->ai_addrlen);
+        show("From Server: ", modifiedMessage, replyLen);
 
         /* 4. Close the socket. */
         if (close(clientSocket) < 0)

@@ -8,7 +8,8 @@
 mod common;
 
 use common::{
-    DATAGRAM_IPV6, Input, addresses, answer_from, die, number, parse, print, prompt, show,
+    DATAGRAM_IPV6, Input, addresses, answer_from, deadline::no_answer, die, die_if_alone, number, parse, print, prompt,
+    show,
 };
 use sockstep::{error::*, netdb::*, socket::*}; // <errno.h>, <netdb.h>, <sys/socket.h>
 use std::{io, io::IsTerminal, os::fd::OwnedFd};
@@ -89,10 +90,18 @@ fn converse(args: &Args) -> Result<()> {
                     server += 1;
                     client_socket = socket_to(&servers, &mut server)?;
                 }
+                Err(error) if error == Errno::EAGAIN => {
+                    let seconds = u64::from(args.timeout.unwrap_or_default());
+                    die(no_answer(seconds * u64::from(args.tries), false));
+                }
                 answered => break answered?,
             }
         };
         let reply = unpadded(&modified_message[..len], message.len());
+        if reply == message {
+            let heard = &servers[server].ai_addr;
+            die_if_alone(&client_socket, heard, heard)?;
+        }
         show("From Server: ", reply);
 
         // 4. Close the socket.

@@ -6,17 +6,17 @@
  * steps of "Example - Echo using stream socket", the client's column.
  * Rust twin: web_client.rs, which also follows redirects. Its server: web_server.c.
  *
- * web/ has more than the slides: url.h and response.h understand HTTP, deadline.h is for --timeout,
- * page.h for --output and terminals.
+ * web/ has more than the slides: url.h and response.h understand HTTP, page.h is for --output and
+ * terminals. common/deadline.h is for --timeout.
  */
-#include "common/common.h" /* addresses(), DieWithError(), sendAll() */
+#include "common/common.h" /* addresses(), DieWithError() */
 #include <errno.h>         /* errno */
 #include <netdb.h>         /* struct addrinfo */
 #include <stdio.h>         /* open_memstream() */
 #include <sys/socket.h>    /* socket() */
 #include <unistd.h>        /* close() */
 
-#include "common/deadline.h"
+#include "common/deadline.h" /* connectInTime() and its connect(), send() and recv() likewise */
 #include "web/page.h"
 #include "web/response.h"
 #include "web/url.h"
@@ -30,7 +30,7 @@ static char **headers; /* those that are asked for */
 static int headersLen = 0;
 static unsigned timeout = 0; /* wait without end */
 
-static int firstToConnect(const struct addrinfo *servers);
+static int firstToConnect(const struct addrinfo **server);
 static char *request(size_t *len);
 
 /* The telnet session. */
@@ -39,20 +39,20 @@ static void talk(void)
     static struct response response; /* nothing of which has come yet */
     static char buffer[RCVBUFSIZE];
     struct addrinfo *servers = addresses(url.host, url.port, SOCK_STREAM);
-    int sock = firstToConnect(servers);
+    const struct addrinfo *server = servers;
+    int sock = firstToConnect(&server);
 
     /* 3. Communicate: send the request, receive the response. */
-    size_t len;
+    size_t len, sent = 0;
     char *text = request(&len);
-    if (sendAll(sock, text, len) != 0)
-        DieWithError("send() failed");
-    free(text);
     response.withoutBody = headAlone;
     int shown = 0;
     while (response.state != DONE) {
-        ssize_t received = recvInTime(sock, buffer, RCVBUFSIZE);
+        ssize_t received = sendUntilAnswered(sock, text, len, &sent);
+        if (received == 0)
+            received = recvInTime(sock, buffer, RCVBUFSIZE);
         if (received < 0)
-            endWithError("recv() failed");
+            endEarly(1, "%s", reason(response.headLen > 0));
         if (received == 0 && !mayEnd(&response))
             endEarly(1, "recv() failed: connection closed prematurely");
         size_t body = take(&response, buffer, received);
@@ -64,11 +64,14 @@ static void talk(void)
                 endEarly(REFUSED, "the server answered %d", response.status);
         }
         showPage(buffer, body);
-        if (response.state == BROKEN)
+        if (response.state == BROKEN) {
+            dieIfAlone(sock, server->ai_addr, server->ai_addr, server->ai_addrlen); /* it has heard its own request */
             endEarly(1, "the response makes no sense: %s", response.problem);
+        }
         if (received == 0)
             break;
     }
+    free(text);
 
     /* 4. Close the connection. */
     if (close(sock) < 0)
@@ -77,26 +80,30 @@ static void talk(void)
 }
 
 /* Steps 1 and 2 with each of the server's addresses, until one takes the connection. */
-static int firstToConnect(const struct addrinfo *servers)
+static int firstToConnect(const struct addrinfo **server)
 {
-    for (const struct addrinfo *server = servers;; server = server->ai_next) {
-        int isLast = server->ai_next == NULL;
+    unsigned left = 0;
+    for (const struct addrinfo *each = *server; each != NULL; each = each->ai_next)
+        left++;
+    for (;; *server = (*server)->ai_next, left--) {
+        const struct addrinfo *address = *server;
+        int isLast = left == 1;
 
         /* 1. Create a TCP socket. */
-        int sock = socket(server->ai_family, server->ai_socktype, server->ai_protocol);
+        int sock = socket(address->ai_family, address->ai_socktype, address->ai_protocol);
         if (sock < 0 && isLast)
             DieWithError("socket() failed");
         if (sock < 0)
             continue;
 
         /* 2. Establish the connection. */
-        if (connectInTime(sock, server) == 0)
+        if (connectInTime(sock, address->ai_addr, address->ai_addrlen, left) == 0)
             return sock;
         int why = errno;
         close(sock);
         errno = why;
         if (isLast)
-            DieWithError("connect() failed");
+            die(reason(0));
     }
 }
 

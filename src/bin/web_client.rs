@@ -5,14 +5,14 @@
 //! steps of "Example - Echo using stream socket", the client's column.
 //! C twin: `web_client.c`, which follows no redirects. Its server: `web_server.rs`.
 //!
-//! `web/` has more than the slides: `url` and `response` understand HTTP, `deadline` is for
-//! --timeout, `page` for --output and terminals.
+//! `web/` has more than the slides: `url` and `response` understand HTTP, `page` is for --output and
+//! terminals. `common/deadline` is for --timeout.
 
 mod common;
 mod web;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use common::{addresses, deadline::Deadline, note, number, parse, send_all, text};
+use common::{addresses, deadline::Deadline, die_if_alone, note, number, parse, text};
 use sockstep::{error::*, netdb::*, socket::*}; // <errno.h>, <netdb.h>, <sys/socket.h>
 use std::{ffi::OsStr, os::fd::OwnedFd, os::unix::ffi::OsStrExt, path::PathBuf, process::exit};
 use web::{page::Page, response::Response, response::is_of_a_name, url::Url};
@@ -23,15 +23,19 @@ const REFUSED: i32 = 22; // the status of --fail, as curl has it
 /// The telnet session. Returns the URL to ask next, if --location is given and there is one.
 fn talk(args: &Args, url: &Url, deadline: Deadline, page: &mut Page) -> Outcome<Option<Url>> {
     let servers = addresses(&url.host, url.port, SOCK_STREAM)?;
-    let sock = first_to_connect(&servers, deadline)?;
+    let (sock, server) =
+        first_to_connect(&servers, deadline).map_err(|error| deadline.reason(&error, false))?;
 
     // 3. Communicate: send the request, receive the response.
-    send_all(&sock, &request(url, args))?;
+    let request = request(url, args);
     let mut response = Response::new(args.head);
     let mut buffer = vec![0; RCVBUFSIZE];
-    let mut shown = false;
+    let (mut sent, mut shown) = (0, false);
     while !response.is_done() {
-        let received = deadline.recv(&sock, &mut buffer)?;
+        let received = deadline
+            .send_until_answered(&sock, &request, &mut sent)
+            .and_then(|()| deadline.recv(&sock, &mut buffer))
+            .map_err(|error| deadline.reason(&error, response.has_begun()))?;
         if received == 0 && !response.may_end() {
             return Err("recv() failed: connection closed prematurely".into());
         }
@@ -52,6 +56,7 @@ fn talk(args: &Args, url: &Url, deadline: Deadline, page: &mut Page) -> Outcome<
         }
         page.show(&buffer[..body])?;
         if let Some(problem) = response.problem() {
+            die_if_alone(&sock, &server, &server)?; // it has heard its own request
             return Err(format!("the response makes no sense: {problem}").into());
         }
         if received == 0 {
@@ -65,23 +70,25 @@ fn talk(args: &Args, url: &Url, deadline: Deadline, page: &mut Page) -> Outcome<
 }
 
 /// Steps 1 and 2 with each of the server's addresses, until one takes the connection.
-fn first_to_connect(servers: &AddrInfoList, deadline: Deadline) -> Result<OwnedFd> {
+fn first_to_connect(servers: &AddrInfoList, deadline: Deadline) -> Result<(OwnedFd, AnyAddr)> {
     let mut outcome = Err(Error::new("connect", Errno::EADDRNOTAVAIL)); // the list is never empty
+    let mut left = servers.iter().count();
     for server in servers {
-        outcome = establish(&server, deadline);
+        outcome = establish(&server, deadline, left).map(|sock| (sock, server.ai_addr));
         if outcome.is_ok() {
             break;
         }
+        left -= 1;
     }
     outcome
 }
 
-fn establish(server: &AddrInfo, deadline: Deadline) -> Result<OwnedFd> {
+fn establish(server: &AddrInfo, deadline: Deadline, left: usize) -> Result<OwnedFd> {
     // 1. Create a TCP socket.
     let sock = socket(server.ai_family, server.ai_socktype, server.ai_protocol)?;
 
     // 2. Establish the connection.
-    deadline.connect(&sock, &server.ai_addr)?;
+    deadline.connect(&sock, &server.ai_addr, left)?;
     Ok(sock)
 }
 

@@ -455,6 +455,37 @@ static int areSame(const void *one, const void *other)
            (v6->sin6_scope_id == other6->sin6_scope_id || v6->sin6_scope_id == 0 || other6->sin6_scope_id == 0);
 }
 
+static inline _Noreturn void dieAlone(const struct sockaddr *server)
+{
+    note("the socket is connected to itself: no server is at %s", addressText(server));
+    exit(1);
+}
+
+/* Whether this is an address of this machine, whose port is taken: our own socket has it. */
+static inline int isOurs(const struct sockaddr *addr, socklen_t addrLen)
+{
+    int sock = socket(addr->sa_family, SOCK_DGRAM, IPPROTO_UDP);
+    int taken = sock >= 0 && bind(sock, addr, addrLen) < 0 && errno == EADDRINUSE;
+    if (sock >= 0)
+        close(sock);
+    return taken;
+}
+
+/*
+ * Ends the program if it was its own socket that it heard, from this address. Where nobody has the server's port, the kernel may
+ * give it to the client.
+ */
+static inline void dieIfAlone(int sock, const struct sockaddr *heard, const struct sockaddr *server, socklen_t serverLen)
+{
+    struct sockaddr_storage own;
+    socklen_t ownLen = sizeof(own);
+    if (getsockname(sock, (struct sockaddr *)&own, &ownLen) < 0)
+        DieWithError("getsockname() failed");
+    if (((struct sockaddr_in *)&own)->sin_port == ((const struct sockaddr_in *)heard)->sin_port &&
+        (areSame(&own, heard) || isOurs(heard, serverLen)))
+        dieAlone(server);
+}
+
 /* What to do if one of the server's addresses was asked, and it answers from another. */
 static inline const char *advice(const void *from, const void *server)
 {
@@ -489,6 +520,8 @@ static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int so
             return -1;
         if (n >= 0) {
             char other[80];
+            if (*advice(&from, server) != '\0')
+                dieIfAlone(sock, (struct sockaddr *)&from, server, serverLen);
             snprintf(other, sizeof(other), "%s", addressText((struct sockaddr *)&from));
             note("ignored a datagram from %s: %s was asked%s", other, addressText(server), advice(&from, server));
         }

@@ -1,70 +1,169 @@
 /*
- * common/deadline.h - an end to waiting: the Web client's --timeout. The Rust program has the same in web/deadline.rs.
+ * deadline.h - an end to waiting: the clients' --timeout. The Rust programs have the same in deadline.rs.
  */
 #ifndef COMMON_DEADLINE_H
 #define COMMON_DEADLINE_H
 
-#include <time.h>
+#include "common.h"
 
-/* A moment after which no call waits. */
+#define QUIET 1000000 /* microseconds before a connect says which address it waits for */
+#define LARGE 4096       /* bytes that no buffer is smaller than */
+
+/* A moment after which no call waits. What would wait longer fails with ETIME, which no such call has of its own. */
 static struct {
-    int set; /* 0: there is none */
-    struct timespec time;
+    unsigned seconds;   /* 0: there is none */
+    long long end;      /* microseconds, on the clock of present() */
+    const char *failed; /* which call it was that failed */
 } deadline;
+
+/* A call that returns -1 or something else: its name, for the former. */
+static inline int called(const char *failed, int result)
+{
+    deadline.failed = failed;
+    return result;
+}
+
+static inline long long present(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000000LL + time.tv_nsec / 1000;
+}
 
 static inline void setDeadline(unsigned seconds)
 {
-    deadline.set = seconds > 0;
-    clock_gettime(CLOCK_MONOTONIC, &deadline.time);
-    deadline.time.tv_sec += seconds;
+    deadline.seconds = seconds;
+    deadline.end = present() + seconds * 1000000LL;
 }
 
-/* From now on no call on the socket waits longer. Returns 0, or -1: it is too late already. */
-static inline int limit(int sock)
+/* Microseconds up to `end`: at least one, or -1 and ETIME. Without a deadline they do not matter. */
+static inline long long leftUntil(long long end)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    long long left = (deadline.time.tv_sec - now.tv_sec) * 1000000LL + (deadline.time.tv_nsec - now.tv_nsec) / 1000;
-    struct timeval value = {.tv_sec = left / 1000000, .tv_usec = left % 1000000};
-    if (!deadline.set)
-        return 0;
-    if (left <= 0) { /* a time-out of 0 would be none */
-        errno = ETIMEDOUT;
+    long long left = end - present();
+    if (deadline.seconds == 0 || left > 0)
+        return left;
+    errno = ETIME;
+    return -1;
+}
+
+/* What the socket is ready for, of `events`; nothing after `limit` microseconds (-1: no limit), or after a signal; -1 for an error. */
+static inline int waitFor(int sock, short events, long long limit)
+{
+    struct pollfd fds = {.fd = sock, .events = events};
+    long long milliseconds = limit < 0 ? -1 : (limit + 999) / 1000;
+    int n = called("poll() failed", poll(&fds, 1, milliseconds > INT_MAX ? INT_MAX : milliseconds));
+    return n < 0 && errno != EINTR ? -1 : fds.revents;
+}
+
+/*
+ * connect(), to the first of `addresses` that are still to be tried: a dead one gets its share of the time, not all. After a
+ * second it says which address it waits for. Returns as connect() does.
+ */
+static inline int connectInTime(int sock, const struct sockaddr *server, socklen_t serverLen, unsigned addresses)
+{
+    long long start = present(), end = start + (deadline.end - start) / addresses, left = leftUntil(end);
+    if (deadline.seconds > 0 && left < 0)
         return -1;
-    }
-    if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &value, sizeof(value)) < 0 ||
-        setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &value, sizeof(value)) < 0)
-        DieWithError("setsockopt() failed");
-    return 0;
-}
-
-/* connect() that ends at the deadline. Returns as it does. */
-static inline int connectInTime(int sock, const struct addrinfo *server)
-{
-    for (;;) {
-        if (limit(sock) == 0 && connect(sock, server->ai_addr, server->ai_addrlen) == 0)
-            return 0;
-        if (errno == EINPROGRESS)
-            errno = ETIMEDOUT;
-        if (errno != EINTR) /* stopped and continued, with a time-out set: it goes on */
+    struct timeval limit = timeOf(deadline.seconds > 0 && left < QUIET ? left : QUIET);
+    if (called("setsockopt() failed", setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit))) < 0)
+        return -1;
+    if (called("connect() failed", connect(sock, server, serverLen)) == 0)
+        return 0;
+    if (errno != EINPROGRESS && errno != EINTR) /* else it goes on being made: after this time, or after a signal */
+        return -1;
+    for (int said = 0, ready = 0; ready == 0;) {
+        left = leftUntil(end);
+        if (deadline.seconds > 0 && left < 0)
+            return -1;
+        long long quiet = start + QUIET - present();
+        if (quiet <= 0 && !said++)
+            note("waiting for %s", addressText(server));
+        long long most = deadline.seconds > 0 ? left : -1;
+        if (!said && (most < 0 || quiet < most))
+            most = quiet;
+        ready = waitFor(sock, POLLOUT, most);
+        if (ready < 0)
             return -1;
     }
+    int why;
+    socklen_t whyLen = sizeof(why);
+    if (called("getsockopt() failed", getsockopt(sock, SOL_SOCKET, SO_ERROR, &why, &whyLen)) < 0)
+        return -1;
+    called("connect() failed", 0);
+    errno = why;
+    return why == 0 ? 0 : -1;
+}
+
+/*
+ * Sends from bytes[*sent] on, until all are sent or something has come back: the answer to what is longer than all buffers
+ * begins while we still send. If we only sent, both sides would wait for each other without end. Returns 0, or -1.
+ */
+static inline int sendUntilAnswered(int sock, const char *bytes, size_t len, size_t *sent)
+{
+    int flags = len > LARGE || deadline.seconds > 0 ? MSG_DONTWAIT : 0;
+    while (*sent < len) {
+        ssize_t n = within(send(sock, bytes + *sent, len - *sent, flags), len - *sent);
+        called("send() failed", 0);
+        if (n > 0) {
+            *sent += n;
+            continue;
+        }
+        if (n == 0)
+            errno = EIO; /* not from a sound kernel, and no way on */
+        if (errno == EINTR)
+            continue; /* stopped and continued, with a time-out set */
+        if (errno != EAGAIN)
+            return -1;
+        long long left = leftUntil(deadline.end);
+        if (deadline.seconds > 0 && left < 0)
+            return -1;
+        int ready = waitFor(sock, POLLIN | POLLOUT, deadline.seconds > 0 ? left : -1);
+        if (ready < 0)
+            return -1;
+        if (ready & POLLIN)
+            break;
+    }
+    return 0;
 }
 
 /* recv() that ends at the deadline. Returns as it does. */
 static inline ssize_t recvInTime(int sock, char *buffer, size_t size)
 {
     for (;;) {
-        ssize_t n = -1;
-        if (limit(sock) == 0)
-            n = recv(sock, buffer, size, 0);
+        if (deadline.seconds > 0) {
+            long long left = leftUntil(deadline.end);
+            if (left < 0)
+                return -1;
+            struct timeval limit = timeOf(left);
+            if (called("setsockopt() failed", setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit))) < 0)
+                return -1;
+        }
+        ssize_t n = within(recv(sock, buffer, size, 0), size);
+        called("recv() failed", 0);
         if (n >= 0)
             return n;
-        if (errno == EAGAIN)
-            errno = ETIMEDOUT;
+        if (errno == EAGAIN && deadline.seconds > 0)
+            errno = ETIME;
         if (errno != EINTR) /* stopped and continued, with a time-out set */
             return -1;
     }
+}
+
+static inline const char *noAnswer(unsigned long long seconds, int begun)
+{
+    static char text[64];
+    snprintf(text, sizeof(text), "no %sanswer within %llu second%s", begun ? "whole " : "", seconds, seconds == 1 ? "" : "s");
+    return text;
+}
+
+/* What to say of a call that failed: of a time-out, how long it was. `begun`: a part of the answer has come. */
+static inline const char *reason(int begun)
+{
+    static char text[256];
+    if (errno == ETIME)
+        return noAnswer(deadline.seconds, begun);
+    snprintf(text, sizeof(text), "%s: %s", deadline.failed, strerror(errno));
+    return text;
 }
 
 #endif

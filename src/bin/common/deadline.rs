@@ -1,60 +1,159 @@
-//! An end to waiting: the Web client's --timeout. The C twin has the same in `common/deadline.h`.
+//! An end to waiting: the clients' --timeout. The C twins have the same in `common/deadline.h`.
 
-use std::os::fd::OwnedFd;
+use std::fmt::Display;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use sockstep::{
-    AnyAddr, Errno, Error, Result, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET, connect, recv, setsockopt,
-};
+use sockstep::{error::*, poll::*, socket::*};
 
-use super::timeval_of;
+use super::{note, timeval_of};
 
-/// A moment after which no call waits.
+const QUIET: Duration = Duration::from_secs(1); // before a connect says which address it waits for
+const LARGE: usize = 4096; // bytes that no buffer is smaller than
+
+/// A moment after which no call waits. What would wait longer fails with `ETIME`, which no such call has of its own.
 #[derive(Clone, Copy)]
-pub struct Deadline(Option<Instant>);
+pub struct Deadline {
+    end: Option<Instant>,
+    seconds: u64,
+}
 
 impl Deadline {
+    /// Waits as the calls do.
+    pub const NEVER: Deadline = Deadline {
+        end: None,
+        seconds: 0,
+    };
+
     pub fn after(seconds: Option<u32>) -> Deadline {
-        Deadline(seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds.into())))
+        seconds.map_or(Deadline::NEVER, |seconds| Deadline {
+            end: Some(Instant::now() + Duration::from_secs(seconds.into())),
+            seconds: seconds.into(),
+        })
     }
 
-    pub fn connect(self, sock: &OwnedFd, server: &AnyAddr) -> Result<()> {
-        loop {
-            self.limit(sock, "connect")?;
-            match connect(sock, server) {
-                Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set: it goes on
-                Err(error) if error == Errno::EINPROGRESS => {
-                    return Err(Error::new("connect", Errno::ETIMEDOUT));
-                }
-                outcome => return outcome,
-            }
+    /// The end for the first of `parts` that share what is left.
+    fn share(self, parts: usize) -> Deadline {
+        let now = Instant::now();
+        let parts = u32::try_from(parts).unwrap_or(u32::MAX).max(1);
+        let share = |end: Instant| now + end.saturating_duration_since(now) / parts;
+        Deadline {
+            end: self.end.map(share),
+            ..self
         }
     }
 
-    pub fn recv(self, sock: &OwnedFd, buffer: &mut [u8]) -> Result<usize> {
+    /// `connect`, to the first of `addresses` that are still to be tried: a dead one gets its share of the time, not all. After
+    /// a second it says which address it waits for.
+    pub fn connect<A: Sockaddr + Display>(
+        self,
+        sock: &impl AsFd,
+        server: &A,
+        addresses: usize,
+    ) -> Result<()> {
+        let end = self.share(addresses);
+        let start = Instant::now();
+        let limit = end.left("connect")?.map_or(QUIET, |left| left.min(QUIET));
+        setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &timeval_of(limit))?;
+        match connect(sock, server) {
+            // It goes on being made: after this time, or after a signal.
+            Err(error) if error == Errno::EINPROGRESS || error == Errno::EINTR => {}
+            outcome => return outcome,
+        }
+        let mut said = false;
         loop {
-            self.limit(sock, "recv")?;
-            match recv(sock, buffer, 0) {
+            let left = end.left("connect")?;
+            let quiet = QUIET.saturating_sub(start.elapsed());
+            if quiet.is_zero() && !said {
+                note(format_args!("waiting for {server}"));
+                said = true;
+            }
+            let limit = if said { left } else { Some(left.map_or(quiet, |left| left.min(quiet))) };
+            if !wait_for(sock, POLLOUT, limit)?.is_empty() {
+                break;
+            }
+        }
+        match getsockopt(sock, SOL_SOCKET, SO_ERROR)? {
+            0 => Ok(()),
+            code => Err(Error::new("connect", Errno::from_raw(code))),
+        }
+    }
+
+    /// Sends from `bytes[*sent]` on, until all are sent or something has come back: the answer to what is longer than all
+    /// buffers begins while we still send. If we only sent, both sides would wait for each other without end.
+    pub fn send_until_answered(
+        self,
+        sock: &impl AsFd,
+        bytes: &[u8],
+        sent: &mut usize,
+    ) -> Result<()> {
+        let large = bytes.len() > LARGE || self.end.is_some();
+        let flags = if large { MSG_DONTWAIT } else { MsgFlags::empty() };
+        while *sent < bytes.len() {
+            match send(sock, &bytes[*sent..], flags) {
+                Ok(0) => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
+                Ok(n) => *sent += n,
                 Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
                 Err(error) if error == Errno::EAGAIN => {
-                    return Err(Error::new("recv", Errno::ETIMEDOUT));
+                    if wait_for(sock, POLLIN | POLLOUT, self.left("send")?)?.has(POLLIN) {
+                        break;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// `recv` that ends at the deadline.
+    pub fn recv(self, sock: &impl AsFd, buffer: &mut [u8]) -> Result<usize> {
+        loop {
+            if let Some(left) = self.left("recv")? {
+                setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &timeval_of(left))?;
+            }
+            match recv(sock, buffer, 0) {
+                Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
+                Err(error) if error == Errno::EAGAIN && self.end.is_some() => {
+                    return Err(Error::new("recv", Errno::ETIME));
                 }
                 outcome => return outcome,
             }
         }
     }
 
-    /// From now on no call on the socket waits longer. If it is too late already, says so in the name of the next call.
-    fn limit(self, sock: &OwnedFd, call: &'static str) -> Result<()> {
-        let Deadline(Some(deadline)) = self else {
-            return Ok(());
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.as_micros() == 0 {
-            return Err(Error::new(call, Errno::ETIMEDOUT)); // a time-out of 0 would be none
+    /// How much time is left, if there is an end. It is not zero, which as a time-out would be none.
+    fn left(self, call: &'static str) -> Result<Option<Duration>> {
+        let now = Instant::now();
+        let left = self.end.map(|end| end.saturating_duration_since(now));
+        if left.is_some_and(|left| left.as_micros() == 0) {
+            return Err(Error::new(call, Errno::ETIME));
         }
-        let value = timeval_of(left);
-        setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &value)?;
-        setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &value)
+        Ok(left)
+    }
+
+    /// What to say of a call that failed: of a time-out, how long it was. `begun`: a part of the answer has come.
+    pub fn reason(self, error: &Error, begun: bool) -> String {
+        if *error == Errno::ETIME {
+            no_answer(self.seconds, begun)
+        } else {
+            error.to_string()
+        }
+    }
+}
+
+pub fn no_answer(seconds: u64, begun: bool) -> String {
+    let (whole, s) = (if begun { "whole " } else { "" }, if seconds == 1 { "" } else { "s" });
+    format!("no {whole}answer within {seconds} second{s}")
+}
+
+/// What the socket is ready for, of `events`; nothing after `limit`, or after a signal.
+fn wait_for(sock: &impl AsFd, events: PollEvents, limit: Option<Duration>) -> Result<PollEvents> {
+    let mut fds = [pollfd::new(sock.as_fd(), events)];
+    let limit = limit.map_or(-1, |limit| {
+        i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
+    });
+    match poll(&mut fds, limit) {
+        Err(error) if error != Errno::EINTR => Err(error),
+        _ => Ok(fds[0].revents),
     }
 }

@@ -59,7 +59,7 @@ pub fn print(bytes: &[u8]) {
 }
 
 /// Writes all of `bytes`, and waits for room where the descriptor is non-blocking and full.
-fn write_all(fd: &impl AsFd, bytes: &[u8]) -> Result<()> {
+pub fn write_all(fd: &impl AsFd, bytes: &[u8]) -> Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
         match write(fd, rest) {
@@ -359,10 +359,15 @@ pub fn answer_from<A: Sockaddr + Display + Into<AnyAddr>>(
         }
         match recvfrom::<A>(sock, buffer, 0) {
             Ok((n, from)) if are_same(&from.into(), &(*server).into()) => return Ok(n),
-            Ok((_, from)) => note(format_args!(
-                "ignored a datagram from {from}: {server} was asked{}",
-                advice(&from.into(), &(*server).into())
-            )),
+            Ok((_, from)) => {
+                let advice = advice(&from.into(), &(*server).into());
+                if !advice.is_empty() {
+                    die_if_alone(sock, &from, server)?;
+                }
+                note(format_args!(
+                    "ignored a datagram from {from}: {server} was asked{advice}"
+                ));
+            }
             Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
             Err(error) => return Err(error),
         }
@@ -373,6 +378,38 @@ pub fn answer_from<A: Sockaddr + Display + Into<AnyAddr>>(
             more => more,
         };
     }
+}
+
+/// Ends the program if it was its own socket that it heard, from this address. Where nobody has the server's port, the kernel may
+/// give it to the client.
+pub fn die_if_alone<A: Sockaddr + Display + Into<AnyAddr>>(
+    sock: &impl AsFd,
+    heard: &A,
+    server: &A,
+) -> Result<()> {
+    let heard: AnyAddr = (*heard).into();
+    let own: AnyAddr = getsockname(sock)?;
+    if port_of(&own) == port_of(&heard) && (are_same(&own, &heard) || is_ours(&heard)) {
+        die_alone(server);
+    }
+    Ok(())
+}
+
+/// Whether this is an address of this machine, whose port is taken: our own socket has it.
+fn is_ours(addr: &AnyAddr) -> bool {
+    let another = socket(addr.family(), SOCK_DGRAM, IPPROTO_UDP);
+    another.is_ok_and(|sock| bind(&sock, addr).is_err_and(|error| error == Errno::EADDRINUSE))
+}
+
+pub fn die_alone(server: &impl Display) -> ! {
+    die(format_args!(
+        "the socket is connected to itself: no server is at {server}"
+    ))
+}
+
+fn port_of(addr: &AnyAddr) -> Option<Net16> {
+    let v6 = addr.v6().map(|addr| addr.sin6_port);
+    addr.v4().map(|addr| addr.sin_port).or(v6)
 }
 
 /// Whether two addresses are one socket's. A scope that one of them does not name is no difference.

@@ -69,14 +69,11 @@ static inline void showPage(const char *bytes, size_t len)
         print(bytes, len);
         return;
     }
-    while (len > 0) {
-        openFile();
-        ssize_t n = write(page.file, bytes, len);
-        if (n < 0)
-            endWithError("write() failed");
-        bytes += n;
-        len -= n;
-    }
+    if (len == 0)
+        return;
+    openFile();
+    if (writeAll(page.file, bytes, len) < 0)
+        endWithError("write() failed");
 }
 
 /* Writes the rest. A page of no bytes is a file of no bytes. */

@@ -6,9 +6,9 @@ use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use sockstep::{Errno, Error, Result, close, write};
+use sockstep::{Errno, Error, Result, close};
 
-use crate::common::{print, text::escape_page};
+use crate::common::{print, text::escape_page, write_all};
 
 pub struct Page {
     path: Option<PathBuf>,
@@ -50,11 +50,7 @@ impl Page {
             return Ok(());
         }
         let file = self.open()?;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            rest = &rest[write(file, rest)?..];
-        }
-        Ok(())
+        write_all(file, bytes)
     }
 
     /// Writes the rest. A page of no bytes is a file of no bytes.

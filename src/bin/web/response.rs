@@ -95,6 +95,11 @@ impl Response {
         body
     }
 
+    /// Whether a part of it is there.
+    pub fn has_begun(&self) -> bool {
+        !self.head.is_empty()
+    }
+
     /// Whether all of it is there.
     pub fn is_done(&self) -> bool {
         self.state == State::Done

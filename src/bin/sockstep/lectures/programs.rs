@@ -56,11 +56,11 @@ macro_rules! headers {
 }
 const HEADERS: &[(&str, &str)] = headers! {
     "common/common.h"
+    "common/deadline.h"
     "common/echo.h"
     "common/text.h"
     "web/access.h"
     "web/connection.h"
-    "web/deadline.h"
     "web/files.h"
     "web/generate.h"
     "web/listening.h"
