@@ -190,11 +190,8 @@ const MUTATIONS: &[Mutation] = &[
         "a flag",
         "tcp_echo_client",
         "happy",
-        "common/common.h",
-        &[(
-            "send(sock, bytes, len, 0)",
-            "send(sock, bytes, len, MSG_NOSIGNAL)",
-        )],
+        "common/deadline.h",
+        &[("len - *sent, flags)", "len - *sent, flags | MSG_NOSIGNAL)")],
     ),
     mutation(
         "a flag of the socket",
@@ -300,8 +297,8 @@ const MUTATIONS: &[Mutation] = &[
         "happy",
         "tcp_upper_client.c",
         &[(
-            "reply + *replyLen, RCVBUFSIZE, 0)",
-            "reply + *replyLen, RCVBUFSIZE - 1, 0)",
+            "reply + *replyLen, RCVBUFSIZE)",
+            "reply + *replyLen, RCVBUFSIZE - 1)",
         )],
     ),
     mutation(
@@ -393,14 +390,14 @@ const MUTATIONS: &[Mutation] = &[
         "udp_echo_client",
         "timeout",
         "udp_echo_client.c",
-        &[("tries-- > 1", "tries-- > 0")],
+        &[("triesLeft-- > 1", "triesLeft-- > 0")],
     ),
     mutation(
         "a stranger believed",
         "udp_upper_client",
         "stranger",
         "common/common.h",
-        &[(" && memcmp(&from, server, serverLen) == 0", "")],
+        &[(" && areSame(&from, server)", "")],
     ),
     mutation(
         "the address's family",

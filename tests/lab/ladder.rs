@@ -57,6 +57,7 @@ const TCP_CLIENT: &[&str] = &[
     "      IPPROTO_TCP) = 3",
     "Client 2. Establish the connection",
     "  connect(3, 127.0.0.1:PORT) = 0",
+    "  getsockname(3, 127.0.0.1:PORT) = 0",
     "Client 3. Communicate",
     "  sendto(3, \"hello\", 5, 0) = 5",
     "  recvfrom(3, \"hello\", 5, 0) = 5",
@@ -96,6 +97,7 @@ const UDP_CLIENT: &[&str] = &[
     "      127.0.0.1:PORT) = 5",
     "  recvfrom(3, \"hello\", 65507, 0,",
     "      127.0.0.1:PORT) = 5",
+    "  getsockname(3, 0.0.0.0:PORT) = 0",
     "| Received: hello",
     "Client 4. Close the socket",
     "  close(3) = 0",
@@ -606,6 +608,7 @@ assert any(e['kind'] == 'end' and e['text'] == 'exited with 0' for e in lines[1:
     assert!(seen.status.success(), "{seen:?}");
     let expected = r#"Client 1. Create a TCP socket | socket |  | 3
 Client 2. Establish the connection | connect |  | 0
+Client 2. Establish the connection | getsockname |  | 0
 Client 3. Communicate | sendto | "a\"\\\33b" | 5
 Client 3. Communicate | recvfrom |  | 5
 Client 4. Close the connection | close |  | 0

@@ -114,6 +114,11 @@ fn the_notes_say_how_many_lines_each_program_has() {
         table,
         "| shared by all: `common/mod.rs`, `common.h`, and `text` | {rust} | {c} |"
     );
+    let (rust, c) = (lines("common/deadline.rs"), lines("common/deadline.h"));
+    let _ = writeln!(
+        table,
+        "| shared by the clients: `common/deadline.rs`, `deadline.h` | {rust} | {c} |"
+    );
     let (rust, c) = (lines("common/echo.rs"), lines("common/echo.h"));
     let _ = writeln!(
         table,

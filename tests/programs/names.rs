@@ -370,10 +370,7 @@ fn each_silent_address_has_all_the_tries() {
             port,
         );
         let outcome = run(command.args(["--timeout", "1", "--tries", "2"]), b"hello\n");
-        assert_eq!(
-            outcome,
-            Outcome::failed("recvfrom() failed: Resource temporarily unavailable")
-        );
+        assert_eq!(outcome, Outcome::failed("no answer within 2 seconds"));
         assert_eq!((datagrams_at(&first), datagrams_at(&second)), (2, 2));
     });
 }

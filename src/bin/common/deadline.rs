@@ -68,7 +68,11 @@ impl Deadline {
                 note(format_args!("waiting for {server}"));
                 said = true;
             }
-            let limit = if said { left } else { Some(left.map_or(quiet, |left| left.min(quiet))) };
+            let limit = if said {
+                left
+            } else {
+                Some(left.map_or(quiet, |left| left.min(quiet)))
+            };
             if !wait_for(sock, POLLOUT, limit)?.is_empty() {
                 break;
             }
@@ -88,7 +92,11 @@ impl Deadline {
         sent: &mut usize,
     ) -> Result<()> {
         let large = bytes.len() > LARGE || self.end.is_some();
-        let flags = if large { MSG_DONTWAIT } else { MsgFlags::empty() };
+        let flags = if large {
+            MSG_DONTWAIT
+        } else {
+            MsgFlags::empty()
+        };
         while *sent < bytes.len() {
             match send(sock, &bytes[*sent..], flags) {
                 Ok(0) => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
@@ -142,7 +150,10 @@ impl Deadline {
 }
 
 pub fn no_answer(seconds: u64, begun: bool) -> String {
-    let (whole, s) = (if begun { "whole " } else { "" }, if seconds == 1 { "" } else { "s" });
+    let (whole, s) = (
+        if begun { "whole " } else { "" },
+        if seconds == 1 { "" } else { "s" },
+    );
     format!("no {whole}answer within {seconds} second{s}")
 }
 

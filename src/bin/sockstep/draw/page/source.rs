@@ -46,7 +46,7 @@ const RUST: &[(&str, &str)] = texts! {
     "tcp_echo_client" "tcp_echo_server" "tcp_echo_server_epoll" "tcp_echo_server_fork" "tcp_echo_server_poll"
     "tcp_echo_server_pool" "tcp_echo_server_prefork" "tcp_echo_server_select" "tcp_echo_server_thread"
     "tcp_upper_client" "tcp_upper_server" "udp_echo_client" "udp_echo_server" "udp_upper_client" "udp_upper_server"
-    "web_client" "web_server" "common/echo" "web/connection" "web/listening" "web/deadline" "web/threads"
+    "web_client" "web_server" "common/echo" "web/connection" "web/listening" "common/deadline" "web/threads"
 };
 
 fn file(name: &str, c: bool) -> Option<File> {
@@ -64,10 +64,11 @@ impl View {
     fn of(name: &str, c: bool) -> Option<View> {
         let shared: &[&str] = match name {
             _ if name.starts_with("tcp_echo_server_") => &["common/echo"],
+            "tcp_echo_client" | "tcp_upper_client" => &["common/deadline"],
             _ if name.starts_with("web_") => &[
                 "web/connection",
                 "web/listening",
-                "web/deadline",
+                "common/deadline",
                 "web/threads",
             ],
             _ => &[],
