@@ -23,7 +23,7 @@ _tcp_upper_client() {
 
     case "${cmd}" in
         tcp_upper_client)
-            opts="-i -p -h -V --ipaddress --port --help --version"
+            opts="-i -p -h -V --ipaddress --port --timeout --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -42,6 +42,10 @@ _tcp_upper_client() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
