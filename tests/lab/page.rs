@@ -508,3 +508,61 @@ fn words_of_a_course_stand_in_the_page_and_a_bad_file_is_named() {
         "{outcome:?}"
     );
 }
+
+#[test]
+fn diff_has_both_sides_in_one_page_with_their_differences_marked() {
+    let file = place("twins.html");
+    let html = file.to_str().unwrap();
+    let outcome = sockstep(&["diff", "tcp_echo", "--scenario", "happy", "--html", html]);
+    assert!(outcome.status.success(), "{outcome:?}");
+    let browser = Browser::start();
+    browser.open(&file, "");
+    let heads = "return [...document.querySelectorAll('.head')].map((it) => it.firstChild.textContent.trim()).join(', ')";
+    assert_eq!(
+        browser.run(heads),
+        "Rust client, Rust server, C client, C server"
+    );
+    assert_eq!(
+        browser.run("return document.querySelectorAll('.differs').length"),
+        "0"
+    );
+    step_to(&browser, &["Rust server", "accept(3"]);
+    // The same call of the other side is the same moment, in the same row.
+    let beside = "const [one, other] = document.querySelectorAll('.event[aria-current], .event.also'); return one.textContent.slice(0, 9) + other.textContent.slice(0, 9) + (one.style.gridRow === other.style.gridRow)";
+    assert_eq!(browser.run(beside), "accept(3,accept(3,true");
+    assert_eq!(
+        browser.run("return document.querySelectorAll('#line pre').length"),
+        "2"
+    );
+
+    let server = |name: &'static str| {
+        format!(
+            "{} --bind 127.0.0.1 {{port}}",
+            Program::rust(name).path().display()
+        )
+    };
+    let (one, other) = (server("tcp_echo_server"), server("tcp_upper_server"));
+    let outcome = sockstep(&[
+        "diff",
+        "--scenario",
+        "word",
+        "--server",
+        &one,
+        "--server",
+        &other,
+        "--html",
+        html,
+    ]);
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    browser.open(&file, "");
+    assert_eq!(browser.run(heads), "A server, B server");
+    let differs = browser.run("return [...document.querySelectorAll('.event.differs')].map((it) => it.firstChild.data).join(' ')");
+    assert!(
+        differs.contains("sendto(4, \"hello") && differs.contains("HELLO"),
+        "{differs}"
+    );
+    assert_eq!(
+        browser.run("return document.querySelectorAll('.event:not(.differs)').length > 3"),
+        "true"
+    );
+}

@@ -5,6 +5,7 @@ mod compare;
 mod conversation;
 mod expected;
 pub mod normalise;
+mod page;
 mod play;
 mod report;
 mod scenarios;
@@ -120,6 +121,8 @@ pub struct Args {
     /// Use colours
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
+    #[command(flatten)]
+    page: crate::draw::page::Options,
     /// Take the C programs from this directory, instead of compiling the twins
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     c_programs: Option<PathBuf>,
@@ -331,6 +334,7 @@ impl Comparing<'_> {
         } else {
             Output::Text(Report::begin(sides, args.raw)?)
         };
+        let mut page = args.page.begin(self.title())?;
         let mut totals = Totals::default();
         let mut trouble = None;
         let stop = AtomicBool::new(false);
@@ -365,8 +369,12 @@ impl Comparing<'_> {
                         }
                         Err(RecvTimeoutError::Disconnected) => return Ok(()),
                     }
-                    while let Some(judged) = done.remove(&shown) {
+                    while let Some(mut judged) = done.remove(&shown) {
                         totals.add(&judged);
+                        if let (Some(page), Some(runs)) = (&mut page, judged.page.take()) {
+                            let title = page::title(&judged);
+                            page.compare(&title, sides.names, programs_of(&judged.case), runs);
+                        }
                         match &mut report {
                             Output::Text(report) => report.case(&judged)?,
                             Output::Json(report) => report.case(&judged)?,
@@ -384,6 +392,9 @@ impl Comparing<'_> {
             outcome
         });
         outcome?;
+        if let Some(page) = page {
+            page.end()?;
+        }
         match report {
             Output::Text(report) => report.end(&totals)?,
             Output::Json(report) => report.end(&totals)?,
@@ -420,12 +431,36 @@ impl Comparing<'_> {
             if count < RUNS {
                 continue;
             }
-            let judged = judge(self.cases[case].clone(), rules, &runs);
+            let mut judged = judge(self.cases[case].clone(), rules, &runs);
             if !judged.diverges() || !judged.trouble.is_empty() || count >= self.most {
+                if self.args.page.is_wanted() {
+                    judged.page = Some(page::marked(&judged, [&runs[0][0], &runs[1][0]]));
+                }
                 return Ok(judged);
             }
         }
     }
+
+    /// What is compared, as the page's title.
+    fn title(&self) -> String {
+        match (&self.sides.commands, self.args.pair) {
+            (Some([one, other]), _) => {
+                let words = |own: &[String; 2]| own.join(" ").trim().to_owned();
+                format!("A: {}, B: {}", words(one), words(other))
+            }
+            (None, Some(pair)) => format!("{}: {}", pair.name(), self.sides.names.join(", ")),
+            (None, None) => self.sides.names.join(", "),
+        }
+    }
+}
+
+/// The client and the server of a case, if they are ours.
+fn programs_of(case: &Case) -> [Option<&'static str>; 2] {
+    let mut all = Choice::all();
+    let choice = all.find(|choice| choice.name() == case.pair);
+    choice.map_or([None, None], |choice| {
+        [Some(choice.pair.client()), Some(choice.server)]
+    })
 }
 
 /// The pairs and scenarios that are asked for.

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use crate::diff::compare::{Aside, Calls, Comparison, Lines, Verdict, View, compare};
 use crate::diff::normalise::Forms;
 use crate::diff::play::{Run, Task};
+use crate::draw::page::compared::Marked;
 
 /// The two that are compared.
 pub struct Sides {
@@ -48,6 +49,8 @@ pub struct Judged {
     pub trouble: Vec<(usize, String)>,
     /// What a person should know, likewise.
     pub notes: Vec<(usize, String)>,
+    /// A run of either side, if a page is wanted.
+    pub page: Option<[Marked; 2]>,
 }
 
 impl Judged {
@@ -146,6 +149,7 @@ pub fn judge(case: Case, rules: Rules, runs: &[Vec<Run>; 2]) -> Judged {
         runs: runs[0].len(),
         trouble: words(|run| &run.trouble),
         notes: words(|run| &run.note),
+        page: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `--html FILE`: runs as one page that any browser opens, without a network. What comes from a recording stands in it as text
 //! alone: in JSON whose `<` is escaped.
 
+pub mod compared;
 mod keep;
 mod scene;
 mod source;
@@ -13,8 +14,9 @@ use std::path::{Path, PathBuf};
 use crate::draw::json::{array, object, text};
 use crate::strace::line::Entry;
 use crate::world::Side;
+use compared::Marked;
 use scene::Scene;
-use source::Sources;
+use source::{Files, Sources};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -70,6 +72,7 @@ impl Options {
             words,
             scene: None,
             scenes: Vec::new(),
+            files: Files::default(),
         }))
     }
 }
@@ -82,6 +85,8 @@ pub struct Page {
     /// The run that is going on, and those before it as JSON.
     scene: Option<Scene>,
     scenes: Vec<String>,
+    /// The sources that they name.
+    files: Files,
 }
 
 impl Page {
@@ -92,8 +97,31 @@ impl Page {
     }
 
     fn end_run(&mut self) {
-        self.scenes
-            .extend(self.scene.take().map(|mut scene| scene.json()));
+        if let Some(mut scene) = self.scene.take() {
+            self.scenes.push(scene.json(&mut self.files));
+        }
+    }
+
+    /// Puts two runs beside each other: who they are, what programs of ours they run, and what they did.
+    pub fn compare(
+        &mut self,
+        title: &str,
+        names: [&str; 2],
+        programs: [Option<&str>; 2],
+        runs: [Marked; 2],
+    ) {
+        let mut both = Vec::new();
+        for (name, run) in names.into_iter().zip(runs) {
+            let mut scene = Scene::new(name.to_owned(), Sources::of(programs));
+            for (side, entry, mark) in run {
+                scene.mark(side, &entry, mark);
+                scene.traced(side as usize, side, entry);
+            }
+            both.push(scene.json(&mut self.files));
+        }
+        let both = array(both.into_iter());
+        let scene = object(&[("title", text(title)), ("both", both)]);
+        self.scenes.push(scene);
     }
 
     /// Takes what strace has seen of a side.
@@ -111,6 +139,7 @@ impl Page {
             ("title", text(&self.title)),
             ("own", own.to_owned()),
             ("scenes", array(self.scenes.into_iter())),
+            ("files", self.files.json()),
         ]);
         let page = include_str!("page/page.html");
         // No other script than these runs, nor style: whatever is in the data does not know the hash of it all.

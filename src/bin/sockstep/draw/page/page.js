@@ -44,20 +44,46 @@
     moments.forEach((moment, index) => { moment.at = at(moment); moment.event[moment.begins ? 'start' : 'end'] = index; });
     return moments;
   };
+  const abreast = (order) => order.map(([event, mate], index) => {
+    for (const it of [event, mate]) if (it) it.end = index;
+    return { event, mate, begins: false };
+  }).filter(({ event, mate }) => events.includes(event) || events.includes(mate));
+  // Two runs as one: their numbers are made different, and what a comparison has put in one row stands in one.
+  const APART = 1e9;
+  const beside = (both) => {
+    const parts = both.map((run, which) => {
+      const tasks = both.slice(0, which).reduce((all, other) => all + other.tasks.length, 0), explained = both.slice(0, which).reduce((all, other) => all + other.explain.length, 0), id = (n) => n === undefined ? undefined : n + which * APART;
+      const socket = (it) => ({ ...it, id: id(it.id), peer: id(it.peer), queue: it.queue?.map(id), fds: it.fds.map(([task, fd]) => [task + tasks, fd]), run: run.title });
+      const moved = (it) => ({ ...it, stream: it.stream && it.stream + ' ' + which });
+      const event = (it) => ({ ...it, id: id(it.id), task: it.task === undefined ? undefined : it.task + tasks, socket: id(it.socket), causes: it.causes?.map(id), whom: it.whom?.map((task) => task + tasks), explain: it.explain === undefined ? undefined : it.explain + explained, sockets: it.sockets?.map(socket), moved: it.moved?.map(moved) });
+      return { tasks: run.tasks.map((task) => ({ ...task, run: run.title })), events: run.events.map(event) };
+    });
+    const [left, right] = parts.map((part) => part.events), order = [], shown = new Set();
+    let at = 0;
+    for (const event of left) {
+      const mate = event.diff ? right.findIndex((other, where) => where >= at && other.diff?.row === event.diff.row && !shown.has(other)) : -1;
+      if (mate < 0) { order.push([event]); continue; }
+      for (; at < mate; at++) order.push([right[at]]);
+      shown.add(right[at]); order.push([event, right[at++]]);
+    }
+    for (; at < right.length; at++) order.push([right[at]]);
+    return { steps: both[0].steps, sources: both[0].sources, explain: both.flatMap((run) => run.explain), tasks: parts.flatMap((part) => part.tasks), events: order.flat(), order, runs: both.map((run) => run.title) };
+  };
+  const note = (seen, event) => seen.set(event.task, { from: Math.min(seen.get(event.task)?.from ?? Infinity, event.start ?? event.end), until: Math.max(seen.get(event.task)?.until ?? 0, event.end) });
   let scene, events, tasks, moments, columns, place, streams;
   const open = (chosen) => {
-    scene = chosen; events = scene.events; tasks = scene.tasks;
+    scene = chosen.both ? beside(chosen.both) : chosen; events = scene.events; tasks = scene.tasks;
     // A socket that was made, asked something and closed is a library's: getaddrinfo's, it may be.
     const last = new Map(events.flatMap((event) => event.sockets || []).map((socket) => [socket.id, socket]));
     const counts = (event) => !last.has(event.socket) || last.get(event.socket).counts || last.get(event.socket).fds.length > 0;
     if (events.some((event) => event.socket !== undefined && counts(event))) events = events.filter(counts);
-    moments = momentsOf(events);
+    moments = scene.order ? abreast(scene.order) : momentsOf(events);
     place = new Map(events.map((event) => [event.id, event]));
     // The columns: the client's tasks left, the server's right. One that comes when another has ended takes its place.
     columns = [];
-    for (const side of ['client', 'server']) for (const run of unique(tasks.map((task) => task.run))) {
+    for (const run of unique(tasks.map((task) => task.run))) for (const side of ['client', 'server']) {
       const lanes = [], seen = new Map();
-      for (const { event } of moments) if (event.task !== undefined && tasks[event.task].side === side && tasks[event.task].run === run) seen.set(event.task, { from: Math.min(seen.get(event.task)?.from ?? Infinity, event.start ?? event.end), until: Math.max(seen.get(event.task)?.until ?? 0, event.end) });
+      for (const { event, mate } of moments) for (const it of [event, mate]) if (it && it.task !== undefined && tasks[it.task].side === side && tasks[it.task].run === run) note(seen, it);
       const source = (task) => tasks[task].source || 0, own = [...seen.keys()].sort((a, b) => source(a) - source(b) || seen.get(a).from - seen.get(b).from);
       own.forEach((id, at) => {
         const { from, until } = seen.get(id), task = tasks[id];
@@ -68,7 +94,6 @@
       });
       columns.push(...lanes);
     }
-    if (data.both) columns.sort((a, b) => data.both.indexOf(a.run) - data.both.indexOf(b.run));
     document.querySelector('main').classList.toggle('wide', columns.length > 2);
     // What each stream carries, piece by piece.
     streams = new Map();
@@ -112,6 +137,7 @@
       if (at) put(make('div', { class: 'behind' }), 1, 2 * at);
       heads.set(lane, status);
     });
+    if (scene.runs) columns.forEach((lane, at) => { if (at && lane.run !== columns[at - 1].run) put(make('div', { class: 'between', 'aria-hidden': 'true' }), '1 / 9999', 2 * at); });
     if (!columns.length) put(make('p', { class: 'quiet' }, words.no_events), 2, 1);
     let row = 2, clock;
     const rows = [], steps = new Map(), breaks = [];
@@ -135,22 +161,15 @@
         boxes.push(put(box, row, '1 / -1', at)); rows.push(row++); event.row = row - 1;
         return;
       }
-      const side = tasks[event.task].side, lane = tasks[event.task].lane;
-      const first = begins || event.start === undefined;
-      if (first && event.step && steps.get(lane) !== event.step) { steps.set(lane, event.step); put(make('div', { class: 'heading ' + side }, event.step), row++, column(event.task), at); }
-      const kind = event.kind === 'call' ? '' : ' ' + event.kind;
-      const text = event.kind === 'words' ? '| ' + event.short : event.kind === 'signal' ? '--- ' + event.short + ' ---' : event.kind === 'end' ? '+++ ' + event.short + ' +++' : event.kind === 'unknown' ? '? ' + event.short : begins ? begun(event) : event.short;
-      const box = make('button', { type: 'button', tabindex: -1, class: 'event ' + side + kind + (event.failed && !begins ? ' failed' : '') + (begins ? ' begun' : event.start !== undefined ? ' back' : '') }, text);
-      if (lane.tasks.length > 1) box.prepend(make('small', {}, name(event.task)));
-      const waited = event.waits && event.left - event.entered;
-      if (!begins && event.note && event.result !== '?') box.append(make('small', {}, event.note));
-      if (!begins && waited >= 1e6 && event.start === undefined) box.append(make('small', {}, words.waited + ' ' + time(waited)));
-      if (!begins && event.start === undefined && waited >= 1e6) box.style.minHeight = 20 + Math.min(MOST, waited / 1e6 * PER_MS) + 'px';
-      mark(box, event);
-      box.addEventListener('click', () => { if (String(getSelection()) === '') go(at); });
-      if (begins) event.from = row; else event.row = row;
-      boxes.push(put(box, row, column(event.task), at)); rows.push(row++);
-      if (!begins) for (const remark of event.remarks || []) put(make('p', { class: 'note' }, remark), row++, column(event.task), at);
+      const pair = [event, moment.mate].filter(Boolean);
+      for (const it of pair) {
+        const { side, lane } = tasks[it.task];
+        if ((begins || it.start === undefined) && it.step && steps.get(lane) !== it.step) { steps.set(lane, it.step); put(make('div', { class: 'heading ' + side }, it.step), row, column(it.task), at); it.headed = true; }
+      }
+      if (pair.some((it) => it.headed)) row++;
+      pair.forEach((it, which) => { const box = drawBox(it, begins, at, row); if (which) boxes.at(-1).mate = box; else boxes.push(box); });
+      rows.push(row++);
+      if (!begins) for (const it of pair) for (const remark of it.remarks || []) put(make('p', { class: 'note' }, remark), row++, column(it.task), at);
     });
     for (const event of events) {
       if (event.start === undefined) continue;
@@ -163,12 +182,29 @@
     for (const event of events) drawArrows(event);
     for (const event of events) if (event.kind === 'call' && !event.met) drawStub(event);
   };
-  const begun = (event) => { const end = event.short.search(/[,)]/); return event.short.slice(0, end < 0 ? undefined : end) + (event.short[end] === ',' ? ', …' : ' …'); };
+  const drawBox = (event, begins, at, row) => {
+    const { side, lane } = tasks[event.task];
+    const kind = event.kind === 'call' ? '' : ' ' + event.kind;
+    const text = event.kind === 'words' ? '| ' + event.short : event.kind === 'signal' ? '--- ' + event.short + ' ---' : event.kind === 'end' ? '+++ ' + event.short + ' +++' : event.kind === 'unknown' ? '? ' + event.short : begins ? begun(event) : event.short;
+    const box = make('button', { type: 'button', tabindex: -1, class: 'event ' + side + kind + (event.failed && !begins ? ' failed' : '') + (begins ? ' begun' : event.start !== undefined ? ' back' : '') }, text);
+    if (lane.tasks.length > 1) box.prepend(make('small', {}, name(event.task)));
+    const waited = event.waits && event.left - event.entered;
+    if (!begins && event.note) box.append(make('small', {}, event.note));
+    if (!begins && waited >= 1e6 && event.start === undefined) {
+      box.append(make('small', {}, words.waited + ' ' + time(waited)));
+      box.style.minHeight = 20 + Math.min(MOST, waited / 1e6 * PER_MS) + 'px';
+    }
+    mark(box, event);
+    box.addEventListener('click', () => { if (String(getSelection()) === '') go(at); });
+    if (begins) event.from = row; else event.row = row;
+    return put(box, row, column(event.task), at);
+  };
+  const begun = (event) => { const end = event.short.search(/[,)]/); return event.short.slice(0, end < 0 ? undefined : end) + (event.short[end] === ',' ? ', …' : ') …'); };
   const mark = (box, event) => {
     if (!event.diff || event.diff.kind === 'same') return;
     const differs = event.diff.kind === 'different' || event.diff.kind === 'only';
-    box.append(make('span', { class: 'diff' + (differs ? ' differs' : '') }, (differs ? '≠ ' : '≈ ') + words[event.diff.kind] + (event.diff.why ? ': ' + event.diff.why : '')));
     if (differs) box.classList.add('differs');
+    if (event.diff.kind !== 'normalised') box.append(make('span', { class: 'diff' + (differs ? ' differs' : '') }, (differs ? '≠ ' : '≈ ') + words[event.diff.kind]));
   };
   const drawArrows = (event) => {
     for (const id of event.causes || []) {
@@ -197,7 +233,8 @@
     const sent = (event.moved || []).find((moved) => moved.sent && moved.length), ends = (event.moved || []).find((moved) => moved.ends)?.ends;
     const label = sent ? number(sent.length) + ' B' : ends === 'reset' ? 'RST' : ends ? 'FIN' : event.name === 'connect' && event.failed ? 'SYN' : '';
     const own = column(event.task), client = tasks[event.task].side === 'client', gap = client ? own + 1 : own - 1;
-    if (!label || gap < 1 || gap > 2 * columns.length - 1) return;
+    const next = columns[columns.indexOf(tasks[event.task].lane) + (client ? 1 : -1)];
+    if (!label || !next || next.run !== tasks[event.task].run) return;
     const kind = label === 'RST' ? ' reset' : label === 'FIN' ? ' end' : '';
     const line = draw('line', { x1: client ? 0 : '100%', y1: 0, x2: client ? '60%' : '40%', y2: 0, 'marker-end': 'url(#tip)' });
     const node = put(draw('svg', { class: 'arrow' + kind, 'aria-hidden': 'true' }, line), event.row, gap, event.end);
@@ -230,7 +267,7 @@
     const at = moments[now].at, waited = event.left - event.entered;
     if (at !== undefined) out.push(make('p', { class: 'quiet' }, words.at + ' ' + time(Math.max(0, at - origin)) + (!begins && event.kind === 'call' && waited >= 0 ? ', ' + words[event.waits && waited >= 1e6 ? 'waited' : 'took'] + ' ' + time(waited) : '')));
     if (!begins && (event.causes || []).some((id) => place.get(id))) out.push(make('p', {}, words.because + ' ' + event.causes.map((id) => place.get(id)).filter(Boolean).map((cause) => name(cause.task) + ' ' + cause.short).join('; ')));
-    if (event.diff && event.diff.kind !== 'same') out.push(make('p', { class: 'remark' }, words[event.diff.kind] + (event.diff.why ? ': ' + event.diff.why : '')));
+    if (event.diff) out.push(make('p', { class: 'only different'.includes(event.diff.kind) ? 'remark' : null }, words[event.diff.kind] + (event.diff.why ? ': ' + event.diff.why : '')));
     if (!begins) for (const remark of event.remarks || []) out.push(make('p', { class: 'remark' }, remark));
     const all = waiting(now);
     for (const [, other] of all) out.push(make('p', {}, make('strong', { class: tasks[other.task].side }, name(other.task) + ' '), status(other, all)));
@@ -243,7 +280,7 @@
     let none = true;
     const nodes = views.map((files, view) => {
       const last = event.lines ? event : events.slice(0, events.indexOf(event)).reverse().find((other) => other.task === event.task && other.lines);
-      const [file, told] = last?.lines[view] || [0, []], lines = last === event ? told : [], source = files[file], key = 'file ' + view;
+      const [file, told] = last?.lines[view] || [0, []], lines = last === event ? told : [], source = data.files[files[file]], key = 'file ' + view;
       none &&= !lines.length;
       const all = source.text.replace(/\n$/, '').split('\n'), whole = toggled.has(key);
       const centre = (told[0] || 1) - 1, from = whole ? 0 : Math.max(0, Math.min(centre - AROUND, all.length - 2 * AROUND - 1)), until = whole ? all.length : Math.min(all.length, from + 2 * AROUND + 1);
@@ -257,10 +294,10 @@
     });
     return [make('div', { class: 'two' + (nodes.length < 2 ? ' one' : '') }, ...nodes), none && event.kind === 'call' ? make('p', { class: 'quiet' }, words.no_line) : null];
   };
-  const sourcesOf = (task) => (scene.sources[tasks[task].run ? tasks[task].run + ' ' + tasks[task].side : tasks[task].side] || []);
+  const sourcesOf = (task) => scene.sources[tasks[task].side] || [];
   const socketsAt = (now) => {
     const sockets = new Map();
-    for (let at = 0; at <= now; at++) if (!moments[at].begins) for (const socket of moments[at].event.sockets || []) sockets.set(socket.id, socket);
+    for (let at = 0; at <= now; at++) if (!moments[at].begins) for (const it of [moments[at].event, moments[at].mate]) for (const socket of it?.sockets || []) sockets.set(socket.id, socket);
     return sockets;
   };
   const descriptors = (socket) => {
@@ -270,17 +307,17 @@
     return [...by].map(([fd, own]) => own.map(who).join(', ') + ' ' + fd).join('; ') || words[socket.side];
   };
   const socketsPane = (event, now) => {
-    const all = socketsAt(now);
-    const rows = [...all.values()].filter((socket) => (socket.fds.length && socket.state !== 'closed' && (socket.counts || event.socket !== undefined)) || event.socket === socket.id);
+    const all = socketsAt(now), { mate } = moments[now];
+    const rows = [...all.values()].filter((socket) => (socket.fds.length && socket.state !== 'closed' && (socket.counts || event.socket !== undefined)) || event.socket === socket.id || mate?.socket === socket.id);
     if (!rows.length) return [make('p', { class: 'quiet' }, words.no_sockets)];
-    rows.sort((a, b) => (a.run || '').localeCompare(b.run || '') || a.side.localeCompare(b.side) || a.id - b.id);
+    rows.sort((a, b) => (scene.runs ? scene.runs.indexOf(a.run) - scene.runs.indexOf(b.run) : 0) || a.side.localeCompare(b.side) || a.id - b.id);
     const who = (id) => { const socket = all.get(id); return socket ? descriptors(socket) + (socket.local ? ' (' + socket.local + ')' : '') : '?'; };
     const heads = [words.descriptor, words.refers_to, words.address, words.sent, words.received, words.unread_there, words.unread_here];
     const body = rows.map((socket) => {
       const queue = socket.queue ? ', ' + words.queue + ' ' + socket.queue.length + (socket.backlog === undefined ? '' : ' ' + words.of + ' ' + socket.backlog) + (socket.queue.length ? ': ' + socket.queue.slice(0, 9).map(who).join(', ') + (socket.queue.length > 9 ? ', …' : '') : '') : '';
       const here = all.get(socket.peer)?.unread, amount = (n) => n ? number(n) + ' B' : '';
       const cells = [descriptors(socket), socket.kind + ', ' + words[socket.state] + queue, (socket.local || '') + (socket.remote ? ' → ' + socket.remote : ''), amount(socket.sent), amount(socket.received), amount(socket.unread), amount(here)];
-      return make('tr', { 'aria-current': socket.id === event.socket ? 'true' : null }, ...cells.map((cell, at) => make('td', { 'data-label': heads[at], class: at > 2 ? 'n' : at ? null : socket.side }, cell)));
+      return make('tr', { 'aria-current': socket.id === event.socket || socket.id === mate?.socket ? 'true' : null }, ...cells.map((cell, at) => make('td', { 'data-label': heads[at], class: at > 2 ? 'n' : at ? null : socket.side }, cell)));
     });
     return [make('table', {}, make('thead', {}, make('tr', {}, ...heads.map((head, at) => make('th', { scope: 'col', class: at > 2 ? 'n' : null }, head)))), make('tbody', {}, ...body))];
   };
@@ -312,7 +349,7 @@
     let bytes = bytesOf(event.hex || ''), kinds = bytes.map(() => 'here'), from = 0;
     if (of) {
       from = moved.from;
-      out.push(make('p', {}, words.stream_of + ' ' + number(moved.from) + '–' + number(moved.from + moved.length) + ' ' + words.this_call + (moved.asked > moved.length ? ' (' + words.asked + ': ' + number(moved.asked) + ')' : '')));
+      out.push(make('p', {}, number(moved.from) + '–' + number(moved.from + moved.length) + ' ' + words[moved.sent ? 'own_stream' : 'peers_stream'] + (moved.asked > moved.length ? ' (' + words.asked + ' ' + number(moved.asked) + ')' : '')));
       const known = new Map();
       const reach = [moved.from - 2 * ROW, moved.from + moved.length + 2 * ROW];
       for (const piece of streams.get(moved.stream) || []) if (piece.end <= now) piece.bytes.forEach((byte, at) => { const where = piece.from + at; if (where >= reach[0] && where < reach[1]) known.set(where, byte); });
@@ -332,26 +369,33 @@
     if (event.more) out.push(make('p', { class: 'quiet' }, number(event.more) + ' ' + words.more_bytes));
     return out;
   };
-  const linePane = (event, begins) => {
+  const linePane = (event, begins, now) => {
+    const { mate } = moments[now];
     const lines = [begins ? begun({ short: event.line }) + ' <unfinished ...>' : event.line];
-    if (event.diff?.mate) lines.push(place.get(event.diff.mate)?.line);
-    return lines.filter(Boolean).map((text) => make('pre', {}, text));
+    if (mate) lines.push(mate.line); else if (event.diff?.kind === 'different') lines.push(event.diff.why);
+    if (lines.length < 2) return lines.map((text) => make('pre', {}, text));
+    // What the two have not in common is marked.
+    const [one, other] = lines.map((line) => line.replace(/ <[0-9.]+>$/, ''));
+    let start = 0, end = 0;
+    while (start < Math.min(one.length, other.length) && one[start] === other[start]) start++;
+    while (end < Math.min(one.length, other.length) - start && one.at(-1 - end) === other.at(-1 - end)) end++;
+    return [one, other].map((line) => make('pre', {}, line.slice(0, start), start < line.length - end ? make('mark', {}, line.slice(start, line.length - end)) : '', line.slice(line.length - end)));
   };
 
   // ---- The moment ----
-  let now = 0, timer = null, origin = 0;
+  let now = 0, timer = null, origin = 0, chosen;
   const status = (event, all) => words.waits_in + ' ' + event.name + ' ' + words.waits_for + ' ' + waitsFor(event).text + (stuck(event, all) ? ': ' + words.deadlock : '');
   const fill = (id, nodes) => $(id).replaceChildren(...nodes.filter(Boolean));
   const show = () => {
     const { event, begins } = moments[now];
-    fill('step', stepPane(event)); fill('call', callPane(event, begins, now)); fill('source', sourcePane(event, begins)); fill('sockets', socketsPane(event, now)); fill('bytes', bytesPane(event, begins, now)); fill('line', linePane(event, begins));
+    fill('step', stepPane(event)); fill('call', callPane(event, begins, now)); fill('source', sourcePane(event, begins)); fill('sockets', socketsPane(event, now)); fill('bytes', bytesPane(event, begins, now)); fill('line', linePane(event, begins, now));
   };
   const go = (at, keep) => {
     if (!moments.length) return;
-    boxes[now]?.removeAttribute('aria-current'); boxes[now]?.setAttribute('tabindex', -1);
+    boxes[now]?.removeAttribute('aria-current'); boxes[now]?.setAttribute('tabindex', -1); boxes[now]?.mate?.classList.remove('also');
     now = Math.max(0, Math.min(moments.length - 1, at));
     const { event, begins } = moments[now], box = boxes[now];
-    box.setAttribute('aria-current', 'step'); box.setAttribute('tabindex', 0);
+    box.setAttribute('aria-current', 'step'); box.setAttribute('tabindex', 0); box.mate?.classList.add('also');
     $('slider').value = now + 1;
     $('count').textContent = number(now + 1) + ' ' + words.of + ' ' + number(moments.length);
     $('slider').setAttribute('aria-valuetext', $('count').textContent);
@@ -366,7 +410,7 @@
     for (const [when, node] of later) node.classList.toggle('later', when > now);
     for (const [when, cause, node] of arrows) node.classList.toggle('now', when === now || cause === now);
     show();
-    if (!keep) history.replaceState(null, '', '#' + (data.scenes.length > 1 ? 's=' + (data.scenes.indexOf(scene) + 1) + '&' : '') + 't=' + (now + 1));
+    if (!keep) history.replaceState(null, '', '#' + (data.scenes.length > 1 ? 's=' + (chosen + 1) + '&' : '') + 't=' + (now + 1));
     const room = $('lanes').getBoundingClientRect(), seen = box.getBoundingClientRect(), head = grid.firstElementChild && 60;
     $('lanes').style.scrollBehavior = keep ? 'auto' : '';
     if (seen.top < room.top + head || seen.bottom > room.bottom - 24) $('lanes').scrollTop += seen.top - room.top - room.height / 2;
@@ -381,7 +425,7 @@
     timer = setInterval(() => (now < moments.length - 1 ? go(now + 1) : stop()), Number($('speed').value));
   };
   const choose = (which, at, keep) => {
-    open(data.scenes[which]); drawLadder();
+    chosen = which; open(data.scenes[which]); drawLadder();
     origin = moments.find((moment) => moment.at !== undefined)?.at ?? 0;
     $('slider').max = Math.max(1, moments.length); $('scene').value = which;
     now = 0; go(at, keep);
@@ -400,7 +444,7 @@
     else if (act) { event.preventDefault(); stop(); act(); }
   });
   const wanted = (key) => { const found = new RegExp('[#&]' + key + '=(\\d+)').exec(location.hash); return found ? Number(found[1]) - 1 : 0; };
-  const follow = () => { const which = Math.max(0, Math.min(data.scenes.length - 1, wanted('s'))); if (scene !== data.scenes[which]) choose(which, wanted('t'), true); else go(wanted('t'), true); };
+  const follow = () => { const which = Math.max(0, Math.min(data.scenes.length - 1, wanted('s'))); if (chosen !== which) choose(which, wanted('t'), true); else go(wanted('t'), true); };
   addEventListener('hashchange', follow);
   if (data.scenes.length > 1) { $('scene').hidden = false; data.scenes.forEach((it, at) => $('scene').append(make('option', { value: at }, it.title))); }
   follow();

@@ -1,6 +1,6 @@
 //! One run as a page has it: its events, and what they have done to the sockets, each as JSON.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::fmt::Write; // into memory, which does not fail
 use std::os::unix::ffi::OsStringExt;
@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use crate::draw::call::{Payload, brief};
 use crate::draw::json::{array, object, text};
+use crate::draw::page::compared::Mark;
 use crate::draw::page::keep::{Kept, Kind, Shown};
-use crate::draw::page::source::Sources;
+use crate::draw::page::source::{Files, Sources};
 use crate::draw::source::Lines;
 use crate::lectures::crossings;
 use crate::lectures::programs::ours_at;
@@ -31,6 +32,13 @@ const MUCH: usize = 1 << 20;
 /// Characters of strace's line, and of what a program prints.
 const LINE: usize = 4096;
 const FEW: usize = 400;
+/// A send that takes so long, in nanoseconds, waits for room: the other side does not receive.
+const FULL: u64 = 20_000_000;
+/// Characters of a call in a box, of which its bytes take a part.
+const ROW: usize = 72;
+
+/// Side, pid and time.
+type Beginning = (Side, Option<u32>, Option<u64>);
 
 /// A run, as far as it has been seen.
 pub struct Scene {
@@ -47,6 +55,8 @@ pub struct Scene {
     shown: HashSet<TaskId>,
     /// What each socket looked like when it was last written down, and whether it was closed.
     known: HashMap<SocketId, (String, bool)>,
+    /// What a comparison says of entries that have not happened, by their beginnings.
+    marks: HashMap<Beginning, VecDeque<Option<Mark>>>,
     /// The sections of `explain` that events have named: of each its first sentence.
     explained: Vec<String>,
 }
@@ -64,6 +74,7 @@ impl Scene {
             first: [None; 2],
             shown: HashSet::new(),
             known: HashMap::new(),
+            marks: HashMap::new(),
             explained: Vec::new(),
         }
     }
@@ -79,6 +90,12 @@ impl Scene {
         }
     }
 
+    /// What a comparison says of the entry that is taken next.
+    pub fn mark(&mut self, side: Side, entry: &Entry, mark: Option<Mark>) {
+        let key = (side, entry.pid, entry.start);
+        self.marks.entry(key).or_default().push_back(mark);
+    }
+
     /// All that was taken has happened.
     pub fn settle(&mut self) {
         while let Some(event) = self.world.next(u64::MAX) {
@@ -86,7 +103,7 @@ impl Scene {
         }
     }
 
-    pub fn json(&mut self) -> String {
+    pub fn json(&mut self, files: &mut Files) -> String {
         self.settle();
         let tasks = self.world.tasks().iter().map(|task| {
             let mut pairs = vec![("side", text(task.side.name()))];
@@ -110,7 +127,7 @@ impl Scene {
             ("title", text(&self.title)),
             ("tasks", array(tasks.into_iter())),
             ("steps", object(&steps)),
-            ("sources", self.sources.json()),
+            ("sources", self.sources.json(files)),
             ("explain", array(self.explained.iter().map(text))),
             ("events", array(self.kept.end().into_iter())),
         ])
@@ -125,6 +142,11 @@ impl Scene {
         let mut said = crossings::notes(&self.world, event);
         let found = self.remarks.on(&self.world, event).into_iter();
         said.extend(found.map(|it| format!("{}. See: sockstep explain {}", it.words, it.explain)));
+        let key = (event.side, self.world.task(event.task).pid, event.entered);
+        let mark = self
+            .marks
+            .get_mut(&key)
+            .and_then(|marks| marks.pop_front()?);
         let sockets = self.changed();
         let Some(kind) = self.kind(event) else {
             self.kept.sockets(sockets);
@@ -168,6 +190,7 @@ impl Scene {
         let moved = event.moved.iter().map(|moved| self.moved(moved));
         put("moved", list(moved.collect()));
         put("remarks", list(said.iter().map(text).collect()));
+        put("diff", mark.map(|mark| mark.json()));
         put(
             "deadlock",
             self.world.is_deadlocked(event).then(|| "true".to_owned()),
@@ -215,11 +238,13 @@ impl Scene {
             pairs.push(("failed", "true".to_owned()));
             pairs.push(("note", text(meaning(&call.note))));
         }
-        let waits = calls::waits(&call.name).filter(|_| {
-            event.socket.is_some()
-                || event.on_a_socket
-                || matches!(calls::waits(&call.name), Some(For::Child))
-        });
+        let row = calls::of(&call.name);
+        let waits = row
+            .and_then(|row| row.waits)
+            .filter(|waits| event.socket.is_some() || event.on_a_socket || *waits == For::Child);
+        // A send waits for room, and it is seldom that there is none.
+        let sends = row.is_some_and(|row| row.sends.is_some());
+        let waits = waits.filter(|_| !sends || call.took.is_some_and(|took| took >= FULL));
         if let Some(waits) = waits {
             pairs.push(("waits", text(waits_for(waits))));
             let peers = event.socket.map(|id| self.holders_of_the_peer(id));
@@ -505,10 +530,14 @@ fn words_of(call: &Call) -> Option<Vec<u8>> {
 /// The event in few words.
 fn short(event: &Event) -> String {
     match &event.what {
-        What::Call(call) => match words_of(call).filter(|_| event.socket.is_none()) {
-            Some(bytes) => cut(String::from_utf8_lossy(&bytes).trim_end(), FEW),
-            None => brief(call, Payload::Text, 1000).join(" "),
-        },
+        What::Call(call) => {
+            if let Some(bytes) = words_of(call).filter(|_| event.socket.is_none()) {
+                return cut(String::from_utf8_lossy(&bytes).trim_end(), FEW);
+            }
+            let rows = brief(call, Payload::Text, ROW);
+            let rows: Vec<&str> = rows.iter().map(|row| row.trim()).collect();
+            rows.join(" ")
+        }
         What::Signal(words) => cut(words.split(" {").next().unwrap_or(words), FEW),
         What::End(words) | What::Unknown(words) => cut(words, FEW),
     }

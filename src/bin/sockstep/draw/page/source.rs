@@ -201,20 +201,40 @@ impl Sources {
         found.clone()
     }
 
-    pub fn json(&self) -> String {
+    /// For each side the views, each with the places of its files; `null` for one of which no line was named.
+    pub fn json(&self, all: &mut Files) -> String {
         let sides = [Side::Client, Side::Server].map(|side| {
             let views = self.views[side as usize].iter().map(|view| {
                 let files = view.files.iter().enumerate().map(|(at, file)| {
                     if at > 0 && !file.used {
                         return "null".to_owned();
                     }
-                    object(&[("name", text(&file.name)), ("text", text(&file.text))])
+                    all.place(&file.name, &file.text).to_string()
                 });
                 array(files)
             });
             (side.name(), array(views))
         });
         object(&sides)
+    }
+}
+
+/// The sources of a page, each once.
+#[derive(Default)]
+pub struct Files(Vec<(String, String)>);
+
+impl Files {
+    fn place(&mut self, name: &str, text: &str) -> usize {
+        let same = |(other, own): &(String, String)| other == name && own == text;
+        self.0.iter().position(same).unwrap_or_else(|| {
+            self.0.push((name.to_owned(), text.to_owned()));
+            self.0.len() - 1
+        })
+    }
+
+    pub fn json(&self) -> String {
+        let files = self.0.iter();
+        array(files.map(|(name, own)| object(&[("name", text(name)), ("text", text(own))])))
     }
 }
 

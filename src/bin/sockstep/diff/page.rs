@@ -1,0 +1,186 @@
+//! `sockstep diff --html`: for each case a run of either side beside each other, each event with what the comparison says of it.
+
+use std::collections::HashMap;
+
+use crate::diff::compare::{Row, Verdict};
+use crate::diff::expected::EXPECTED;
+use crate::diff::play::{Run, Task};
+use crate::diff::verdict::{Compared, Judged};
+use crate::draw::page::compared::{Entries, Mark, Marked, Sort};
+use crate::draw::terminal::Side;
+use crate::strace::line::{Call, What};
+
+/// The title of a case, as far as the page has room for it.
+pub fn title(judged: &Judged) -> String {
+    let tasks = judged.tasks.iter().map(|task| task.comparison.verdict);
+    let worst = tasks.max_by_key(|verdict| *verdict as usize);
+    let verdict = worst.map_or("", Verdict::word);
+    let conversation = if judged.conversation.diverges() {
+        ", another conversation"
+    } else {
+        ""
+    };
+    let case = &judged.case;
+    let name = [case.pair.as_str(), case.scenario.as_str()];
+    let name: Vec<&str> = name.into_iter().filter(|it| !it.is_empty()).collect();
+    match name.join(", ") {
+        name if name.is_empty() => format!("{verdict}{conversation}"),
+        name => format!("{name}: {verdict}{conversation}"),
+    }
+}
+
+/// What either side did in its first run, with the marks of the comparison.
+pub fn marked(judged: &Judged, runs: [&Run; 2]) -> [Marked; 2] {
+    let mut rows = 0;
+    let mut marks: [HashMap<(usize, usize), Mark>; 2] = Default::default();
+    for compared in &judged.tasks {
+        mark(compared, runs, &mut rows, &mut marks);
+    }
+    let mut marks = marks.into_iter();
+    runs.map(|run| {
+        let mut own = marks.next().unwrap_or_default();
+        let tasks = run.tasks.iter().enumerate();
+        let entries = tasks.flat_map(|(which, task)| {
+            let entries = task.entries.iter().cloned().enumerate();
+            entries.map(move |(at, entry)| ((which, at), task.side, entry))
+        });
+        let mut entries: Entries = entries
+            .map(|(place, side, entry)| (side, entry, own.remove(&place)))
+            .collect();
+        // Each task's are in its own order; the world puts them in order by their times.
+        entries.sort_by_key(|(_, entry, _)| entry.start);
+        entries
+    })
+}
+
+/// Marks the entries of a task that has been compared, on both sides.
+fn mark(
+    compared: &Compared,
+    runs: [&Run; 2],
+    rows: &mut usize,
+    marks: &mut [HashMap<(usize, usize), Mark>; 2],
+) {
+    let comparison = &compared.comparison;
+    let mut finders = runs.map(|run| Finder::new(run, compared));
+    let counterparts = comparison.counterparts();
+    let first = *rows;
+    *rows += comparison.rows.len();
+    for (at, (row, counterpart)) in comparison.rows.iter().zip(counterparts).enumerate() {
+        // What stands in a line's place stands beside it.
+        let beside = counterpart.and_then(|line| {
+            let mut rows = comparison.rows.iter();
+            rows.position(|row| row.differs() && std::ptr::eq(comparison.line(*row), line))
+        });
+        let number = first + beside.unwrap_or(at).min(at);
+        let (sides, sort, why) = match *row {
+            Row::Both(left, right) => {
+                let lines = [&comparison.left.lines[left], &comparison.right.lines[right]];
+                let forms = lines[0].forms.keys().chain(lines[1].forms.keys());
+                let mut forms: Vec<&str> = forms.map(|form| form.name()).collect();
+                forms.sort_unstable();
+                forms.dedup();
+                let sort = if forms.is_empty() {
+                    Sort::Same
+                } else {
+                    Sort::Normalised
+                };
+                (vec![0, 1], sort, forms.join(", "))
+            }
+            Row::Expected(_, reason) => {
+                let reason = EXPECTED[reason].reason.to_owned();
+                (vec![0], Sort::Expected, reason)
+            }
+            Row::Varies(side, _) => (vec![side], Sort::Varies, String::new()),
+            Row::Left(_) | Row::Right(_) => {
+                let side = usize::from(matches!(row, Row::Right(_)));
+                let other = counterpart.map_or(String::new(), |line| line.text.clone());
+                let sort = if counterpart.is_some() {
+                    Sort::Different
+                } else {
+                    Sort::Only
+                };
+                (vec![side], sort, other)
+            }
+        };
+        for side in sides {
+            let line = match *row {
+                Row::Both(_, right) if side == 1 => &comparison.right.lines[right],
+                row => comparison.line(row),
+            };
+            for place in finders[side].find(&line.raw) {
+                let mark = Mark {
+                    sort,
+                    why: why.clone(),
+                    row: number,
+                };
+                marks[side].insert(place, mark);
+            }
+        }
+    }
+}
+
+/// Finds which entries a line is made of, in their order.
+struct Finder<'a> {
+    /// The task, its place in it, and what strace wrote.
+    left: Vec<((usize, usize), String)>,
+    run: &'a Run,
+}
+
+impl<'a> Finder<'a> {
+    fn new(run: &'a Run, compared: &Compared) -> Finder<'a> {
+        let is_it = |task: &Task| {
+            if compared.together == 0 {
+                return task.name == compared.name;
+            }
+            (task.side == Side::Client) == (compared.name == "client")
+        };
+        let mut finder = Finder {
+            left: Vec::new(),
+            run,
+        };
+        for (which, task) in finder.run.tasks.iter().enumerate() {
+            if is_it(task) {
+                let entries = task.entries.iter().enumerate();
+                let own = entries.map(|(at, entry)| ((which, at), raw(&entry.what)));
+                finder.left.extend(own);
+            }
+        }
+        finder
+    }
+
+    /// The entries of a line, which may be several, joined.
+    fn find(&mut self, raw: &str) -> Vec<(usize, usize)> {
+        let (mut found, mut rest) = (Vec::new(), raw);
+        loop {
+            let begins = |(_, own): &&((usize, usize), String)| {
+                let behind = rest.strip_prefix(own.as_str());
+                behind.is_some_and(|behind| behind.is_empty() || behind.starts_with("; "))
+            };
+            let Some((place, own)) = self.left.iter().find(begins).cloned() else {
+                return found;
+            };
+            rest = rest[own.len()..].trim_start_matches("; ");
+            self.left.retain(|(other, _)| *other != place);
+            found.push(place);
+            if rest.is_empty() {
+                return found;
+            }
+        }
+    }
+}
+
+/// As strace wrote it, but for the time.
+fn raw(what: &What) -> String {
+    match what {
+        What::Call(call) => raw_call(call),
+        What::Signal(text) => format!("--- {text} ---"),
+        What::End(text) => format!("+++ {text} +++"),
+        What::Unknown(text) => text.clone(),
+    }
+}
+
+fn raw_call(call: &Call) -> String {
+    let (args, result) = (call.args.join(", "), &call.result);
+    let line = format!("{}({args}) = {result} {}", call.name, call.note);
+    line.trim_end().to_owned()
+}

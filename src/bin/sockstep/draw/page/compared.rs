@@ -1,0 +1,46 @@
+//! Two runs beside each other: each event with what a comparison says of it.
+
+use crate::draw::json::{object, text};
+use crate::strace::line::Entry;
+use crate::world::Side;
+
+/// What a run did, in the order of time, with its marks.
+pub type Marked = Entries;
+pub type Entries = Vec<(Side, Entry, Option<Mark>)>;
+
+/// What a comparison says of an event. What stands in the same row of it has the same number.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    pub sort: Sort,
+    pub why: String,
+    pub row: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Same,
+    Normalised,
+    Expected,
+    Varies,
+    Different,
+    Only,
+}
+
+impl Mark {
+    pub fn json(&self) -> String {
+        let sort = match self.sort {
+            Sort::Same => "same",
+            Sort::Normalised => "normalised",
+            Sort::Expected => "expected",
+            Sort::Varies => "varies",
+            Sort::Different => "different",
+            Sort::Only => "only",
+        };
+        let mut pairs = vec![("kind", text(sort)), ("row", self.row.to_string())];
+        if !self.why.is_empty() {
+            let why: String = self.why.chars().take(400).collect();
+            pairs.push(("why", text(why)));
+        }
+        object(&pairs)
+    }
+}
