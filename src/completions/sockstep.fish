@@ -54,6 +54,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l keep -d 'Keep 
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l fault -d 'Make a call of a side go wrong: \'server recv error=ECONNRESET when=2\' (several times the option: several faults)' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write one page for a browser, to step through, to share and to print' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-source -d 'Show this source of the server in the page' -r -F

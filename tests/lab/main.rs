@@ -9,6 +9,7 @@ mod clients;
 mod diff;
 mod diff_any;
 mod examples;
+mod fault;
 mod ladder;
 mod page;
 mod recordings;

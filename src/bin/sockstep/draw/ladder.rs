@@ -817,6 +817,9 @@ impl Ladder {
                 "io_uring: strace cannot see what the ring accepts, receives and sends".to_owned(),
             );
         }
+        if let Some(what) = injected(call) {
+            notes.push(what);
+        }
         if matches!(does, Does::MakesTask | Does::ReapsTask) {
             let pid = calls::task_of(call);
             let child = self
@@ -1080,6 +1083,18 @@ fn ending(end: End, tcp: bool) -> &'static str {
         End::Fin if tcp => "FIN>",
         End::Reset { .. } if tcp => "RST>",
         _ => "end>",
+    }
+}
+
+/// What has been done to a call on purpose, by `--fault` or by strace's own injection.
+fn injected(call: &Call) -> Option<String> {
+    if let Some((_, what)) = call.note.split_once("(INJECTED: ") {
+        return Some(format!("injected: {}", what.trim_end_matches(')')));
+    }
+    match &call.note {
+        note if note.contains("(INJECTED)") => Some("injected".to_owned()),
+        note if note.contains("(DELAYED)") => Some("injected: delayed".to_owned()),
+        _ => None,
     }
 }
 

@@ -11,9 +11,10 @@ use crate::common::note;
 use crate::draw::chart::{self, Run};
 use crate::draw::json::Json;
 use crate::draw::page::{Page, SourceOptions};
-use crate::draw::terminal::{ERASE, Side, Style, put};
+use crate::draw::terminal::{ERASE, Side, Style, put, remark};
 use crate::lectures::pairs::Pair;
 use crate::lectures::programs::{Implementation, Programs};
+use crate::run::fault::Faults;
 use crate::run::listening_on;
 use crate::run::plan::{Command, replaced, with_a_free_port};
 use crate::sides::end::End;
@@ -37,6 +38,7 @@ pub struct Clients<'a> {
     pub servers: Servers<'a>,
     pub number: usize,
     pub json: bool,
+    pub faults: Faults,
     pub page: Option<Page>,
     pub sources: &'a SourceOptions,
 }
@@ -100,7 +102,13 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
             let sources = asked.sources.read([client, Some(&play.name)])?;
             page.run(play.name.clone(), sources);
         }
-        let mut stage = Stage::new(asked.number, &play.name, &signals, json.as_mut());
+        let mut stage = Stage::new(
+            asked.number,
+            &play.name,
+            &signals,
+            json.as_mut(),
+            &mut asked.faults,
+        );
         stage.page = asked.page.as_mut();
         for (number, status) in stage.play(play)?.into_iter().enumerate() {
             if !status.success() {
@@ -124,7 +132,11 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
     }
     if !asked.json {
         put(chart::draw(style, &runs).as_bytes())?;
+        for words in asked.faults.happened() {
+            put(format!("{words}\n").as_bytes())?;
+        }
     }
+    asked.faults.missed().for_each(remark);
     Ok(outcome)
 }
 
@@ -195,6 +207,7 @@ struct Stage<'a> {
     signals: &'a Signals,
     json: Option<&'a mut Json>,
     page: Option<&'a mut Page>,
+    faults: &'a mut Faults,
     run: Run,
     traces: Vec<Trace>,
     complaints: Vec<Vec<u8>>,
@@ -209,12 +222,14 @@ impl<'a> Stage<'a> {
         name: &str,
         signals: &'a Signals,
         json: Option<&'a mut Json>,
+        faults: &'a mut Faults,
     ) -> Stage<'a> {
         let all = clients + 1;
         Stage {
             signals,
             json,
             page: None,
+            faults,
             run: Run {
                 name: name.to_owned(),
                 server: Vec::new(),
@@ -230,10 +245,22 @@ impl<'a> Stage<'a> {
     /// Runs the server and all clients to the end: how the clients ended.
     fn play(&mut self, play: &Play) -> Result<Vec<ExitStatus>, Trouble> {
         let (program, arguments) = &play.server;
-        let mut processes = vec![Start::of(Side::Server, program, arguments).process()?];
+        let options = self.faults.options(Side::Server)?;
+        let server = Start {
+            trace: Some(&options),
+            ..Start::of(Side::Server, program, arguments)
+        };
+        let mut processes = vec![server.process()?];
         let place = self.wait_for_the_server(play, &mut processes)?;
 
         // strace holds each client back at its first socket, so that all start together, and ours in its printing of the answer.
+        if ["socket", "write"]
+            .iter()
+            .any(|name| self.faults.concern(Side::Client, name))
+        {
+            return Err("with --clients no fault can be in a client's socket or write: strace holds them up there".to_owned().into());
+        }
+        let faults = self.faults.options(Side::Client)?;
         let hold = "--inject=socket:signal=SIGSTOP:when=1".to_owned();
         for number in 1..=self.run.clients.len() {
             let ((program, arguments), options) = match &play.clients {
@@ -254,6 +281,7 @@ impl<'a> Stage<'a> {
                     (shell(&command), vec![hold.clone()])
                 }
             };
+            let options = [options, faults.clone()].concat();
             let client = Start {
                 trace: Some(&options),
                 ..Start::of(Side::Client, &program, &arguments)
@@ -359,7 +387,9 @@ impl<'a> Stage<'a> {
                 Source::StandardOutput => {}
                 Source::StandardError => self.complaints[at].extend_from_slice(bytes),
                 Source::Strace => {
-                    for entry in self.traces[at].take(bytes) {
+                    for mut entry in self.traces[at].take(bytes) {
+                        let side = if at == 0 { Side::Server } else { Side::Client };
+                        self.faults.mark(at, side, &mut entry, true);
                         self.ready[at] |= matches!(&entry.what, What::Signal(what) if what == "stopped by SIGSTOP");
                         if let Some(json) = &mut self.json {
                             shown = shown.and(json.entry_of(

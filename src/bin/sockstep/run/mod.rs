@@ -1,6 +1,7 @@
 //! `sockstep run`: a server on a free port of this machine, and its client against it.
 
 mod clients;
+mod fault;
 pub mod plan;
 mod watch;
 
@@ -19,6 +20,7 @@ use crate::draw::terminal::{Color, Side, remark};
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::programs::Implementation;
 use crate::run::clients::{Clients, Servers};
+use crate::run::fault::{Fault, Faults};
 use crate::run::plan::Plan;
 use crate::run::watch::View;
 use crate::sides::keeper::{begin, leave};
@@ -97,6 +99,13 @@ pub struct Args {
     /// Show beside each call which line of the source made it, from debug information (each call takes 1 ms more, in an interpreter 10)
     #[arg(long, conflicts_with_all = ["plain", "clients", "json"])]
     source: bool,
+    /// Make a call of a side go wrong: 'server recv error=ECONNRESET when=2' (several times the option: several faults)
+    ///
+    /// Behind the side and the call stand error=NAME (the call is not made), signal=NAME, delay=300ms, short=1 (a send or a receive of
+    /// this many bytes), and when=2 (the second of a task's calls; 2+ from there on, 2..5, 1+3 every third; else the first). Calls
+    /// are counted in each task from its start: of read, write and close those on files too, but for short.
+    #[arg(long, value_name = "FAULT", conflicts_with_all = ["plain", "print_command"], value_parser = Fault::of)]
+    fault: Vec<Fault>,
     #[command(flatten)]
     page: page::Options,
     #[command(flatten)]
@@ -123,11 +132,18 @@ pub fn run(args: &Args) -> ExitCode {
         remark("several servers are compared with --clients N");
         return ExitCode::from(2);
     }
+    let faults = match Faults::of(&args.fault) {
+        Ok(faults) => faults,
+        Err(words) => {
+            remark(words);
+            return ExitCode::from(2);
+        }
+    };
     let outcome = begin()
         .map_err(Trouble::Said)
         .and_then(|()| match args.clients {
-            Some(clients) => watch_many(args, clients),
-            None => watch(args),
+            Some(clients) => watch_many(args, clients, faults),
+            None => watch(args, faults),
         });
     leave();
     match outcome {
@@ -142,7 +158,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 /// Runs each server with many clients, and shows what they do.
-fn watch_many(args: &Args, clients: u8) -> Result<ExitStatus, Trouble> {
+fn watch_many(args: &Args, clients: u8, faults: Faults) -> Result<ExitStatus, Trouble> {
     let servers = match (&args.server, &args.client) {
         (Some(server), Some(client)) => Servers::Commands([server, client]),
         _ => Servers::Ours {
@@ -157,13 +173,14 @@ fn watch_many(args: &Args, clients: u8) -> Result<ExitStatus, Trouble> {
         servers,
         number: clients.into(),
         json: args.json,
+        faults,
         page: args.page.begin(watch::title(args))?,
         sources: &args.sources,
     })
 }
 
 /// Runs the pair to the client's end, and shows what both do and print meanwhile.
-fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
+fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     let signals = Signals::collect()?;
     let mut plan = Plan::of(args)?;
     if args.print_command {
@@ -171,13 +188,12 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
         plan.print(&args.client_arguments, options.as_slice());
         return Ok(ExitStatus::default());
     }
-    let mut view = View::new(args)?;
-    let trace = view.options.clone();
-    let trace: Option<&[String]> = trace.as_deref();
+    let mut view = View::new(args, faults)?;
+    let [client_options, server_options] = view.options()?;
 
     let (program, arguments) = &plan.server;
     let mut server = Start {
-        trace,
+        trace: server_options.as_deref(),
         terminal: true,
         input: input_of_the_server(args)?,
         ..Start::of(Side::Server, program, arguments)
@@ -208,7 +224,7 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
 
     let (program, arguments) = &plan.client;
     let mut client = Start {
-        trace,
+        trace: client_options.as_deref(),
         terminal: true,
         input: Stdio::inherit(),
         ..Start::of(Side::Client, program, arguments)
@@ -253,6 +269,7 @@ fn watch(args: &Args) -> Result<ExitStatus, Trouble> {
     view.end()?;
     view.write_page()?;
     view.hint_at_htons()?;
+    view.tell_of_faults();
     Ok(status)
 }
 

@@ -14,6 +14,7 @@ use crate::draw::source;
 use crate::draw::terminal::{Lanes, Side, Style, remark};
 use crate::lectures::steps::Sockets;
 use crate::run::Args;
+use crate::run::fault::Faults;
 use crate::sides::end::{End, LAST_WORDS};
 use crate::sides::process::{Process, Source, TICK, listen};
 use crate::sides::ready;
@@ -31,7 +32,8 @@ const STACKED: Duration = Duration::from_millis(200);
 /// What the person sees of the two processes.
 pub struct View {
     /// strace's, if the two are to run under it.
-    pub options: Option<Vec<String>>,
+    options: Option<Vec<String>>,
+    faults: Faults,
     has_stacks: bool,
     picture: Picture,
     page: Option<Page>,
@@ -73,10 +75,10 @@ enum Bind {
 }
 
 impl Recording {
-    /// Takes the next entry of the side's trace.
-    fn follow(&mut self, entry: &Entry) {
+    /// Takes the next entry of the side's trace. Whether it is a call on a socket.
+    fn follow(&mut self, entry: &Entry) -> bool {
         let What::Call(call) = &entry.what else {
-            return;
+            return false;
         };
         let stream = self.sockets.follow(entry.pid, call);
         let port = |at: usize| call.args.get(at).and_then(|arg| sin_port(arg));
@@ -105,6 +107,7 @@ impl Recording {
             }
             _ => {}
         }
+        stream.is_some()
     }
 }
 
@@ -135,7 +138,7 @@ impl Picture {
 }
 
 impl View {
-    pub fn new(args: &Args) -> Result<View, Trouble> {
+    pub fn new(args: &Args, faults: Faults) -> Result<View, Trouble> {
         let style = Style::of_standard_output();
         let available = if args.plain {
             Err(None)
@@ -191,6 +194,9 @@ impl View {
             lanes[Side::Server as usize].kept =
                 Some(File::create(directory.join("server.strace")).map_err(failed)?);
         }
+        if options.is_none() && !args.fault.is_empty() {
+            return Err(Trouble::Said("--fault needs strace".to_owned()));
+        }
         let has_stacks = options.as_ref().is_some_and(|options| !options.is_empty());
         if has_stacks {
             for lane in &mut lanes {
@@ -199,6 +205,7 @@ impl View {
         }
         Ok(View {
             options,
+            faults,
             has_stacks,
             picture,
             page,
@@ -210,6 +217,22 @@ impl View {
             hinted_at_listen: None,
             hinted_at_htons: false,
         })
+    }
+
+    /// What strace is told for the client and for the server; `None` if they are to run without it.
+    pub fn options(&self) -> Result<[Option<Vec<String>>; 2], Trouble> {
+        let of = |side| -> Result<Option<Vec<String>>, String> {
+            let Some(options) = &self.options else {
+                return Ok(None);
+            };
+            Ok(Some([options.clone(), self.faults.options(side)?].concat()))
+        };
+        Ok([of(Side::Client)?, of(Side::Server)?])
+    }
+
+    /// Says which faults have not happened.
+    pub fn tell_of_faults(&self) {
+        self.faults.missed().for_each(remark);
     }
 
     fn traces(&self) -> bool {
@@ -242,8 +265,10 @@ impl View {
                     if let Some(file) = &mut lane.kept {
                         kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
                     }
-                    for entry in lane.trace.take(bytes) {
-                        lane.follow(&entry);
+                    for mut entry in lane.trace.take(bytes) {
+                        let on_a_socket = lane.follow(&entry);
+                        self.faults
+                            .mark(side as usize, side, &mut entry, on_a_socket);
                         let traced = self.picture.traced(side, entry, self.page.as_mut());
                         shown = shown.and(traced);
                     }
@@ -262,8 +287,10 @@ impl View {
             if process.silent_for() < STACKED && process.is_heard() {
                 continue;
             }
-            if let Some(entry) = lane.trace.in_a_pause() {
-                lane.follow(&entry);
+            if let Some(mut entry) = lane.trace.in_a_pause() {
+                let (side, on_a_socket) = (process.side, lane.follow(&entry));
+                self.faults
+                    .mark(side as usize, side, &mut entry, on_a_socket);
                 let traced = self.picture.traced(process.side, entry, self.page.as_mut());
                 shown = shown.and(traced);
             }

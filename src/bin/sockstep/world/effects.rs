@@ -748,7 +748,9 @@ impl World {
         };
         socket.counts = true;
         if call.failed() {
-            if matches!(call.note.split(' ').next(), Some("ECONNRESET" | "EPIPE")) {
+            let injected = call.note.contains("(INJECTED"); // nothing has met it
+            let ended = matches!(call.note.split(' ').next(), Some("ECONNRESET" | "EPIPE"));
+            if ended && !injected {
                 self.meets_the_end(id, sends, event);
             }
             return;

@@ -1,0 +1,496 @@
+//! `--fault 'server recv error=ECONNRESET when=2'`: a call of a side fails, comes late, is interrupted or moves less, on purpose.
+//! strace injects errors, signals and delays; a shared object of ours, loaded before the program, makes sends and receives short.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt::Write;
+
+use nix::sys::signal::Signal;
+use sockstep::Errno;
+
+use crate::draw::terminal::Side;
+use crate::sides::force::Force;
+use crate::strace::calls::{self, number};
+use crate::strace::line::{Call, Entry, What};
+
+/// The calls that can be named, as C has them, and as the kernel has them. Of the last column's the shim knows how to make less.
+const CALLS: &[(&str, &[&str], bool)] = &[
+    ("socket", &["socket"], false),
+    ("bind", &["bind"], false),
+    ("listen", &["listen"], false),
+    ("accept", &["accept", "accept4"], false),
+    ("connect", &["connect"], false),
+    ("send", &["sendto", "send"], true),
+    ("sendto", &["sendto", "send"], true),
+    ("sendmsg", &["sendmsg"], false),
+    ("write", &["write"], true),
+    ("recv", &["recvfrom", "recv"], true),
+    ("recvfrom", &["recvfrom", "recv"], true),
+    ("recvmsg", &["recvmsg"], false),
+    ("read", &["read"], true),
+    ("shutdown", &["shutdown"], false),
+    ("close", &["close"], false),
+    ("setsockopt", &["setsockopt"], false),
+    ("getsockopt", &["getsockopt"], false),
+    ("getsockname", &["getsockname"], false),
+    ("getpeername", &["getpeername"], false),
+    ("poll", &["poll", "ppoll"], false),
+    ("select", &["select", "pselect6"], false),
+    ("epoll_create1", &["epoll_create1"], false),
+    ("epoll_ctl", &["epoll_ctl"], false),
+    (
+        "epoll_wait",
+        &["epoll_wait", "epoll_pwait", "epoll_pwait2"],
+        false,
+    ),
+    ("fcntl", &["fcntl", "fcntl64"], false),
+    ("fork", &["fork", "vfork", "clone", "clone3"], false),
+    ("wait", &["wait4", "waitid"], false),
+];
+
+/// How long a call may be held up.
+const LONGEST: u64 = 60_000_000; // microseconds
+
+/// What is injected.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// As it was written.
+    text: String,
+    pub side: Side,
+    pub calls: &'static [&'static str],
+    error: Option<String>,
+    signal: Option<String>,
+    /// In microseconds.
+    delay: Option<u64>,
+    short: Option<u64>,
+    when: When,
+}
+
+/// Which of a task's calls: counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct When {
+    first: u64,
+    last: u64,
+    step: u64,
+}
+
+impl When {
+    const MOST: u64 = 65_535; // strace's own limit
+
+    /// `2`, `2+`, `2..5`, `1+3`: the second, from there on, up to the fifth, every third.
+    fn of(text: &str) -> Option<When> {
+        // A number without a sign.
+        let number_of = |text: &str| text.parse().ok().filter(|_| !text.starts_with('+'));
+        let (range, step) = match text.split_once('+') {
+            Some((range, "")) => (range, Some(1)),
+            Some((range, step)) => (range, Some(number_of(step)?)),
+            None => (text, None),
+        };
+        let (first, last) = if let Some((first, last)) = range.split_once("..") {
+            (number_of(first)?, number_of(last)?)
+        } else {
+            let first = number_of(range)?;
+            (first, if step.is_some() { When::MOST } else { first })
+        };
+        let step = step.unwrap_or(1);
+        let sound =
+            1 <= first && first <= last && last <= When::MOST && (1..=When::MOST).contains(&step);
+        sound.then_some(When { first, last, step })
+    }
+
+    fn has(self, count: u64) -> bool {
+        (self.first..=self.last).contains(&count) && (count - self.first) % self.step == 0
+    }
+}
+
+impl Fault {
+    /// Reads one; if it is none, what there is.
+    pub fn of(text: &str) -> Result<Fault, String> {
+        let mut words = text.split_whitespace();
+        let side = match words.next() {
+            Some("client") => Side::Client,
+            Some("server") => Side::Server,
+            word => return Err(no("side", word, &["client", "server"])),
+        };
+        let names: Vec<&str> = CALLS.iter().map(|(name, ..)| *name).collect();
+        let word = words.next();
+        let known = CALLS.iter().find(|(name, ..)| Some(*name) == word);
+        let &(name, calls, can_be_short) = known.ok_or_else(|| no("call", word, &names))?;
+        let mut fault = Fault {
+            text: text.split_whitespace().collect::<Vec<_>>().join(" "),
+            side,
+            calls,
+            error: None,
+            signal: None,
+            delay: None,
+            short: None,
+            when: When {
+                first: 1,
+                last: 1,
+                step: 1,
+            },
+        };
+        for word in words {
+            let (key, value) = word.split_once('=').unwrap_or((word, ""));
+            match key {
+                "error" => fault.error = Some(errno(value)?),
+                "signal" => fault.signal = Some(signal(value)?),
+                "delay" => fault.delay = Some(delay(value)?),
+                "short" if !can_be_short => {
+                    return Err(format!("{name} cannot be short: {}", list(&shortened())));
+                }
+                "short" => {
+                    let bytes = value
+                        .parse()
+                        .ok()
+                        .filter(|bytes| (1..=1 << 20).contains(bytes));
+                    fault.short = Some(bytes.ok_or_else(|| {
+                        format!("short={value}: a number of bytes is wanted, 1 to 1048576, as in short=1")
+                    })?);
+                }
+                "when" => {
+                    fault.when = When::of(value).ok_or_else(|| {
+                        format!("when={value}: wanted are 2 (the second of a task's calls), 2+ (from there on), 2..5, 1+3 (every third)")
+                    })?;
+                }
+                _ => {
+                    let keys = ["error", "signal", "delay", "short", "when"];
+                    return Err(no("fault", Some(key), &keys)
+                        + ", as in error=ECONNRESET, signal=SIGCHLD, delay=300ms, short=1, when=2");
+                }
+            }
+        }
+        match (&fault.error, fault.short) {
+            (None, None) if fault.signal.is_none() && fault.delay.is_none() => Err(format!(
+                "what is to happen to {name}? error=ECONNRESET, signal=SIGCHLD, delay=300ms{}",
+                if can_be_short { " or short=1" } else { "" }
+            )),
+            (Some(_), Some(_)) => {
+                Err("a call that fails moves nothing: error= or short=".to_owned())
+            }
+            _ => Ok(fault),
+        }
+    }
+
+    /// What strace is told, if it is strace's to do.
+    fn injection(&self) -> Option<String> {
+        let mut what = String::new();
+        if let Some(error) = &self.error {
+            let _ = write!(what, ":error={error}");
+        }
+        if let Some(signal) = &self.signal {
+            let _ = write!(what, ":signal={signal}");
+        }
+        if let Some(delay) = self.delay {
+            let _ = write!(what, ":delay_enter={delay}");
+        }
+        let names: Vec<String> = self.calls.iter().map(|name| format!("?{name}")).collect();
+        let When { first, last, step } = self.when;
+        let when = format!("when={first}..{last}+{step}");
+        (!what.is_empty()).then(|| format!("--inject={}{what}:{when}", names.join(",")))
+    }
+
+    /// What the shim is told, if it is the shim's to do.
+    fn at(&self) -> Option<String> {
+        let When { first, last, step } = self.when;
+        let name = match self.calls[0] {
+            "sendto" => "send",
+            "recvfrom" => "recv",
+            name => name,
+        };
+        self.short
+            .map(|bytes| format!(" {name} {bytes} {first} {last} {step}"))
+    }
+
+    /// What stands in the picture.
+    fn what(&self) -> String {
+        let mut all = Vec::new();
+        all.extend(self.error.as_ref().map(|error| format!("error={error}")));
+        all.extend(
+            self.signal
+                .as_ref()
+                .map(|signal| format!("signal={signal}")),
+        );
+        all.extend(self.delay.map(|delay| match delay {
+            delay if delay % 1000 == 0 => format!("delay={} ms", delay / 1000),
+            delay => format!("delay={delay} us"),
+        }));
+        all.extend(self.short.map(|bytes| format!("short={bytes}")));
+        all.join(", ")
+    }
+}
+
+/// The calls that the shim can make short.
+fn shortened() -> Vec<&'static str> {
+    let all = CALLS.iter().filter(|(.., short)| *short);
+    all.map(|(name, ..)| *name).collect()
+}
+
+fn list(words: &[&str]) -> String {
+    format!("there are {}", words.join(", "))
+}
+
+/// That a word is not known; the one that was meant, it seems, and all that there are.
+fn no(what: &str, word: Option<&str>, known: &[&str]) -> String {
+    let all = list(known);
+    let Some(word) = word.filter(|word| !word.is_empty()) else {
+        return format!("a {what} is missing: {all}");
+    };
+    match nearest(word, known.iter().copied()) {
+        Some(meant) => format!("no {what} {word:?}: {meant}? ({all})"),
+        None => format!("no {what} {word:?}: {all}"),
+    }
+}
+
+fn errno(name: &str) -> Result<String, String> {
+    let names = || (1..=133).map(|number| format!("{:?}", Errno::from_raw(number)));
+    if names().any(|known| known == name) && name != "UnknownErrno" {
+        return Ok(name.to_owned());
+    }
+    let all: Vec<String> = names().collect();
+    let meant = nearest(name, all.iter().map(String::as_str));
+    let meant = meant.map_or(String::new(), |meant| format!(" {meant}?"));
+    Err(format!(
+        "no error {name:?}:{meant} Errors have names as in ECONNRESET, EINTR, EMFILE (sockstep explain CALL lists a call's)"
+    ))
+}
+
+fn signal(name: &str) -> Result<String, String> {
+    if name.parse::<Signal>().is_ok() {
+        return Ok(name.to_owned());
+    }
+    let all: Vec<&str> = Signal::iterator().map(Signal::as_str).collect();
+    Err(no("signal", Some(name), &all))
+}
+
+fn delay(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "us" => Some(1),
+        "ms" => Some(1000),
+        "s" => Some(1_000_000),
+        _ => None,
+    };
+    let delay = number.parse::<u64>().ok().zip(unit);
+    let delay = delay.and_then(|(number, unit)| number.checked_mul(unit));
+    delay
+        .filter(|delay| (1..=LONGEST).contains(delay))
+        .ok_or_else(|| {
+            format!("delay={text}: a time is wanted, up to 60 s, as in 300ms, 2s or 500us")
+        })
+}
+
+/// The known word that differs least, if it differs little.
+fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |other: &str| {
+        let mut row: Vec<usize> = (0..=other.len()).collect();
+        for (at, byte) in word.to_ascii_uppercase().bytes().enumerate() {
+            let mut before = std::mem::replace(&mut row[0], at + 1);
+            for (place, other) in other.to_ascii_uppercase().bytes().enumerate() {
+                let replaced = before + usize::from(byte != other);
+                before = row[place + 1];
+                row[place + 1] = replaced.min(before + 1).min(row[place] + 1);
+            }
+        }
+        row[other.len()]
+    };
+    if word.len() > 40 {
+        return None;
+    }
+    let nearest = known.min_by_key(|known| distance(known))?;
+    (distance(nearest) <= 1 + word.len() / 4).then_some(nearest)
+}
+
+/// The faults of a run, and how far they have come.
+#[derive(Default)]
+pub struct Faults {
+    all: Vec<(Fault, u64)>,
+    counts: HashMap<(usize, Option<u32>, String), u64>,
+    force: Force,
+}
+
+impl Faults {
+    /// Fails if two are about the same call of a side: strace has one for each.
+    pub fn of(faults: &[Fault]) -> Result<Faults, String> {
+        for (at, fault) in faults.iter().enumerate() {
+            let same = |other: &&Fault| other.side == fault.side && other.calls == fault.calls;
+            if let Some(other) = faults[..at].iter().find(same) {
+                return Err(format!(
+                    "two faults are about the same call of the {}: {:?} and {:?}. Put them into one, or use when=1..3",
+                    fault.side.name(),
+                    other.text,
+                    fault.text
+                ));
+            }
+        }
+        Ok(Faults {
+            all: faults.iter().map(|fault| (fault.clone(), 0)).collect(),
+            ..Faults::default()
+        })
+    }
+
+    /// What strace is to be told for a side.
+    pub fn options(&self, side: Side) -> Result<Vec<String>, String> {
+        let ours = || {
+            self.all
+                .iter()
+                .map(|(fault, _)| fault)
+                .filter(|fault| fault.side == side)
+        };
+        let mut options: Vec<String> = ours().filter_map(Fault::injection).collect();
+        let short: Vec<String> = ours().filter_map(Fault::at).collect();
+        if !short.is_empty() {
+            let environment = self.force.environment(&format!("at{}", short.concat()))?;
+            for (name, value) in environment {
+                let mut pair: OsString = name;
+                pair.push("=");
+                pair.push(value);
+                options.push(format!("--env={}", pair.to_string_lossy()));
+            }
+        }
+        Ok(options)
+    }
+
+    /// Marks the call that a fault has been injected into. `source` is which strace has seen it, `on_a_socket` whether the call is
+    /// on one, as far as is known.
+    pub fn mark(&mut self, source: usize, side: Side, entry: &mut Entry, on_a_socket: bool) {
+        if self.all.is_empty() {
+            return;
+        }
+        let What::Call(call) = &mut entry.what else {
+            return;
+        };
+        let about = |fault: &Fault| fault.side == side && fault.calls.contains(&call.name.as_str());
+        let Some((fault, happened)) = self.all.iter_mut().find(|(fault, _)| about(fault)) else {
+            return;
+        };
+        // The shim counts the calls on sockets alone: it cannot see the loader's.
+        if fault.short.is_some() && fault.injection().is_none() && !on_a_socket {
+            return;
+        }
+        let count = self
+            .counts
+            .entry((source, entry.pid, call.name.clone()))
+            .or_default();
+        *count += 1;
+        if !fault.when.has(*count) || !is_so(fault, call) {
+            return;
+        }
+        *happened += 1;
+        let note = call
+            .note
+            .replace(" (INJECTED)", "")
+            .replace("(DELAYED)", "");
+        let space = if note.is_empty() { "" } else { " " };
+        call.note = format!("{}{space}(INJECTED: {})", note.trim_end(), fault.what());
+    }
+
+    /// Those that have not happened: a line for each.
+    pub fn missed(&self) -> impl Iterator<Item = String> {
+        let missed = self.all.iter().filter(|(_, happened)| *happened == 0);
+        missed.map(|(fault, _)| {
+            let why = if fault.short.is_some() {
+                ": it has made no such call, or none of more bytes, through the C library (static and Go programs call the kernel themselves)"
+            } else {
+                ": no task of it has made so many of these calls"
+            };
+            format!("--fault '{}' has not happened to the {}{why}", fault.text, fault.side.name())
+        })
+    }
+
+    /// Those that have: a line for each.
+    pub fn happened(&self) -> impl Iterator<Item = String> {
+        let happened = self.all.iter().filter(|(_, happened)| *happened > 0);
+        happened.map(|(fault, times)| format!("injected, {times} in all: {}", fault.text))
+    }
+
+    /// Whether a side's call of this name has a fault.
+    pub fn concern(&self, side: Side, name: &str) -> bool {
+        let mut all = self.all.iter().map(|(fault, _)| fault);
+        all.any(|fault| fault.side == side && fault.calls.contains(&name))
+    }
+}
+
+/// Whether the call's line bears that it has been injected.
+fn is_so(fault: &Fault, call: &Call) -> bool {
+    if let Some(bytes) = fault.short {
+        let row = calls::of(&call.name);
+        let length = row.and_then(|row| row.sends.or(row.receives)).map(|_| 2);
+        let asked = length
+            .and_then(|at| call.args.get(at))
+            .and_then(|arg| number(arg));
+        return asked.is_some_and(|asked| u64::try_from(asked) == Ok(bytes));
+    }
+    fault.error.is_none() || call.note.contains("(INJECTED)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_calls_is_said_as_strace_has_it() {
+        for (text, hits) in [
+            ("1", &[1][..]),
+            ("2", &[2]),
+            ("4+", &[4, 5, 6, 7]),
+            ("2..3", &[2, 3]),
+            ("1+3", &[1, 4, 7]),
+            ("2..6+2", &[2, 4, 6]),
+        ] {
+            let when = When::of(text).unwrap_or_else(|| panic!("{text}"));
+            let found: Vec<u64> = (0..8).filter(|&count| when.has(count)).collect();
+            assert_eq!(found, hits, "{text}");
+        }
+        for text in [
+            "", "0", "x", "3..2", "1..", "..", "+", "1+0", "70000", "1++2", "-1",
+        ] {
+            assert_eq!(When::of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_word_has_a_tip_and_all_that_there_are() {
+        for (text, words) in [
+            (
+                "servr recv error=EIO",
+                "no side \"servr\": server? (there are client, server)",
+            ),
+            ("", "a side is missing: there are client, server"),
+            ("server", "a call is missing: there are socket, bind"),
+            ("server rcv error=EIO", "no call \"rcv\": recv? (there are"),
+            (
+                "server recv error=ECONRESET",
+                "no error \"ECONRESET\": ECONNRESET?",
+            ),
+            ("server recv error=", "no error \"\":"),
+            ("server recv eror=EIO", "no fault \"eror\": error?"),
+            (
+                "server recv signal=SIGCLD",
+                "no signal \"SIGCLD\": SIGCHLD?",
+            ),
+            ("server recv delay=300", "delay=300: a time is wanted"),
+            ("server recv delay=2h", "delay=2h: a time is wanted"),
+            ("server recv delay=0ms", "delay=0ms: a time is wanted"),
+            (
+                "server recv delay=99999999999999999999s",
+                "a time is wanted",
+            ),
+            (
+                "server recv short=0",
+                "short=0: a number of bytes is wanted",
+            ),
+            (
+                "server accept short=1",
+                "accept cannot be short: there are send, sendto, write, recv",
+            ),
+            ("server recv short=1 error=EIO", "error= or short="),
+            ("server recv when=2", "what is to happen to recv?"),
+            ("server recv error=EIO when=0", "when=0: wanted are"),
+        ] {
+            let said = Fault::of(text).map(|fault| fault.text).unwrap_err();
+            assert!(said.contains(words), "{text}: {said}");
+        }
+    }
+}
