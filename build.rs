@@ -1,4 +1,4 @@
-//! Asks the system's C compiler what its headers say, for `src/abi.rs`; with the feature `programs` it also builds the C twins.
+//! Asks the target's C compiler what its headers say, for `src/abi.rs`; with the feature `programs` it also builds the C twins.
 
 use std::env;
 use std::fs;
@@ -14,9 +14,16 @@ const LINES_OF_OUR_OWN: &str = "SECTIONS { /DISCARD/ : { */rustlib/*.rlib:*(.deb
      .debug_frame .debug_info .debug_line .debug_line_str .debug_loc .debug_loclists .debug_ranges .debug_rnglists \
      .debug_str .debug_str_offsets) } } INSERT AFTER .comment;\n";
 
+/// A line of `src/abi.c`: its text, its numbers, the bytes of an address.
+const RUST: usize = 80;
+const NUMBERS: usize = 3 * NUMBER;
+const NUMBER: usize = 12;
+const ADDRESS: usize = 16;
+const FIRST: &str = "// What the headers of the target say.";
+const LAST: &str = "// That is all.";
+
 fn main() {
     println!("cargo::rerun-if-changed=src/abi.c");
-    println!("cargo::rerun-if-env-changed=CC");
     println!("cargo::rustc-check-cfg=cfg(abi_probe)");
     if variable("CARGO_CFG_TARGET_OS") != "linux" {
         println!(
@@ -26,42 +33,97 @@ fn main() {
     }
 
     let out = PathBuf::from(variable("OUT_DIR"));
-    let native = variable("TARGET") == variable("HOST");
-    if native {
-        probe(&out);
-    } else {
-        println!(
-            "cargo::warning=cross-compiling: nothing checks the library's types against the target's C headers"
-        );
-    }
+    let cc = compiler();
+    let asked = probe(&cc, &out);
     if env::var_os("CARGO_FEATURE_PROGRAMS").is_some() {
         println!("cargo::rustc-env=SOCKSTEP_CFLAGS={}", CFLAGS.join(" ")); // `sockstep` compiles twins too
         arrange_linking(&out);
-        if native {
-            build_twins(&out.join("twins"));
+        if asked {
+            build_twins(&cc, &out.join("twins"));
         }
     }
 }
 
-/// Writes what the headers say where `src/abi.rs` finds it.
-fn probe(out: &Path) {
-    let program = out.join("abi");
-    if let Err(words) = compile(Path::new("src/abi.c"), &program, &[]) {
-        panic!("src/abi.c does not compile\n{words}");
+/// The C compiler of the target: on this machine `CC`, for another one `CC_` and its name; else the linker that cargo is told to
+/// use, or what Debian calls it.
+fn compiler() -> String {
+    let target = variable("TARGET");
+    let native = target == variable("HOST");
+    let name = if native {
+        "CC".to_owned()
+    } else {
+        format!("CC_{}", target.replace('-', "_"))
+    };
+    println!("cargo::rerun-if-env-changed={name}");
+    if let Ok(cc) = env::var(&name) {
+        cc
+    } else if native {
+        "cc".to_owned()
+    } else if let Ok(linker) = env::var("RUSTC_LINKER") {
+        linker
+    } else {
+        let target = target.replace("-unknown-", "-");
+        format!("{}-gcc", target.replace("armv7-", "arm-"))
     }
-    let answer = Command::new(&program).output().expect("the ABI probe runs");
-    assert!(
-        answer.status.success(),
-        "the ABI probe failed: {}",
-        answer.status
-    );
-    fs::write(out.join("abi.rs"), answer.stdout).expect("OUT_DIR is writable");
+}
+
+/// Writes what the headers say where `src/abi.rs` finds it. Returns whether it did: for another machine the compiler may be
+/// missing, and the library can do without.
+fn probe(cc: &str, out: &Path) -> bool {
+    let object = out.join("abi.o");
+    if let Err(words) = compile(cc, Path::new("src/abi.c"), &object, &["-c", "-fno-lto"]) {
+        let strict = env::var_os("SOCKSTEP_STRICT").is_some();
+        assert!(
+            variable("TARGET") != variable("HOST") && !strict,
+            "src/abi.c does not compile\n{words}"
+        );
+        println!(
+            "cargo::warning=nothing checks the library's types against the C headers of {}",
+            variable("TARGET")
+        );
+        for line in words.lines() {
+            println!("cargo::warning={line}");
+        }
+        return false;
+    }
+    let object = fs::read(object).expect("it has just been written");
+    fs::write(out.join("abi.rs"), lines(&object)).expect("OUT_DIR is writable");
     println!("cargo::rustc-cfg=abi_probe");
+    true
+}
+
+/// The lines of `src/abi.c`, out of the object file that was made of it.
+fn lines(object: &[u8]) -> String {
+    let begin = object
+        .windows(FIRST.len())
+        .position(|bytes| bytes == FIRST.as_bytes());
+    let begin = begin.expect("the object file of src/abi.c has its lines");
+    let mut text = String::new();
+    for line in object[begin..].chunks_exact(RUST + NUMBERS + ADDRESS) {
+        let (text_of_it, values) = line.split_at(RUST);
+        let (numbers, address) = values.split_at(NUMBERS);
+        let mut rust = words(text_of_it).replace("[?]", &format!("{address:?}"));
+        for number in numbers.chunks_exact(NUMBER) {
+            rust = rust.replacen('?', &words(number), 1);
+        }
+        text += &rust;
+        text.push('\n');
+        if rust == LAST {
+            return text;
+        }
+    }
+    panic!("the object file of src/abi.c ends amid its lines");
+}
+
+/// C's string in a field of fixed size.
+fn words(field: &[u8]) -> String {
+    let end = field.iter().position(|&byte| byte == 0);
+    String::from_utf8_lossy(&field[..end.unwrap_or(field.len())]).into_owned()
 }
 
 /// Builds the twins. What the compiler has against one is a warning, unless SOCKSTEP_STRICT is set: a user's compiler may be
 /// newer than ours.
-fn build_twins(twins: &Path) {
+fn build_twins(cc: &str, twins: &Path) {
     println!("cargo::rustc-env=SOCKSTEP_TWINS={}", twins.display());
     println!("cargo::rerun-if-env-changed=SOCKSTEP_STRICT");
     let strict = env::var_os("SOCKSTEP_STRICT").is_some();
@@ -75,7 +137,7 @@ fn build_twins(twins: &Path) {
             continue;
         }
         let program = twins.join(source.file_stem().expect("a .c file has a name"));
-        let words = compile(&source, &program, options);
+        let words = compile(cc, &source, &program, options);
         if words.is_err() {
             let what = format!("{} does not compile", source.display());
             println!("cargo::{}={what}", if strict { "error" } else { "warning" });
@@ -105,9 +167,8 @@ fn c_sources(directory: &Path) -> Vec<PathBuf> {
     sources
 }
 
-/// Compiles one C program. Returns the compiler's words, which are an error if there is no program.
-fn compile(source: &Path, program: &Path, options: &[&str]) -> Result<String, String> {
-    let cc = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+/// Compiles one C file. Returns the compiler's words, which are an error if nothing came of it.
+fn compile(cc: &str, source: &Path, program: &Path, options: &[&str]) -> Result<String, String> {
     let mut words = cc.split_whitespace(); // CC="ccache gcc"
     let output = Command::new(words.next().unwrap_or("cc"))
         .args(words)
@@ -116,12 +177,21 @@ fn compile(source: &Path, program: &Path, options: &[&str]) -> Result<String, St
         .arg("-o")
         .args([program, source])
         .output()
-        .map_err(|error| format!("{cc}: {error}. On Debian: apt-get install gcc libc6-dev"))?;
+        .map_err(|error| format!("{cc}: {error}. On Debian: apt-get install {}", package(cc)))?;
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {
         Ok(words)
     } else {
         Err(words)
+    }
+}
+
+/// What brings a compiler on Debian.
+fn package(cc: &str) -> String {
+    match cc.strip_suffix("-gcc") {
+        Some("x86_64-linux-musl") => "musl-tools".to_owned(),
+        Some(target) => format!("gcc-{}", target.replace('_', "-")),
+        None => "gcc libc6-dev".to_owned(),
     }
 }
 

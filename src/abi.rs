@@ -1,6 +1,6 @@
-//! The library's types and constants beside those of this machine's headers, compared while it compiles.
+//! The library's types and constants beside those of the target's headers, compared while it compiles.
 //!
-//! [`header`] is what `abi.c` printed. A build for another machine cannot run `abi.c`; it goes without this page.
+//! [`header`] is what `build.rs` has read out of the object file of `abi.c`.
 #![cfg(abi_probe)]
 #![allow(
     clippy::cast_possible_wrap,
@@ -14,7 +14,8 @@ use std::os::fd::OwnedFd;
 #[allow(
     non_upper_case_globals,
     clippy::unreadable_literal,
-    reason = "as C prints them"
+    clippy::zero_prefixed_literal,
+    reason = "as abi.c writes them"
 )]
 mod header {
     include!(concat!(env!("OUT_DIR"), "/abi.rs"));

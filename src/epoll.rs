@@ -91,7 +91,10 @@ impl epoll_data_t {
 
 /// `struct epoll_event`: what to wait for or what was seen, and the program's own word about it.
 #[repr(C)]
-#[cfg_attr(target_arch = "x86_64", repr(packed))] // as the kernel has it there
+#[cfg_attr(
+    any(target_arch = "x86_64", all(target_arch = "x86", target_env = "gnu")),
+    repr(packed)
+)] // as the headers have it there
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct epoll_event {
     /// What to wait for, or what was seen.

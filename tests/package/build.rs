@@ -9,7 +9,16 @@ use std::sync::OnceLock;
 use crate::scratch::scratch;
 
 const HOST: &str = "x86_64-unknown-linux-gnu";
-const PROBE: &str = "int main(void) { return 0; }\n";
+/// As `src/abi.c` has its lines.
+const PROBE: &str = r#"
+struct line { char rust[80]; char numbers[3][12]; char address[16]; };
+const struct line lines[] = {
+    {.rust = "// What the headers of the target say."},
+    {.rust = "pub const size: i64 = ?;", .numbers = {{'0' + sizeof(void *)}}},
+    {.rust = "pub const ADDRESS: [u8; 16] = [?];", .address = {1, 2}},
+    {.rust = "// That is all."},
+};
+"#;
 const GOOD: &str = "int main(void) { return 0; }\n";
 const SLOVENLY: &str = "int main(void) { int unused; return 0; }\n";
 const WRONG: &str = "#error this compiler is too old\n";
@@ -30,17 +39,40 @@ fn it_builds_the_twins_for_the_programs_and_for_the_library_alone_it_does_not() 
 }
 
 #[test]
-fn a_build_for_another_machine_goes_without_the_headers_and_says_so() {
+fn what_the_headers_of_another_machine_say_is_read_without_running_anything() {
     let package = Package::new("cross", GOOD);
     let said = package.builds(&[
-        ("CARGO_FEATURE_PROGRAMS", "1"),
         ("TARGET", "i686-unknown-linux-gnu"),
+        ("CC_i686_unknown_linux_gnu", "cc -m32"),
     ]);
-    let warning = "cargo::warning=cross-compiling: nothing checks the library's types";
+    assert!(said.contains("cargo::rustc-cfg=abi_probe"), "{said}");
+    let rust = fs::read_to_string(package.out.join("abi.rs")).expect("it says what it read");
+    let zeros = ", 0".repeat(14);
+    assert_eq!(
+        rust,
+        format!(
+            "// What the headers of the target say.\npub const size: i64 = 4;\n\
+             pub const ADDRESS: [u8; 16] = [1, 2{zeros}];\n// That is all.\n"
+        )
+    );
+}
+
+#[test]
+fn without_the_other_machines_compiler_it_goes_without_the_headers_and_says_so() {
+    let target = ("TARGET", "s390x-unknown-linux-gnu");
+    let none = ("CC_s390x_unknown_linux_gnu", "no-s390x-gcc");
+    let package = Package::new("no-cross", GOOD);
+    let said = package.builds(&[("CARGO_FEATURE_PROGRAMS", "1"), target, none]);
+    let warning =
+        "cargo::warning=nothing checks the library's types against the C headers of s390x";
     assert!(said.contains(warning), "{said}");
+    assert!(said.contains("apt-get install gcc-no-s390x"), "{said}");
     assert!(!said.contains("cargo::rustc-cfg=abi_probe"), "{said}");
     assert!(!package.out.join("abi.rs").exists());
     assert!(package.twins().is_empty());
+
+    let output = package.run(&[target, none, ("SOCKSTEP_STRICT", "1")]);
+    assert!(!output.status.success(), "a strict build goes without");
 }
 
 #[test]

@@ -97,8 +97,8 @@ static inline _Noreturn void DieWithError(const char *message)
 /* realloc() that does not fail. */
 static inline void *resize(void *memory, size_t size)
 {
-    memory = realloc(memory, size);
-    if (memory == NULL && size > 0)
+    memory = realloc(memory, size > 0 ? size : 1);
+    if (memory == NULL)
         DieWithError("realloc() failed");
     return memory;
 }
