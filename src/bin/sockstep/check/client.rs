@@ -6,13 +6,15 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sockstep::{SO_LINGER, SO_REUSEADDR, SOL_SOCKET, linger, setsockopt};
 
 use crate::check::contract::Contract;
 use crate::check::outcome::{Stop, fail, skip, wrong};
+use crate::check::patience::{LOOK, Pulse, Wait};
 use crate::check::subject::{Options, Subject, ended};
+use crate::check::talk::{is_late, say_all};
 use crate::check::with_port;
 use crate::sides::ready::free_port;
 use crate::sides::signals::Signals;
@@ -79,7 +81,8 @@ impl Visit {
     fn come(&self, line: &str) -> Result<(Subject, TcpStream), Stop> {
         let (listener, port) = Visit::listener()?;
         let subject = self.start(port, line)?;
-        let until = Instant::now() + self.patience();
+        let pulse = subject.pulse();
+        let mut wait = Wait::begin(&pulse, self.patience());
         loop {
             match listener.accept() {
                 Ok((stream, _)) => {
@@ -98,20 +101,20 @@ impl Visit {
             if let Some(how) = subject.death() {
                 return fail(format!("it does not connect: {how}"));
             }
-            if Instant::now() > until {
+            if wait.is_over() {
                 return fail(format!(
                     "it does not connect to 127.0.0.1:{port} within {} seconds",
                     self.patience().as_secs()
                 ));
             }
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(LOOK / 4);
         }
     }
 
     /// Starts it and takes in what it says.
     fn guest(&self) -> Result<Guest, Stop> {
         let (subject, mut stream) = self.come(WORD)?;
-        let asked = said(&mut stream, self.patience());
+        let asked = said(&mut stream, self.patience(), &subject.pulse());
         if asked.is_empty() {
             return fail("it connects and sends nothing");
         }
@@ -186,16 +189,22 @@ fn without_numbers(said: &str) -> String {
     said.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
-/// What comes until nothing more comes.
-fn said(stream: &mut TcpStream, patience: Duration) -> Vec<u8> {
+/// What comes until nothing more comes, and the client rests.
+fn said(stream: &mut TcpStream, patience: Duration, pulse: &Pulse) -> Vec<u8> {
     let mut all = Vec::new();
     let mut buffer = [0; 16_384];
-    let _ = stream.set_read_timeout(Some(patience)); // at worst it takes longer
-    while let Ok(n @ 1..) = stream.read(&mut buffer) {
-        all.extend_from_slice(&buffer[..n]);
-        let _ = stream.set_read_timeout(Some(SILENCE));
+    let _ = stream.set_read_timeout(Some(LOOK)); // at worst it takes longer
+    let mut wait = Wait::begin(pulse, patience);
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(n @ 1..) => {
+                all.extend_from_slice(&buffer[..n]);
+                wait = Wait::begin(pulse, SILENCE);
+            }
+            Err(error) if is_late(&error) && !wait.is_over() => {}
+            _ => return all,
+        }
     }
-    all
 }
 
 pub fn word(visit: &mut Visit) -> Result<(), Stop> {
@@ -341,18 +350,23 @@ pub fn large(visit: &mut Visit) -> Result<(), Stop> {
     }
     let line = "a line larger than both buffers ".repeat(1 << 18); // 8 MiB
     let (subject, stream) = visit.come(&line)?;
-    let until = Instant::now() + 2 * visit.patience();
-    let _ = stream.set_read_timeout(Some(visit.patience())); // at worst it takes longer
+    let _ = stream.set_read_timeout(Some(LOOK)); // at worst it takes longer
+    let _ = stream.set_write_timeout(Some(LOOK));
+    let pulse = subject.pulse();
+    let mut wait = Wait::begin(&pulse, visit.patience());
     let mut stream = stream;
     let mut buffer = [0; 16_384];
     let mut taken = 0;
     while taken <= line.len() {
-        let Ok(n @ 1..) = stream.read(&mut buffer) else {
-            break;
+        let n = match stream.read(&mut buffer) {
+            Ok(n @ 1..) => n,
+            Err(error) if is_late(&error) && !wait.is_over() => continue,
+            _ => break,
         };
         taken += n;
+        wait.progress();
         buffer[..n].make_ascii_uppercase();
-        if stream.write_all(&buffer[..n]).is_err() || Instant::now() > until {
+        if say_all(&stream, &buffer[..n], &mut wait, |_| ()).is_err() {
             return fail(
                 "a line of 8 MiB: it sends, and does not receive what comes back meanwhile; now both wait",
             );
@@ -380,17 +394,35 @@ fn datagram(visit: &Visit) -> Result<(Subject, UdpSocket, Vec<u8>, std::net::Soc
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))
         .map_err(|error| Stop::Trouble(format!("port {port}: {error}")))?;
     let subject = visit.start(port, WORD)?;
-    let _ = socket.set_read_timeout(Some(visit.patience())); // at worst it takes longer
-    let mut buffer = vec![0; 65_536];
-    match socket.recv_from(&mut buffer) {
-        Ok((n, from)) => {
-            buffer.truncate(n);
-            Ok((subject, socket, buffer, from))
-        }
-        Err(_) => match subject.death() {
+    match next(&socket, &subject, visit.patience()) {
+        Some((bytes, from)) => Ok((subject, socket, bytes, from)),
+        None => match subject.death() {
             Some(how) => fail(format!("it sends nothing: {how}")),
             None => fail(format!("it sends nothing to 127.0.0.1:{port}")),
         },
+    }
+}
+
+/// The next datagram; nothing if the client rests for so long, or has ended.
+fn next(
+    socket: &UdpSocket,
+    subject: &Subject,
+    patience: Duration,
+) -> Option<(Vec<u8>, std::net::SocketAddr)> {
+    let _ = socket.set_read_timeout(Some(LOOK)); // at worst it takes longer
+    let mut buffer = vec![0; 65_536];
+    let pulse = subject.pulse();
+    let mut wait = Wait::begin(&pulse, patience);
+    loop {
+        let over = wait.is_over() || subject.status().is_some();
+        match socket.recv_from(&mut buffer) {
+            Ok((n, from)) => {
+                buffer.truncate(n);
+                return Some((buffer, from));
+            }
+            Err(_) if over => return None,
+            Err(_) => {}
+        }
     }
 }
 
@@ -463,8 +495,7 @@ pub fn twice(visit: &mut Visit) -> Result<(), Stop> {
 
 pub fn lost(visit: &mut Visit) -> Result<(), Stop> {
     let (subject, socket, asked, _) = datagram(visit)?;
-    let mut buffer = vec![0; 65_536];
-    let Ok((_, from)) = socket.recv_from(&mut buffer) else {
+    let Some((_, from)) = next(&socket, &subject, visit.patience()) else {
         return match subject.status() {
             Some(status) if !status.success() => Ok(()), // it says that no answer came
             _ => Err(Stop::ByDesign(

@@ -41,27 +41,14 @@ fn ask(trial: &Trial, pieces: &[&[u8]]) -> Result<Answer, Stop> {
             return Err(stop); // one that refuses a long line may close amid it
         }
     }
-    Ok(answer(&mut talk))
+    Ok(answer(&talk))
 }
 
-fn answer(talk: &mut Talk) -> Answer {
-    let mut bytes = Vec::new();
-    loop {
-        let before = bytes.len();
-        bytes.extend(talk.more_within(Duration::from_millis(300)));
-        if bytes.len() == before || bytes.len() > MOST {
-            break;
-        }
+fn answer(talk: &Talk) -> Answer {
+    let (mut bytes, mut ended) = talk.whatever_within(MOST, Duration::from_millis(300));
+    if bytes.is_empty() && !ended {
+        (bytes, ended) = talk.whatever(MOST);
     }
-    if bytes.is_empty() {
-        let (heard, ended) = talk.whatever(MOST);
-        return Answer {
-            bytes: heard,
-            ended,
-        };
-    }
-    let (more, ended) = talk.whatever_now();
-    bytes.extend(more);
     Answer { bytes, ended }
 }
 

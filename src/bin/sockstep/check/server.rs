@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use crate::check::contract::Contract;
 use crate::check::outcome::{Stop, fail, skip};
+use crate::check::patience::{Pulse, Wait};
 use crate::check::subject::{Counts, Options, Subject};
 use crate::check::talk::Talk;
 use crate::check::with_port;
-use crate::sides::force::Force;
+use crate::sides::force::{Force, Forced};
 use crate::sides::ready::{Place, free_port};
 use crate::sides::signals::Signals;
 use crate::world::Side;
@@ -52,6 +53,8 @@ pub struct Trial {
     address: SocketAddr,
     any: bool,
     special: bool,
+    /// The contract is still to be found out: a port of either kind will do.
+    pub open: bool,
 }
 
 pub enum Rest {
@@ -96,6 +99,7 @@ impl Trial {
                 .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             any: setting.at.is_some_and(|at| at.ip().is_unspecified()),
             special: false,
+            open: false,
         }
     }
 
@@ -151,7 +155,6 @@ impl Trial {
             Some(how) => self.force.environment(how).or_else(skip)?,
             None => Vec::new(),
         };
-        let began = Instant::now();
         let options = Options {
             descriptors: limits.descriptors,
             environment: &environment,
@@ -159,6 +162,9 @@ impl Trial {
         };
         let subject = Subject::start(Side::Server, &command, &self.signals, &options)
             .map_err(Stop::Trouble)?;
+        let pulse = subject.pulse();
+        let mut wait = Wait::begin(&pulse, UP);
+        let mut beat = 1;
         loop {
             if let Some(address) = self.place(&subject.places()) {
                 self.address = address;
@@ -167,7 +173,7 @@ impl Trial {
             if let Some(how) = subject.death() {
                 return fail(format!("it is not up: {how}"));
             }
-            if began.elapsed() > UP {
+            if wait.is_over() {
                 let kind = if self.contract.is_udp() {
                     "is bound to a UDP port"
                 } else {
@@ -181,7 +187,8 @@ impl Trial {
             if crate::check::is_interrupted() {
                 return Err(Stop::Trouble("interrupted".to_owned()));
             }
-            thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(beat));
+            beat = (beat + 1).min(20); // most are up at once, and who is not makes the machine busy
         }
         self.subject = Some(subject);
         Ok(())
@@ -189,6 +196,10 @@ impl Trial {
 
     /// The place to ask at: the port that was meant, before any other.
     fn place(&mut self, places: &[Place]) -> Option<SocketAddr> {
+        let is_udp = |place: &Place| matches!(place, Place::Udp(_));
+        if self.open && !places.is_empty() && places.iter().all(is_udp) {
+            self.contract = Contract::UdpEcho;
+        }
         let udp = self.contract.is_udp();
         let fits = places.iter().filter_map(|place| match place {
             Place::Tcp(address) if !udp => Some(*address),
@@ -223,7 +234,7 @@ impl Trial {
         let (command, _) = with_port(command, self.port.unwrap_or(0));
         let second = Subject::start(Side::Server, &command, &self.signals, &Options::default())
             .map_err(Stop::Trouble)?;
-        let status = second.wait(self.patience().max(Duration::from_secs(3)));
+        let status = second.wait(self.patience());
         Ok(Second {
             status,
             said: second.said(),
@@ -247,7 +258,25 @@ impl Trial {
     // ---- Asking ----
 
     pub fn connect(&self) -> Result<Talk, Stop> {
-        Talk::connect(self.address, self.patience())
+        self.connect_patiently(self.patience())
+    }
+
+    pub fn connect_patiently(&self, patience: Duration) -> Result<Talk, Stop> {
+        Talk::connect(self.address, patience, &self.pulse(), None)
+    }
+
+    /// One with so little room for what comes back that the server has to wait until it is read.
+    pub fn connect_narrow(&self) -> Result<Talk, Stop> {
+        Talk::connect(self.address, self.patience(), &self.pulse(), Some(4096))
+    }
+
+    /// Nothing if the queue of listen is full for so long.
+    pub fn connect_within(&self, time: Duration) -> Result<Option<Talk>, Stop> {
+        Talk::connect_within(self.address, time, &self.pulse(), None)
+    }
+
+    pub fn pulse(&self) -> Pulse {
+        self.subject.as_ref().map_or_else(Pulse::default, Subject::pulse)
     }
 
     pub fn answer(&self, asked: &[u8]) -> Vec<u8> {
@@ -372,7 +401,7 @@ impl Trial {
         let Some(subject) = &self.subject else {
             return Rest::Rests;
         };
-        for _ in 0..4 {
+        for _ in 0..8 {
             let (before, began) = (subject.busy(), Instant::now());
             thread::sleep(LOOK);
             let (after, time) = (subject.busy(), began.elapsed().as_nanos());
@@ -391,13 +420,8 @@ impl Trial {
         Rest::Spins
     }
 
-    /// Whether a signal can interrupt a call of it: whether it has a handler for one.
-    pub fn handles_signals(&self) -> bool {
-        self.subject.as_ref().is_some_and(Subject::handles_signals)
-    }
-
-    pub fn forced_calls(&self) -> u64 {
-        self.force.count()
+    pub fn forced(&self) -> Forced {
+        self.force.counts()
     }
 }
 

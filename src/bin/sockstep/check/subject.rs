@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Resource, rlim_t};
 use nix::unistd::Pid;
 
-use crate::sides::end::End;
+use crate::check::patience::{LOOK, Pulse, Wait};
+use crate::sides::end::{End, LAST_WORDS};
 use crate::sides::process::{Process, Start, listen_to_all};
 use crate::sides::ready::{Place, places};
 use crate::sides::shell::shell;
@@ -102,6 +103,10 @@ impl Subject {
         self.process().processes()
     }
 
+    pub fn pulse(&self) -> Pulse {
+        Pulse(Some(Arc::clone(&self.process)))
+    }
+
     /// Where it can be reached now.
     pub fn places(&self) -> Vec<Place> {
         places(&self.processes())
@@ -142,35 +147,38 @@ impl Subject {
         }
     }
 
-    /// Waits until its first process has ended and it has said all.
+    /// Waits until its first process has ended and it has said all; nothing if it rests for so long instead.
     pub fn wait(&self, patience: Duration) -> Option<ExitStatus> {
-        let until = Instant::now() + patience;
+        let pulse = self.pulse();
+        let mut wait = Wait::begin(&pulse, patience);
         loop {
             if let Some(status) = self.status() {
                 self.wait_for_words();
                 return Some(status);
             }
-            if Instant::now() > until {
+            if wait.is_over() {
                 return None;
             }
-            thread::sleep(Duration::from_millis(5));
+            thread::sleep(LOOK / 4);
         }
     }
 
-    /// Asks it to end as `kill` does, and says how many of its processes have not ended within 2 seconds.
+    /// Asks it to end as `kill` does, and says how many of its processes rest for 2 seconds instead.
     pub fn asked_to_end(&self) -> usize {
+        let pulse = self.pulse();
+        let mut wait = Wait::begin(&pulse, LAST_WORDS);
         let mut end = End::begin(&self.process());
-        let mut left = self.processes().len();
+        end.wait_for(LAST_WORDS * 8);
         loop {
             let over = end.is_over(&mut self.process());
-            if end.took_force() {
-                return left.max(1);
-            }
-            if over || self.processes().is_empty() {
+            let left = self.processes().len();
+            if left == 0 {
                 return 0;
             }
-            left = self.processes().len();
-            thread::sleep(Duration::from_millis(5));
+            if over || wait.is_over() || end.took_force() {
+                return left;
+            }
+            thread::sleep(LOOK / 4);
         }
     }
 
@@ -190,15 +198,6 @@ impl Subject {
             processes: all.len(),
             zombies: zombies(&all),
         }
-    }
-
-    /// Whether a process of it has a handler for a signal.
-    pub fn handles_signals(&self) -> bool {
-        self.processes().iter().any(|pid| {
-            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-            caught.is_some_and(|mask| mask.trim().bytes().any(|digit| digit != b'0'))
-        })
     }
 
     /// For each of its threads: its time on a processor and in the queue for one, in nanoseconds.

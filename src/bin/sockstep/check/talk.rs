@@ -1,39 +1,101 @@
-//! A client's end of a connection, with a deadline on each wait.
+//! A client's end of a connection, with a limit to each wait.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sockstep::{SO_LINGER, SOL_SOCKET, linger, setsockopt};
+use libc::c_int;
+use sockstep::{
+    AnyAddr, Errno, PF_INET, PF_INET6, SO_LINGER, SO_RCVBUF, SOCK_STREAM, SOL_SOCKET, connect,
+    linger, setsockopt, socket,
+};
 
 use crate::check::outcome::{Stop, fail, wrong};
+use crate::check::patience::{LOOK, Pulse, Wait};
 
 pub struct Talk {
     stream: TcpStream,
     /// How long an answer may take.
     patience: Duration,
+    pulse: Pulse,
+}
+
+/// Why nothing more is heard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Closed,
+    Reset,
+    Silent,
+}
+
+impl End {
+    fn words(self) -> &'static str {
+        match self {
+            End::Closed => "then the end of the connection",
+            End::Reset => "then a reset",
+            End::Silent => "then nothing",
+        }
+    }
 }
 
 impl Talk {
-    pub fn connect(address: SocketAddr, patience: Duration) -> Result<Talk, Stop> {
-        let stream = match TcpStream::connect_timeout(&address, patience) {
-            Ok(stream) => stream,
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                return fail(format!("nobody listens at {address} any more"));
+    /// `room` is how many bytes may wait here to be read.
+    pub fn connect(
+        address: SocketAddr,
+        patience: Duration,
+        pulse: &Pulse,
+        room: Option<c_int>,
+    ) -> Result<Talk, Stop> {
+        match Talk::connect_within(address, patience, pulse, room)? {
+            Some(talk) => Ok(talk),
+            None => fail(format!(
+                "connect() to {address} is not answered: the queue of listen is full, and nobody accepts"
+            )),
+        }
+    }
+
+    /// The same; nothing if the connection is not made in time.
+    pub fn connect_within(
+        address: SocketAddr,
+        patience: Duration,
+        pulse: &Pulse,
+        room: Option<c_int>,
+    ) -> Result<Option<Talk>, Stop> {
+        let mut wait = Wait::begin(pulse, patience);
+        let stream = loop {
+            let made = match room {
+                Some(room) => connect_with(address, patience, room),
+                None => TcpStream::connect_timeout(&address, patience),
+            };
+            match made {
+                Ok(stream) => break stream,
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    return fail(format!("nobody listens at {address} any more"));
+                }
+                Err(error) if !is_late(&error) => {
+                    return fail(format!("connect() to {address} failed: {error}"));
+                }
+                // A queue that is full drops what comes; a server that works is about to empty it.
+                Err(_) if !pulse.beats() || wait.is_over() => return Ok(None),
+                Err(_) => {}
             }
-            Err(error) => return fail(format!("connect() to {address} failed: {error}")),
         };
         let set = stream
             .set_nodelay(true)
-            .and_then(|()| stream.set_read_timeout(Some(patience)))
-            .and_then(|()| stream.set_write_timeout(Some(patience)));
+            .and_then(|()| stream.set_read_timeout(Some(LOOK)))
+            .and_then(|()| stream.set_write_timeout(Some(LOOK)));
         set.map_err(|error| Stop::Trouble(format!("setsockopt: {error}")))?;
-        Ok(Talk { stream, patience })
+        Ok(Some(Talk {
+            stream,
+            patience,
+            pulse: pulse.clone(),
+        }))
     }
 
     pub fn say(&mut self, bytes: &[u8]) -> Result<(), Stop> {
-        match self.stream.write_all(bytes) {
+        match say_all(&self.stream, bytes, &mut self.wait(), |_| ()) {
             Ok(()) => Ok(()),
             Err(error) if is_late(&error) => {
                 fail("the server takes no more bytes: it does not receive")
@@ -44,36 +106,21 @@ impl Talk {
         }
     }
 
+    fn wait(&self) -> Wait<'_> {
+        Wait::begin(&self.pulse, self.patience)
+    }
+
     /// That many bytes, or fewer with what came instead of the rest.
-    fn hear(&mut self, wanted: usize) -> (Vec<u8>, Option<&'static str>) {
-        let mut heard = vec![0; wanted];
-        let mut have = 0;
-        let until = Instant::now() + self.patience;
-        let end = loop {
-            if have == wanted {
-                break None;
-            }
-            match self.stream.read(&mut heard[have..]) {
-                Ok(0) => break Some("then the end of the connection"),
-                Ok(n) => have += n,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_late(&error) => break Some("then nothing"),
-                Err(_) => break Some("then a reset"),
-            }
-            if Instant::now() > until && have < wanted {
-                break Some("then too slowly to wait for");
-            }
-        };
-        heard.truncate(have);
-        (heard, end)
+    fn hear(&self, wanted: usize) -> (Vec<u8>, Option<End>) {
+        hear(&self.stream, wanted, self.wait())
     }
 
     /// Fails unless just this comes; `what` says what was asked.
-    pub fn expect(&mut self, wanted: &[u8], what: &str) -> Result<(), Stop> {
+    pub fn expect(&self, wanted: &[u8], what: &str) -> Result<(), Stop> {
         let (heard, end) = self.hear(wanted.len());
         if let Some(end) = end {
             return wrong(
-                format!("{what}: the answer is not whole, {end}"),
+                format!("{what}: the answer is not whole, {}", end.words()),
                 wanted,
                 &heard,
             );
@@ -88,49 +135,47 @@ impl Talk {
         Ok(())
     }
 
-    /// What comes within this time that nobody asked for.
-    pub fn more_within(&mut self, time: Duration) -> Vec<u8> {
-        let mut more = Vec::new();
-        let mut buffer = [0; 4096];
-        let _ = self.stream.set_read_timeout(Some(time)); // at worst it takes longer
-        while let Ok(n @ 1..) = self.stream.read(&mut buffer) {
-            more.extend_from_slice(&buffer[..n]);
-            if more.len() > 1 << 16 {
-                break;
-            }
-        }
-        let _ = self.stream.set_read_timeout(Some(self.patience));
-        more
+    /// What comes that nobody asked for, until the server has rested for this time.
+    pub fn more_within(&self, time: Duration) -> Vec<u8> {
+        hear(&self.stream, 1 << 16, Wait::begin(&self.pulse, time)).0
+    }
+
+    /// At most that many bytes, within this time.
+    pub fn some_within(&self, wanted: usize, time: Duration) -> Vec<u8> {
+        hear(&self.stream, wanted, Wait::begin(&self.pulse, time)).0
     }
 
     /// All up to the end of the connection, at most `most` bytes; fails if the end does not come.
-    pub fn rest(&mut self, most: usize, what: &str) -> Result<Vec<u8>, Stop> {
+    pub fn rest(&self, most: usize, what: &str) -> Result<Vec<u8>, Stop> {
         let (heard, end) = self.hear(most);
         match end {
-            Some("then the end of the connection") => Ok(heard),
-            Some("then a reset") => fail(format!("{what}: a reset comes instead of the end")),
-            Some(_) => fail(format!("{what}: the end of the connection does not come")),
+            Some(End::Closed) => Ok(heard),
+            Some(End::Reset) => fail(format!("{what}: a reset comes instead of the end")),
+            Some(End::Silent) => fail(format!("{what}: the end of the connection does not come")),
             None => fail(format!("{what}: more than {most} bytes come")),
         }
     }
 
-    /// What comes up to an end, whatever it is: a close, a reset, or silence.
-    pub fn whatever(&mut self, most: usize) -> (Vec<u8>, bool) {
+    /// What comes up to an end, and whether it is one of the connection: a close or a reset, not silence.
+    pub fn whatever(&self, most: usize) -> (Vec<u8>, bool) {
         let (heard, end) = self.hear(most);
-        (
-            heard,
-            end == Some("then the end of the connection") || end == Some("then a reset"),
-        )
+        (heard, matches!(end, Some(End::Closed | End::Reset)))
     }
 
-    /// What is there already, up to an end that has come.
-    pub fn whatever_now(&mut self) -> (Vec<u8>, bool) {
-        let patience = std::mem::replace(&mut self.patience, Duration::from_millis(100));
-        let _ = self.stream.set_read_timeout(Some(self.patience)); // at worst it takes longer
-        let heard = self.whatever(1 << 20);
-        self.patience = patience;
-        let _ = self.stream.set_read_timeout(Some(patience));
-        heard
+    /// The same with less patience.
+    pub fn whatever_within(&self, most: usize, time: Duration) -> (Vec<u8>, bool) {
+        let (heard, end) = hear(&self.stream, most, Wait::begin(&self.pulse, time));
+        (heard, matches!(end, Some(End::Closed | End::Reset)))
+    }
+
+    /// Sends this again and again, until the server takes no more for so long.
+    pub fn fill(&self, bytes: &[u8], time: Duration) {
+        for _ in 0..512 {
+            let mut wait = Wait::begin(&self.pulse, time);
+            if say_all(&self.stream, bytes, &mut wait, |_| ()).is_err() {
+                break;
+            }
+        }
     }
 
     /// Says that nothing more will be sent.
@@ -150,7 +195,7 @@ impl Talk {
         let _ = setsockopt(&self.stream, SOL_SOCKET, SO_LINGER, &now); // else it is a close
     }
 
-    /// Sends all and receives all, at the same time; `before` passes before the first is received.
+    /// Sends all and receives all, at the same time. The first byte is received when nothing more could be sent for `before`.
     pub fn exchange(
         &mut self,
         bytes: &[u8],
@@ -158,13 +203,23 @@ impl Talk {
         before: Duration,
         what: &str,
     ) -> Result<(), Stop> {
-        let mut out = self
-            .stream
-            .try_clone()
-            .map_err(|error| Stop::Trouble(format!("dup: {error}")))?;
+        let sent = AtomicUsize::new(0);
         thread::scope(|scope| {
-            let sender = scope.spawn(move || out.write_all(bytes));
-            thread::sleep(before);
+            let sender = scope.spawn(|| {
+                say_all(&self.stream, bytes, &mut self.wait(), |n| {
+                    sent.fetch_add(n, Ordering::Relaxed);
+                })
+            });
+            let mut last = 0;
+            let mut wait = Wait::begin(&self.pulse, before);
+            while !before.is_zero() && !wait.is_over() {
+                thread::sleep(LOOK);
+                let now = sent.load(Ordering::Relaxed);
+                if now != last {
+                    last = now;
+                    wait.progress();
+                }
+            }
             let heard = self.expect(wanted, what);
             if heard.is_err() {
                 let _ = self.stream.shutdown(Shutdown::Both); // or the sender waits on
@@ -177,13 +232,70 @@ impl Talk {
             }
         })
     }
-
-    pub fn stream(&self) -> &TcpStream {
-        &self.stream
-    }
 }
 
 /// Whether a call gave up because its time had passed.
-pub fn is_late(error: &std::io::Error) -> bool {
+pub fn is_late(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// A connection that keeps so many bytes for us. Small segments too: by their size Linux gives the server room for what it sends.
+fn connect_with(address: SocketAddr, patience: Duration, room: c_int) -> io::Result<TcpStream> {
+    let family = if address.is_ipv4() { PF_INET } else { PF_INET6 };
+    let sock = socket(family, SOCK_STREAM, 0)?;
+    setsockopt(&sock, SOL_SOCKET, SO_RCVBUF, &room)?;
+    setsockopt(&sock, IPPROTO_TCP.into(), TCP_MAXSEG, &536)?;
+    let stream = TcpStream::from(sock);
+    stream.set_write_timeout(Some(patience))?; // of connect too
+    match connect(&stream, &AnyAddr::from(address)) {
+        Ok(()) => Ok(stream),
+        Err(error) if error == Errno::EINPROGRESS => Err(ErrorKind::TimedOut.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Sends all; `sent` is told of each piece.
+pub fn say_all(
+    mut stream: &TcpStream,
+    bytes: &[u8],
+    wait: &mut Wait,
+    sent: impl Fn(usize),
+) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match stream.write(&bytes[done..]) {
+            Ok(n) => {
+                done += n;
+                sent(n);
+                wait.progress();
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_late(&error) && !wait.is_over() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// That many bytes, or fewer with what came instead of the rest.
+fn hear(mut stream: &TcpStream, wanted: usize, mut wait: Wait) -> (Vec<u8>, Option<End>) {
+    let mut heard = Vec::new();
+    let mut buffer = vec![0; wanted.min(1 << 16)];
+    let mut over = false;
+    while heard.len() < wanted {
+        let room = buffer.len().min(wanted - heard.len());
+        match stream.read(&mut buffer[..room]) {
+            Ok(0) => return (heard, Some(End::Closed)),
+            Ok(n) => {
+                heard.extend_from_slice(&buffer[..n]);
+                wait.progress();
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Once more after the last look: it may have come since.
+            Err(error) if is_late(&error) && over => return (heard, Some(End::Silent)),
+            Err(error) if is_late(&error) => over = wait.is_over(),
+            Err(_) => return (heard, Some(End::Reset)),
+        }
+    }
+    (heard, None)
 }

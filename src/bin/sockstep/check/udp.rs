@@ -2,9 +2,10 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::check::outcome::{Stop, fail, skip, wrong};
+use crate::check::patience::{LOOK, Pulse, Wait};
 use crate::check::server::Trial;
 use crate::check::talk::is_late;
 use crate::check::tcp;
@@ -13,21 +14,33 @@ const WORD: &[u8] = b"hello";
 /// The most that a datagram over IPv4 carries.
 const LARGEST: usize = 65_507;
 
-struct Asker(UdpSocket);
+struct Asker {
+    socket: UdpSocket,
+    pulse: Pulse,
+    patience: Duration,
+}
 
 impl Asker {
     fn new(trial: &Trial) -> Result<Asker, Stop> {
         let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let made = UdpSocket::bind(any).and_then(|socket| {
-            socket.set_read_timeout(Some(trial.patience()))?;
-            Ok(socket)
-        });
-        made.map(Asker)
-            .map_err(|error| Stop::Trouble(format!("a UDP socket: {error}")))
+        let socket = UdpSocket::bind(any)
+            .map_err(|error| Stop::Trouble(format!("a UDP socket: {error}")))?;
+        Asker::of(socket, trial, trial.patience())
+    }
+
+    fn of(socket: UdpSocket, trial: &Trial, patience: Duration) -> Result<Asker, Stop> {
+        socket
+            .set_read_timeout(Some(LOOK))
+            .map_err(|error| Stop::Trouble(format!("setsockopt: {error}")))?;
+        Ok(Asker {
+            socket,
+            pulse: trial.pulse(),
+            patience,
+        })
     }
 
     fn ask(&self, to: SocketAddr, bytes: &[u8]) -> Result<(), Stop> {
-        match self.0.send_to(bytes, to) {
+        match self.socket.send_to(bytes, to) {
             Ok(_) => Ok(()),
             Err(error) => Err(Stop::Trouble(format!("sendto {to}: {error}"))),
         }
@@ -36,14 +49,18 @@ impl Asker {
     /// The next datagram, and where it came from; none if it does not come in time.
     fn answer(&self) -> Result<Option<(Vec<u8>, SocketAddr)>, Stop> {
         let mut buffer = vec![0; LARGEST + 1];
+        let mut wait = Wait::begin(&self.pulse, self.patience);
+        let mut over = false;
         loop {
-            match self.0.recv_from(&mut buffer) {
+            match self.socket.recv_from(&mut buffer) {
                 Ok((n, from)) => {
                     buffer.truncate(n);
                     return Ok(Some((buffer, from)));
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_late(&error) => return Ok(None),
+                // Once more after the last look: it may have come since.
+                Err(error) if is_late(&error) && over => return Ok(None),
+                Err(error) if is_late(&error) => over = wait.is_over(),
                 Err(error) => return Err(Stop::Trouble(format!("recvfrom: {error}"))),
             }
         }
@@ -180,11 +197,10 @@ pub fn low_port(trial: &mut Trial) -> Result<(), Stop> {
     let Some(low) = low else {
         return skip("only root may send from a port below 1024");
     };
-    let sent = low.send_to(WORD, trial.address());
-    sent.map_err(|error| Stop::Trouble(format!("sendto: {error}")))?;
+    let low = Asker::of(low, trial, trial.moment())?;
+    low.ask(trial.address(), WORD)?;
     serves_on(trial, "a sender at a low port sent a datagram, and")?;
-    let _ = low.set_read_timeout(Some(trial.moment()));
-    if low.recv_from(&mut [0; 64]).is_ok() {
+    if low.answer()?.is_some() {
         return Err(Stop::ByDesign(
             "it answers any port: a forged sender makes two such servers answer each other without end".to_owned(),
         ));
@@ -194,9 +210,8 @@ pub fn low_port(trial: &mut Trial) -> Result<(), Stop> {
 
 pub fn in_a_row(trial: &mut Trial) -> Result<(), Stop> {
     let before = trial.settled();
-    let asker = Asker::new(trial)?;
-    let _ = asker.0.set_read_timeout(Some(Duration::from_millis(200)));
-    let until = Instant::now() + 4 * trial.patience();
+    let mut asker = Asker::new(trial)?;
+    asker.patience = Duration::from_millis(200);
     for number in 0..10_000u32 {
         let message = format!("datagram {number}");
         let wanted = trial.answer(message.as_bytes());
@@ -214,7 +229,7 @@ pub fn in_a_row(trial: &mut Trial) -> Result<(), Stop> {
                         &heard,
                     );
                 }
-                None if tries < 10 && Instant::now() < until => {
+                None if tries < 10 && trial.death().is_none() => {
                     tries += 1;
                     asker.ask(trial.address(), message.as_bytes())?;
                 }

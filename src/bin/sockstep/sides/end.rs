@@ -19,6 +19,8 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// A side that is being ended: SIGTERM to its first process, a moment later to every other one, SIGKILL after [`LAST_WORDS`].
 pub struct End {
     since: Instant,
+    /// How long it may take.
+    last_words: Duration,
     /// Who has been asked to end.
     asked: Vec<Pid>,
     killed: Option<Instant>,
@@ -29,6 +31,7 @@ impl End {
     pub fn begin(process: &Process) -> End {
         let mut end = End {
             since: Instant::now(),
+            last_words: LAST_WORDS,
             asked: Vec::new(),
             killed: None,
             gone: None,
@@ -58,13 +61,18 @@ impl End {
                 process.hang_up();
                 return true; // a call that nothing interrupts: to drop it is all that can still be done
             }
-        } else if now - self.since >= LAST_WORDS {
+        } else if now - self.since >= self.last_words {
             self.killed = Some(now);
             kill_all(process);
         } else if now - self.since >= FIRST {
             self.ask(&left);
         }
         left.is_empty() && !process.is_heard()
+    }
+
+    /// It may take so long.
+    pub fn wait_for(&mut self, time: Duration) {
+        self.last_words = time;
     }
 
     /// Whether it took SIGKILL.

@@ -1,11 +1,14 @@
 /* Makes blocking calls on stream sockets do less than they are asked to, as a signal or a full buffer may:
- * SOCKSTEP_FORCE=short takes a few bytes at a time, SOCKSTEP_FORCE=eintr fails every other call with EINTR.
+ * SOCKSTEP_FORCE=short takes a few bytes at a time, SOCKSTEP_FORCE=eintr fails every other call that would wait
+ * with EINTR.
  * SOCKSTEP_FORCE="at recv 1 2 2 1" makes each thread's second recv on a socket, of whatever kind, one byte long: a call, a
  * length, the first and the last of these calls and the step from one to the next, for as many calls as are named. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static unsigned long *count; /* how many calls did less: shared with the tool */
+/* Shared with the tool: calls that did less, calls, and signal handlers without SA_RESTART. */
+static unsigned long nowhere[3], *count = nowhere;
 static int make_short, make_eintr;
 
 enum call { RECV, READ, SEND, WRITE, CALLS };
@@ -61,17 +65,23 @@ static int waits(int fd, int flags)
 {
     int saved = errno, type = 0, status = fcntl(fd, F_GETFL);
     socklen_t len = sizeof type;
+    __atomic_add_fetch(&count[1], 1, __ATOMIC_RELAXED);
     int stream = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
     errno = saved;
     return stream && status >= 0 && !(status & O_NONBLOCK) && !(flags & MSG_DONTWAIT);
 }
 
-static int interrupted(int fd, int flags)
+static int interrupted(int fd, int flags, short events)
 {
     static __thread unsigned turn;
-    if (!make_eintr || !waits(fd, flags) || turn++ % 2 != 0)
+    if (!make_eintr || !waits(fd, flags))
         return 0;
-    __atomic_add_fetch(count, 1, __ATOMIC_RELAXED);
+    struct pollfd at = {fd, events, 0};
+    int saved = errno, ready = poll(&at, 1, 0);
+    errno = saved;
+    if (ready != 0 || turn++ % 2 != 0)
+        return 0; /* what is done at once is not interrupted */
+    __atomic_add_fetch(&count[0], 1, __ATOMIC_RELAXED);
     errno = EINTR;
     return 1;
 }
@@ -108,7 +118,7 @@ static size_t shorter(enum call call, int fd, int flags, size_t len)
     size_t less = sizes[turn++ % 6];
     if (less >= len)
         return len;
-    __atomic_add_fetch(count, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&count[0], 1, __ATOMIC_RELAXED);
     return less;
 }
 
@@ -116,17 +126,17 @@ static size_t shorter(enum call call, int fd, int flags, size_t len)
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-    return interrupted(fd, flags) ? -1 : REAL(recv)(fd, buf, shorter(RECV, fd, flags, len), flags);
+    return interrupted(fd, flags, POLLIN) ? -1 : REAL(recv)(fd, buf, shorter(RECV, fd, flags, len), flags);
 }
 
 ssize_t recvfrom(int fd, void *buf, size_t len, int flags, __SOCKADDR_ARG addr, socklen_t *addrlen)
 {
-    return interrupted(fd, flags) ? -1 : REAL(recvfrom)(fd, buf, shorter(RECV, fd, flags, len), flags, addr, addrlen);
+    return interrupted(fd, flags, POLLIN) ? -1 : REAL(recvfrom)(fd, buf, shorter(RECV, fd, flags, len), flags, addr, addrlen);
 }
 
 ssize_t read(int fd, void *buf, size_t len)
 {
-    return interrupted(fd, 0) ? -1 : REAL(read)(fd, buf, shorter(READ, fd, 0, len));
+    return interrupted(fd, 0, POLLIN) ? -1 : REAL(read)(fd, buf, shorter(READ, fd, 0, len));
 }
 
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
@@ -143,25 +153,33 @@ ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
 
 ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-    return interrupted(fd, flags) ? -1 : REAL(send)(fd, buf, shorter(SEND, fd, flags, len), flags);
+    return interrupted(fd, flags, POLLOUT) ? -1 : REAL(send)(fd, buf, shorter(SEND, fd, flags, len), flags);
 }
 
 ssize_t sendto(int fd, const void *buf, size_t len, int flags, __CONST_SOCKADDR_ARG addr, socklen_t addrlen)
 {
-    return interrupted(fd, flags) ? -1 : REAL(sendto)(fd, buf, shorter(SEND, fd, flags, len), flags, addr, addrlen);
+    return interrupted(fd, flags, POLLOUT) ? -1 : REAL(sendto)(fd, buf, shorter(SEND, fd, flags, len), flags, addr, addrlen);
 }
 
 ssize_t write(int fd, const void *buf, size_t len)
 {
-    return interrupted(fd, 0) ? -1 : REAL(write)(fd, buf, shorter(WRITE, fd, 0, len));
+    return interrupted(fd, 0, POLLOUT) ? -1 : REAL(write)(fd, buf, shorter(WRITE, fd, 0, len));
 }
 
 int accept(int fd, __SOCKADDR_ARG addr, socklen_t *addrlen)
 {
-    return interrupted(fd, 0) ? -1 : REAL(accept)(fd, addr, addrlen);
+    return interrupted(fd, 0, POLLIN) ? -1 : REAL(accept)(fd, addr, addrlen);
 }
 
 int accept4(int fd, __SOCKADDR_ARG addr, socklen_t *addrlen, int flags)
 {
-    return interrupted(fd, 0) ? -1 : REAL(accept4)(fd, addr, addrlen, flags);
+    return interrupted(fd, 0, POLLIN) ? -1 : REAL(accept4)(fd, addr, addrlen, flags);
+}
+
+/* signal() of this library sets SA_RESTART, and does not come by here. */
+int sigaction(int number, const struct sigaction *act, struct sigaction *old)
+{
+    if (act != NULL && act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN && !(act->sa_flags & SA_RESTART))
+        __atomic_add_fetch(&count[2], 1, __ATOMIC_RELAXED);
+    return REAL(sigaction)(number, act, old);
 }

@@ -13,6 +13,16 @@ use nix::unistd::getpid;
 
 const SOURCE: &str = include_str!("force.c");
 
+/// What has happened since the last [`Force::environment`].
+pub struct Forced {
+    /// Calls that have done less than they were asked.
+    pub less: u64,
+    /// Calls that went through the C library.
+    pub seen: u64,
+    /// Signal handlers without `SA_RESTART`: only these make a call fail with EINTR.
+    pub handlers: u64,
+}
+
 /// The object, compiled when it is first needed, and where it counts.
 #[derive(Default)]
 pub struct Force {
@@ -28,7 +38,7 @@ impl Force {
             .get_or_init(make)
             .as_ref()
             .map_err(String::clone)?;
-        let _ = count.write_all_at(&[0; 8], 0); // memory, which does not fail
+        let _ = count.write_all_at(&[0; 24], 0); // memory, which does not fail
         let path = |file: &File| format!("/proc/{}/fd/{}", getpid(), file.as_raw_fd());
         Ok([
             ("LD_PRELOAD", path(object)),
@@ -39,14 +49,20 @@ impl Force {
         .to_vec())
     }
 
-    /// How many calls have done less since then.
-    pub fn count(&self) -> u64 {
-        let Some(Ok((_, count))) = self.made.get() else {
-            return 0;
+    pub fn counts(&self) -> Forced {
+        let number = |at: u64| {
+            let Some(Ok((_, count))) = self.made.get() else {
+                return 0;
+            };
+            let mut bytes = [0; 8];
+            let read = count.read_exact_at(&mut bytes, 8 * at);
+            read.map_or(0, |()| u64::from_ne_bytes(bytes))
         };
-        let mut bytes = [0; 8];
-        let read = count.read_exact_at(&mut bytes, 0);
-        read.map_or(0, |()| u64::from_ne_bytes(bytes))
+        Forced {
+            less: number(0),
+            seen: number(1),
+            handlers: number(2),
+        }
     }
 }
 
