@@ -168,6 +168,7 @@ fn checked(args: &Args) -> Result<bool, Trouble> {
         |command| command.to_string_lossy().into_owned(),
     );
     let mut report = Report::begin(&args.output, "server", &words, contract, checks.len())?;
+    report.runs_already = args.at.is_some();
     let jobs = if named { usize::from(args.jobs) } else { 1 };
     let began = Instant::now();
     patience::ends_at(began + END);

@@ -9,7 +9,9 @@ use crate::sides::process::Process;
 pub const LOOK: Duration = Duration::from_millis(20);
 /// A look counts for this much at most: what is not seen for longer may have worked meanwhile.
 const SEEN: Duration = Duration::from_millis(60);
-/// A program that works all the time and brings nothing is waited for no longer than this.
+/// A program that works all the time and brings nothing is waited for that many times as long as one that rests, and no longer
+/// than this.
+const TIMES: u32 = 8;
 const HARD: Duration = Duration::from_secs(10);
 
 /// The moment at which all waits end.
@@ -73,6 +75,7 @@ impl<'a> Wait<'a> {
         } else {
             self.rested += passed;
         }
-        self.rested >= self.limit || now - self.since > HARD.max(self.limit) || is_up()
+        let hard = (TIMES * self.limit).min(HARD).max(self.limit);
+        self.rested >= self.limit || now - self.since > hard || is_up()
     }
 }

@@ -77,6 +77,8 @@ pub struct Report<'a> {
     kind: &'static str,
     command: String,
     contract: Contract,
+    /// It was not started here: `command` is its address.
+    pub runs_already: bool,
     all: usize,
     rows: Vec<Kept>,
     points: Vec<(String, f64)>,
@@ -115,6 +117,7 @@ impl<'a> Report<'a> {
             kind,
             command: command.to_owned(),
             contract,
+            runs_already: false,
             all,
             rows: Vec::new(),
             points,
@@ -309,14 +312,15 @@ impl<'a> Report<'a> {
         // Commands stay in one piece, to be copied.
         let again = format!(
             "again  sockstep check --{} '{}' --contract {contract} {only} -v",
-            self.kind, self.command
+            if self.runs_already { "at" } else { self.kind },
+            self.command
         );
         let see = format!(
             "see    sockstep run --server '{}' --client 'sockstep check --at 127.0.0.1:{{port}} --contract {contract} {only}'",
             self.command
         );
         let mut commands = vec![again];
-        if self.kind == "server" && !row.alone {
+        if self.kind == "server" && !row.alone && !self.runs_already {
             commands.push(see);
         }
         for command in commands {

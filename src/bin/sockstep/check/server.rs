@@ -276,7 +276,9 @@ impl Trial {
     }
 
     pub fn pulse(&self) -> Pulse {
-        self.subject.as_ref().map_or_else(Pulse::default, Subject::pulse)
+        self.subject
+            .as_ref()
+            .map_or_else(Pulse::default, Subject::pulse)
     }
 
     pub fn answer(&self, asked: &[u8]) -> Vec<u8> {

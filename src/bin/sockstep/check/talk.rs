@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use libc::c_int;
 use sockstep::{
-    AnyAddr, Errno, PF_INET, PF_INET6, SO_LINGER, SO_RCVBUF, SOCK_STREAM, SOL_SOCKET, connect,
-    linger, setsockopt, socket,
+    AnyAddr, Errno, IPPROTO_TCP, PF_INET, PF_INET6, SO_LINGER, SO_RCVBUF, SOCK_STREAM, SOL_SOCKET,
+    TCP_MAXSEG, connect, linger, setsockopt, socket,
 };
 
 use crate::check::outcome::{Stop, fail, wrong};
@@ -244,7 +244,7 @@ fn connect_with(address: SocketAddr, patience: Duration, room: c_int) -> io::Res
     let family = if address.is_ipv4() { PF_INET } else { PF_INET6 };
     let sock = socket(family, SOCK_STREAM, 0)?;
     setsockopt(&sock, SOL_SOCKET, SO_RCVBUF, &room)?;
-    setsockopt(&sock, IPPROTO_TCP.into(), TCP_MAXSEG, &536)?;
+    setsockopt(&sock, IPPROTO_TCP, TCP_MAXSEG, &536)?;
     let stream = TcpStream::from(sock);
     stream.set_write_timeout(Some(patience))?; // of connect too
     match connect(&stream, &AnyAddr::from(address)) {

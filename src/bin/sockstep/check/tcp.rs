@@ -405,7 +405,7 @@ pub fn no_descriptors(trial: &mut Trial) -> Result<(), Stop> {
     for _ in 0..80 {
         match trial.connect_within(trial.moment()) {
             Ok(Some(talk)) => talks.push(talk),
-            Ok(None) => break, // its queue is full
+            Ok(None) => break,                  // its queue is full
             Err(_) if talks.len() > 5 => break, // it refuses
             Err(stop) => return Err(stop),
         }
@@ -562,7 +562,8 @@ fn forced(trial: &mut Trial, how: &'static str, after: &str) -> Result<(), Stop>
     }
     if forced.less == 0 {
         return Err(Stop::ByDesign(
-            "its sockets do not wait: what they do not do at once is done at the next turn".to_owned(),
+            "its sockets do not wait: what they do not do at once is done at the next turn"
+                .to_owned(),
         ));
     }
     match outcome {

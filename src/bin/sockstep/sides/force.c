@@ -73,13 +73,14 @@ static int waits(int fd, int flags)
 
 static int interrupted(int fd, int flags, short events)
 {
-    static __thread unsigned turn;
+    static __thread unsigned turns[2];
+    unsigned *turn = &turns[events == POLLOUT];
     if (!make_eintr || !waits(fd, flags))
         return 0;
     struct pollfd at = {fd, events, 0};
     int saved = errno, ready = poll(&at, 1, 0);
     errno = saved;
-    if (ready != 0 || turn++ % 2 != 0)
+    if (ready != 0 || (*turn)++ % 2 != 0)
         return 0; /* what is done at once is not interrupted */
     __atomic_add_fetch(&count[0], 1, __ATOMIC_RELAXED);
     errno = EINTR;
