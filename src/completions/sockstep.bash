@@ -85,7 +85,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__bench)
-            opts="-h --connections --size --seconds --slice --reconnect --any-core --seed --json --c-programs --against --help tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll tcp_upper_server udp_echo_server udp_upper_server"
+            opts="-h --connections --size --seconds --slice --reconnect --any-core --seed --json --c-programs --against --plot --help tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll tcp_upper_server udp_echo_server udp_upper_server"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -116,6 +116,10 @@ _sockstep() {
                     return 0
                     ;;
                 --against)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --plot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -128,6 +128,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l slice -d 'Ch
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l seed -d 'Repeat the order of slices of an earlier run' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l c-programs -d 'Take the C program from this directory, instead of compiling the twin' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l against -d 'Measure this server too, any program, as a shell has it: \'./my_server {port}\'. Repeat it for several' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l plot -d 'Draw all designs of the TCP echo server, over 1, 8, 64 and 512 connections, as a picture' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l reconnect -d 'Make a new connection for each message (60,000 at most)'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l any-core -d 'Let client and server run on any core, instead of the same one'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l json -d 'Print JSON'

@@ -315,6 +315,90 @@ fn any_server_is_measured_beside_the_pair() {
 }
 
 #[test]
+fn all_designs_and_a_peer_are_drawn() {
+    require("python3", "the reader of these tests");
+    let directory = directory("plot");
+    let file = directory.join("designs.svg");
+    let file = file.to_str().expect("UTF-8");
+    let program = env!("CARGO_BIN_EXE_tcp_echo_server_epoll");
+    let peer = format!("{program} --bind 127.0.0.1 {{port}} # <script>&\"]]>");
+    let outcome = bench(&[&["--plot", file, "--against", &peer][..], &SHORT].concat());
+    let table = outcome.stdout();
+    let void = table.contains("\nvoid at ");
+    assert_eq!(outcome.status.code(), Some(void.into()), "{outcome:?}");
+    assert!(
+        table.lines().all(|line| line.chars().count() <= 80),
+        "{table}"
+    );
+    assert!(
+        table.ends_with(&format!("\nthe picture: {file}\n")),
+        "{table}"
+    );
+    for design in [
+        "iterative",
+        "fork",
+        "thread",
+        "prefork",
+        "pool",
+        "select",
+        "poll",
+        "epoll",
+        "peer 1",
+    ] {
+        let rows: Vec<_> = table
+            .lines()
+            .filter(|line| line.starts_with(&format!("{design}  ")))
+            .collect();
+        assert_eq!(rows.len(), 2, "{design}: {table}"); // of round trips, and of memory
+        let columns = rows[0].replace("peer 1", "peer").split_whitespace().count();
+        assert_eq!(columns, 5, "{design}: {table}");
+    }
+    let read = "import sys, xml.dom.minidom as dom
+svg = dom.parse(sys.argv[1]).documentElement
+assert not svg.getElementsByTagName('script')
+print(*(text.firstChild.data for text in svg.getElementsByTagName('text')), sep='\\n')";
+    let texts = run(Command::new("python3").args(["-c", read, file]), b"");
+    let texts = texts.stdout();
+    for label in ["fork", "thread", "peer 1", "iterative at 1"] {
+        let count = texts
+            .lines()
+            .filter(|text| text.starts_with(&format!("{label}  ")))
+            .count();
+        assert_eq!(count, 2, "{label}: {texts}");
+    }
+    assert!(texts.contains("<script>&\"]]>"), "{texts}");
+    assert_eq!(texts.contains("\nvoid: "), void, "{texts}");
+
+    // It is said before the work that the file cannot be written, and a failure leaves none.
+    let outcome = bench(&["--plot", "/proc/none.svg"]);
+    assert_eq!(
+        outcome,
+        Outcome::new(
+            2,
+            "",
+            "sockstep: /proc/none.svg: No such file or directory (os error 2)\n"
+        )
+    );
+    let other = directory.join("other.svg");
+    let outcome = bench(&[
+        "--plot",
+        other.to_str().expect("UTF-8"),
+        "--against",
+        "exit # {port}",
+    ]);
+    assert_eq!(outcome.status.code(), Some(2), "{outcome:?}");
+    assert!(!other.exists());
+    let outcome = bench(&["tcp_echo_server", "--plot", file]);
+    assert_eq!(outcome.status.code(), Some(2), "{outcome:?}");
+}
+
+#[test]
+fn hundreds_of_processes_are_measured() {
+    let which = ["tcp_echo_server_fork", "--connections", "450", "--json"];
+    checked(&bench(&[&which[..], &SHORT].concat()));
+}
+
+#[test]
 fn a_peer_that_fails_is_named_with_its_words() {
     for (command, words) in [
         (
@@ -337,7 +421,7 @@ fn a_peer_that_fails_is_named_with_its_words() {
             ]
             .concat(),
         );
-        let said = without_numbers(&outcome.stderr);
+        let said = without_numbers(&outcome.stderr).replace("peer1 2:", "peer1 1:"); // either copy
         assert_eq!(said, format!("sockstep: peer1 1: {words}\n"));
         assert_eq!((outcome.status.code(), outcome.stdout()), (Some(2), ""));
     }

@@ -13,7 +13,7 @@ use crate::draw::terminal::harmless;
 use crate::run::plan::quoted;
 
 /// How far the same program twice may be from 1 in half of the rounds.
-const TOLERANCE: f64 = 0.02;
+pub const TOLERANCE: f64 = 0.02;
 /// What lines of the table are called.
 const RATE: &str = "round trips a second";
 const CPU: &str = "CPU time of the server";
@@ -52,24 +52,28 @@ impl Conditions<'_> {
         let mut text = if args.reconnect {
             format!(
                 "{}: {size}, a new connection each, {} at a time\n",
-                args.server, args.connections
+                args.server(),
+                args.connections
             )
         } else {
-            format!("{}: {size} there and back, {count}\n", args.server)
+            format!("{}: {size} there and back, {count}\n", args.server())
         };
-        let _ = match self.core {
-            Some(core) => writeln!(text, "client and server on core {core}"),
-            None => writeln!(text, "client and server on any core"),
-        };
-        let _ = writeln!(text, "{}\n", machine());
+        let _ = writeln!(text, "{}\n{}\n", self.where_it_runs(), machine());
         text
+    }
+
+    pub fn where_it_runs(&self) -> String {
+        match self.core {
+            Some(core) => format!("client and server on core {core}"),
+            None => "client and server on any core".to_owned(),
+        }
     }
 
     /// The command that does the same again, in parts that stay together.
     fn command(&self) -> Vec<String> {
         let args = self.args;
         let mut parts = vec![
-            format!("sockstep bench {}", args.server),
+            format!("sockstep bench {}", args.server()),
             format!("--connections {}", args.connections),
             format!("--size {}", args.size),
             format!("--seconds {}", args.seconds),
@@ -92,12 +96,12 @@ impl Conditions<'_> {
     }
 }
 
-fn plural(count: u16, what: &str) -> String {
+pub fn plural(count: u16, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Kernel, but for who built it, and processor.
-fn machine() -> String {
+pub fn machine() -> String {
     let kernel = uname().map_or_else(
         |_| "unknown kernel".to_owned(),
         |name| {
@@ -149,7 +153,7 @@ impl Spread {
 }
 
 /// Of values in order.
-fn percentile<T: Copy>(values: &[T], percent: usize) -> Option<T> {
+pub fn percentile<T: Copy>(values: &[T], percent: usize) -> Option<T> {
     let last = values.len().checked_sub(1)?;
     values.get((last * percent + 50) / 100).copied()
 }
@@ -197,7 +201,7 @@ fn round_trips(slices: &[Slice]) -> u32 {
 }
 
 /// Round trips a second.
-fn rate(slices: &[Slice]) -> f64 {
+pub fn rate(slices: &[Slice]) -> f64 {
     let time: Duration = slices.iter().map(|slice| slice.time).sum();
     f64::from(round_trips(slices)) / time.as_secs_f64()
 }
@@ -489,7 +493,7 @@ impl Report<'_> {
             "{{\"sockstep\":1,\"server\":{},\"connections\":{},\"size\":{},\"seconds\":{},\"slice_ms\":{},\"seed\":{},\
              \"reconnect\":{},\"against\":[{}],\"core\":{core},\"machine\":{},\"rounds\":{},\"void\":[{}],{},\
              \"ratios\":{{{}}},\"slices\":[{}]}}\n",
-            json::text(&args.server),
+            json::text(args.server()),
             args.connections,
             args.size,
             args.seconds,

@@ -22,6 +22,8 @@
 mod cost;
 mod figures;
 mod load;
+mod picture;
+mod plot;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -99,12 +101,13 @@ const SERVERS: [(&str, Design); 11] = [
 #[derive(clap::Args)]
 #[command(
     arg_required_else_help = true,
-    after_help = "Example: sockstep bench tcp_echo_server_epoll --connections 64"
+    after_help = "Examples:\n  sockstep bench tcp_echo_server_epoll --connections 64\n  sockstep bench tcp_echo_server_epoll --against './my_server {port}'\n  sockstep bench --plot designs.svg"
 )]
+#[derive(Clone)]
 pub struct Args {
     /// Measure this server
-    #[arg(value_parser = PossibleValuesParser::new(SERVERS.map(|server| server.0)))]
-    pub server: String,
+    #[arg(required_unless_present = "plot", value_parser = PossibleValuesParser::new(SERVERS.map(|server| server.0)))]
+    server: Option<String>,
     /// Open N connections to each copy, with a message under way on each; with UDP, N sockets
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u16).range(1..=1000))]
     pub connections: u16,
@@ -137,6 +140,18 @@ pub struct Args {
     /// {port} is a free port. The server must answer as the measured one does: the same bytes, or their upper case.
     #[arg(long, value_name = "COMMAND", value_parser = with_a_port)]
     pub against: Vec<OsString>,
+    /// Draw all designs of the TCP echo server, over 1, 8, 64 and 512 connections, as a picture
+    ///
+    /// Two curves for each, and for each peer: round trips a second, relative to the epoll server's, and private memory. --seconds
+    /// are for each number of connections.
+    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["server", "connections", "reconnect", "json", "c_programs"])]
+    pub plot: Option<PathBuf>,
+}
+
+impl Args {
+    pub fn server(&self) -> &str {
+        self.server.as_deref().unwrap_or_default()
+    }
 }
 
 fn with_a_port(command: &str) -> Result<OsString, String> {
@@ -155,7 +170,13 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 pub fn bench(args: &Args) -> ExitCode {
-    let outcome = begin().map_err(Trouble::Said).and_then(|()| measure(args));
+    let outcome = begin().map_err(Trouble::Said).and_then(|()| {
+        let bench = Bench::new(args)?;
+        match &args.plot {
+            Some(file) => plot::plot(&bench, args, file),
+            None => measure(&bench, args),
+        }
+    });
     leave();
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -164,85 +185,74 @@ pub fn bench(args: &Args) -> ExitCode {
     }
 }
 
-/// Says whether the figures hold.
-fn measure(args: &Args) -> Result<bool, Trouble> {
-    let signals = Signals::collect()?;
-    let design = design(args)?;
-    if cfg!(debug_assertions) {
-        note("sockstep: this is a debug build. Measure one of: cargo build --release");
+/// Where all is measured.
+pub struct Bench {
+    signals: Signals,
+    core: Option<usize>,
+    seed: u32,
+}
+
+impl Bench {
+    fn new(args: &Args) -> Result<Bench, String> {
+        let signals = Signals::collect()?;
+        // What cannot be is said first.
+        if args.plot.is_none() {
+            design(args)?;
+        } else if u32::from(args.size) > RCVBUFSIZE {
+            return Err(format!("--size {RCVBUFSIZE} at most with --plot"));
+        }
+        if cfg!(debug_assertions) {
+            note("sockstep: this is a debug build. Measure one of: cargo build --release");
+        }
+        Ok(Bench {
+            signals,
+            core: if args.any_core {
+                None
+            } else {
+                Some(stay_on_one_core()?)
+            },
+            seed: args.seed.unwrap_or_else(any_seed),
+        })
     }
-    let name = args.server.as_str();
+}
+
+/// Says whether the figures hold.
+fn measure(bench: &Bench, args: &Args) -> Result<bool, Trouble> {
+    let design = design(args)?;
+    let name = args.server();
     let rust = Programs::find(&[(name, Implementation::Rust)], directory)?;
     let c = match &args.c_programs {
         Some(directory) => Programs::in_directory(directory, [name].into_iter())?,
         None => Programs::find(&[(name, Implementation::C)], directory)?,
     };
-    let core = if args.any_core {
-        None
-    } else {
-        Some(stay_on_one_core()?)
-    };
-    let seed = args.seed.unwrap_or_else(any_seed);
+    let &Bench { core, seed, .. } = bench;
     let conditions = Conditions { args, core, seed };
     if !args.json {
         put(conditions.heading().as_bytes())?; // the person sees what is going on meanwhile
     }
 
     let arguments = arguments(args, design);
-    let ours = |key: &str, name: &str, programs: &Programs| Subject {
-        key: key.to_owned(),
-        name: name.to_owned(),
-        launch: Launch::Program(programs.paths[0].clone(), arguments.clone()),
+    let ours = |key: &str, name: &str, programs: &Programs| {
+        let launch = Launch::Program(programs.paths[0].clone(), arguments.clone());
+        Subject::new(key, name, launch)
     };
     let mut subjects = vec![ours("rust", "Rust", &rust), ours("c", "C", &c)];
     for (number, command) in (1..).zip(&args.against) {
-        subjects.push(Subject {
-            key: format!("peer{number}"),
-            name: format!("peer {number}"),
-            launch: Launch::Command(command.clone()),
-        });
+        let launch = Launch::Command(command.clone());
+        subjects.push(Subject::new(
+            &format!("peer{number}"),
+            &format!("peer {number}"),
+            launch,
+        ));
     }
     let mut copies = Vec::new();
     for subject in &subjects {
         for copy in 0..2 {
-            copies.push(Server::start(
-                &signals,
-                subject.copy(copy),
-                &subject.launch,
-            )?);
+            let who = subject.copy(copy);
+            copies.push(Server::start(&bench.signals, who, &subject.launch)?);
         }
     }
-    raise_limit_of_files();
-    let mut talk = Talk::new(
-        &signals,
-        design != Design::Datagrams,
-        name.contains("upper"),
-        args.size.into(),
-    );
-    for copy in &mut copies {
-        copy.prepare(&signals, &mut talk, args)
-            .map_err(|trouble| copy.complain(&signals, trouble))?;
-    }
-
-    let mut random = Random(u64::from(seed) + 1);
-    let mut rounds: Vec<Round> = Vec::new();
-    let start = Instant::now();
-    while rounds.is_empty() || start.elapsed().as_secs_f64() < args.seconds {
-        if args.reconnect && talk.connections > MAX_CONNECTIONS {
-            break;
-        }
-        let mut round = vec![Slice::default(); copies.len()];
-        for at in random.order(copies.len()) {
-            let copy = &mut copies[at];
-            let start_of_slice = start.elapsed();
-            round[at] = copy
-                .slice(&signals, &mut talk, args)
-                .map_err(|trouble| copy.complain(&signals, trouble))?;
-            round[at].start = start_of_slice;
-        }
-        rounds.push(round);
-    }
-
+    let rounds = rounds(bench, &mut copies, args, &mut Random::new(seed))?;
     let ticks = copies
         .iter()
         .any(|copy| copy.cpu_of_ended_children > copy.of_ended_at_first);
@@ -255,6 +265,45 @@ fn measure(args: &Args) -> Result<bool, Trouble> {
     };
     put(text.as_bytes())?;
     Ok(!report.is_void())
+}
+
+/// Asks all copies in turns, for as long as that is to take.
+fn rounds(
+    bench: &Bench,
+    copies: &mut [Server],
+    args: &Args,
+    random: &mut Random,
+) -> Result<Vec<Round>, Trouble> {
+    let signals = &bench.signals;
+    raise_limit_of_files();
+    let (udp, upper) = (
+        args.server().contains("udp"),
+        args.server().contains("upper"),
+    );
+    let mut talk = Talk::new(signals, !udp, upper, args.size.into());
+    for copy in &mut *copies {
+        copy.prepare(signals, &mut talk, args)
+            .map_err(|trouble| copy.complain(signals, trouble))?;
+    }
+
+    let mut rounds: Vec<Round> = Vec::new();
+    let start = Instant::now();
+    while rounds.is_empty() || start.elapsed().as_secs_f64() < args.seconds {
+        if args.reconnect && talk.connections > MAX_CONNECTIONS {
+            break;
+        }
+        let mut round = vec![Slice::default(); copies.len()];
+        for at in random.order(copies.len()) {
+            let copy = &mut copies[at];
+            let start_of_slice = start.elapsed();
+            round[at] = copy
+                .slice(signals, &mut talk, args)
+                .map_err(|trouble| copy.complain(signals, trouble))?;
+            round[at].start = start_of_slice;
+        }
+        rounds.push(round);
+    }
+    Ok(rounds)
 }
 
 /// What is measured.
@@ -274,6 +323,14 @@ enum Launch {
 }
 
 impl Subject {
+    fn new(key: &str, name: &str, launch: Launch) -> Subject {
+        Subject {
+            key: key.to_owned(),
+            name: name.to_owned(),
+            launch,
+        }
+    }
+
     /// The name of a copy.
     pub fn copy(&self, number: usize) -> String {
         format!("{} {}", self.key, number + 1)
@@ -296,7 +353,7 @@ fn program(copies: &mut [Server]) -> Program {
 
 /// What the server needs, if it can do what is asked of it.
 fn design(args: &Args) -> Result<Design, String> {
-    let name = &args.server;
+    let name = args.server();
     let design = SERVERS
         .iter()
         .find(|server| server.0 == name)
@@ -333,7 +390,7 @@ fn arguments(args: &Args, design: Design) -> Vec<OsString> {
     if let Design::Concurrent(option) = design {
         arguments.extend([option, &connections]);
     }
-    if args.server.contains("upper") {
+    if args.server().contains("upper") {
         arguments.push("--quiet"); // no log
     }
     arguments.into_iter().map(OsString::from).collect()
@@ -368,6 +425,10 @@ fn any_seed() -> u32 {
 struct Random(u64);
 
 impl Random {
+    fn new(seed: u32) -> Random {
+        Random(u64::from(seed) + 1)
+    }
+
     /// The copies in random order.
     fn order(&mut self, copies: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..copies).collect();
@@ -414,6 +475,7 @@ impl Server {
         };
         let process = Start {
             trace: None,
+            is_counted: false, // many clients are many processes, and to count them takes time
             ..Start::of(Side::Server, &program, &arguments)
         }
         .process()?;

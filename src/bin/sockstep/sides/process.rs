@@ -47,8 +47,8 @@ pub struct Process {
     streams: Vec<Stream>,
     /// When something came from it last.
     heard: Instant,
-    /// When its processes were counted last.
-    counted: Instant,
+    /// When its processes were counted last, if they are counted.
+    counted: Option<Instant>,
 }
 
 struct Stream {
@@ -88,6 +88,8 @@ pub struct Start<'a> {
     pub terminal: bool,
     /// In a process group of its own: what is typed at our terminal (Ctrl-C, Ctrl-Z) does not reach it.
     pub apart: bool,
+    /// One that starts more processes than a sound program does is ended.
+    pub is_counted: bool,
     /// What it may have less of than we do.
     pub limits: &'a [(Resource, rlim_t)],
 }
@@ -103,6 +105,7 @@ impl<'a> Start<'a> {
             input: Stdio::null(),
             terminal: false,
             apart: side == Side::Server,
+            is_counted: true,
             limits: &[],
         }
     }
@@ -189,7 +192,7 @@ impl<'a> Start<'a> {
             mark,
             streams,
             heard: Instant::now(),
-            counted: Instant::now(),
+            counted: self.is_counted.then(Instant::now),
         })
     }
 }
@@ -264,10 +267,10 @@ impl Process {
 
     /// Fails if it has started more processes than a sound program does.
     fn count(&mut self) -> Result<(), String> {
-        if self.counted.elapsed() < COUNTING {
+        if self.counted.is_none_or(|last| last.elapsed() < COUNTING) {
             return Ok(());
         }
-        self.counted = Instant::now();
+        self.counted = Some(Instant::now());
         if self.processes().len() <= CROWD {
             return Ok(());
         }
