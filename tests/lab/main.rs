@@ -12,6 +12,7 @@ mod examples;
 mod fault;
 mod ladder;
 mod page;
+mod questions;
 mod recordings;
 mod sides;
 mod source;

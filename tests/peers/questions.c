@@ -270,7 +270,7 @@ static void not_yet_client(void)
 /* backlog: who waits in the queue */
 static void backlog_server(void)
 {
-    int told = bound(SOCK_DGRAM, "127.0.0.1", REUSEADDR), sock = listening("127.0.0.1", 5);
+    int sock = listening("127.0.0.1", 5), told = bound(SOCK_DGRAM, "127.0.0.1", REUSEADDR);
     get(told);
     echo(accept(sock, NULL, NULL));
 }
@@ -404,6 +404,23 @@ static void lost_client(void)
     get(sock);
 }
 
+/* left: datagrams that nobody receives */
+static void left_server(void)
+{
+    int sock = listening("127.0.0.1", 5), told = bound(SOCK_DGRAM, "127.0.0.1", REUSEADDR);
+    get(told);
+    close(accept(sock, NULL, NULL));
+    close(told);
+}
+static void left_client(void)
+{
+    int told = connected_at(SOCK_DGRAM, "127.0.0.1");
+    put(told, "one");
+    put(told, "two");
+    put(told, "three");
+    get(connected());
+}
+
 /* small: Nagle's algorithm and the delayed acknowledgement */
 static void small_server(void)
 {
@@ -488,6 +505,7 @@ static const struct {
     {"elsewhere", elsewhere_server, elsewhere_client},
     {"nobody", nobody_server, nobody_client},
     {"lost", nobody_server, lost_client},
+    {"left", left_server, left_client},
     {"small", small_server, small_client},
     {"senders", senders_server, senders_client},
     {"words", words_server, echo_client},

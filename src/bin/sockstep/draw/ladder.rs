@@ -493,7 +493,7 @@ impl Ladder {
             self.remark(
                 *side,
                 &format!(
-                    "waits in {call} for the other side, which waits for this one: a deadlock"
+                    "waits in {call} for the other side, which waits for this one: a deadlock. See: sockstep explain deadlock"
                 ),
             );
         }
@@ -603,7 +603,9 @@ impl Ladder {
             What::End(end) if column.number(task).is_some() => {
                 let end = end.clone();
                 self.pass_on(side, task);
-                let (arrow, notes) = (self.arrow(&event), crossings::notes(&self.world, &event));
+                let arrow = self.arrow(&event);
+                let mut notes = crossings::notes(&self.world, &event);
+                notes.extend(self.said.remove(&event.id).unwrap_or_default());
                 let column = self.column(side);
                 let tag = column.tag_or_room(task);
                 self.begin(side);

@@ -1,17 +1,27 @@
 //! What there is to say of the bytes and ends that a call moves: how much the kernel took, what was lost, how a stream ended.
 //! It is said each time, unlike the remarks.
 
+use crate::strace::calls::{self, Does};
+use crate::strace::line::Call;
 use crate::world::World;
 use crate::world::events::{End, Event, Movement};
+use crate::world::sockets::{Kind, Socket};
 
 /// What the ladder says below a call, and a page beside it.
 pub fn notes(world: &World, event: &Event) -> Vec<String> {
     let mut notes = Vec::new();
     for moved in &event.moved {
-        notes.extend(match &moved.what {
+        let note = match &moved.what {
             Movement::Sent { range, asked } if range.end - range.start < *asked => {
                 let taken = grouped(range.end - range.start);
                 Some(format!("partial: {taken} of {} taken", grouped(*asked)))
+            }
+            Movement::Sent { .. }
+                if world
+                    .socket(moved.socket)
+                    .is_some_and(|it| has_gone(world, it)) =>
+            {
+                Some("the peer has closed: a reset comes back".to_owned())
             }
             Movement::Received { .. } if event.causes.len() > 1 => {
                 Some(format!("{} sends, 1 recv", event.causes.len()))
@@ -27,24 +37,77 @@ pub fn notes(world: &World, event: &Event) -> Vec<String> {
                 format!("cut: {lost} of {} bytes lost", grouped(*sent))
             }),
             Movement::Ended(End::Reset { unread }) => Some(match unread {
-                0 => "SO_LINGER of 0: a reset, not an end".to_owned(),
+                0 => "SO_LINGER of 0: a reset, not an end; what has not arrived is lost".to_owned(),
                 1 => "1 byte unread: a reset, not an end".to_owned(),
                 unread => format!("{} bytes unread: a reset, not an end", grouped(*unread)),
             }),
-            Movement::MetEnd(End::Reset {
-                unread: unread @ 1..,
-            }) => Some(format!(
-                "the peer has closed with {} bytes unread",
-                grouped(*unread)
-            )),
+            Movement::MetEnd(End::Reset { unread }) => {
+                if *unread > 0 {
+                    let unread = grouped(*unread);
+                    notes.push(format!("the peer has closed with {unread} bytes unread"));
+                }
+                let receives = event
+                    .call()
+                    .and_then(|call| calls::of(&call.name)?.receives);
+                let lost =
+                    receives.and_then(|_| world.under_way(world.socket(moved.socket)?.peer?));
+                let lost = lost.filter(|&lost| lost > 0);
+                lost.map(|lost| format!("{} bytes that the peer had sent are lost", grouped(lost)))
+            }
             _ => None,
-        });
+        };
+        notes.extend(note);
     }
     notes.dedup();
+    notes.extend(event.call().and_then(|call| of_outcome(world, event, call)));
     if world.is_deadlocked(event) {
         notes.push("the other side waits as well: a deadlock".to_owned());
     }
     notes
+}
+
+/// Whether a socket's peer has been closed, and has answered what came since by a reset.
+fn has_gone(world: &World, socket: &Socket) -> bool {
+    let peer = socket.peer.and_then(|peer| world.socket(peer));
+    peer.is_some_and(|peer| {
+        let reset = matches!(peer.ended, Some((End::Reset { unread: 0 }, _))) && !peer.lingers_not;
+        reset && !peer.is_open()
+    })
+}
+
+/// From here on a call has waited, in nanoseconds.
+const WAITED: u64 = 1_000_000;
+
+/// What a call's result means, where it is no fault.
+fn of_outcome(world: &World, event: &Event, call: &Call) -> Option<String> {
+    let row = calls::of(&call.name)?;
+    let socket = world.socket(event.socket?)?;
+    let error = call.note.split(' ').next().unwrap_or_default();
+    let in_vain = socket.gives_up && call.took.is_some_and(|took| took >= WAITED);
+    let words = match (error, row.does) {
+        ("EAGAIN" | "EWOULDBLOCK", Does::Accepts) => "nobody has connected yet",
+        ("EAGAIN" | "EWOULDBLOCK", _) if in_vain && row.receives.is_some() => {
+            "nothing came in time"
+        }
+        ("EAGAIN" | "EWOULDBLOCK", _) if row.receives.is_some() => "nothing there yet",
+        ("EAGAIN" | "EWOULDBLOCK", _) if row.sends.is_some() => "no room in the buffer yet",
+        ("EINPROGRESS", Does::Connects) if in_vain => "not connected in time",
+        ("EINPROGRESS", Does::Connects) => "not connected yet",
+        ("EPIPE", _)
+            if socket.ended.is_some() && socket.kind == Kind::Stream && event.moved.is_empty() =>
+        {
+            "this side has shut it down"
+        }
+        ("", Does::Accepts) => {
+            return match socket.queue.len() {
+                0 => None,
+                1 => Some("1 more waits in the queue".to_owned()),
+                more => Some(format!("{more} more wait in the queue")),
+            };
+        }
+        _ => return None,
+    };
+    Some(words.to_owned())
 }
 
 /// A number with commas: `3,919,467`.

@@ -5,12 +5,13 @@
 //! once where it must not. It is said once for each socket. Its `explain` is a word of `words.rs` or of ffi-notes.md; a test
 //! looks for that. A false remark is worse than none: where another reading of the event is possible, say nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::strace::calls::{self, Does, number};
-use crate::strace::line::{Call, bytes};
-use crate::world::events::{End, Event, Movement};
+use crate::strace::line::{Call, What, bytes};
+use crate::world::events::{End, Event, EventId, Movement};
 use crate::world::sockets::{Address, Kind, Socket, SocketId, State};
+use crate::world::tasks::TaskId;
 use crate::world::{Side, World};
 
 /// A remark, and the word that `sockstep explain` has more on.
@@ -36,9 +37,28 @@ struct Seen {
     asked: [HashSet<u16>; 2],
     /// Sockets on which 0 was received, and how often.
     zeros: Vec<(SocketId, u32)>,
+    /// What each socket has sent since it last received.
+    sends: HashMap<SocketId, Sends>,
+    /// Sides that have been asked to end.
+    asked_to_end: [bool; 2],
+    /// Tasks of which reads are recorded, and so writes; those with words in a buffer of C's.
+    reads: HashSet<TaskId>,
+    buffers: HashSet<TaskId>,
+    /// A task of that side has made a socket.
+    sockets: [bool; 2],
+}
+
+/// Sends in a row.
+struct Sends {
+    number: u32,
+    last: EventId,
+    /// When the last one had returned.
+    left: u64,
 }
 
 type Rule = fn(&Seen, &World, &Event, &Call) -> Option<Remark>;
+
+type EndRule = fn(&Seen, &World, &Event, &str) -> Option<Remark>;
 
 const RULES: &[Rule] = &[
     closed_already,
@@ -52,6 +72,22 @@ const RULES: &[Rule] = &[
     sizeof_a_pointer,
     goes_on_after_the_end,
     answered_from_elsewhere,
+    port_shared,
+    no_descriptor_left,
+    queue_is_full,
+    nobody_has_the_port,
+    datagram_met_nobody,
+    stranger,
+    small_sends,
+    messages_left,
+];
+
+/// Of a task's end, and what strace says of it.
+const ENDINGS: &[EndRule] = &[
+    killed_by_a_send,
+    daemon,
+    words_lost,
+    messages_left_at_the_end,
 ];
 
 impl Remarks {
@@ -64,15 +100,23 @@ impl Remarks {
 
     /// What there is to say of an event.
     pub fn on(&mut self, world: &World, event: &Event) -> Vec<Remark> {
-        let Some(call) = event.call() else {
-            return Vec::new();
+        self.seen.take(world, event);
+        let seen = &self.seen;
+        let remarks: Vec<Remark> = match &event.what {
+            What::Call(call) => RULES
+                .iter()
+                .filter_map(|rule| rule(seen, world, event, call))
+                .collect(),
+            What::End(end) => ENDINGS
+                .iter()
+                .filter_map(|rule| rule(seen, world, event, end))
+                .collect(),
+            _ => Vec::new(),
         };
-        self.seen.take(event, call);
-        let remarks = RULES
-            .iter()
-            .filter_map(|rule| rule(&self.seen, world, event, call));
+        let said = &mut self.said;
         remarks
-            .filter(|remark| self.said.insert((event.socket, remark.explain)))
+            .into_iter()
+            .filter(|remark| said.insert((event.socket, remark.explain)))
             .collect()
     }
 
@@ -83,7 +127,19 @@ impl Remarks {
 }
 
 impl Seen {
-    fn take(&mut self, event: &Event, call: &Call) {
+    fn take(&mut self, world: &World, event: &Event) {
+        let call = match &event.what {
+            What::Call(call) => call,
+            What::Signal(signal) => {
+                let asks = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"];
+                let name = signal.split(' ').next().unwrap_or_default();
+                self.asked_to_end[event.side as usize] |= asks.contains(&name);
+                return;
+            }
+            _ => return,
+        };
+        self.take_words(event, call);
+        self.take_sends(world, event);
         if calls::does(&call.name) == Does::BecomesProgram {
             let words = call
                 .args
@@ -110,6 +166,58 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// The C library asks what standard output is when it gets the first words for it: of a pipe or a file it keeps them.
+    fn take_words(&mut self, event: &Event, call: &Call) {
+        self.sockets[event.side as usize] |= event.on_a_socket;
+        let on = call.args.first().and_then(|arg| calls::descriptor(arg));
+        match (call.name.as_str(), on) {
+            ("read" | "close", _) => {
+                self.reads.insert(event.task);
+            }
+            // Other languages ask so at their start.
+            ("fstat" | "fstat64" | "newfstatat" | "statx", Some(1)) => {
+                let keeps = |arg: &String| {
+                    arg.contains("st_mode=S_IFIFO") || arg.contains("st_mode=S_IFREG")
+                };
+                if self.sockets[event.side as usize] && call.args.iter().any(keeps) {
+                    self.buffers.insert(event.task);
+                }
+            }
+            ("write" | "writev", Some(1)) => {
+                self.buffers.remove(&event.task);
+            }
+            _ if calls::does(&call.name) == Does::BecomesProgram => {
+                self.buffers.remove(&event.task);
+            }
+            _ => {}
+        }
+    }
+
+    fn take_sends(&mut self, world: &World, event: &Event) {
+        for moved in &event.moved {
+            match (&moved.what, event.left) {
+                (Movement::Sent { .. }, Some(left)) => {
+                    let own = self.sends.entry(moved.socket).or_insert(Sends {
+                        number: 0,
+                        last: event.id,
+                        left,
+                    });
+                    (own.number, own.last, own.left) = (own.number + 1, event.id, left);
+                }
+                (Movement::Received { .. }, _) => {
+                    self.sends.remove(&moved.socket);
+                }
+                _ => {}
+            }
+        }
+        if self.sends.len() > 1024 {
+            self.sends
+                .retain(|id, _| world.socket(*id).is_some_and(Socket::is_open));
+        }
+    }
+}
+
 #[allow(clippy::unnecessary_wraps, reason = "each rule ends with it")]
 fn remark(words: impl Into<String>, explain: &'static str) -> Option<Remark> {
     let words = words.into();
@@ -130,13 +238,44 @@ fn given(call: &Call) -> Option<Address> {
     Address::of(call.args.get(address)?)
 }
 
-/// Who has the port, by the kernel's own table.
-fn port_in_use(seen: &Seen, _: &World, _: &Event, call: &Call) -> Option<Remark> {
+/// The other sockets at the address that one is bound to, or wants.
+fn others_at<'a>(
+    world: &'a World,
+    socket: &'a Socket,
+    address: &'a Address,
+) -> impl Iterator<Item = &'a Socket> {
+    world.sockets().filter(move |other| {
+        let meet = |local: &Address| local.is_reached_at(address) || address.is_reached_at(local);
+        other.id != socket.id
+            && other.kind == socket.kind
+            && other.is_open()
+            && other.local.as_ref().is_some_and(meet)
+    })
+}
+
+/// Who has the port: a socket that has been seen, or else by the kernel's own table.
+fn port_in_use(seen: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
     let does = calls::does(&call.name);
-    if !seen.live || does != Does::Binds || error(call) != "EADDRINUSE" {
+    if does != Does::Binds || error(call) != "EADDRINUSE" {
         return None;
     }
-    let port = given(call)?.port()?;
+    let (socket, address) = (socket(world, event)?, given(call)?);
+    let port = address.port()?;
+    if let Some(other) = others_at(world, socket, &address).find(|other| !other.accepted) {
+        let whose = other.side.name();
+        let mend = if socket.reuses_address && other.state == State::Listening {
+            "SO_REUSEADDR does not let two listen there, SO_REUSEPORT on both does"
+        } else {
+            "close it first, or set SO_REUSEPORT on both"
+        };
+        return remark(
+            format!("another socket of the {whose} has port {port}: {mend}"),
+            "same port",
+        );
+    }
+    if !seen.live {
+        return None;
+    }
     let states = states_at(port);
     if states.iter().any(|state| state == LISTEN) {
         return remark(
@@ -145,10 +284,14 @@ fn port_in_use(seen: &Seen, _: &World, _: &Event, call: &Call) -> Option<Remark>
         );
     }
     if states.iter().any(|state| state == TIME_WAIT) {
+        // The option counts on the old socket as well.
+        let mend = if socket.reuses_address {
+            "It had no SO_REUSEADDR: wait for a minute, or take another port"
+        } else {
+            "Set SO_REUSEADDR before bind()"
+        };
         return remark(
-            format!(
-                "no process has port {port}: an old connection is in TIME_WAIT. Set SO_REUSEADDR before bind()"
-            ),
+            format!("no process has port {port}: an old connection is in TIME_WAIT. {mend}"),
             "TIME_WAIT",
         );
     }
@@ -174,6 +317,324 @@ fn states_at(port: u16) -> Vec<String> {
         }
     }
     states
+}
+
+fn port_shared(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
+    if calls::does(&call.name) != Does::Binds || call.failed() {
+        return None;
+    }
+    let socket = socket(world, event).filter(|socket| socket.reuses_port)?;
+    let address = given(call)?;
+    let port = address.port().filter(|&port| port != 0)?;
+    let others = others_at(world, socket, &address)
+        .filter(|other| other.reuses_port)
+        .count();
+    if others == 0 {
+        return None;
+    }
+    let all = others + 1;
+    remark(
+        format!("{all} sockets have port {port} now: each has set SO_REUSEPORT"),
+        "SO_REUSEPORT",
+    )
+}
+
+fn no_descriptor_left(seen: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
+    let makes = matches!(calls::does(&call.name), Does::Accepts | Does::MakesSocket);
+    if !makes || error(call) != "EMFILE" {
+        return None;
+    }
+    let pid = world.task(event.task).pid.filter(|_| seen.live);
+    let open = world.descriptors(event.task).count();
+    let limit = match pid.and_then(limit_of) {
+        Some(limit) => format!("ulimit -n is {limit}, and {open} sockets are open"),
+        None => format!("ulimit -n is met, with {open} sockets open"),
+    };
+    remark(
+        format!("{limit}. Close what is done; the client stays in the queue"),
+        "EMFILE",
+    )
+}
+
+/// How many descriptors a process may have.
+fn limit_of(pid: u32) -> Option<u64> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn queue_is_full(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
+    let connects = calls::does(&call.name) == Does::Connects;
+    let socket =
+        socket(world, event).filter(|socket| connects && socket.is_connected_by_nature())?;
+    let in_vain = match error(call) {
+        "EINPROGRESS" => socket.gives_up && !socket.nonblocking,
+        "EAGAIN" => socket.family == "AF_UNIX",
+        error => error == "ETIMEDOUT",
+    };
+    let listener = world
+        .socket(world.listener_at(&given(call)?)?)
+        .filter(|_| in_vain)?;
+    let waiting = listener
+        .queue
+        .iter()
+        .filter(|it| it.socket != socket.id)
+        .count();
+    let room = u64::try_from(listener.backlog?).ok()? + 1;
+    if u64::try_from(waiting).ok()? < room {
+        return None;
+    }
+    let side = listener.side.name();
+    remark(
+        format!(
+            "the {side}'s listen queue is full: {waiting} connected, and nobody calls accept()"
+        ),
+        "backlog",
+    )
+}
+
+/// The one port of the other side's for datagrams.
+fn port_of_the_other(world: &World, side: Side) -> Option<&Address> {
+    let bound = world.sockets().filter(|socket| {
+        socket.side != side && socket.kind == Kind::Datagram && socket.is_open() && socket.counts
+    });
+    let mut at = bound.filter_map(|socket| {
+        socket
+            .local
+            .as_ref()
+            .filter(|local| local.port().is_some_and(|port| port != 0))
+    });
+    at.next().filter(|_| at.next().is_none())
+}
+
+fn nobody_has_the_port(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
+    let row = calls::of(&call.name)?;
+    let moves = row.sends.is_some() || row.receives.is_some();
+    let socket = socket(world, event).filter(|socket| socket.kind == Kind::Datagram)?;
+    if !moves || error(call) != "ECONNREFUSED" {
+        return None;
+    }
+    let to = socket.remote.as_ref().filter(|to| to.port() != Some(53))?;
+    let there = port_of_the_other(world, event.side).filter(|local| !local.is_reached_at(to));
+    let side = other(event.side).name();
+    let there = there.map_or(String::new(), |local| format!("; the {side} has {local}"));
+    remark(
+        format!("no socket has {to}: an earlier datagram was refused (ICMP){there}"),
+        "ICMP",
+    )
+}
+
+/// The same where nobody tells the sender: the kernel's own table has it.
+fn datagram_met_nobody(seen: &Seen, world: &World, event: &Event, _: &Call) -> Option<Remark> {
+    let socket =
+        socket(world, event).filter(|socket| seen.live && socket.kind == Kind::Datagram)?;
+    let to = event.moved.iter().find_map(|moved| match &moved.what {
+        Movement::MessageSent { to, .. } => to.as_ref(),
+        _ => None,
+    })?;
+    let Address::Inet { ip, port } = to else {
+        return None;
+    };
+    let there = port_of_the_other(world, event.side)?;
+    if !ip.is_loopback() || socket.remote.is_some() || there.is_reached_at(to) || has_port(*port) {
+        return None;
+    }
+    let side = other(event.side).name();
+    remark(
+        format!("no socket has {to}: the datagram is lost; the {side} has {there}"),
+        "ICMP",
+    )
+}
+
+/// Whether a socket of this machine's has this port for datagrams.
+fn has_port(port: u16) -> bool {
+    let at = format!(":{port:04X} ");
+    ["/proc/net/udp", "/proc/net/udp6"].iter().any(|table| {
+        let table = std::fs::read_to_string(table);
+        table.is_err() || table.is_ok_and(|table| table.contains(&at))
+    })
+}
+
+fn other(side: Side) -> Side {
+    match side {
+        Side::Client => Side::Server,
+        Side::Server => Side::Client,
+    }
+}
+
+/// A datagram to a socket that is connected to another: the kernel drops it.
+fn stranger(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
+    let socket = socket(world, event).filter(|socket| socket.kind == Kind::Datagram)?;
+    let (length, to) = event.moved.iter().find_map(|moved| match &moved.what {
+        Movement::MessageSent { length, to } => Some((length, to.as_ref()?)),
+        _ => None,
+    })?;
+    let Address::Inet { ip, .. } = to else {
+        return None;
+    };
+    if !ip.is_loopback()
+        || calls::has_flag(call, "IP_PKTINFO")
+        || calls::has_flag(call, "IPV6_PKTINFO")
+    {
+        return None;
+    }
+    let mut there = world
+        .sockets()
+        .filter(|it| it.id != socket.id && it.kind == Kind::Datagram && it.is_open())
+        .filter(|it| {
+            it.local
+                .as_ref()
+                .is_some_and(|local| local.is_reached_at(to))
+        });
+    let target = there.next().filter(|_| there.next().is_none())?;
+    let before = target.connected_before(event.entered?);
+    let only = target.remote.as_ref().filter(|_| before)?;
+    let from = source(socket, *ip, *length)?;
+    if from.as_ref().is_some_and(|from| only.is(from)) {
+        return None;
+    }
+    if let (Some(from), Side::Server, Side::Client) = (&from, event.side, target.side) {
+        return remark(
+            format!(
+                "answered from {from}, and the client is connected to {only}: the kernel drops it"
+            ),
+            "answered from another address",
+        );
+    }
+    let side = target.side.name();
+    remark(
+        format!("the {side}'s socket is connected to {only}: the kernel drops what others send"),
+        "connected UDP",
+    )
+}
+
+/// Where a socket's datagrams to an address of this machine's come from: `Some(None)` if from a port that nobody knows yet, since
+/// this one, of that length, is its first.
+#[allow(clippy::option_option, reason = "unknown, new, known")]
+fn source(socket: &Socket, to: std::net::IpAddr, length: u64) -> Option<Option<Address>> {
+    let Some(Address::Inet { ip, port }) = &socket.local else {
+        let new = socket.local.is_none() && socket.sent <= length;
+        return new.then_some(None);
+    };
+    if *port == 0 {
+        return None;
+    }
+    let ip = match to {
+        _ if !ip.is_unspecified() => *ip,
+        std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::IpAddr::V6(_) => return None,
+    };
+    Some(Some(Address::Inet { ip, port: *port }))
+}
+
+/// What the acknowledgement of a lone small segment is put off by, in nanoseconds: 40 ms, and what a busy machine adds.
+const DELAYED: std::ops::Range<u64> = 35_000_000..120_000_000;
+const SEGMENT: u64 = 1400;
+
+/// A send waited for the acknowledgement of the one before it (Nagle), which the receiver put off.
+fn small_sends(seen: &Seen, world: &World, event: &Event, _: &Call) -> Option<Remark> {
+    let socket =
+        socket(world, event).filter(|socket| socket.kind == Kind::Stream && !socket.paired)?;
+    let small = event.moved.iter().any(|moved| {
+        matches!(&moved.what, Movement::Received { range, .. } if range.end - range.start < SEGMENT)
+    });
+    let peer = world
+        .socket(socket.peer?)
+        .filter(|peer| small && !peer.nodelay && peer.family != "AF_UNIX")?;
+    let sends = seen.sends.get(&peer.id).filter(|sends| sends.number >= 2)?;
+    let (entered, left) = (event.entered?, event.left?);
+    let late = left.saturating_sub(sends.left.max(entered));
+    if event.causes != [sends.last] || !DELAYED.contains(&late) {
+        return None;
+    }
+    let side = peer.side.name();
+    let late = late / 1_000_000;
+    remark(
+        format!(
+            "the {side}'s second small send came {late} ms late: it waited until the first was acknowledged. Send all at once, or set TCP_NODELAY"
+        ),
+        "TCP_NODELAY",
+    )
+}
+
+fn messages_left(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
+    let socket = socket(world, event).filter(|socket| !socket.is_open())?;
+    let closes = calls::does(&call.name) == Does::Closes && !call.failed();
+    left(socket.unread_messages).filter(|_| closes)
+}
+
+fn messages_left_at_the_end(_: &Seen, world: &World, event: &Event, _: &str) -> Option<Remark> {
+    let its = world
+        .sockets()
+        .filter(|socket| socket.side == event.side && !socket.is_open());
+    left(its.map(|socket| socket.unread_messages).sum())
+}
+
+fn left(messages: usize) -> Option<Remark> {
+    match messages {
+        0 => None,
+        1 => remark(
+            "1 datagram has come and was never received: it is lost",
+            "datagram",
+        ),
+        more => remark(
+            format!("{more} datagrams have come and were never received: they are lost"),
+            "datagram",
+        ),
+    }
+}
+
+fn killed_by_a_send(_: &Seen, _: &World, _: &Event, end: &str) -> Option<Remark> {
+    if !end.starts_with("killed by SIGPIPE") {
+        return None;
+    }
+    remark(
+        "its send met a closed connection: ignore SIGPIPE, or send with MSG_NOSIGNAL, and treat EPIPE",
+        "SIGPIPE",
+    )
+}
+
+/// The first process ends, and a child of its has the socket.
+fn daemon(seen: &Seen, world: &World, event: &Event, end: &str) -> Option<Remark> {
+    let task = world.task(event.task);
+    if event.side != Side::Server
+        || task.thread
+        || end != "exited with 0"
+        || seen.asked_to_end[event.side as usize]
+    {
+        return None;
+    }
+    let serves = |id: TaskId| {
+        world.descriptors(id).any(|(_, socket)| {
+            socket.has_listened()
+                || (socket.kind == Kind::Datagram && socket.counts && socket.local.is_some())
+        })
+    };
+    let goes_on = world.tasks().iter().any(|child| {
+        child.parent == Some(task.id)
+            && !child.ended
+            && !child.thread
+            && child.program.is_none()
+            && serves(child.id)
+    });
+    if !goes_on {
+        return None;
+    }
+    remark("the server goes on in the background: a daemon", "daemon")
+}
+
+/// Killed with words in a buffer of C's.
+fn words_lost(seen: &Seen, _: &World, event: &Event, end: &str) -> Option<Remark> {
+    let lost = seen.buffers.contains(&event.task) && seen.reads.contains(&event.task);
+    if !lost || !end.starts_with("killed by") {
+        return None;
+    }
+    remark(
+        "what it has printed was in its buffer and is lost: standard output is no terminal. Call fflush() or setvbuf()",
+        "flush",
+    )
 }
 
 fn closed_already(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
@@ -271,7 +732,7 @@ fn address_too_short(_: &Seen, _: &World, _: &Event, call: &Call) -> Option<Rema
     }
     remark(
         format!(
-            "the address length is {length}, and a {family} has {whole} bytes: sizeof a pointer?"
+            "the address length is {length}, and a {family} has {whole} bytes: take sizeof of the address"
         ),
         "address length",
     )
@@ -322,7 +783,7 @@ fn sizeof_a_pointer(_: &Seen, world: &World, event: &Event, call: &Call) -> Opti
         return None;
     }
     remark(
-        "8 bytes of a shorter text were sent: sizeof of a pointer, where strlen() was meant?",
+        "8 bytes of a shorter text were sent: that is sizeof of a pointer, take strlen()",
         "sizeof",
     )
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::strace::calls::{self, Does, For, Row, made_task, number};
 use crate::strace::line::{Begun, Call, Entry, What};
-use crate::world::events::Event;
+use crate::world::events::{Event, Movement};
 use crate::world::sockets::{Address, Socket, SocketId, State};
 use crate::world::tasks::TaskId;
 use crate::world::{Side, World};
@@ -405,25 +405,32 @@ impl World {
         None
     }
 
-    /// Whether an event is a receive that a signal has ended, while the other end was in a receive as well: neither would have
-    /// gone on.
+    /// Whether an event is a receive that a signal has ended, while the other end was in a receive as well, or a send while the
+    /// other was in a send: neither would have gone on.
     pub fn is_deadlocked(&self, event: &Event) -> bool {
-        let Some(call) = event
-            .call()
-            .filter(|call| call.note.starts_with("ERESTART"))
-        else {
-            return false;
-        };
-        let receives = |call: &Call| calls::of(&call.name).and_then(|row| row.receives);
         let socket = event.socket.and_then(|id| self.socket(id));
-        let Some((socket, peer)) = socket.and_then(|socket| Some((socket, socket.peer?))) else {
+        let peer = socket.and_then(|socket| Some((socket, socket.peer?)));
+        let (Some(call), Some((socket, peer))) = (event.call(), peer) else {
             return false;
         };
+        let Some(row) = calls::of(&call.name) else {
+            return false;
+        };
+        let sends = row.sends.is_some();
+        // Of a send that has begun, the kernel says how far it has come.
+        let waits =
+            !socket.nonblocking && !socket.gives_up && !calls::has_flag(call, "MSG_DONTWAIT");
+        let cut_short = event.moved.iter().any(
+            |moved| matches!(&moved.what, Movement::Sent { range, asked } if range.end - range.start < *asked),
+        );
+        let interrupted = call.note.starts_with("ERESTART") || (waits && cut_short);
+        let data = |row: &Row| if sends { row.sends } else { row.receives };
         let quiet = [socket.id, peer]
             .iter()
             .all(|id| self.under_way(*id) == Some(0));
         let ended = |id| self.socket(id).is_none_or(|socket| socket.ended.is_some());
-        if receives(call).is_none() || !quiet || ended(socket.id) || ended(peer) {
+        let blocked = data(row).is_some() && (quiet || sends);
+        if !interrupted || !blocked || ended(socket.id) || ended(peer) {
             return false;
         }
         let waits = |(key, own): (&Key, &VecDeque<Held>)| {
@@ -433,8 +440,9 @@ impl World {
             let What::Call(other) = &entry.what else {
                 return false;
             };
-            let number =
-                receives(other).and_then(|data| calls::descriptor(other.args.get(data.on)?));
+            let number = calls::of(&other.name)
+                .and_then(data)
+                .and_then(|data| calls::descriptor(other.args.get(data.on)?));
             let on = number.and_then(|number| self.descriptor(key.0, key.1, number));
             on.is_some_and(|on| on.id == peer) && entry.start < event.left
         };
@@ -443,7 +451,7 @@ impl World {
                 let on = it
                     .on
                     .and_then(|number| self.descriptor(source, it.pid, number));
-                it.row.receives.is_some() && on.is_some_and(|on| on.id == peer)
+                data(it.row).is_some() && on.is_some_and(|on| on.id == peer)
             })
         };
         self.queue.tasks.iter().any(waits) || self.queue.under_way.iter().any(is_in)

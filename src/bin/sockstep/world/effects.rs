@@ -8,6 +8,7 @@ use crate::world::causes::Held;
 use crate::world::descriptors::{Open, Table, TableId, Thing};
 use crate::world::events::{End, Event, Made, Moved, Movement};
 use crate::world::sockets::{Address, Kind, Socket, SocketId, State};
+use crate::world::streams::Direction;
 use crate::world::tasks::{Task, TaskId, program_of};
 use crate::world::{KEPT, Side, World};
 
@@ -324,6 +325,7 @@ impl World {
             Does::Watches => event.on_a_socket = self.watches_a_socket(call, event.task),
             // Of a connect that failed it is kept to whom, and a close that failed may have closed.
             Does::Connects => self.connect(call, event),
+            Does::Binds if call.failed() => self.wanted_a_port(call, event),
             Does::Closes => self.close_one(call, event),
             _ if call.failed() => {}
             Does::MakesSocket
@@ -364,6 +366,14 @@ impl World {
         }
     }
 
+    /// A bind that failed: who asks for a port of its own choice is no probe.
+    fn wanted_a_port(&mut self, call: &Call, event: &Event) {
+        let port = call.args.get(1).and_then(|arg| Address::of(arg)?.port());
+        if let Some(socket) = self.of(event) {
+            socket.counts |= port.is_some_and(|port| port != 0);
+        }
+    }
+
     /// A call of a socket's life that came about.
     fn socket_call(&mut self, row: &Row, call: &Call, event: &mut Event) {
         let arg = |at: usize| call.args.get(at).map_or("", String::as_str);
@@ -394,6 +404,15 @@ impl World {
                 socket.lingers_not = on.is_some_and(|on| on != 0) && time == Some(0);
             }
             Does::SetsOption if arg(2).contains("TIMEO") => socket.gives_up = true,
+            Does::SetsOption => {
+                let on = !matches!(arg(3), "[0]");
+                match arg(2) {
+                    "SO_REUSEADDR" => socket.reuses_address = on,
+                    "SO_REUSEPORT" => socket.reuses_port = on,
+                    "TCP_NODELAY" => socket.nodelay = on,
+                    _ => {}
+                }
+            }
             Does::GetsOption if arg(2) == "SO_ERROR" && socket.state == State::Connecting => {
                 if arg(3) == "[0]" {
                     socket.state = State::Connected;
@@ -557,21 +576,18 @@ impl World {
         let listener = self.of(event).map(|listener| {
             listener.counts = true;
             listener.state = State::Listening;
-            let local = listener.local.clone();
-            (
-                listener.family.clone(),
-                listener.kind,
-                listener.protocol.clone(),
-                local,
-            )
+            listener.clone()
         });
-        let (family, kind, protocol, at) =
-            listener.unwrap_or((String::new(), Kind::Stream, String::new(), None));
+        let (family, kind, protocol, at, nodelay) = listener.map_or(
+            (String::new(), Kind::Stream, String::new(), None, false),
+            |it| (it.family, it.kind, it.protocol, it.local, it.nodelay),
+        );
         let id = self.new_socket(event.side, &family, kind);
         if let Some(socket) = self.sockets.get_mut(&id) {
             (socket.protocol, socket.accepted, socket.counts) = (protocol, true, true);
             (socket.state, socket.local, socket.remote) = (State::Connected, local.or(at), remote);
             socket.nonblocking = has_flag(call, "SOCK_NONBLOCK");
+            socket.nodelay = nodelay;
         }
         self.install_socket(number, id, has_flag(call, "SOCK_CLOEXEC"), event);
         (event.made, event.on_a_socket) = (Made::Socket(id), true);
@@ -751,7 +767,12 @@ impl World {
             let injected = call.note.contains("(INJECTED"); // nothing has met it
             let ended = matches!(call.note.split(' ').next(), Some("ECONNRESET" | "EPIPE"));
             if ended && !injected {
-                self.meets_the_end(id, sends, event);
+                let tried = if sends {
+                    Direction::Sends
+                } else {
+                    Direction::Receives
+                };
+                self.meets_the_end(id, Some(tried), event);
             }
             return;
         }

@@ -54,6 +54,13 @@ pub struct Socket {
     pub gives_up: bool,
     /// SO_LINGER of 0: a close resets.
     pub lingers_not: bool,
+    /// SO_REUSEADDR, SO_REUSEPORT and TCP_NODELAY are set.
+    pub reuses_address: bool,
+    pub reuses_port: bool,
+    pub nodelay: bool,
+    /// Of datagrams: since when it is connected; how many had come that it never received, when it was closed.
+    pub(super) connected: Option<u64>,
+    pub unread_messages: usize,
     /// Descriptors that refer to it, in all tables, and messages that carry one.
     pub references: usize,
     /// Sockets whose descriptors have been sent over this one (SCM_RIGHTS).
@@ -129,6 +136,11 @@ impl Socket {
             nonblocking: false,
             gives_up: false,
             lingers_not: false,
+            reuses_address: false,
+            reuses_port: false,
+            nodelay: false,
+            connected: None,
+            unread_messages: 0,
             references: 0,
             carried: VecDeque::new(),
         }
@@ -153,6 +165,11 @@ impl Socket {
     /// It listens, or did so until it was closed.
     pub fn has_listened(&self) -> bool {
         self.state == State::Listening || self.backlog.is_some()
+    }
+
+    /// Whether it had a connection of datagrams at that time.
+    pub fn connected_before(&self, time: u64) -> bool {
+        self.connected.is_some_and(|since| since < time)
     }
 
     pub fn is_open(&self) -> bool {
@@ -295,7 +312,7 @@ impl Address {
     }
 
     /// Whether the two are of one endpoint: the same, but for how IPv6 writes IPv4.
-    pub(super) fn is(&self, other: &Address) -> bool {
+    pub fn is(&self, other: &Address) -> bool {
         match (self, other) {
             (
                 Address::Inet { ip, port },

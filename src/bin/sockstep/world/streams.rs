@@ -22,6 +22,13 @@ pub(super) struct Message {
     event: EventId,
 }
 
+/// What a call that failed has tried.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Direction {
+    Sends,
+    Receives,
+}
+
 /// How many of a datagram's bytes are looked at.
 const LOOKED_AT: usize = 64;
 
@@ -54,6 +61,7 @@ impl World {
         if !by_nature {
             // AF_UNSPEC ends the connection of datagrams.
             socket.remote = to.filter(|to| !matches!(to, Address::Other(_)));
+            socket.connected = event.left;
             socket.state = match (&socket.remote, &socket.local) {
                 (Some(_), _) => State::Connected,
                 (None, Some(_)) => State::Bound,
@@ -96,7 +104,7 @@ impl World {
     }
 
     /// Who listens where a connect goes.
-    pub(super) fn listener_at(&self, to: &Address) -> Option<SocketId> {
+    pub fn listener_at(&self, to: &Address) -> Option<SocketId> {
         let listens = |socket: &&Socket| {
             socket.state == State::Listening
                 && socket
@@ -196,6 +204,14 @@ impl World {
                 socket.under_way.push_back(Sending { range, event });
             }
         }
+        // What comes to an end that is closed is answered by a reset.
+        if let Some(peer) = socket.peer.and_then(|peer| self.sockets.get_mut(&peer)) {
+            let closed = peer.references == 0 && peer.kind == Kind::Stream && !peer.paired;
+            let ended = peer.ended.filter(|(end, _)| closed && *end == End::Fin);
+            if let Some((_, cause)) = ended {
+                peer.ended = Some((End::Reset { unread: 0 }, cause));
+            }
+        }
         let asked = parcel.asked.unwrap_or(parcel.length);
         World::moved(event, id, Movement::Sent { range, asked });
     }
@@ -208,7 +224,7 @@ impl World {
         event: &mut Event,
     ) {
         if parcel.length == 0 && parcel.asked != Some(0) {
-            self.meets_the_end(id, false, event);
+            self.meets_the_end(id, None, event);
             return;
         }
         let Some(socket) = self.sockets.get_mut(&id) else {
@@ -250,18 +266,31 @@ impl World {
     }
 
     /// A receive of 0, ECONNRESET, EPIPE: what has made it so.
-    pub(super) fn meets_the_end(&mut self, id: SocketId, sends: bool, event: &mut Event) {
+    pub(super) fn meets_the_end(
+        &mut self,
+        id: SocketId,
+        failed: Option<Direction>,
+        event: &mut Event,
+    ) {
         let Some(socket) = self.sockets.get(&id) else {
             return;
         };
-        let failed = !matches!(event.moved.last(), Some(last) if last.socket == id) && sends;
         let peers = socket.peer.and_then(|peer| self.sockets.get(&peer)?.ended);
-        // A send after one's own shutdown fails as well.
-        let own = socket.ended.filter(|_| failed && sends && peers.is_none());
-        let end = match peers.or(own) {
+        // A send after one's own shutdown fails as well: nothing comes from the other side.
+        if let Some((_, shutdown)) = socket
+            .ended
+            .filter(|_| failed == Some(Direction::Sends) && peers.is_none())
+        {
+            event.causes.push(shutdown);
+            return;
+        }
+        let end = match peers {
             Some((end, cause)) => {
                 event.causes.push(cause);
                 end
+            }
+            None if failed.is_some() && socket.kind == Kind::Stream && !socket.paired => {
+                End::Reset { unread: 0 }
             }
             None => End::Fin,
         };
@@ -326,7 +355,9 @@ impl World {
                 connected.peer = Some(id);
             }
         }
+        let unread = self.mail(id);
         if let Some(socket) = self.sockets.get_mut(&id) {
+            socket.unread_messages = unread;
             if !socket.queue.is_empty() {
                 socket.ended = Some((End::Reset { unread: 0 }, event.id));
                 socket.queue.clear();
@@ -438,6 +469,47 @@ impl World {
             None => None,
         };
         World::moved(event, id, Movement::MessageReceived { length, sent, from });
+    }
+
+    /// How many datagrams a socket that closes leaves, of those that only it can have got.
+    fn mail(&mut self, id: SocketId) -> usize {
+        let Some(socket) = self
+            .sockets
+            .get(&id)
+            .filter(|socket| socket.kind == Kind::Datagram)
+        else {
+            return 0;
+        };
+        let (Some(local), None, None) = (&socket.local, &socket.remote, socket.peer) else {
+            return 0;
+        };
+        let others = |to: &Address| {
+            let at = |other: &&Socket| {
+                other.id != id
+                    && other.kind == Kind::Datagram
+                    && other.is_open()
+                    && other
+                        .local
+                        .as_ref()
+                        .is_some_and(|local| local.is_reached_at(to))
+            };
+            self.sockets.values().any(|other| at(&other))
+        };
+        let its = |message: &Message| {
+            message.from != id && message.to.as_ref().is_some_and(|to| {
+                let group = matches!(to, Address::Inet { ip, .. } if ip.is_multicast() || !ip.is_loopback());
+                !group && local.is_reached_at(to) && !others(to)
+            })
+        };
+        let its: Vec<EventId> = self
+            .messages
+            .iter()
+            .filter(|message| its(message))
+            .map(|message| message.event)
+            .collect();
+        self.messages
+            .retain(|message| !its.contains(&message.event));
+        its.len()
     }
 
     /// Whether a datagram for this socket is on its way.
