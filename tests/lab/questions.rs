@@ -140,7 +140,7 @@ fn every_question_is_answered_by_its_picture() {
         }
         let explained = run(Command::new(SOCKSTEP).args(["explain", &row.explain]), b"");
         if !explained.status.success() {
-            let _ = write!(wrong, "no explanation of {}\n", row.explain);
+            let _ = writeln!(wrong, "no explanation of {}", row.explain);
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
