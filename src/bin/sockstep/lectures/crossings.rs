@@ -82,6 +82,9 @@ const WAITED: u64 = 1_000_000;
 fn of_outcome(world: &World, event: &Event, call: &Call) -> Option<String> {
     let row = calls::of(&call.name)?;
     let socket = world.socket(event.socket?)?;
+    if call.note.contains("(INJECTED") {
+        return None;
+    }
     let error = call.note.split(' ').next().unwrap_or_default();
     let in_vain = socket.gives_up && call.took.is_some_and(|took| took >= WAITED);
     let words = match (error, row.does) {

@@ -224,8 +224,14 @@ fn remark(words: impl Into<String>, explain: &'static str) -> Option<Remark> {
     Some(Remark { words, explain })
 }
 
+/// The error that a call has met; of one that was made to fail (`INJECTED`), nothing has made it so.
 fn error(call: &Call) -> &str {
-    call.note.split(' ').next().unwrap_or_default()
+    let met = !call.note.contains("(INJECTED");
+    call.note
+        .split(' ')
+        .next()
+        .filter(|_| met)
+        .unwrap_or_default()
 }
 
 fn socket<'a>(world: &'a World, event: &Event) -> Option<&'a Socket> {
