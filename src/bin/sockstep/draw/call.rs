@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use crate::common::text::escape;
 use crate::strace::calls::{self, Does, Place, Row, items, makes_task, number, waits_for_several};
-use crate::strace::line::{Call, bytes};
+use crate::strace::line::{Call, bytes, first_bytes};
 use crate::world::sockets::Address;
 
 /// How the bytes that a call carries are shown.
@@ -168,7 +168,8 @@ fn list(items: impl Iterator<Item = String>, arg: &str) -> String {
 
 /// An argument as the ladder shows it.
 fn argument(arg: &str, payload: Payload, columns: usize) -> String {
-    let Some((bytes, cut)) = bytes(arg) else {
+    // A character has four bytes at most: of a long message no more than a row's are looked at.
+    let Some((bytes, cut)) = first_bytes(arg, 4 * columns) else {
         let place = arg.starts_with("0x");
         return if place { "...".to_owned() } else { shown(arg) };
     };

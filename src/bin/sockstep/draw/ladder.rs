@@ -285,11 +285,6 @@ impl Ladder {
         Ok(())
     }
 
-    /// Whether a remark that `explain` has this word for stands in the picture.
-    pub fn has_remarked(&self, explain: &str) -> bool {
-        self.remarks.have_said(explain)
-    }
-
     /// Why a recording's picture has less than a reader looks for, if it has.
     pub fn what_is_missing(&self) -> Option<String> {
         let drawn = self.columns.iter().any(|column| column.drawn);

@@ -119,11 +119,6 @@ impl Remarks {
             .filter(|remark| said.insert((event.socket, remark.explain)))
             .collect()
     }
-
-    /// Whether something has been said that `explain` has this word for.
-    pub fn have_said(&self, explain: &str) -> bool {
-        self.said.iter().any(|(_, said)| *said == explain)
-    }
 }
 
 impl Seen {

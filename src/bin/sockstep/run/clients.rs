@@ -389,7 +389,7 @@ impl<'a> Stage<'a> {
                 Source::Strace => {
                     for mut entry in self.traces[at].take(bytes) {
                         let side = if at == 0 { Side::Server } else { Side::Client };
-                        self.faults.mark(at, side, &mut entry, true);
+                        self.faults.mark(at, side, &mut entry);
                         self.ready[at] |= matches!(&entry.what, What::Signal(what) if what == "stopped by SIGSTOP");
                         if let Some(json) = &mut self.json {
                             shown = shown.and(json.entry_of(

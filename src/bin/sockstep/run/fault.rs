@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use sockstep::Errno;
 
 use crate::draw::terminal::Side;
+use crate::lectures::steps::Sockets;
 use crate::sides::force::Force;
 use crate::strace::calls::{self, number};
 use crate::strace::line::{Call, Entry, What};
@@ -307,6 +308,7 @@ fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
 pub struct Faults {
     all: Vec<(Fault, u64)>,
     counts: HashMap<(usize, Option<u32>, String), u64>,
+    sockets: HashMap<usize, Sockets>,
     force: Force,
 }
 
@@ -352,12 +354,20 @@ impl Faults {
         Ok(options)
     }
 
-    /// Marks the call that a fault has been injected into. `source` is which strace has seen it, `on_a_socket` whether the call is
-    /// on one, as far as is known.
-    pub fn mark(&mut self, source: usize, side: Side, entry: &mut Entry, on_a_socket: bool) {
+    /// Marks the call that a fault has been injected into. `source` is which strace has seen it.
+    pub fn mark(&mut self, source: usize, side: Side, entry: &mut Entry) {
         if self.all.is_empty() {
             return;
         }
+        // The shim counts the calls on sockets alone: it cannot see the loader's.
+        let short = |(fault, _): &(Fault, u64)| fault.short.is_some();
+        let on_a_socket = match &entry.what {
+            What::Call(call) if self.all.iter().any(short) => {
+                let sockets = self.sockets.entry(source).or_default();
+                sockets.follow(entry.pid, call).is_some()
+            }
+            _ => false,
+        };
         let What::Call(call) = &mut entry.what else {
             return;
         };
@@ -365,7 +375,6 @@ impl Faults {
         let Some((fault, happened)) = self.all.iter_mut().find(|(fault, _)| about(fault)) else {
             return;
         };
-        // The shim counts the calls on sockets alone: it cannot see the loader's.
         if fault.short.is_some() && fault.injection().is_none() && !on_a_socket {
             return;
         }

@@ -239,9 +239,6 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
             view.aside(Side::Client, &words)?;
             break;
         }
-        if view.sends_datagrams() {
-            view.hint_at_htons()?; // now: no answer will come, and the client may wait for ever
-        }
     }
     if !client.has_ended() {
         if matches!(client.child.try_wait(), Ok(Some(_))) {
@@ -268,7 +265,6 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     view.end_side(&signals, &mut server)?;
     view.end()?;
     view.write_page()?;
-    view.hint_at_htons()?;
     view.tell_of_faults();
     Ok(status)
 }

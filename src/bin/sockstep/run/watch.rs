@@ -12,7 +12,6 @@ use crate::draw::ladder::{Calls, Ladder};
 use crate::draw::page::Page;
 use crate::draw::source;
 use crate::draw::terminal::{Lanes, Side, Style, remark};
-use crate::lectures::steps::Sockets;
 use crate::run::Args;
 use crate::run::fault::Faults;
 use crate::sides::end::{End, LAST_WORDS};
@@ -46,7 +45,6 @@ pub struct View {
     waiting: Option<(Instant, String)>,
     /// What a person has been told already.
     hinted_at_listen: Option<&'static str>,
-    hinted_at_htons: bool,
 }
 
 /// What strace says of one side.
@@ -54,7 +52,6 @@ pub struct View {
 pub struct Recording {
     trace: Trace,
     kept: Option<File>,
-    sockets: Sockets,
     /// Its `listen`, or its `bind` of a datagram socket, has succeeded.
     pub listens: bool,
     /// Its calls may fail with EAGAIN after a while.
@@ -63,51 +60,39 @@ pub struct Recording {
     found_no_input: bool,
     /// What has become of its last `bind` to a port, and since when.
     bind: Option<(Bind, Instant)>,
-    /// The port at which it was refused, or (then `true`) to which it sent a datagram.
-    asked: Option<(u16, bool)>,
 }
 
 #[derive(Clone, Copy)]
 enum Bind {
-    To(u16),
+    To,
     /// Somebody else has the port.
     InUse(u16),
 }
 
 impl Recording {
-    /// Takes the next entry of the side's trace. Whether it is a call on a socket.
-    fn follow(&mut self, entry: &Entry) -> bool {
+    /// Takes the next entry of the side's trace.
+    fn follow(&mut self, entry: &Entry) {
         let What::Call(call) = &entry.what else {
-            return false;
+            return;
         };
-        let stream = self.sockets.follow(entry.pid, call);
-        let port = |at: usize| call.args.get(at).and_then(|arg| sin_port(arg));
-        let error = call.note.split(' ').next().unwrap_or_default();
-        match (call.name.as_str(), stream, error) {
-            ("setsockopt", _, _) => {
+        let first = call.args.first().map_or("", String::as_str);
+        match call.name.as_str() {
+            "setsockopt" => {
                 let option = call.args.get(2);
                 self.gives_up |= option.is_some_and(|option| option.starts_with("SO_RCVTIMEO"));
             }
-            ("read", _, _) if call.result == "0" => {
-                self.found_no_input |= call.args.first().is_some_and(|arg| arg == "0");
-            }
-            ("listen", _, _) if call.result == "0" => self.listens = true,
-            ("bind", Some(stream), _) if call.result == "0" => {
-                self.listens |= !stream;
-                self.bind = port(1).map(|port| (Bind::To(port), Instant::now()));
-            }
-            ("bind", Some(_), "EADDRINUSE") => {
-                self.bind = port(1).map(|port| (Bind::InUse(port), Instant::now()));
-            }
-            ("connect", Some(true), "ECONNREFUSED") => {
-                self.asked = port(1).map(|port| (port, false));
-            }
-            ("sendto", Some(false), _) => {
-                self.asked = port(4).map(|port| (port, true)).or(self.asked);
+            "read" if call.result == "0" => self.found_no_input |= first == "0",
+            "listen" if call.result == "0" => self.listens = true,
+            "bind" => {
+                let port = call.args.get(1).and_then(|arg| sin_port(arg));
+                let bind = match call.note.split(' ').next() {
+                    Some("EADDRINUSE") => port.map(Bind::InUse),
+                    _ => port.filter(|_| call.result == "0").map(|_| Bind::To),
+                };
+                self.bind = bind.map(|bind| (bind, Instant::now())).or(self.bind);
             }
             _ => {}
         }
-        stream.is_some()
     }
 }
 
@@ -215,7 +200,6 @@ impl View {
             given_up: false,
             waiting: None,
             hinted_at_listen: None,
-            hinted_at_htons: false,
         })
     }
 
@@ -266,9 +250,9 @@ impl View {
                         kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
                     }
                     for mut entry in lane.trace.take(bytes) {
-                        let on_a_socket = lane.follow(&entry);
+                        lane.follow(&entry);
                         self.faults
-                            .mark(side as usize, side, &mut entry, on_a_socket);
+                            .mark(side as usize, side, &mut entry);
                         let traced = self.picture.traced(side, entry, self.page.as_mut());
                         shown = shown.and(traced);
                     }
@@ -288,9 +272,10 @@ impl View {
                 continue;
             }
             if let Some(mut entry) = lane.trace.in_a_pause() {
-                let (side, on_a_socket) = (process.side, lane.follow(&entry));
+                let side = process.side;
+                lane.follow(&entry);
                 self.faults
-                    .mark(side as usize, side, &mut entry, on_a_socket);
+                    .mark(side as usize, side, &mut entry);
                 let traced = self.picture.traced(process.side, entry, self.page.as_mut());
                 shown = shown.and(traced);
             }
@@ -347,7 +332,7 @@ impl View {
             Some((Bind::InUse(port), _)) => {
                 format!("Port {port} is in use")
             }
-            Some((Bind::To(_), _)) if !self.server().listens => {
+            Some((Bind::To, _)) if !self.server().listens => {
                 "It has called bind(), and not listen()".to_owned()
             }
             _ => String::new(),
@@ -357,31 +342,6 @@ impl View {
     /// Whether neither side ends its waiting by itself, as far as strace has seen.
     pub fn nobody_gives_up(&self) -> bool {
         self.traces() && !self.lanes.iter().any(|lane| lane.gives_up)
-    }
-
-    pub fn sends_datagrams(&self) -> bool {
-        let client = &self.lanes[Side::Client as usize];
-        client.asked.is_some_and(|(_, datagram)| datagram)
-    }
-
-    /// Tells a person whose server is at another port what has become of the one that was meant.
-    pub fn hint_at_htons(&mut self) -> sockstep::Result<()> {
-        let asked = self.lanes[Side::Client as usize].asked;
-        let (Some((asked, _)), Some((Bind::To(bound), _))) = (asked, self.server().bind) else {
-            return Ok(());
-        };
-        if matches!(&self.picture, Picture::Ladder(ladder) if ladder.has_more()) {
-            return Ok(()); // of what the words are about
-        }
-        let remarked =
-            matches!(&self.picture, Picture::Ladder(ladder) if ladder.has_remarked("htons"));
-        if remarked || bound == asked || bound != asked.swap_bytes() || self.hinted_at_htons {
-            return Ok(());
-        }
-        self.hinted_at_htons = true;
-        self.hint(&format!(
-            "the server is bound to {bound}, which is {asked} with its bytes swapped: htons() forgotten?"
-        ))
     }
 
     /// From now on this is waited for; a person in front of a terminal is told when it takes long.

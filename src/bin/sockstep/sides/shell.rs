@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use crate::sides::ready::free_port;
+
 /// What cannot follow `exec`: a shell does these by itself.
 const OWN: [&[u8]; 32] = [
     b"!", b".", b":", b"[", b"{", b"}", b"alias", b"case", b"cd", b"command", b"do", b"done",
@@ -74,6 +76,48 @@ fn last_program(script: &[u8]) -> Option<usize> {
             return None; // where such a value ends is the shell's to say
         }
         start += word.len();
+    }
+}
+
+/// Puts a port that is free in the place of each `{port}`: the same for both.
+pub fn with_a_free_port(commands: [&OsString; 2]) -> Result<[OsString; 2], String> {
+    if commands
+        .iter()
+        .all(|command| replaced(command, PORT, "") == **command)
+    {
+        return Ok(commands.map(OsString::clone));
+    }
+    let port = free_port()?.to_string();
+    Ok(commands.map(|command| replaced(command, PORT, &port)))
+}
+
+/// What stands for a port that is free.
+const PORT: &str = "{port}";
+
+/// A command with a value in each place of a word.
+pub fn replaced(command: &OsStr, word: &str, value: &str) -> OsString {
+    let mut rest = command.as_bytes();
+    let mut whole = Vec::new();
+    while let Some(at) = rest
+        .windows(word.len())
+        .position(|part| part == word.as_bytes())
+    {
+        whole.extend_from_slice(&rest[..at]);
+        whole.extend_from_slice(value.as_bytes());
+        rest = &rest[at + word.len()..];
+    }
+    whole.extend_from_slice(rest);
+    OsString::from_vec(whole)
+}
+
+/// A word as a shell takes it.
+pub fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 

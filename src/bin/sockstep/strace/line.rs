@@ -799,7 +799,7 @@ fn written_to_a_terminal(line: &[u8]) -> Option<Vec<u8>> {
     let (mut words, mut rest) = (Vec::new(), &line[..end]);
     while let Some(at) = rest.iter().position(|&byte| byte == b'"') {
         let length = quoted(&rest[at..])?;
-        words.extend(unescaped(&rest[at + 1..at + length - 1])?);
+        words.extend(unescaped(&rest[at + 1..at + length - 1], usize::MAX)?);
         rest = &rest[at + length..];
     }
     Some(words)
@@ -945,7 +945,9 @@ impl Pieces {
                 let length = quoted(rest)?;
                 let string = &rest[..length];
                 self.string = self.out.len();
-                match unescaped(&string[1..length - 1]).filter(|_| find(string, b"\\x").is_some()) {
+                let hexadecimal = find(string, b"\\x").is_some();
+                let inside = Some(&string[1..length - 1]).filter(|_| hexadecimal);
+                match inside.and_then(|inside| unescaped(inside, usize::MAX)) {
                     Some(bytes) => quote(&bytes, &mut self.out),
                     None => self.out.extend_from_slice(string),
                 }
@@ -1134,6 +1136,11 @@ fn rfind(text: &[u8], wanted: &[u8]) -> Option<usize> {
 
 /// The bytes that a quoted argument stands for, and whether strace left some out (`...`).
 pub fn bytes(arg: &str) -> Option<(Vec<u8>, bool)> {
+    first_bytes(arg, usize::MAX)
+}
+
+/// The same of the first bytes, up to this number; what is left out counts as cut.
+pub fn first_bytes(arg: &str, most: usize) -> Option<(Vec<u8>, bool)> {
     let arg = arg.as_bytes();
     let end = quoted(arg.first().filter(|&&byte| byte == b'"').map(|_| arg)?)?;
     let cut = match &arg[end..] {
@@ -1141,14 +1148,18 @@ pub fn bytes(arg: &str) -> Option<(Vec<u8>, bool)> {
         b"..." => true,
         _ => return None,
     };
-    Some((unescaped(&arg[1..end - 1])?, cut))
+    let mut bytes = unescaped(&arg[1..end - 1], most.saturating_add(1))?;
+    let more = bytes.len() > most;
+    bytes.truncate(most);
+    Some((bytes, cut || more))
 }
 
-/// What strace's escapes stand for.
-fn unescaped(inside: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(inside.len());
+/// What strace's escapes stand for, up to this number of bytes.
+fn unescaped(inside: &[u8], most: usize) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(inside.len().min(most));
     let mut rest = inside.iter().copied().peekable();
-    while let Some(byte) = rest.next() {
+    while out.len() < most {
+        let Some(byte) = rest.next() else { break };
         if byte != b'\\' {
             out.push(byte);
             continue;

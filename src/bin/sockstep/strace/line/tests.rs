@@ -665,6 +665,11 @@ fn quoted_bytes_come_back() {
         (r#""\"\\"..."#, b"\"\\", true),
     ] {
         assert_eq!(bytes(quoted), Some((expected.to_vec(), cut)), "{quoted}");
+        for most in 0..expected.len() + 2 {
+            let first = expected[..most.min(expected.len())].to_vec();
+            let cut = cut || most < expected.len();
+            assert_eq!(first_bytes(quoted, most), Some((first, cut)), "{quoted}");
+        }
     }
     for not_bytes in ["NULL", "0x7ffd", "[16]", "", "\"", "\"a\"b"] {
         assert_eq!(bytes(not_bytes), None, "{not_bytes}");
