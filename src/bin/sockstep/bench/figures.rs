@@ -10,7 +10,7 @@ use crate::bench::cost::Memory;
 use crate::bench::{Args, Subject};
 use crate::draw::json;
 use crate::draw::terminal::harmless;
-use crate::run::plan::quoted;
+use crate::sides::shell::quoted;
 
 /// How far the same program twice may be from 1 in half of the rounds.
 pub const TOLERANCE: f64 = 0.02;

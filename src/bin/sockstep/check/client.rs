@@ -15,8 +15,8 @@ use crate::check::outcome::{Stop, fail, skip, wrong};
 use crate::check::patience::{LOOK, Pulse, Wait};
 use crate::check::subject::{Options, Subject, ended};
 use crate::check::talk::{is_late, say_all};
-use crate::check::with_port;
 use crate::sides::ready::free_port;
+use crate::sides::shell::with_port;
 use crate::sides::signals::Signals;
 use crate::world::Side;
 

@@ -15,7 +15,6 @@ mod udp;
 
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -31,6 +30,7 @@ use crate::check::server::{Setting, Trial};
 use crate::check::table::{Check, Needs};
 use crate::sides::force::Force;
 use crate::sides::keeper;
+use crate::sides::shell::with_port;
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 
@@ -116,22 +116,6 @@ fn interrupted() {
 
 fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
-}
-
-/// The command with a port in the place of each `{port}`, and whether there was one.
-fn with_port(command: &OsStr, port: u16) -> (OsString, bool) {
-    const PLACE: &[u8] = b"{port}";
-    let mut rest = command.as_bytes();
-    let mut whole = Vec::new();
-    let mut named = false;
-    while let Some(at) = rest.windows(PLACE.len()).position(|piece| piece == PLACE) {
-        whole.extend_from_slice(&rest[..at]);
-        whole.extend_from_slice(port.to_string().as_bytes());
-        rest = &rest[at + PLACE.len()..];
-        named = true;
-    }
-    whole.extend_from_slice(rest);
-    (OsString::from_vec(whole), named)
 }
 
 fn checked(args: &Args) -> Result<bool, Trouble> {

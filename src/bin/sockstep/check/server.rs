@@ -13,9 +13,9 @@ use crate::check::outcome::{Stop, fail, skip};
 use crate::check::patience::{Pulse, Wait};
 use crate::check::subject::{Counts, Options, Subject};
 use crate::check::talk::Talk;
-use crate::check::with_port;
 use crate::sides::force::{Force, Forced};
 use crate::sides::ready::{Place, free_port};
+use crate::sides::shell::with_port;
 use crate::sides::signals::Signals;
 use crate::world::Side;
 

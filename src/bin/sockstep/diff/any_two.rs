@@ -1,12 +1,12 @@
 //! Runs any server, and any client that knows where to find it, or one of our own that does a few things to it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{
     IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream, UdpSocket,
 };
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -28,7 +28,7 @@ use crate::draw::terminal::Side;
 use crate::sides::end::End;
 use crate::sides::process::{PATIENCE, Process, Start, TICK};
 use crate::sides::ready::{Place, Ready, State, free_port};
-use crate::sides::shell::shell;
+use crate::sides::shell::{shell, with_port};
 use crate::sides::signals::Interrupted;
 use crate::strace::line::What;
 
@@ -163,7 +163,7 @@ pub fn record(interrupts: &Interrupts, server: &OsStr, client: Client) -> Result
         let ports = if given { vec![port] } else { Vec::new() };
         let mut recorder = Recorder::begin(interrupts);
         recorder.allow(DEADLINE);
-        let (program, arguments) = shell(&with_port(server, port));
+        let (program, arguments) = shell(&with_port(server, port).0);
         let mut process = Start::of(Side::Server, &program, &arguments).process()?;
         let places = recorder.listens(&mut process)?;
         if !places.is_empty() {
@@ -173,7 +173,7 @@ pub fn record(interrupts: &Interrupts, server: &OsStr, client: Client) -> Result
                     input,
                     prints,
                 } => {
-                    let command = with_port(command, port);
+                    let (command, _) = with_port(command, port);
                     recorder.converse(&mut process, &command, input, prints, &ports)?;
                 }
                 Client::Probe(probe) => recorder.probe(&mut process, probe, &places)?,
@@ -202,19 +202,6 @@ pub fn record(interrupts: &Interrupts, server: &OsStr, client: Client) -> Result
         }
         thread::sleep(PAUSE);
     }
-}
-
-/// A command with a port in the place of each `{port}`.
-fn with_port(command: &OsStr, port: u16) -> OsString {
-    let (mut rest, mut whole) = (command.as_bytes(), Vec::new());
-    let word = PORT.as_bytes();
-    while let Some(at) = rest.windows(word.len()).position(|part| part == word) {
-        whole.extend_from_slice(&rest[..at]);
-        whole.extend_from_slice(port.to_string().as_bytes());
-        rest = &rest[at + word.len()..];
-    }
-    whole.extend_from_slice(rest);
-    OsString::from_vec(whole)
 }
 
 impl Recorder<'_> {

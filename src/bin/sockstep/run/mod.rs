@@ -2,7 +2,7 @@
 
 mod clients;
 mod fault;
-pub mod plan;
+mod plan;
 mod watch;
 
 use std::ffi::OsString;

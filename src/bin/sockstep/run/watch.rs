@@ -251,8 +251,7 @@ impl View {
                     }
                     for mut entry in lane.trace.take(bytes) {
                         lane.follow(&entry);
-                        self.faults
-                            .mark(side as usize, side, &mut entry);
+                        self.faults.mark(side as usize, side, &mut entry);
                         let traced = self.picture.traced(side, entry, self.page.as_mut());
                         shown = shown.and(traced);
                     }
@@ -274,8 +273,7 @@ impl View {
             if let Some(mut entry) = lane.trace.in_a_pause() {
                 let side = process.side;
                 lane.follow(&entry);
-                self.faults
-                    .mark(side as usize, side, &mut entry);
+                self.faults.mark(side as usize, side, &mut entry);
                 let traced = self.picture.traced(process.side, entry, self.page.as_mut());
                 shown = shown.and(traced);
             }

@@ -81,17 +81,21 @@ fn last_program(script: &[u8]) -> Option<usize> {
 
 /// Puts a port that is free in the place of each `{port}`: the same for both.
 pub fn with_a_free_port(commands: [&OsString; 2]) -> Result<[OsString; 2], String> {
-    if commands
-        .iter()
-        .all(|command| replaced(command, PORT, "") == **command)
-    {
+    if !commands.iter().any(|command| with_port(command, 0).1) {
         return Ok(commands.map(OsString::clone));
     }
-    let port = free_port()?.to_string();
-    Ok(commands.map(|command| replaced(command, PORT, &port)))
+    let port = free_port()?;
+    Ok(commands.map(|command| with_port(command, port).0))
 }
 
-/// What stands for a port that is free.
+/// The command with this port in the place of each `{port}`, and whether it names one.
+pub fn with_port(command: &OsStr, port: u16) -> (OsString, bool) {
+    let whole = replaced(command, PORT, &port.to_string());
+    let named = whole != *command;
+    (whole, named)
+}
+
+/// What stands for a port.
 const PORT: &str = "{port}";
 
 /// A command with a value in each place of a word.
