@@ -6,6 +6,7 @@
  * Rust twin: tcp_echo_client.rs. Its server: tcp_echo_server.c.
  */
 #include <arpa/inet.h>  /* htons(), inet_addr() */
+#include <errno.h>      /* errno */
 #include <netinet/in.h> /* struct sockaddr_in */
 #include <string.h>     /* memset(), strlen() */
 #include <sys/socket.h> /* socket(), connect(), recv() */
@@ -57,6 +58,8 @@ static void talk(void)
             die(reason(0));
         ssize_t n = within(recv(clientSock, echoBuffer + received, echoStringLen - received, 0),
                            echoStringLen - received);
+        if (n < 0 && errno == EINTR)
+            continue; /* a signal came */
         if (n < 0)
             DieWithError("recv() failed");
         if (n == 0)

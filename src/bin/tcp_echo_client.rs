@@ -38,9 +38,10 @@ fn talk(args: &Args) -> Result<()> {
     // while it is still being sent.
     while received < echo_string_len {
         Deadline::NEVER.send_until_answered(&client_sock, echo_string, &mut sent)?;
-        match recv(&client_sock, &mut echo_buffer[received..], 0)? {
-            0 => die("recv() failed: connection closed prematurely"),
-            n => received += n,
+        match recv(&client_sock, &mut echo_buffer[received..], 0) {
+            Ok(0) => die("recv() failed: connection closed prematurely"),
+            Err(error) if error == Errno::EINTR => {} // a signal came
+            n => received += n?,
         }
     }
     show("Received: ", &echo_buffer);

@@ -54,7 +54,8 @@ static void serve(void)
     for (unsigned long long clients = 0; clients < maxClients; clients++) {
         /* a. Accept a new connection. */
         clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
-        while ((clntSock = accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen)) < 0)
+        while ((clntSock = acceptedFrom(accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen),
+                                        &echoClntAddr, &clntLen)) < 0)
             recoverFrom("accept() failed");
 
         /* b. Communicate. What goes wrong with one client is that client's loss alone. */
@@ -79,7 +80,7 @@ static void echo(int clntSock, const struct sockaddr_in *echoClntAddr)
         return;
     }
     /* zero indicates end of transmission */
-    while ((recvMsgSize = recv(clntSock, echoBuffer, RCVBUFSIZE, 0)) != 0) {
+    while ((recvMsgSize = within(recv(clntSock, echoBuffer, RCVBUFSIZE, 0), RCVBUFSIZE)) != 0) {
         if (recvMsgSize < 0 && errno == EINTR)
             continue; /* stopped and continued */
         if (recvMsgSize < 0) {

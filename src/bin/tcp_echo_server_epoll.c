@@ -75,6 +75,7 @@ static void serve(void)
             if (sock == servSock) {
                 clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
                 clntSock = accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen);
+                clntSock = acceptedFrom(clntSock, &echoClntAddr, &clntLen);
                 if (clntSock < 0) {
                     paused = needsPause("accept() failed");
                     continue;

@@ -57,6 +57,7 @@ static void serve(void)
         if (fds[0].revents != 0) {
             clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
             clntSock = accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen);
+            clntSock = acceptedFrom(clntSock, &echoClntAddr, &clntLen);
             if (clntSock < 0) {
                 paused = needsPause("accept() failed");
             } else {

@@ -50,6 +50,8 @@ static void supervise(void)
     while (workers > 0) {
         int status;
         pid_t pid = wait(&status);
+        if (pid < 0 && errno == EINTR)
+            continue; /* stopped and continued */
         if (pid < 0)
             DieWithError("wait() failed");
         unsigned place = 0;
@@ -133,7 +135,8 @@ static void startWorker(struct worker *worker, int servSock, int tickets)
     while (takeOne(tickets)) {
         /* a. Accept a new connection: the kernel gives it to one of those that wait. */
         clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
-        while ((clntSock = accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen)) < 0)
+        while ((clntSock = acceptedFrom(accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen),
+                                        &echoClntAddr, &clntLen)) < 0)
             recoverFrom("accept() failed");
 
         /* b. Communicate, c. close the connection. */

@@ -31,7 +31,10 @@ fn supervise(args: &Args) -> Result<()> {
 
     let mut setbacks = 0;
     while !workers.is_empty() {
-        let (pid, status) = wait()?;
+        let (pid, status) = match wait() {
+            Err(error) if error == Errno::EINTR => continue, // stopped and continued
+            ended => ended?,
+        };
         let Some(place) = workers.iter().position(|&(worker, _)| worker == pid) else {
             continue; // a child of whoever became this program
         };
@@ -158,7 +161,7 @@ struct Args {
     #[command(flatten)]
     echo: echo::EchoArgs,
     /// Make N processes, each of which serves one client at a time
-    #[arg(long, visible_alias = "limit", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, visible_alias = "limit", value_name = "N", default_value_t = 8, value_parser = common::number::<u32>(1, u32::MAX))]
     workers: u32,
 }
 

@@ -67,6 +67,7 @@ static void serve(void)
         if (FD_ISSET(servSock, &readable)) {
             clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
             clntSock = accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen);
+            clntSock = acceptedFrom(clntSock, &echoClntAddr, &clntLen);
             if (clntSock < 0) {
                 paused = needsPause("accept() failed");
             } else {

@@ -67,7 +67,8 @@ static void serve(void)
     for (unsigned long long clients = 0; clients < maxClients; clients++) {
         /* a. Accept a client: a new socket, the connection to it. */
         addrLen = sizeof(addr);
-        while ((connectionSocket = accept(serverSocket, (struct sockaddr *)&addr, &addrLen)) < 0)
+        while ((connectionSocket = acceptedFrom(accept(serverSocket, (struct sockaddr *)&addr, &addrLen),
+                                            &addr, &addrLen)) < 0)
             recoverFrom("accept() failed");
 
         /* b. Answer its sentences. What goes wrong with one client is that client's loss alone. */
@@ -89,7 +90,8 @@ static void answer(int connectionSocket, const struct sockaddr_in *addr)
     static char sentence[RCVBUFSIZE], reply[3 * RCVBUFSIZE];
     size_t held = 0; /* bytes of a character whose rest is still to come */
     for (;;) {
-        ssize_t received = recv(connectionSocket, sentence + held, RCVBUFSIZE - held, 0);
+        ssize_t received = within(recv(connectionSocket, sentence + held, RCVBUFSIZE - held, 0),
+                                  RCVBUFSIZE - held);
         if (received < 0 && errno == EINTR)
             continue; /* a signal came */
         if (received < 0) {
@@ -133,7 +135,7 @@ static void seeOff(int connectionSocket, const struct sockaddr_in *addr, char *s
         return;
     }
     for (;;) {
-        ssize_t n = recv(connectionSocket, sentence, RCVBUFSIZE, 0);
+        ssize_t n = within(recv(connectionSocket, sentence, RCVBUFSIZE, 0), RCVBUFSIZE);
         if (n == 0 || (n < 0 && errno != EINTR)) /* stopped and continued, with a time-out set */
             return;
         clock_gettime(CLOCK_MONOTONIC, &now);

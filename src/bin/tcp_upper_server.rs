@@ -7,7 +7,9 @@
 
 mod common;
 
-use common::{announce, die, dotted, log_request, parse, print_line, recover_from, send_all};
+use common::{
+    announce, die, dotted, log_request, number, parse, print_line, recover_from, send_all,
+};
 use common::{text::upper, warn};
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
 use std::{os::fd::OwnedFd, time::Duration, time::Instant};
@@ -156,10 +158,10 @@ struct Args {
     #[arg(long, value_name = "ADDRESS", value_parser = dotted)]
     bind: Option<String>,
     /// Let N connections wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = MAXPENDING, value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(long, value_name = "N", default_value_t = MAXPENDING, value_parser = number::<i32>(0, i32::MAX))]
     backlog: i32,
     /// End after N clients [default: never]
-    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = number::<u64>(1, u64::MAX))]
     max_clients: u64,
     /// Receive and send once for each client, as in the book
     #[arg(long)]

@@ -1,10 +1,11 @@
 /*
  * udp_echo_server - sends each datagram back to where it came from.
  *
- * Usage: udp_echo_server [--bind ADDRESS] [--from-asked] [--max-messages N] PORT
+ * Usage: udp_echo_server [--bind ADDRESS] [--from-asked | --batch N] [--max-messages N] PORT
  * Follows: the Princeton deck, "Example - Echo using datagram socket", the server's column.
  * Rust twin: udp_echo_server.rs. Its client: udp_echo_client.c.
  */
+#define _GNU_SOURCE     /* recvmmsg(), sendmmsg() */
 #include <arpa/inet.h>  /* htonl(), htons(), inet_addr() */
 #include <netinet/in.h> /* struct sockaddr_in */
 #include <string.h>     /* memset() */
@@ -17,8 +18,10 @@ static in_port_t echoServPort; /* the arguments */
 static const char *bindAddress = NULL;
 static unsigned long long maxMessages = ULLONG_MAX;
 static int fromAsked = 0;
+static unsigned batch = 0; /* not given */
 
 static void answerFromAsked(int servSock, const struct sockaddr_in *echoServAddr, char *echoBuffer);
+static void answerInBatches(int servSock, const struct sockaddr_in *echoServAddr);
 
 static void serve(void)
 {
@@ -53,8 +56,11 @@ static void serve(void)
     printLine("listening on %s:%d", inet_ntoa(echoServAddr.sin_addr), ntohs(echoServAddr.sin_port));
 
     /* Not on the slide: the same by other calls. */
-    if (fromAsked) {
-        answerFromAsked(servSock, &echoServAddr, echoBuffer);
+    if (fromAsked || batch > 0) {
+        if (fromAsked)
+            answerFromAsked(servSock, &echoServAddr, echoBuffer);
+        else
+            answerInBatches(servSock, &echoServAddr);
         if (close(servSock) < 0)
             DieWithError("close() failed");
         return;
@@ -65,9 +71,9 @@ static void serve(void)
     while (messages < maxMessages) {
         /* Block until a message is received from a client. One of zero bytes is a message too. */
         clientAddrLen = sizeof(echoClientAddr); /* Set the size of the in-out parameter */
-        while ((recvMsgSize = within(recvfrom(servSock, echoBuffer, DATAGRAM, 0,
-                                              (struct sockaddr *)&echoClientAddr, &clientAddrLen),
-                                     DATAGRAM)) < 0)
+        while ((recvMsgSize = receivedFrom(recvfrom(servSock, echoBuffer, DATAGRAM, 0,
+                                                    (struct sockaddr *)&echoClientAddr, &clientAddrLen),
+                                           DATAGRAM, &echoClientAddr, &clientAddrLen)) < 0)
             recoverFrom("recvfrom() failed");
 
         /* Not on the slide: no answer that could set two servers on each other. */
@@ -106,15 +112,78 @@ static void answerFromAsked(int servSock, const struct sockaddr_in *echoServAddr
     }
 }
 
+/* What recvmmsg() returns, unless a length or an address in it is impossible. */
+static int whole(int received, unsigned most, const struct mmsghdr *messages)
+{
+    received = within(received, most);
+    for (int i = 0; i < received; i++)
+        if (receivedFrom(messages[i].msg_len, DATAGRAM, messages[i].msg_hdr.msg_name,
+                         &messages[i].msg_hdr.msg_namelen) < 0)
+            return -1;
+    return received;
+}
+
+/*
+ * Not on the slide: step 3 for --batch. One call takes what is there, and one sends all answers: under load, two calls for many
+ * datagrams.
+ */
+static void answerInBatches(int servSock, const struct sockaddr_in *echoServAddr)
+{
+    struct mmsghdr *headers = allocate(batch * sizeof(*headers)), *answers = allocate(batch * sizeof(*answers));
+    struct sockaddr_in *clients = allocate(batch * sizeof(*clients));
+    struct iovec *buffers = allocate(batch * sizeof(*buffers));
+    char *echoBuffers = allocate((size_t)batch * DATAGRAM);
+    unsigned long long messages = 0;
+    while (messages < maxMessages) {
+        unsigned most = maxMessages - messages < batch ? maxMessages - messages : batch;
+        int received;
+        do {
+            for (unsigned i = 0; i < most; i++) {
+                buffers[i] = (struct iovec){.iov_base = echoBuffers + (size_t)i * DATAGRAM, .iov_len = DATAGRAM};
+                headers[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &clients[i], .msg_namelen = sizeof(clients[i]),
+                                                          .msg_iov = &buffers[i], .msg_iovlen = 1}};
+            }
+            /* Waits for the first, and takes along the others that have come. */
+            received = whole(recvmmsg(servSock, headers, most, MSG_WAITFORONE, NULL), most, headers);
+            if (received < 0)
+                recoverFrom("recvmmsg() failed");
+        } while (received < 0);
+
+        unsigned count = 0, sent = 0;
+        for (int i = 0; i < received; i++) {
+            if (!mayAnswer(&clients[i], echoServAddr))
+                continue;
+            buffers[i].iov_len = headers[i].msg_len;
+            answers[count++] = (struct mmsghdr){.msg_hdr = {.msg_name = &clients[i], .msg_namelen = sizeof(clients[i]),
+                                                            .msg_iov = &buffers[i], .msg_iovlen = 1}};
+        }
+        while (sent < count) {
+            int n = within(sendmmsg(servSock, answers + sent, count - sent, 0), count - sent);
+            if (n == 0)
+                errno = EIO; /* not from a sound kernel */
+            if (n <= 0)
+                WarnWithError(answers[sent].msg_hdr.msg_name, "sendmmsg() failed");
+            sent += n > 0 ? n : 1;
+        }
+        messages += count;
+    }
+    free(headers);
+    free(answers);
+    free(clients);
+    free(buffers);
+    free(echoBuffers);
+}
+
 /* ---- Arguments ---- */
 
-#define ARGUMENTS "[--bind ADDRESS] [--from-asked] [--max-messages N] PORT"
+#define ARGUMENTS "[--bind ADDRESS] [--from-asked | --batch N] [--max-messages N] PORT"
 
 static void parse(int argc, char *argv[])
 {
     static const struct option options[] = {
         {"bind", required_argument, NULL, 'b'},
         {"from-asked", no_argument, &fromAsked, 1},
+        {"batch", required_argument, NULL, 'n'},
         {"max-messages", required_argument, NULL, 'm'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
@@ -124,10 +193,11 @@ static void parse(int argc, char *argv[])
         switch (c) {
         case 0: break;
         case 'b': bindAddress = dotted(optarg); break;
+        case 'n': batch = number(optarg, 1, 1024); break;
         case 'm': maxMessages = number(optarg, 1, ULLONG_MAX); break;
         default: usage(c, argv[0], ARGUMENTS);
         }
-    if (argc - optind != 1)
+    if (argc - optind != 1 || (fromAsked && batch > 0))
         usage('?', argv[0], ARGUMENTS);
     echoServPort = number(argv[optind], 0, 65535);
 }

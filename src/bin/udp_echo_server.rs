@@ -1,14 +1,15 @@
 //! udp_echo_server - sends each datagram back to where it came from.
 //!
-//! Usage: `udp_echo_server [--bind ADDRESS] [--from-asked] [--max-messages N] PORT`
+//! Usage: `udp_echo_server [--bind ADDRESS] [--from-asked | --batch N] [--max-messages N] PORT`
 //! Follows: the Princeton deck, "Example - Echo using datagram socket", the server's column.
 //! C twin: `udp_echo_server.c`. Its client: `udp_echo_client.rs`.
 
 mod common;
 
-use common::{DATAGRAM, die, dotted, may_answer, parse, print_line, recover_from};
+use common::{DATAGRAM, die, dotted, may_answer, number, parse, print_line, recover_from};
 use common::{recvfrom_asked, sendto_asked, warn};
-use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
+use sockstep::{error::*, msg::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
 
 fn serve(args: &Args) -> Result<()> {
@@ -44,6 +45,10 @@ fn serve(args: &Args) -> Result<()> {
             args.max_messages,
             &mut echo_buffer,
         )?;
+        return close(serv_sock);
+    }
+    if let Some(batch) = args.batch {
+        answer_in_batches(&serv_sock, &echo_serv_addr, args.max_messages, batch)?;
         return close(serv_sock);
     }
 
@@ -102,6 +107,54 @@ fn answer_from_asked(
     Ok(())
 }
 
+/// Not on the slide: step 3 for --batch. One call takes what is there, and one sends all answers: under load, two calls for
+/// many datagrams.
+fn answer_in_batches(
+    serv_sock: &OwnedFd,
+    echo_serv_addr: &sockaddr_in,
+    max_messages: u64,
+    batch: u16,
+) -> Result<()> {
+    let mut echo_buffers = vec![0; usize::from(batch) * DATAGRAM];
+    let mut messages = 0;
+    while messages < max_messages {
+        let most = u64::from(batch).min(max_messages - messages) as usize;
+        let buffers = echo_buffers.chunks_exact_mut(DATAGRAM).take(most);
+        let mut buffers: Vec<_> = buffers.map(IoSliceMut::new).collect();
+        let received = loop {
+            // Waits for the first, and takes along the others that have come.
+            match recvmmsg::<sockaddr_in>(serv_sock, &mut buffers, MSG_WAITFORONE, None) {
+                Ok(received) => break received,
+                Err(error) => recover_from(error)?,
+            }
+        };
+
+        let answers: Vec<_> = received
+            .iter()
+            .zip(echo_buffers.chunks_exact(DATAGRAM))
+            .filter(|(message, _)| may_answer(&message.msg_name, echo_serv_addr))
+            .map(|(message, buffer)| (message.msg_name, [IoSlice::new(&buffer[..message.len])]))
+            .collect();
+        let headers: Vec<_> = answers
+            .iter()
+            .map(|(client, bytes)| MsgHdr::to(client, bytes))
+            .collect();
+        let mut sent = 0;
+        while sent < headers.len() {
+            match sendmmsg(serv_sock, &headers[sent..], 0) {
+                Ok(n) if n > 0 => sent += n,
+                failed => {
+                    let nothing = Error::new("sendmmsg", Errno::EIO); // not from a sound kernel
+                    warn(&answers[sent].0, &failed.err().unwrap_or(nothing));
+                    sent += 1;
+                }
+            }
+        }
+        messages += headers.len() as u64;
+    }
+    Ok(())
+}
+
 // ---- Arguments ----
 
 /// Send each datagram back to where it came from
@@ -116,8 +169,11 @@ struct Args {
     /// Answer from the address that was asked, on a machine with several
     #[arg(long)]
     from_asked: bool,
+    /// Receive and send up to N datagrams with one call
+    #[arg(long, value_name = "N", conflicts_with = "from_asked", value_parser = number::<u16>(1, 1024))]
+    batch: Option<u16>,
     /// End after N datagrams [default: never]
-    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = number::<u64>(1, u64::MAX))]
     max_messages: u64,
 }
 

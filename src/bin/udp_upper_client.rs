@@ -140,10 +140,10 @@ struct Args {
     #[arg(short, long, default_value_t = SERVER_PORT, value_parser = number::<u16>(0, u16::MAX))]
     port: u16,
     /// Wait at most SECONDS for the answer [default: without end]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = number::<u32>(1, u32::MAX))]
     timeout: Option<u32>,
     /// Send at most N times
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "timeout", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "timeout", value_parser = number::<u32>(1, u32::MAX))]
     tries: u32,
 }
 

@@ -73,9 +73,9 @@ static void serve(void)
     while (messages < maxMessages) {
         /* a. Receive a message, and the address it came from. */
         clientLen = sizeof(clientAddr);
-        while ((len = within(recvfrom(serverSocket, message, DATAGRAM, 0,
-                                      (struct sockaddr *)&clientAddr, &clientLen),
-                             DATAGRAM)) < 0)
+        while ((len = receivedFrom(recvfrom(serverSocket, message, DATAGRAM, 0,
+                                            (struct sockaddr *)&clientAddr, &clientLen),
+                                   DATAGRAM, &clientAddr, &clientLen)) < 0)
             recoverFrom("recvfrom() failed");
 
         /* Not in the book: no answer that could set two servers on each other. */

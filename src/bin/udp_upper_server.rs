@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{DATAGRAM, announce, die, dotted, log_request, may_answer, parse, print_line};
+use common::{DATAGRAM, announce, die, dotted, log_request, may_answer, number, parse, print_line};
 use common::{recover_from, recvfrom_asked, sendto_asked, text::upper, warn};
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
 use std::os::fd::OwnedFd;
@@ -126,7 +126,7 @@ struct Args {
     #[arg(long)]
     from_asked: bool,
     /// End after N datagrams [default: never]
-    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = number::<u64>(1, u64::MAX))]
     max_messages: u64,
     /// Change all letters of Unicode to upper case, not only a to z
     #[arg(long)]

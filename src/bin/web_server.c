@@ -58,8 +58,15 @@ static void serveClients(int servSock)
     do {
         /* 1. Accept the connection. */
         socklen_t addrLen = sizeof(conn->addr);
-        while ((conn->sock = accept(servSock, (struct sockaddr *)&conn->addr, &addrLen)) < 0)
+        while ((conn->sock = accept(servSock, (struct sockaddr *)&conn->addr, &addrLen)) < 0 ||
+               addrLen > sizeof(conn->addr)) {
+            if (conn->sock >= 0) { /* no sound kernel says so */
+                close(conn->sock);
+                errno = EAFNOSUPPORT;
+            }
             recoverFrom("accept() failed");
+            addrLen = sizeof(conn->addr);
+        }
         haveAClient(); /* another one waits for the next */
 
         /* 2 to 5, for each request. What goes wrong with one client is that client's loss alone. */

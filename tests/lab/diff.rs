@@ -539,7 +539,7 @@ const MUTATIONS: &[Mutation] = &[
         "keep-alive",
         "web/connection.h",
         &[(
-            "sendfile(conn->sock, fd, &offset, chunk - start);",
+            "within(sendfile(conn->sock, fd, &offset, chunk - start), chunk - start);",
             "send(conn->sock, conn->line, pread(fd, conn->line, chunk - start, offset), 0);",
         )],
     ),

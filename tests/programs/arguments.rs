@@ -293,6 +293,33 @@ fn a_bad_number_gets_the_same_words_in_both_languages() {
             refused(client, &["-p", port], "not a number from 0 to 65535");
         }
     });
+    let whole = "not a number from 1 to 4294967295";
+    for_each(&["tcp_upper_client", "udp_upper_client"], |client| {
+        refused(client, &["--timeout", "-1"], whole);
+    });
+    for_each(&["udp_echo_client"], |client| {
+        for option in ["--timeout", "--tries"] {
+            refused(client, &[option, "-1", "127.0.0.1", "hello"], whole);
+        }
+        let port = ["--client-port", "-1", "127.0.0.1", "hello"];
+        refused(client, &port, "not a number from 0 to 65535");
+    });
+    for_each(&["udp_echo_server"], |server| {
+        refused(
+            server,
+            &["--batch", "-1", "0"],
+            "not a number from 1 to 1024",
+        );
+    });
+    for_each(&SERVERS, |server| {
+        let words = "not a number from 1 to 18446744073709551615";
+        refused(server, &[server.limit(), "-1", "0"], words);
+    });
+    for_each(&TCP_ECHO_SERVERS, |server| {
+        refused(server, &["--idle-timeout", "-1", "0"], whole);
+        let words = "not a number from 0 to 2147483647";
+        refused(server, &["--backlog", "-1", "0"], words);
+    });
     for_each(&["web_server"], |server| {
         refused(server, &["65536"], "not a number from 0 to 65535");
         for (option, words) in [

@@ -251,3 +251,90 @@ fn an_answer_that_does_not_come_in_time_is_told_in_seconds() {
         assert_eq!(outcome, Outcome::failed("no answer within 2 seconds"));
     });
 }
+
+// ---- Many datagrams a call ----
+
+#[test]
+fn datagrams_that_wait_are_answered_by_two_calls() {
+    require("strace", "the tests of what a student sees");
+    for_each(&["udp_echo_server"], |program| {
+        // What is sent while its first call begins is all there when it does.
+        let trace = [
+            "strace",
+            "-D",
+            "-qq",
+            "-a1",
+            "--signal=none",
+            "--trace=recvmmsg,sendmmsg",
+            "--inject=recvmmsg:delay_enter=2000000:when=1",
+        ];
+        let mut command = program.under(&trace);
+        let args = [
+            "--bind",
+            "127.0.0.1",
+            "--batch",
+            "8",
+            "--max-messages",
+            "7",
+            "0",
+        ];
+        let mut server = Server::start_by(program, command.args(args));
+        let clients: Vec<UdpSocket> = (0..7).map(|_| server.udp()).collect();
+        let words: Vec<Vec<u8>> = (0..7)
+            .map(|n| vec![b'a' + n; usize::from(n) * 9000])
+            .collect();
+        for (client, word) in clients.iter().zip(&words) {
+            client.send(word).expect("it leaves");
+        }
+        for (client, word) in clients.iter().zip(&words) {
+            let mut answer = vec![0; 65536];
+            client.set_read_timeout(Some(DEADLINE)).expect("not zero");
+            let n = client.recv(&mut answer).expect("an answer comes");
+            assert_bytes(&answer[..n], word);
+        }
+        let outcome = server.process.end();
+        assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
+        assert!(
+            outcome.stderr.matches("sendmmsg(").count() < 7,
+            "{outcome:?}"
+        );
+    });
+}
+
+#[test]
+fn a_batch_ends_after_as_many_as_it_is_told_and_what_is_impossible_is_an_error() {
+    for_each(&["udp_echo_server"], |program| {
+        let start = |faults: &[&str]| {
+            let mut command = program.with_faults(faults);
+            let args = [
+                "--bind",
+                "127.0.0.1",
+                "--batch",
+                "3",
+                "--max-messages",
+                "2",
+                "0",
+            ];
+            Server::start_by(program, command.args(args))
+        };
+        let mut server = start(&["recvmmsg:error=EINTR:when=1"]);
+        server.serves();
+        server.serves();
+        let outcome = server.process.end();
+        assert_eq!((outcome.status.code(), &*outcome.stderr), (Some(0), ""));
+
+        let mut server = start(&["recvmmsg:retval=9"]);
+        let words = "recvmmsg() failed: Value too large for defined data type";
+        assert_eq!(server.process.end(), Outcome::failed(words));
+
+        let mut server = start(&["sendmmsg:error=ENOBUFS:when=1"]);
+        server.client().say(b"x");
+        let line = server.process.complaint();
+        assert!(
+            line.ends_with(": sendmmsg() failed: No buffer space available"),
+            "{line}"
+        );
+        server.serves();
+        assert_eq!(server.process.end().status.code(), Some(0));
+    });
+}

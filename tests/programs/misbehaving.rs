@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    EVENT_LOOPS, ON_A_FREE_PORT, Outcome, Process, Program, Random, SERVERS, Server, TCP_CLIENTS,
-    TCP_SERVERS, Talk, UDP_CLIENTS, UDP_SERVERS, assert_bytes, converse, fill, for_each, hear_from,
-    local, play, random_bytes, require, reset, run, udp,
+    CLIENTS, EVENT_LOOPS, ON_A_FREE_PORT, Outcome, Process, Program, Random, SERVERS, Server,
+    TCP_CLIENTS, TCP_SERVERS, Talk, UDP_CLIENTS, UDP_SERVERS, UPPER_CLIENTS, assert_bytes,
+    converse, fill, for_each, hear_from, local, play, random_bytes, require, reset, run, udp,
 };
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitPidFlag;
@@ -691,27 +691,58 @@ fn a_send_that_takes_nothing_costs_one_client() {
 #[test]
 fn a_recv_that_claims_more_than_the_buffer_holds_is_an_error() {
     const TOO_LARGE: &str = "failed: Value too large for defined data type";
-    for program in TCP_SERVERS.map(Program::rust) {
+    for_each(&TCP_SERVERS, |program| {
         assert_costs_one_client(
             program,
             "recvfrom:retval=5000:when=3",
             &format!("recv() {TOO_LARGE}"),
         );
-    }
-    for program in UDP_SERVERS.map(Program::rust) {
+        assert_costs_one_client(
+            program,
+            "sendto:retval=5000:when=3",
+            &format!("send() {TOO_LARGE}"),
+        );
+    });
+    for_each(&UDP_SERVERS, |program| {
         let mut server = Server::faulty(program, &["recvfrom:retval=70000"]);
         assert_eq!(
             server.process.end(),
             Outcome::failed(&format!("recvfrom() {TOO_LARGE}"))
         );
-    }
-    for client in UDP_CLIENTS.map(Program::rust) {
-        let server = udp();
-        let port = server.address().port();
+    });
+    for_each(&CLIENTS, |client| {
+        let server = Server::start(Program::rust(client.server()), &[]);
         let mut faulty = client.with_faults(&["recvfrom:retval=70000"]);
-        let outcome = client.say_by(&mut faulty, "hello", port);
-        assert_eq!(outcome, Outcome::failed(&format!("recvfrom() {TOO_LARGE}")));
-    }
+        let outcome = client.say_by(&mut faulty, "hello", server.port);
+        let call = if client.is_tcp() { "recv" } else { "recvfrom" };
+        assert_eq!(outcome, Outcome::failed(&format!("{call}() {TOO_LARGE}")));
+        let mut faulty = client.with_faults(&["sendto:retval=70000"]);
+        let outcome = client.say_by(&mut faulty, "hello", server.port);
+        let call = if client.is_tcp() { "send" } else { "sendto" };
+        assert_eq!(outcome, Outcome::failed(&format!("{call}() {TOO_LARGE}")));
+    });
+    for_each(&UPPER_CLIENTS, |client| {
+        let nth = client.calls_of_the_start("read") + 1;
+        let mut faulty = client.with_faults(&[&format!("read:retval=9000:when={nth}")]);
+        let outcome = client.say_by(&mut faulty, "hello", 9);
+        assert_eq!(outcome, Outcome::failed(&format!("read() {TOO_LARGE}")));
+    });
+}
+
+#[test]
+fn an_address_whose_length_cannot_be_costs_one_client() {
+    let words = "() failed: Address family not supported by protocol\n";
+    for_each(&SERVERS, |program| {
+        let (call, fault) = if program.is_tcp() {
+            ("accept", "accept:poke_exit=@arg3=ffff0000:when=1")
+        } else {
+            ("recvfrom", "recvfrom:poke_exit=@arg6=ffff0000:when=1")
+        };
+        let server = Server::faulty(program, &[fault]);
+        server.client().say(b"x");
+        server.serves();
+        assert_eq!(server.stop().stderr, format!("{call}{words}"));
+    });
 }
 
 /// The servers that close a connection in the process and thread in which they started, where faults can be counted.

@@ -40,6 +40,32 @@ static inline ssize_t within(ssize_t n, size_t room)
     return -1;
 }
 
+/* Whether the kernel has filled in an IPv4 address, or none. Else it is an error, as it is in Rust. */
+static inline int isWhole(const struct sockaddr_in *addr, socklen_t addrLen)
+{
+    if (addrLen == 0 || (addrLen == sizeof(*addr) && addr->sin_family == AF_INET))
+        return 1;
+    errno = EAFNOSUPPORT; /* no sound kernel says so */
+    return 0;
+}
+
+/* What accept() returns, likewise. */
+static inline int acceptedFrom(int sock, const struct sockaddr_in *addr, const socklen_t *addrLen)
+{
+    if (sock < 0 || isWhole(addr, *addrLen))
+        return sock;
+    close(sock);
+    errno = EAFNOSUPPORT; /* whatever close() says */
+    return -1;
+}
+
+/* What recvfrom() returns, likewise. */
+static inline ssize_t receivedFrom(ssize_t n, size_t room, const struct sockaddr_in *addr, const socklen_t *addrLen)
+{
+    n = within(n, room);
+    return n < 0 || isWhole(addr, *addrLen) ? n : -1;
+}
+
 /* ---- Output for the user ---- */
 
 /* Writes all of them, and waits for room where the descriptor is non-blocking and full. Returns 0, or -1. */
@@ -47,7 +73,7 @@ static inline int writeAll(int fd, const char *bytes, size_t len)
 {
     while (len > 0) {
         struct pollfd full = {.fd = fd, .events = POLLOUT};
-        ssize_t n = write(fd, bytes, len);
+        ssize_t n = within(write(fd, bytes, len), len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN) {
@@ -261,29 +287,49 @@ static inline struct addrinfo *addresses(const char *server, in_port_t port, int
 
 /* ---- Standard input ---- */
 
-/* Whether standard input has ended. Waits for a byte of it if need be. */
+/* What has been read of it, and not yet been taken. C's stdin trusts read(), whatever it returns. */
+static struct {
+    char bytes[8192];
+    size_t taken, len;
+} input;
+
+/* Whether standard input has ended. Waits for a byte of it if need be. A terminal goes on after its end of file. */
 static inline int inputEnded(void)
 {
-    static char buffer[8192];
-    static int buffered = 0;
-    if (!buffered++)
-        setvbuf(stdin, buffer, _IOFBF, sizeof(buffer));
-    clearerr(stdin); /* a terminal goes on after its end of file */
-    int c = getc(stdin);
-    if (c == EOF && ferror(stdin))
-        DieWithError("read() failed");
-    return c == EOF || ungetc(c, stdin) == EOF;
+    if (input.taken < input.len)
+        return 0;
+    ssize_t n;
+    while ((n = within(read(STDIN_FILENO, input.bytes, sizeof(input.bytes)), sizeof(input.bytes))) < 0)
+        if (errno != EINTR)
+            DieWithError("read() failed");
+    input.taken = 0;
+    input.len = n;
+    return n == 0;
 }
 
-/* Reads the next line of standard input into *line, which grows as getline(3) has it. Returns its length, or -1 at the end. */
+/*
+ * Reads the next line of standard input into *line, which grows as getline(3) has it, with room for one byte more. Returns its
+ * length without the newline, or -1 at the end.
+ */
 static inline ssize_t readLine(char **line, size_t *size)
 {
+    size_t len = 0;
     if (inputEnded())
         return -1;
-    ssize_t len = getline(line, size, stdin);
-    if (len < 0 || ferror(stdin))
-        DieWithError("read() failed");
-    return (*line)[len - 1] == '\n' ? len - 1 : len;
+    while (!inputEnded()) {
+        const char *rest = input.bytes + input.taken, *end = memchr(rest, '\n', input.len - input.taken);
+        size_t more = end != NULL ? (size_t)(end - rest) : input.len - input.taken;
+        if (*size < len + more + 1) {
+            *size = 2 * (len + more + 1);
+            *line = resize(*line, *size);
+        }
+        memcpy(*line + len, rest, more);
+        len += more;
+        input.taken += more + (end != NULL);
+        if (end != NULL)
+            break;
+    }
+    return len;
 }
 
 /* ---- Calls that need more than one try ---- */
@@ -292,7 +338,7 @@ static inline ssize_t readLine(char **line, size_t *size)
 static inline int sendAll(int sock, const char *bytes, size_t len)
 {
     while (len > 0) {
-        ssize_t n = send(sock, bytes, len, 0);
+        ssize_t n = within(send(sock, bytes, len, 0), len);
         if (n < 0 && errno == EINTR)
             continue; /* stopped and continued, with a time-out set */
         if (n == 0)
@@ -415,7 +461,8 @@ static inline ssize_t recvfromAsked(int sock, char *buffer, size_t size, struct 
     struct iovec iov = {.iov_base = buffer, .iov_len = size};
     struct msghdr message = {.msg_name = client, .msg_namelen = sizeof(*client), .msg_iov = &iov, .msg_iovlen = 1,
                              .msg_control = &control, .msg_controllen = sizeof(control)};
-    ssize_t n = within(recvmsg(sock, &message, 0), size);
+    ssize_t n = recvmsg(sock, &message, 0);
+    n = receivedFrom(n, size, client, &message.msg_namelen);
     memset(asked, 0, sizeof(*asked)); /* not said: any */
     for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c))
         if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
@@ -513,8 +560,13 @@ static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int so
         struct timeval limit = timeOf(left);
         if (timeout > 0 && setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
             DieWithError("setsockopt() failed");
+        memset(&from, 0, sizeof(from));
         ssize_t n = within(recvfrom(sock, buffer, size, 0, (struct sockaddr *)&from, &fromLen), size);
-        if (n >= 0 && fromLen == serverLen && areSame(&from, server))
+        if (n >= 0 && (fromLen != serverLen || from.ss_family != ((const struct sockaddr *)server)->sa_family)) {
+            errno = EAFNOSUPPORT; /* no sound kernel says so */
+            return -1;
+        }
+        if (n >= 0 && areSame(&from, server))
             return n;
         if (n < 0 && errno != EINTR) /* stopped and continued, with a time-out set */
             return -1;

@@ -67,9 +67,11 @@ static inline int connectInTime(int sock, const struct sockaddr *server, socklen
     struct timeval limit = timeOf(deadline.seconds > 0 && left < QUIET ? left : QUIET);
     if (called("setsockopt() failed", setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit))) < 0)
         return -1;
-    if (called("connect() failed", connect(sock, server, serverLen)) == 0)
-        return 0;
-    if (errno != EINPROGRESS && errno != EINTR) /* else it goes on being made: after this time, or after a signal */
+    do {
+        if (called("connect() failed", connect(sock, server, serverLen)) == 0 || errno == EISCONN)
+            return 0;
+    } while (errno == EINTR); /* stopped and continued: it goes on being made */
+    if (errno != EINPROGRESS && errno != EALREADY)
         return -1;
     for (int said = 0, ready = 0; ready == 0;) {
         left = leftUntil(end);

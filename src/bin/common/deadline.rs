@@ -55,10 +55,13 @@ impl Deadline {
         let start = Instant::now();
         let limit = end.left("connect")?.map_or(QUIET, |left| left.min(QUIET));
         setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &timeval_of(limit))?;
-        match connect(sock, server) {
-            // It goes on being made: after this time, or after a signal.
-            Err(error) if error == Errno::EINPROGRESS || error == Errno::EINTR => {}
-            outcome => return outcome,
+        loop {
+            match connect(sock, server) {
+                Err(error) if error == Errno::EINTR => {} // stopped and continued: it goes on being made
+                Err(error) if error == Errno::EISCONN => return Ok(()), // meanwhile
+                Err(error) if error == Errno::EINPROGRESS || error == Errno::EALREADY => break,
+                outcome => return outcome,
+            }
         }
         let mut said = false;
         loop {

@@ -110,7 +110,8 @@ static inline void communicate(int clntSock, const struct sockaddr_in *echoClntA
         WarnWithError(echoClntAddr, "setsockopt() failed");
         return;
     }
-    while ((recvMsgSize = recv(clntSock, echoBuffer, RCVBUFSIZE, 0)) != 0) { /* zero indicates end of transmission */
+    /* zero indicates end of transmission */
+    while ((recvMsgSize = within(recv(clntSock, echoBuffer, RCVBUFSIZE, 0), RCVBUFSIZE)) != 0) {
         if (recvMsgSize < 0 && errno == EINTR)
             continue; /* stopped and continued, with a time-out set */
         if (recvMsgSize < 0) {
@@ -205,7 +206,7 @@ static inline int echoSome(int sock, struct client *client, long long now)
         message = client->held + client->sent;
         size = client->size - client->sent;
     } else {
-        size = recv(sock, echoBuffer, RCVBUFSIZE, MSG_DONTWAIT);
+        size = within(recv(sock, echoBuffer, RCVBUFSIZE, MSG_DONTWAIT), RCVBUFSIZE);
         if (size < 0 && (errno == EAGAIN || errno == EINTR))
             return 1; /* not ready after all, or a signal came */
         if (size < 0)
@@ -213,7 +214,7 @@ static inline int echoSome(int sock, struct client *client, long long now)
         if (size <= 0)
             return 0; /* zero indicates end of transmission */
     }
-    ssize_t n = send(sock, message, size, MSG_DONTWAIT);
+    ssize_t n = within(send(sock, message, size, MSG_DONTWAIT), size);
     if (n == size && message == echoBuffer)
         return 1;
     if (n == 0)

@@ -27,13 +27,13 @@ pub struct EchoArgs {
     #[arg(long, value_name = "ADDRESS", value_parser = dotted)]
     pub bind: Option<String>,
     /// Let N connections wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = MAXPENDING, value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(long, value_name = "N", default_value_t = MAXPENDING, value_parser = super::number::<i32>(0, i32::MAX))]
     pub backlog: i32,
     /// End after N clients [default: never]
-    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = super::number::<u64>(1, u64::MAX))]
     pub max_clients: u64,
     /// Give up a client after SECONDS without a byte [default: never]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = super::number::<u32>(1, u32::MAX))]
     pub idle_timeout: Option<u32>,
 }
 

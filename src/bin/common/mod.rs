@@ -169,8 +169,12 @@ struct Keyboard;
 
 impl Read for Keyboard {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        read(&io::stdin(), buffer)
-            .map_err(|error| io::Error::from_raw_os_error(error.errno() as i32))
+        loop {
+            match read(&io::stdin(), buffer) {
+                Err(error) if error == Errno::EINTR => {}
+                taken => return taken.map_err(io::Error::from),
+            }
+        }
     }
 }
 

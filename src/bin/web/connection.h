@@ -92,7 +92,8 @@ static inline ssize_t receive(struct connection *conn, long long patience)
     memmove(conn->buffer, conn->buffer + conn->held, conn->end - conn->held);
     conn->end -= conn->held;
     conn->held = 0;
-    ssize_t n = recv(conn->sock, conn->buffer + conn->end, sizeof(conn->buffer) - conn->end, 0);
+    size_t room = sizeof(conn->buffer) - conn->end;
+    ssize_t n = within(recv(conn->sock, conn->buffer + conn->end, room, 0), room);
     if (n < 0)
         return fail(conn, "recv() failed");
     conn->end += n;
@@ -105,7 +106,7 @@ static inline int sendResponse(struct connection *conn, int flags)
     const char *rest = conn->response, *end = rest + conn->responseLen;
     long long deadline = now() + site.timeout * 1000000LL;
     while (rest < end) {
-        ssize_t n = send(conn->sock, rest, end - rest, flags);
+        ssize_t n = within(send(conn->sock, rest, end - rest, flags), end - rest);
         if (n == 0)
             errno = EIO; /* not from a sound kernel, and no way on */
         if (n == 0 || (n < 0 && errno != EINTR))
@@ -131,7 +132,7 @@ static inline int sendFile(struct connection *conn, int fd, off_t start, off_t e
         long long deadline = now() + site.timeout * 1000000LL;
         while (start < chunk) {
             off_t offset = start;
-            ssize_t n = sendfile(conn->sock, fd, &offset, chunk - start);
+            ssize_t n = within(sendfile(conn->sock, fd, &offset, chunk - start), chunk - start);
             if (n == 0)
                 errno = EIO; /* the file has become shorter: only a close can say so */
             if (n == 0 || (n < 0 && errno != EINTR))

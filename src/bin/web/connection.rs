@@ -130,6 +130,7 @@ impl Connection<'_> {
                 let left = (chunk - start).try_into().unwrap_or(usize::MAX);
                 match sendfile(&self.sock, fd, Some(&mut offset), left) {
                     Ok(0) => return Err(failed(Errno::EIO)), // the file has become shorter: only a close can say so
+                    Ok(n) if n > left => return Err(failed(Errno::EOVERFLOW)), // no sound kernel says so
                     Ok(n) => {
                         start += n as u64;
                         *sent += n as u64;
