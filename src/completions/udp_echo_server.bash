@@ -23,13 +23,17 @@ _udp_echo_server() {
 
     case "${cmd}" in
         udp_echo_server)
-            opts="-h -V --bind --from-asked --max-messages --help --version"
+            opts="-h -V --bind --from-asked --batch --max-messages --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --bind)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --batch)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
