@@ -118,8 +118,8 @@ fn answer_in_batches(
     let mut echo_buffers = vec![0; usize::from(batch) * DATAGRAM];
     let mut messages = 0;
     while messages < max_messages {
-        let most = u64::from(batch).min(max_messages - messages) as usize;
-        let buffers = echo_buffers.chunks_exact_mut(DATAGRAM).take(most);
+        let most = u16::try_from(max_messages - messages).map_or(batch, |left| left.min(batch));
+        let buffers = echo_buffers.chunks_exact_mut(DATAGRAM).take(most.into());
         let mut buffers: Vec<_> = buffers.map(IoSliceMut::new).collect();
         let received = loop {
             // Waits for the first, and takes along the others that have come.
