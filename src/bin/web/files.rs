@@ -9,9 +9,9 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use sockstep::{Errno, Error, close};
 
-use super::connection::Connection;
-use super::generate::{escape_html, seconds_since_1970};
+use super::connection::{Connection, seconds_since_1970};
 use super::request::{Status, escape_url, is_hidden};
+use crate::common::text::escape;
 
 /// The result of a step, or the status to refuse the request with.
 pub type Outcome<T> = Result<T, Status>;
@@ -137,4 +137,18 @@ fn listing(name: &[u8], fd: OwnedFd) -> Vec<u8> {
     }
     page.extend_from_slice(b"</ul>\n");
     page
+}
+
+/// Appends a name as text of a page: control characters escaped, and the characters that would begin a tag or an entity.
+fn escape_html(name: &[u8], page: &mut Vec<u8>) {
+    let mut text = Vec::new();
+    escape(name, &mut text);
+    for byte in text {
+        match byte {
+            b'<' => page.extend_from_slice(b"&lt;"),
+            b'&' => page.extend_from_slice(b"&amp;"),
+            b'"' => page.extend_from_slice(b"&quot;"),
+            byte => page.push(byte),
+        }
+    }
 }

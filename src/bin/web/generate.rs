@@ -2,12 +2,10 @@
 
 use std::io::Write;
 use std::ops::Range;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::connection::Connection;
+use super::connection::{Connection, seconds_since_1970};
 use super::files::{Outcome, Resource};
 use super::request::{Request, Status, content_type, escape_url, http_date};
-use crate::common::text::escape;
 
 /// The body of a response.
 pub struct Body {
@@ -137,23 +135,4 @@ fn reason(status: Status) -> &'static str {
 fn error_page(status: Status) -> Vec<u8> {
     let title = format!("{status} {}", reason(status));
     format!("<!DOCTYPE html>\n<title>{title}</title>\n<h1>{title}</h1>\n").into_bytes()
-}
-
-/// Appends a name as text of a page: control characters escaped, and the characters that would begin a tag or an entity.
-pub fn escape_html(name: &[u8], page: &mut Vec<u8>) {
-    let mut text = Vec::new();
-    escape(name, &mut text);
-    for byte in text {
-        match byte {
-            b'<' => page.extend_from_slice(b"&lt;"),
-            b'&' => page.extend_from_slice(b"&amp;"),
-            b'"' => page.extend_from_slice(b"&quot;"),
-            byte => page.push(byte),
-        }
-    }
-}
-
-pub fn seconds_since_1970() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| now.as_secs().try_into().unwrap_or(i64::MAX))
 }

@@ -3,8 +3,7 @@
 use std::io::Write;
 use std::sync::Mutex;
 
-use super::connection::Connection;
-use super::generate::seconds_since_1970;
+use super::connection::{Connection, seconds_since_1970};
 use super::request::{Status, log_date};
 use crate::common::{print, text::escape};
 

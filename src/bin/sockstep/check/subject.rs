@@ -224,7 +224,7 @@ impl Subject {
 
 impl Drop for Subject {
     fn drop(&mut self) {
-        crate::sides::end::kill_all(&self.process());
+        self.process().kill_all();
         self.stop.store(true, Ordering::Relaxed);
         if let Some(reader) = self.reader.take() {
             let _ = reader.join(); // then the process goes with the last one who has it
@@ -300,7 +300,7 @@ fn listen(process: &Mutex<Process>, said: &Mutex<Vec<u8>>, stop: &AtomicBool, si
             if looked.elapsed() > Duration::from_millis(200) {
                 looked = Instant::now();
                 if memory(&process.processes()) > MEMORY {
-                    crate::sides::end::kill_all(&process);
+                    process.kill_all();
                     heard.extend_from_slice(b"\nended: it took more than 2 GiB of memory\n");
                 }
             }

@@ -16,7 +16,7 @@ use crate::diff::expected::{EXPECTED, Expected};
 use crate::diff::normalise::{
     Clock, Data, Files, Form, Forms, LONG, Letters, On, Ports, brief, plain, printed,
 };
-use crate::diff::play::Task;
+use crate::diff::task::Task;
 use crate::strace::line::{Call, Entry, What};
 
 /// Which calls are compared.

@@ -10,6 +10,7 @@ mod play;
 mod report;
 mod scenarios;
 mod scripts;
+mod task;
 mod verdict;
 
 use std::collections::BTreeMap;

@@ -11,7 +11,8 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use request::{http_date, log_date};
 
-use crate::strace::line::{Call, bytes};
+use crate::strace::line::Call;
+use crate::strace::text::bytes;
 
 /// What is put in another form before two lines are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use crate::diff::compare::{Row, Verdict};
 use crate::diff::expected::EXPECTED;
-use crate::diff::play::{Run, Task};
+use crate::diff::play::Run;
+use crate::diff::task::Task;
 use crate::diff::verdict::{Compared, Judged};
 use crate::draw::page::compared::{Entries, Mark, Marked, Sort};
 use crate::draw::terminal::Side;

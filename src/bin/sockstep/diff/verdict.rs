@@ -7,7 +7,8 @@ use std::sync::atomic::AtomicBool;
 
 use crate::diff::compare::{Aside, Calls, Comparison, Lines, Verdict, View, compare};
 use crate::diff::normalise::Forms;
-use crate::diff::play::{Run, Task};
+use crate::diff::play::Run;
+use crate::diff::task::Task;
 use crate::draw::page::compared::Marked;
 
 /// The two that are compared.

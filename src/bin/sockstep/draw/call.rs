@@ -4,7 +4,8 @@ use clap::ValueEnum;
 
 use crate::common::text::escape;
 use crate::strace::calls::{self, Does, Place, Row, items, makes_task, number, waits_for_several};
-use crate::strace::line::{Call, bytes, first_bytes};
+use crate::strace::line::Call;
+use crate::strace::text::{bytes, first_bytes};
 use crate::world::sockets::Address;
 
 /// How the bytes that a call carries are shown.

@@ -8,7 +8,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::strace::calls::{self, Does, number};
-use crate::strace::line::{Call, What, bytes};
+use crate::strace::line::{Call, What};
+use crate::strace::text::bytes;
 use crate::world::events::{End, Event, EventId, Movement};
 use crate::world::sockets::{Address, Kind, Socket, SocketId, State};
 use crate::world::tasks::TaskId;

@@ -2,17 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use crate::sides::process::Process;
+use crate::sides::tasks::send;
 
 /// How long the first process may take to end its own children, before they are asked too.
 const FIRST: Duration = Duration::from_millis(100);
 /// How long a side that was asked to end may take.
 pub const LAST_WORDS: Duration = Duration::from_secs(2);
-/// More processes than any server has that is not out of hand.
-pub const CROWD: usize = 400;
 /// How long strace may take to say that all have been killed.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -56,14 +55,14 @@ impl End {
                 process.hang_up();
             }
         } else if let Some(killed) = self.killed {
-            kill_all(process);
+            process.kill_all();
             if now - killed > LAST_LINES {
                 process.hang_up();
                 return true; // a call that nothing interrupts: to drop it is all that can still be done
             }
         } else if now - self.since >= self.last_words {
             self.killed = Some(now);
-            kill_all(process);
+            process.kill_all();
         } else if now - self.since >= FIRST {
             self.ask(&left);
         }
@@ -89,32 +88,4 @@ impl End {
             }
         }
     }
-}
-
-/// Kills all of a side.
-pub fn kill_all(process: &Process) {
-    let mut left = process.processes();
-    // What starts processes without end is stopped first, or there would always be one more.
-    let mut stopped: Vec<Pid> = Vec::new();
-    let limit = Instant::now() + LAST_LINES;
-    while left.len() > CROWD && Instant::now() < limit {
-        let before = stopped.len();
-        for pid in left {
-            if !stopped.contains(&pid) {
-                send(pid, Signal::SIGSTOP);
-                stopped.push(pid);
-            }
-        }
-        left = process.processes();
-        if stopped.len() == before {
-            break;
-        }
-    }
-    for pid in left {
-        send(pid, Signal::SIGKILL);
-    }
-}
-
-pub fn send(process: Pid, signal: Signal) {
-    let _ = kill(process, signal); // it may have ended meanwhile
 }

@@ -21,7 +21,7 @@ use nix::unistd::{
 };
 use sockstep::{Errno, read, write};
 
-use crate::sides::end::send;
+use crate::sides::tasks::send;
 use crate::sides::tasks::{MARK, children};
 
 /// How long the keeper tries to end what does not go.

@@ -19,9 +19,8 @@ use nix::unistd::{Pid, getpid, getppid};
 use sockstep::{Errno, read};
 
 use crate::draw::terminal::Side;
-use crate::sides::end::{CROWD, kill_all, send};
 use crate::sides::signals::{Interrupted, Signals};
-use crate::sides::tasks::{Family, MARK, is_asleep, waits, waits_without_end};
+use crate::sides::tasks::{CROWD, Family, MARK, is_asleep, send, waits, waits_without_end};
 use crate::sides::terminal;
 use crate::strace::command::{Pipe, strace};
 
@@ -274,11 +273,16 @@ impl Process {
         if self.processes().len() <= CROWD {
             return Ok(());
         }
-        kill_all(self);
+        self.kill_all();
         Err(format!(
             "the {} has started more than {CROWD} processes: fork() in an endless loop? All of them were killed",
             self.side.name()
         ))
+    }
+
+    /// Kills all of it.
+    pub fn kill_all(&self) {
+        self.family().kill();
     }
 
     /// Asks its first process to end, as Ctrl-C would. [`End`](crate::sides::end::End) sees to it that all of it does.

@@ -2,12 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 
 /// The variable in the environment of all that we start. Its value says which side of which run: a daemon that has left its
 /// parent and its session still has it.
 pub const MARK: &str = "SOCKSTEP_SIDE";
+/// More processes than any server has that is not out of hand.
+pub const CROWD: usize = 400;
+/// How long a crowd is stopped before it is killed as it is.
+const STOPPING: Duration = Duration::from_secs(1);
 
 /// The calls in which a task waits for somebody else, for as long as it takes.
 const WAITS: &[libc::c_long] = &[
@@ -79,6 +85,30 @@ impl Family<'_> {
             .filter(|status| status.is_strace() && !status.has_ended())
             .map(|status| status.pid)
             .collect()
+    }
+
+    /// Kills all of them.
+    pub fn kill(&self) {
+        let mut left = self.processes();
+        // What starts processes without end is stopped first, or there would always be one more.
+        let mut stopped: Vec<Pid> = Vec::new();
+        let limit = Instant::now() + STOPPING;
+        while left.len() > CROWD && Instant::now() < limit {
+            let before = stopped.len();
+            for pid in left {
+                if !stopped.contains(&pid) {
+                    send(pid, Signal::SIGSTOP);
+                    stopped.push(pid);
+                }
+            }
+            left = self.processes();
+            if stopped.len() == before {
+                break;
+            }
+        }
+        for pid in left {
+            send(pid, Signal::SIGKILL);
+        }
     }
 
     /// All that descends from the first process, and from those of our children that have the mark.
@@ -231,4 +261,8 @@ pub fn children(process: Pid) -> Vec<Pid> {
                 .collect::<Vec<_>>()
         })
         .collect()
+}
+
+pub fn send(process: Pid, signal: Signal) {
+    let _ = kill(process, signal); // it may have ended meanwhile
 }

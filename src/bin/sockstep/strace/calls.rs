@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::strace::line::{Call, bytes};
+use crate::strace::line::Call;
+use crate::strace::text::bytes;
 
 /// One call. Numbers are places among its arguments, from 0 on.
 #[derive(Clone, Copy)]

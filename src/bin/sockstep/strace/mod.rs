@@ -8,3 +8,4 @@ mod names;
 mod prefix;
 pub mod recording;
 pub mod stack;
+pub mod text;

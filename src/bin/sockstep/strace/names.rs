@@ -8,7 +8,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::strace::line::{bytes, quoted};
+use crate::strace::text::{bytes, quoted};
 
 type Names = &'static [(u64, &'static str)];
 

@@ -2,11 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::world::sockets::SocketId;
-
-/// A table of descriptors. Threads share their process's.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct TableId(pub(super) u64);
+use crate::world::ids::SocketId;
+pub use crate::world::ids::TableId;
 
 #[derive(Default)]
 pub(super) struct Table {

@@ -4,12 +4,10 @@ use std::ops::Range;
 
 use crate::strace::line::{Call, What};
 use crate::world::Side;
-use crate::world::sockets::{Address, SocketId};
-use crate::world::tasks::TaskId;
-
-/// Events are numbered in the order in which the world gives them out: a cause has a smaller number than its effect.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct EventId(pub u64);
+pub use crate::world::ids::EventId;
+use crate::world::ids::{SocketId, TaskId};
+use crate::world::sockets::Address;
+pub use crate::world::sockets::End;
 
 /// One call, or a signal, or a task's end, or a line that is not strace's.
 ///
@@ -87,13 +85,4 @@ pub enum Movement {
     Ended(End),
     /// The call has met the end of what the peer sends: 0, ECONNRESET, EPIPE.
     MetEnd(End),
-}
-
-/// How one direction of a connection ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum End {
-    /// After all that was sent has been delivered: the receiver gets 0.
-    Fin,
-    /// At once. `unread` bytes had come and were never read (0 if it was SO_LINGER, or data after the end).
-    Reset { unread: u64 },
 }

@@ -17,6 +17,7 @@
 pub mod causes;
 pub mod descriptors;
 pub mod events;
+pub mod ids;
 pub mod sockets;
 pub mod streams;
 pub mod tasks;

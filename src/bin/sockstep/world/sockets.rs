@@ -6,13 +6,10 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use crate::strace::calls::field;
-use crate::strace::line::bytes;
+use crate::strace::text::bytes;
 use crate::world::Side;
-use crate::world::events::{End, EventId};
-
-/// A socket, however many descriptors it has.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct SocketId(pub u64);
+use crate::world::ids::EventId;
+pub use crate::world::ids::SocketId;
 
 #[derive(Clone, Debug)]
 pub struct Socket {
@@ -80,6 +77,15 @@ pub struct Waiting {
 pub struct Sending {
     pub range: Range<u64>,
     pub event: EventId,
+}
+
+/// How one direction of a connection ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// After all that was sent has been delivered: the receiver gets 0.
+    Fin,
+    /// At once. `unread` bytes had come and were never read (0 if it was SO_LINGER, or data after the end).
+    Reset { unread: u64 },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

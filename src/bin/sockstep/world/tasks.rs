@@ -3,12 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::strace::calls::{self, Does, made_task};
-use crate::strace::line::{Call, Entry, What, bytes};
+use crate::strace::line::{Call, Entry, What};
+use crate::strace::text::bytes;
 use crate::world::Side;
-use crate::world::descriptors::TableId;
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct TaskId(pub usize);
+use crate::world::ids::TableId;
+pub use crate::world::ids::TaskId;
 
 /// A process or a thread.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! The reader of strace's output: known forms, and whatever bytes a program echoes.
 
 use super::*;
+use crate::strace::text::{bytes, first_bytes};
 
 fn call(line: &str) -> Call {
     match Reader::default().read(line) {
