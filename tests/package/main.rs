@@ -5,5 +5,6 @@ mod scratch;
 
 mod build;
 mod consumer;
+mod links;
 mod readme;
 mod size;
