@@ -566,3 +566,58 @@ fn diff_has_both_sides_in_one_page_with_their_differences_marked() {
         "true"
     );
 }
+
+/// By hand, since axe comes from npm: CONTRIBUTING.md has the command.
+#[test]
+#[ignore = "AXE names axe.min.js"]
+fn axe_finds_nothing_against_a_page() {
+    let axe = std::env::var("AXE").expect("AXE is the path of axe.min.js");
+    let axe = fs::read_to_string(axe).unwrap();
+    let html = place("axe.html");
+    let twins = place("axe-twins.html");
+    let diff = [
+        "diff",
+        "tcp_echo",
+        "--scenario",
+        "happy",
+        "--html",
+        twins.to_str().unwrap(),
+    ];
+    assert!(sockstep(&diff).status.success());
+    let browser = Browser::start();
+    let mut all = Vec::new();
+    let mut check = |name: &str| {
+        let options = "{resultTypes: ['violations', 'incomplete']}";
+        browser.run(&format!("{axe}; window.found = ''; axe.run(document, {options}).then((result) => {{ window.found = 'done ' + result.violations.map((it) => it.id + ': ' + it.nodes.map((node) => node.target + ' ' + node.failureSummary).join('; ')).join('\\n'); }});"));
+        browser.wait_for("return window.found.slice(0, 4)", "done");
+        let found = browser.run("return window.found");
+        if found != "done " {
+            all.push(format!("{name}: {found}"));
+        }
+    };
+    for (name, arguments) in [
+        ("tcp_echo", &["tcp_echo"][..]),
+        ("udp_echo", &["udp_echo"]),
+        ("web", &["web"]),
+        ("clients", &["tcp_echo_server_thread", "--clients", "3"]),
+    ] {
+        let outcome = sockstep(&[&["run", "--html", html.to_str().unwrap()], arguments].concat());
+        assert!(outcome.status.success(), "{outcome:?}");
+        for scheme in ["light", "dark"] {
+            browser.devtools(
+                "Emulation.setEmulatedMedia",
+                &format!(r#"{{"features":[{{"name":"prefers-color-scheme","value":"{scheme}"}},{{"name":"prefers-reduced-motion","value":"reduce"}}]}}"#),
+            );
+            for (width, height) in [(1280, 720), (390, 844)] {
+                browser.size(width, height);
+                for moment in ["#t=1", "#t=9", "#t=14"] {
+                    browser.open(&html, moment);
+                    check(&format!("{name} {scheme} {width} {moment}"));
+                }
+            }
+        }
+    }
+    browser.open(&twins, "#t=9");
+    check("diff");
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}

@@ -6,5 +6,6 @@ mod scratch;
 mod build;
 mod consumer;
 mod links;
+mod page;
 mod readme;
 mod size;

@@ -1,0 +1,168 @@
+//! `src/pages/tcp_echo.html`, which README links to, is the page of `tcp_echo` as these programs have it: of a recording that
+//! lies beside it, whose pids, ports and times stand still. A run has the same calls. `UPDATE=1 cargo test --release --test package`
+//! writes both anew.
+
+use std::fmt::Write; // into memory, which does not fail
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
+
+/// Stands in the recording for the directory of the programs.
+const PROGRAMS: &str = "/PROGRAMS";
+
+fn pages() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/pages")
+}
+
+fn sockstep(arguments: &[&str]) {
+    let outcome = Command::new(SOCKSTEP).args(arguments).output();
+    let outcome = outcome.expect("sockstep runs");
+    let words = String::from_utf8_lossy(&outcome.stderr);
+    assert!(
+        outcome.status.success(),
+        "{arguments:?}: {words} (install strace)"
+    );
+}
+
+/// The calls that a page shows, and how the two end.
+const SHOWN: [&str; 16] = [
+    "execve(",
+    "socket(",
+    "setsockopt(",
+    "bind(",
+    "listen(",
+    "getsockname(",
+    "accept(",
+    "connect(",
+    "sendto(",
+    "recvfrom(",
+    "write(",
+    "poll(",
+    "close(",
+    "shutdown(",
+    "--- ",
+    "+++ ",
+];
+
+/// A recording whose pids, ports, places and times are always the same, as far as times do not say who waited.
+fn still(side: &str, text: &str, others: &str, first: f64) -> String {
+    let port = |text: &str, before: &str, behind: &str| {
+        let (_, rest) = text
+            .split_once(before)
+            .unwrap_or_else(|| panic!("{before}: {text}"));
+        rest.split_once(behind).expect("it ends").0.to_owned()
+    };
+    let both = format!("{text}{others}");
+    let server = port(&both, "listening on 127.0.0.1:", "\\n");
+    let (_, accepted) = both.split_once(" accept(3, ").expect("it is accepted");
+    let client = port(accepted, "htons(", ")");
+    let programs = Path::new(SOCKSTEP).parent().unwrap().display().to_string();
+    let mut lines = String::new();
+    let mut socket = false;
+    for line in text.lines() {
+        let mut words = line.splitn(3, ' ');
+        let (_, Some(time), Some(call)) = (words.next(), words.next(), words.next()) else {
+            panic!("{line}");
+        };
+        socket |= call.starts_with("socket(");
+        let shown = SHOWN.iter().any(|name| call.starts_with(name));
+        if !shown || (!socket && !call.starts_with("execve(")) {
+            continue;
+        }
+        let mut call = call
+            .replace(&server, "7000")
+            .replace(&client, "40000")
+            .replace(&programs, PROGRAMS);
+        call = between(&call, "si_pid=", ",", "1");
+        call = between(&call, "si_uid=", "}", "0");
+        call = between(&call, "accept(3, 0x", ",", "7ffc00000000");
+        call = between(&call, "], 0x", ")", "7ffc00000000 /* 9 vars */");
+        let time: f64 = time.parse().expect("a time");
+        let pid = if side == "server" { 100 } else { 200 };
+        let _ = writeln!(lines, "{pid} {:.6} {call}", 1.0 + time - first);
+    }
+    lines
+}
+
+/// The text with that in the place of what stands between the two.
+fn between(text: &str, before: &str, behind: &str, instead: &str) -> String {
+    let Some((head, rest)) = text.split_once(before) else {
+        return text.to_owned();
+    };
+    let Some((_, tail)) = rest.split_once(behind) else {
+        return text.to_owned();
+    };
+    format!("{head}{before}{instead}{behind}{tail}")
+}
+
+/// The same without any time.
+fn calls(recording: &str) -> Vec<String> {
+    let call = |line: &str| {
+        let call = line.splitn(3, ' ').last().unwrap_or_default();
+        let end = call.rfind(" <").filter(|_| call.ends_with('>'));
+        call[..end.unwrap_or(call.len())].to_owned()
+    };
+    recording.lines().map(call).collect()
+}
+
+#[test]
+fn the_page_of_tcp_echo_is_what_a_run_has() {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    let _ = fs::remove_dir_all(&scratch); // of the last time
+    let fresh = scratch.join("fresh");
+    fs::create_dir_all(&fresh).unwrap();
+    sockstep(&["run", "tcp_echo", "--keep", fresh.to_str().unwrap()]);
+    let read = |side: &str| fs::read_to_string(fresh.join(side).with_extension("strace")).unwrap();
+    let [server, client] = ["server", "client"].map(read);
+    let first = server.lines().find(|line| line.contains(" execve("));
+    let first = first
+        .and_then(|line| line.split(' ').nth(1)?.parse().ok())
+        .expect("a time");
+    let sides = [
+        ("server", still("server", &server, &client, first)),
+        ("client", still("client", &client, &server, first)),
+    ];
+    let update = std::env::var_os("UPDATE").is_some();
+    let kept = scratch.join("tcp_echo");
+    fs::create_dir_all(&kept).unwrap();
+    for (side, fresh) in sides {
+        let file = pages().join("tcp_echo").join(side).with_extension("strace");
+        let known = fs::read_to_string(&file).unwrap_or_default();
+        let same = calls(&known) == calls(&fresh);
+        if update && !same {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, &fresh).unwrap();
+        }
+        assert!(
+            update || same,
+            "{} is stale: UPDATE=1 cargo test --release --test package. A run has:\n{fresh}",
+            file.display()
+        );
+        let programs = Path::new(SOCKSTEP).parent().unwrap().display().to_string();
+        let recording = fs::read_to_string(&file)
+            .unwrap()
+            .replace(PROGRAMS, &programs);
+        fs::write(kept.join(side).with_extension("strace"), recording).unwrap();
+    }
+    let made = scratch.join("tcp_echo.html");
+    sockstep(&[
+        "show",
+        kept.to_str().unwrap(),
+        "--html",
+        made.to_str().unwrap(),
+    ]);
+    let made = fs::read_to_string(made).unwrap();
+    let file = pages().join("tcp_echo.html");
+    if update {
+        fs::write(&file, &made).unwrap();
+    }
+    let known = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        known == made,
+        "{} is stale: UPDATE=1 cargo test --release --test package",
+        file.display()
+    );
+    assert!(made.len() < 400 << 10 && made.contains("tcp_echo_server.c"));
+}
