@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt::Write; // into memory, which does not fail
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use std::{fs, thread};
 
-use crate::support::{require, run};
+use crate::support::{require, run, scratch};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -80,7 +81,7 @@ fn picture(command: &str) -> String {
         let client = format!("{program} {name} {{port}} x");
         run_it.args(["run", "--server", &server, "--client", &client]);
     }
-    run(&mut run_it, b"").stdout().to_owned()
+    run(&mut run_it, b"hello\n").stdout().to_owned()
 }
 
 /// The words of the picture's two sides, each with the arrows, as if nothing were broken into rows; and of the rows as they are.
@@ -159,4 +160,74 @@ fn the_tables_questions_are_explains() {
         .filter(|word| !listed.contains(&format!("`{word}`")))
         .collect();
     assert!(missing.is_empty(), "{missing:?}\n{listed}");
+}
+
+// ---- A false remark is worse than none ----
+
+/// What of a picture is a remark, if anything.
+fn remarked(picture: &str) -> Option<String> {
+    let of_side = |words: &String| words.contains("sockstep explain");
+    words(picture).into_iter().find(of_side)
+}
+
+#[test]
+fn no_remark_is_made_on_our_own_programs() {
+    require("strace", "the ladder");
+    let pairs = ["tcp_echo", "udp_echo", "tcp_upper", "udp_upper", "web"];
+    let concurrent = [
+        "fork", "thread", "prefork", "pool", "select", "poll", "epoll",
+    ];
+    let concurrent = concurrent.map(|design| format!("tcp_echo_server_{design}"));
+    for name in pairs
+        .iter()
+        .copied()
+        .chain(concurrent.iter().map(String::as_str))
+    {
+        for language in ["rust", "c"] {
+            let picture = picture(&format!("sockstep run {name} --impl {language}"));
+            assert!(picture.contains("-->"), "{picture}");
+            assert_eq!(remarked(&picture), None, "{name} in {language}");
+        }
+    }
+}
+
+/// The scenarios in which something goes wrong, and the programs are ready for it. What strace writes goes through a script that
+/// keeps a copy, since `diff` does not show it.
+#[test]
+fn no_remark_is_made_on_our_own_scenarios() {
+    require("strace", "the scenarios");
+    let scratch = scratch("remarks");
+    let strace = scratch.join("strace");
+    let script = "#!/bin/sh\nwhile [ $# -gt 0 ] && [ \"$1\" != -o ]; do options=\"$options $1\"; shift; done\n\
+        output=$2; shift 2\n[ \"$output\" != /dev/null ] && output=\"|tee $KEPT/$$ > $output\"\n\
+        PATH=${PATH#*:} exec strace $options -o \"$output\" \"$@\"\n";
+    fs::write(&strace, script).unwrap();
+    fs::set_permissions(&strace, fs::Permissions::from_mode(0o755)).unwrap();
+    for (pair, scenario) in [
+        ("tcp_echo", "half-close"),
+        ("tcp_echo", "client-resets"),
+        ("tcp_echo", "server-breaks-off"),
+        ("tcp_echo", "sigterm"),
+        ("udp_echo", "stranger"),
+        ("udp_echo", "client-leaves"),
+        ("udp_echo", "too-long"),
+        ("tcp_upper", "server-full"),
+    ] {
+        let kept = scratch.join(format!("{pair}-{scenario}"));
+        fs::create_dir_all(&kept).unwrap();
+        let path = format!("{}:{}", scratch.display(), std::env::var("PATH").unwrap());
+        let mut diff = Command::new(SOCKSTEP);
+        diff.args(["diff", pair, "--scenario", scenario]);
+        let outcome = run(diff.env("PATH", path).env("KEPT", &kept), b"");
+        assert!(outcome.status.success(), "{outcome:?}");
+        let mut entries = 0;
+        for file in fs::read_dir(&kept).unwrap() {
+            let file = file.unwrap().path();
+            entries += 1;
+            let outcome = run(Command::new(SOCKSTEP).arg("show").arg(&file), b"");
+            assert!(outcome.status.success(), "{outcome:?}");
+            assert_eq!(remarked(outcome.stdout()), None, "{pair} {scenario}");
+        }
+        assert!(entries >= 2, "{pair} {scenario}: {entries} recordings");
+    }
 }

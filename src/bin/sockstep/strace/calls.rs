@@ -429,9 +429,10 @@ impl Data {
                 address: row.address.map(|at| arg(at).to_owned()),
                 ..Parcel::default()
             }],
+            // How much is there to be had is not known: more may be asked for than a file has.
             Unseen => vec![Parcel {
                 length: result,
-                asked: self.asked(call),
+                asked: None,
                 ..Parcel::default()
             }],
             Vector(at) => vec![vector(arg(at), result)],
