@@ -48,6 +48,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// The failure of `call` with `errno`.
     #[must_use]
+    #[inline]
     pub const fn new(call: &'static str, errno: Errno) -> Error {
         Error::of_code(call, errno as i32)
     }
@@ -59,11 +60,12 @@ impl Error {
 
     /// The failure of `call` just now: what `errno` says on this thread.
     #[must_use]
-    #[cold]
+    #[inline] // so that a result that is an error stays in registers too, and none goes through memory
     pub fn last(call: &'static str) -> Error {
         Error::of_code(call, Errno::last_raw())
     }
 
+    #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "asserted")]
     pub(crate) const fn of_code(call: &'static str, code: i32) -> Error {
         assert!(call.len() <= u32::MAX as usize);
@@ -131,8 +133,12 @@ impl PartialEq for Error {
 impl Eq for Error {}
 
 impl PartialEq<Errno> for Error {
+    #[inline]
     fn eq(&self, errno: &Errno) -> bool {
-        self.errno() == *errno
+        match *errno {
+            Errno::UnknownErrno => self.errno() == *errno,
+            errno => self.code == errno as i32,
+        }
     }
 }
 
@@ -196,13 +202,12 @@ pub(crate) fn check(call: &'static str, ret: c_int) -> Result<c_int> {
 #[inline]
 #[allow(clippy::cast_sign_loss, reason = "checked")]
 pub(crate) fn count(call: &'static str, ret: ssize_t, room: usize) -> Result<usize> {
-    if ret < 0 {
-        return Err(Error::last(call));
+    // One comparison for both: -1 is more than any room.
+    match ret as usize {
+        n if n <= room => Ok(n),
+        _ if ret < 0 => Err(Error::last(call)),
+        _ => Err(Error::new(call, Errno::EOVERFLOW)), // no sound kernel says so
     }
-    if ret as usize > room {
-        return Err(Error::new(call, Errno::EOVERFLOW)); // no sound kernel says so
-    }
-    Ok(ret as usize)
 }
 
 // ---- What a name can fail with ----

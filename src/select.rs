@@ -41,6 +41,7 @@ impl fd_set {
     }
 
     /// Where a descriptor's bit is: in which word, and which one. C writes beside the set if there is none.
+    #[inline]
     fn place(fd: &impl AsFd) -> Option<(usize, c_ulong)> {
         let number = usize::try_from(fd.as_fd().as_raw_fd()).ok()?;
         (number < FD_SETSIZE).then(|| (number / BITS, 1 << (number % BITS)))
@@ -68,6 +69,7 @@ pub fn FD_ZERO(set: &mut fd_set) {
 /// - `EINVAL`: its number is [`FD_SETSIZE`] or more. (C writes beside the set.)
 ///
 /// See [select(2)](https://man7.org/linux/man-pages/man2/select.2.html).
+#[inline]
 pub fn FD_SET(fd: &impl AsFd, set: &mut fd_set) -> Result<()> {
     let (word, bit) = fd_set::place(fd).ok_or(Error::new("FD_SET", Errno::EINVAL))?;
     set.bits[word] |= bit;
@@ -77,6 +79,7 @@ pub fn FD_SET(fd: &impl AsFd, set: &mut fd_set) -> Result<()> {
 /// `FD_CLR(fd, &set)`: takes a descriptor out.
 ///
 /// See [select(2)](https://man7.org/linux/man-pages/man2/select.2.html).
+#[inline]
 pub fn FD_CLR(fd: &impl AsFd, set: &mut fd_set) {
     if let Some((word, bit)) = fd_set::place(fd) {
         set.bits[word] &= !bit;
@@ -87,6 +90,7 @@ pub fn FD_CLR(fd: &impl AsFd, set: &mut fd_set) {
 ///
 /// See [select(2)](https://man7.org/linux/man-pages/man2/select.2.html).
 #[must_use]
+#[inline]
 pub fn FD_ISSET(fd: &impl AsFd, set: &fd_set) -> bool {
     fd_set::place(fd).is_some_and(|(word, bit)| set.bits[word] & bit != 0)
 }
@@ -118,6 +122,7 @@ pub fn FD_ISSET(fd: &impl AsFd, set: &fd_set) -> bool {
 /// - `ENOMEM`: no memory is left in the kernel.
 ///
 /// See [select(2)](https://man7.org/linux/man-pages/man2/select.2.html).
+#[inline]
 pub fn select(
     nfds: c_int,
     readfds: Option<&mut fd_set>,

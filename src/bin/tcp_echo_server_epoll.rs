@@ -87,17 +87,24 @@ fn serve(args: &Args) -> Result<()> {
             let Some((sock, client)) = place else {
                 continue;
             };
-            let held = client.holds_bytes();
-            let more = client.echo_some(sock, &mut echo_buffer, now);
-            if more && client.holds_bytes() != held {
-                let flags = if held { EPOLLIN } else { EPOLLOUT };
-                control(&epoll, EPOLL_CTL_MOD, sock, flags)?;
-            }
+            match client.echo_some(sock, &mut echo_buffer, now) {
+                echo::Turn::Same => {}
+                echo::Turn::Other => {
+                    let events = if client.holds_bytes() {
+                        EPOLLOUT
+                    } else {
+                        EPOLLIN
+                    };
+                    control(&epoll, EPOLL_CTL_MOD, sock, events)?;
+                }
 
-            // c. Close the connection. That takes it off the list.
-            if let Some((sock, client)) = place.take_if(|_| !more) {
-                client.close(sock);
-                count -= 1;
+                // c. Close the connection. That takes it off the list.
+                echo::Turn::Done => {
+                    count -= 1;
+                    if let Some((sock, client)) = place.take() {
+                        client.close(sock);
+                    }
+                }
             }
         }
 

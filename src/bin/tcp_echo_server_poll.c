@@ -73,17 +73,27 @@ static void serve(void)
         }
 
         /* b. Communicate with those that can, c. close the connection of those that are done. */
-        unsigned place = 0;
-        while (place < count) {
+        int gone = 0;
+        for (unsigned place = 0; place < count; place++) {
             struct pollfd *fd = &fds[place + 1];
             struct client *client = &clients[place];
             int done = fd->revents != 0 && !echoSome(fd->fd, client, time);
             if (done || isIdle(client, time)) {
                 closeClient(fd->fd, client);
-                *client = clients[--count]; /* the last one takes its place */
-                *fd = fds[count + 1];
+                fd->fd = -1;
+                gone = 1;
             } else {
                 fd->events = holdsBytes(client) ? POLLOUT : POLLIN;
+            }
+        }
+
+        /* The last ones take the places of those that have gone. */
+        unsigned place = 0;
+        while (gone && place < count) {
+            if (fds[place + 1].fd < 0) {
+                clients[place] = clients[--count];
+                fds[place + 1] = fds[count + 1];
+            } else {
                 place++;
             }
         }

@@ -59,28 +59,39 @@ fn serve(args: &Args) -> Result<()> {
         }
 
         // b. Communicate with those that can, c. close the connection of those that are done.
-        let mut place = 0;
-        while let (
-            Some(pollfd {
-                fd: Some(sock),
+        let mut gone = false;
+        for (
+            pollfd {
+                fd,
                 events,
                 revents,
-            }),
-            Some(client),
-        ) = (fds.get_mut(place + 1), clients.get_mut(place))
+            },
+            client,
+        ) in fds[1..].iter_mut().zip(&mut clients)
         {
-            let done = !revents.is_empty() && !client.echo_some(sock, &mut echo_buffer, now);
-            if done || client.is_idle(now, &args.echo) {
-                let client = clients.swap_remove(place); // the last one takes its place
-                if let Some(sock) = fds.swap_remove(place + 1).fd {
-                    client.close(sock);
-                }
-            } else {
+            let mut turn = echo::Turn::Same;
+            if let (false, Some(sock)) = (revents.is_empty(), &fd) {
+                turn = client.echo_some(sock, &mut echo_buffer, now);
+            }
+            if turn == echo::Turn::Done || client.is_idle(now, &args.echo) {
+                fd.take().into_iter().for_each(|sock| client.close(sock));
+                gone = true;
+            } else if turn == echo::Turn::Other {
                 *events = if client.holds_bytes() {
                     POLLOUT
                 } else {
                     POLLIN
                 };
+            }
+        }
+
+        // The last ones take the places of those that have gone.
+        let mut place = 0;
+        while gone && place < clients.len() {
+            if fds[place + 1].fd.is_none() {
+                clients.swap_remove(place);
+                fds.swap_remove(place + 1);
+            } else {
                 place += 1;
             }
         }

@@ -76,19 +76,21 @@ fn serve(args: &Args) -> Result<()> {
         // b. Communicate with those that can, c. close the connection of those that are done.
         let mut place = 0;
         while let Some((sock, client)) = clients.get_mut(place) {
-            let ready = FD_ISSET(sock, &readable) || FD_ISSET(sock, &writable);
-            let done = ready && !client.echo_some(sock, &mut echo_buffer, now);
-            if done || client.is_idle(now, &args.echo) {
+            let mut turn = echo::Turn::Same;
+            if FD_ISSET(sock, &readable) || FD_ISSET(sock, &writable) {
+                turn = client.echo_some(sock, &mut echo_buffer, now);
+            }
+            if turn == echo::Turn::Done || client.is_idle(now, &args.echo) {
                 FD_CLR(sock, &mut to_read);
                 FD_CLR(sock, &mut to_write);
                 let (sock, client) = clients.swap_remove(place); // the last one takes its place
                 client.close(sock);
                 continue;
             }
-            if ready && client.holds_bytes() {
+            if turn == echo::Turn::Other && client.holds_bytes() {
                 FD_CLR(sock, &mut to_read);
                 FD_SET(sock, &mut to_write)?;
-            } else if ready {
+            } else if turn == echo::Turn::Other {
                 FD_CLR(sock, &mut to_write);
                 FD_SET(sock, &mut to_read)?;
             }

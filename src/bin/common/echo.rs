@@ -112,6 +112,16 @@ pub struct Client {
     last_moved: Option<Instant>,
 }
 
+/// What a client is after its turn.
+#[derive(PartialEq)]
+pub enum Turn {
+    /// It waits for what it waited for.
+    Same,
+    /// It waits for the other: it holds bytes now, or no more.
+    Other,
+    Done,
+}
+
 /// The time, if there is an idle time-out.
 pub fn now(args: &EchoArgs) -> Option<Instant> {
     args.idle_timeout.map(|_| Instant::now())
@@ -141,63 +151,73 @@ impl Client {
         !self.held.is_empty()
     }
 
-    /// Step 4b, as far as it goes now: receives what has come, and sends back what the client takes. Returns whether the client
-    /// is still there. All clients have one buffer in turn.
-    pub fn echo_some(&mut self, sock: &OwnedFd, buffer: &mut Buffer, now: Option<Instant>) -> bool {
-        self.last_moved = now;
-        let more = if self.holds_bytes() {
+    /// Step 4b, as far as it goes now: receives what has come, and sends back what the client takes. All clients have one buffer
+    /// in turn.
+    #[inline]
+    pub fn echo_some(&mut self, sock: &OwnedFd, buffer: &mut Buffer, now: Option<Instant>) -> Turn {
+        if now.is_some() {
+            self.last_moved = now;
+        }
+        let turn = if self.holds_bytes() {
             self.send_held(sock)
         } else {
             self.receive_and_send(sock, buffer)
         };
-        more.unwrap_or_else(|error| {
-            let not_yet = error == Errno::EAGAIN || error == Errno::EINTR; // not ready after all, or a signal came
-            if !not_yet {
+        match turn {
+            Ok(turn) => turn,
+            Err(error) if error == Errno::EAGAIN || error == Errno::EINTR => Turn::Same, // not ready after all, or a signal came
+            Err(error) => {
                 warn(&self.addr, &error);
+                Turn::Done
             }
-            not_yet
-        })
+        }
     }
 
-    fn receive_and_send(&mut self, sock: &OwnedFd, echo_buffer: &mut Buffer) -> Result<bool> {
+    fn receive_and_send(&mut self, sock: &OwnedFd, echo_buffer: &mut Buffer) -> Result<Turn> {
         let recv_msg_size = recv(sock, echo_buffer, MSG_DONTWAIT)?;
         if recv_msg_size == 0 {
-            return Ok(false); // zero indicates end of transmission
+            return Ok(Turn::Done); // zero indicates end of transmission
         }
         let message = &echo_buffer[..recv_msg_size];
         let sent = match send(sock, message, MSG_DONTWAIT) {
             Err(error) if error == Errno::EAGAIN || error == Errno::EINTR => 0,
             sent => some(sent?)?,
         };
-        if sent < message.len() {
-            self.hold(&message[sent..])?;
+        match &message[sent..] {
+            [] => Ok(Turn::Same),
+            rest => self.hold(rest),
         }
-        Ok(true)
     }
 
-    fn send_held(&mut self, sock: &OwnedFd) -> Result<bool> {
+    fn send_held(&mut self, sock: &OwnedFd) -> Result<Turn> {
         self.sent += some(send(sock, &self.held[self.sent..], MSG_DONTWAIT)?)?;
-        if self.sent == self.held.len() {
-            (self.held, self.sent) = (Box::default(), 0);
+        if self.sent < self.held.len() {
+            return Ok(Turn::Same);
         }
-        Ok(true)
+        (self.held, self.sent) = (Box::default(), 0);
+        Ok(Turn::Other)
     }
 
     /// Keeps what the client has not taken. Without memory for that it is lost.
     #[cold]
-    fn hold(&mut self, rest: &[u8]) -> Result<()> {
+    fn hold(&mut self, rest: &[u8]) -> Result<Turn> {
         let mut held = Vec::new();
         held.try_reserve_exact(rest.len())
             .map_err(|_| Error::new("malloc", Errno::ENOMEM))?;
         held.extend_from_slice(rest);
         self.held = held.into();
-        Ok(())
+        Ok(Turn::Other)
     }
 
     /// Whether nothing has moved for too long. Says so.
+    #[inline]
     pub fn is_idle(&self, now: Option<Instant>, args: &EchoArgs) -> bool {
-        let (Some(now), Some(moved), Some(seconds)) = (now, self.last_moved, args.idle_timeout)
-        else {
+        now.is_some_and(|now| self.is_idle_at(now, args))
+    }
+
+    #[inline(never)] // most servers have no idle time-out
+    fn is_idle_at(&self, now: Instant, args: &EchoArgs) -> bool {
+        let (Some(moved), Some(seconds)) = (self.last_moved, args.idle_timeout) else {
             return false;
         };
         let idle = now - moved >= Duration::from_secs(seconds.into());
@@ -209,7 +229,7 @@ impl Client {
     }
 
     /// Step 4c: closes the connection.
-    pub fn close(self, sock: OwnedFd) {
+    pub fn close(&self, sock: OwnedFd) {
         close(sock).unwrap_or_else(|error| warn(&self.addr, &error));
     }
 }

@@ -35,11 +35,13 @@ pub fn die(error: impl Display) -> ! {
 }
 
 /// Says what went wrong with one client, as the twins' `WarnWithError` does. The server goes on.
+#[cold]
 pub fn warn(client: &impl Display, error: &Error) {
     note(format_args!("{client}: {error}"));
 }
 
 /// One line on standard error, in one piece.
+#[cold]
 pub fn note(message: impl Display) {
     let line = format!("{message}\n");
     let _ = write_all(&io::stderr(), line.as_bytes()); // if that fails, no place is left to say so
@@ -257,6 +259,7 @@ pub fn recover_from(error: Error) -> Result<()> {
 }
 
 /// The same for a server that must not sleep: whether it is to wait for `PAUSE` before it tries again.
+#[cold]
 pub fn needs_pause(error: Error) -> Result<bool> {
     static SAID: AtomicBool = AtomicBool::new(false);
     let pause = match error.errno() {
