@@ -19,16 +19,23 @@ type Ipv6 = Protocol<{ libc::IPPROTO_IPV6 }>;
 type Tcp = Protocol<{ libc::IPPROTO_TCP }>;
 
 /// The level of an option: [`SOL_SOCKET`], or a [`Protocol`].
-pub trait Level: sealed::Level {
+///
+/// # Safety
+///
+/// `NUMBER` is that level's, since at another one an option's number is another option's. (Sealed: this is the library's own
+/// promise.)
+pub unsafe trait Level: sealed::Level {
     /// C's number.
     const NUMBER: c_int;
 }
 
-impl Level for SolSocket {
+// SAFETY: the number that has this name.
+unsafe impl Level for SolSocket {
     const NUMBER: c_int = libc::SOL_SOCKET;
 }
 
-impl<const NUMBER: c_int> Level for Protocol<NUMBER> {
+// SAFETY: the protocol's own number.
+unsafe impl<const NUMBER: c_int> Level for Protocol<NUMBER> {
     const NUMBER: c_int = NUMBER;
 }
 
