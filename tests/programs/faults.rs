@@ -338,3 +338,36 @@ fn a_batch_ends_after_as_many_as_it_is_told_and_what_is_impossible_is_an_error()
         assert_eq!(server.process.end().status.code(), Some(0));
     });
 }
+
+// ---- Faults in the clients' calls ----
+
+#[test]
+fn a_signal_ends_no_clients_wait() {
+    for_each(&CLIENTS, |client| {
+        let server = Server::start(Program::rust(client.server()), &[]);
+        let answer = String::from_utf8(Program::rust(client.server()).reply_to(b"hello"));
+        let answer = client.prints(&answer.expect("ASCII"));
+        let mut faults = vec!["recvfrom:error=EINTR:when=1..2"];
+        if client.name == "tcp_upper_client" {
+            faults.push("connect:error=EINTR:when=1..2");
+        }
+        if client.is_tcp() {
+            faults.push("sendto:error=EINTR:when=1..2");
+        }
+        let outcome = client.say_by(&mut client.with_faults(&faults), "hello", server.port);
+        assert_eq!(outcome, Outcome::done(answer));
+    });
+}
+
+#[test]
+fn a_time_that_cannot_be_set_is_an_error_of_that_address_in_both_languages() {
+    for_each(&["tcp_upper_client", "web_client"], |client| {
+        let mut faulty = client.with_faults(&["setsockopt:error=ENOPROTOOPT"]);
+        if client.name == "web_client" {
+            faulty.arg("http://127.0.0.1:9/");
+        }
+        let outcome = run(&mut faulty, b"hello\n");
+        let words = "setsockopt() failed: Protocol not available";
+        assert_eq!(outcome, Outcome::failed(words));
+    });
+}
