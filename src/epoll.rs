@@ -16,7 +16,7 @@ use crate::error::{Result, check, count};
 use crate::flags::flags;
 
 flags! {
-    /// What [`epoll_wait`] is to wait for, and what it saw.
+    /// Events that [`epoll_wait`] waits for, or has seen.
     EpollEvents: u32;
     /// There is something to read: bytes, a datagram, a connection, or the end of a stream.
     EPOLLIN
@@ -26,15 +26,15 @@ flags! {
     EPOLLOUT
     /// The peer sends no more.
     EPOLLRDHUP
-    /// An error waits. Asked for always.
+    /// There is an error. Always reported.
     EPOLLERR
-    /// The connection is over. Asked for always.
+    /// The connection is over. Always reported.
     EPOLLHUP
-    /// Tell of a change once, not as long as it lasts.
+    /// Report a change once, not as long as the state lasts.
     EPOLLET
-    /// Tell once, then no more until the next [`EPOLL_CTL_MOD`].
+    /// Report one event, then none until the next [`EPOLL_CTL_MOD`].
     EPOLLONESHOT
-    /// Of several processes that wait for this descriptor, wake one.
+    /// Wake only one of several processes that wait for this descriptor.
     EPOLLEXCLUSIVE
 }
 
@@ -58,12 +58,12 @@ pub struct EpollOp(pub(crate) c_int);
 
 /// Put the descriptor on the list.
 pub const EPOLL_CTL_ADD: EpollOp = EpollOp(libc::EPOLL_CTL_ADD);
-/// Wait for something else of it.
+/// Change the events to wait for.
 pub const EPOLL_CTL_MOD: EpollOp = EpollOp(libc::EPOLL_CTL_MOD);
 /// Take it off.
 pub const EPOLL_CTL_DEL: EpollOp = EpollOp(libc::EPOLL_CTL_DEL);
 
-/// `epoll_data_t`: what the program wants to be told with an event, 8 bytes. C's union, here with its number alone.
+/// `epoll_data_t`: 8 bytes that the program gets back with an event. C's union, here only as a number.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct epoll_data_t {
@@ -89,7 +89,7 @@ impl epoll_data_t {
     }
 }
 
-/// `struct epoll_event`: what to wait for or what was seen, and the program's own word about it.
+/// `struct epoll_event`: the events to wait for or seen, and 8 bytes for the program's use.
 #[repr(C)]
 #[cfg_attr(
     any(target_arch = "x86_64", all(target_arch = "x86", target_env = "gnu")),
@@ -162,8 +162,8 @@ pub fn epoll_create(size: c_int) -> Result<OwnedFd> {
 
 /// `epoll_ctl(epfd, op, fd, &event)`: puts a descriptor on the list, changes what is waited for, or takes it off.
 ///
-/// A descriptor leaves the list when it is closed, unless another is open on the same thing (`try_clone`, a fork): then
-/// events of it go on coming. `None` is C's NULL, for [`EPOLL_CTL_DEL`].
+/// A closed descriptor leaves the list, unless a copy of it is open (`try_clone`, a fork): then its events continue.
+/// `None` is C's NULL, for [`EPOLL_CTL_DEL`].
 ///
 /// # Errors
 ///

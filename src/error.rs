@@ -13,10 +13,10 @@ use std::{fmt, io, slice, str};
 use libc::{c_int, ssize_t};
 pub use nix::errno::Errno;
 
-/// A C call that failed: its name and the `errno` it left behind, or what [`getaddrinfo`](crate::getaddrinfo) has instead.
+/// A C call that failed: its name and its `errno`, or a code of [`getaddrinfo`](crate::getaddrinfo).
 ///
 /// Prints as the lectures' `DieWithError` does, in the C library's own words. Compares with a bare [`Errno`] and with a bare
-/// [`Eai`], so that a program can say what it expects. As an [`io::Error`] it keeps its `errno`.
+/// [`Eai`]. As an [`io::Error`] it keeps its `errno`.
 ///
 /// ```
 /// use sockstep::*;
@@ -87,13 +87,13 @@ impl Error {
         unsafe { str::from_utf8_unchecked(bytes) }
     }
 
-    /// Why it failed. [`Errno::UnknownErrno`] when that is an [`Eai`].
+    /// The `errno` of the failure; [`Errno::UnknownErrno`] if it has an [`Eai`] instead.
     #[must_use]
     pub const fn errno(&self) -> Errno {
         Errno::from_raw(self.code)
     }
 
-    /// Why it failed, when that is a code of the resolver's own.
+    /// The resolver's code, if the failure has one.
     #[must_use]
     pub const fn eai(&self) -> Option<Eai> {
         if self.code < 0 {
@@ -171,7 +171,7 @@ fn reason(code: i32) -> String {
     }
 }
 
-/// `perror(s)`: writes `s`, a colon and the reason on standard error, as C does by `errno`. Here the error brings its own.
+/// `perror(s)`: writes `s`, a colon and the reason on standard error, as C does with `errno`. Here the reason comes from the error.
 ///
 /// See [perror(3)](https://man7.org/linux/man-pages/man3/perror.3.html).
 pub fn perror(s: &str, error: &Error) {
@@ -230,7 +230,7 @@ pub struct Eai(pub(crate) c_int);
 pub const EAI_ADDRFAMILY: Eai = Eai(-9); // which the libc crate does not have
 /// No answer now. Perhaps later.
 pub const EAI_AGAIN: Eai = Eai(libc::EAI_AGAIN);
-/// Flags that there are not, or that do not fit the rest.
+/// Unknown flags, or flags that contradict each other.
 pub const EAI_BADFLAGS: Eai = Eai(libc::EAI_BADFLAGS);
 /// The name server failed, for good.
 pub const EAI_FAIL: Eai = Eai(libc::EAI_FAIL);

@@ -34,7 +34,7 @@ flags! {
     FD_CLOEXEC
 }
 
-/// C's `~O_NONBLOCK`: all others. `F_SETFL` minds only those that it can change.
+/// C's `~O_NONBLOCK`: all others. `F_SETFL` ignores flags that it cannot change.
 impl Not for FileStatus {
     type Output = FileStatus;
     fn not(self) -> FileStatus {
@@ -129,7 +129,7 @@ mod sealed {
 /// # Errors
 ///
 /// - `EBADF`: an `O_PATH` descriptor, for all but its own flags.
-/// - `EPERM`: `O_APPEND` taken from a file that may only grow.
+/// - `EPERM`: `O_APPEND` removed from an append-only file.
 ///
 /// See [fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html).
 pub fn fcntl<A: FcntlArg, R: FcntlArg>(fd: &impl AsFd, cmd: FcntlCmd<A, R>, arg: A) -> Result<R> {

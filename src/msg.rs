@@ -28,11 +28,11 @@ use crate::socket::{AddrOut, MsgFlags, OptValue, Sockaddr, filled_in, length_of,
 flags! {
     /// Flags that [`recvmsg`] alone takes, beside [`MsgFlags`], and what it found out. A literal `0` is none.
     RecvmsgFlags: c_int;
-    /// As an answer: the datagram was longer than the buffers. As a question: say how long it was.
+    /// In the result: the datagram was longer than the buffers. As an argument: return its whole length.
     MSG_TRUNC
-    /// As an answer: there was no room for all control messages. Descriptors among those were closed.
+    /// In the result: there was no room for all control messages. Descriptors in those were closed.
     MSG_CTRUNC
-    /// Descriptors that come in do not survive `execve`.
+    /// Received descriptors do not survive `execve`.
     MSG_CMSG_CLOEXEC
     /// Of [`recvmmsg`]: wait for the first message alone.
     MSG_WAITFORONE
@@ -72,7 +72,7 @@ impl BitOr<RecvmsgFlags> for MsgFlags {
 pub enum Cmsg<'fd> {
     /// `SCM_RIGHTS`: descriptors. The receiver gets new ones of its own for the same files.
     Rights(&'fd [BorrowedFd<'fd>]),
-    /// `SCM_CREDENTIALS`: who sends. Only the superuser may say what is not so.
+    /// `SCM_CREDENTIALS`: the sender's ids. Only the superuser may give other ids than its own.
     Credentials(ucred),
     /// `IP_PKTINFO`: from which address and by which interface.
     Pktinfo(in_pktinfo),
@@ -86,7 +86,7 @@ pub enum Cmsg<'fd> {
 pub enum CmsgIn {
     /// `SCM_RIGHTS`: descriptors, which are ours now.
     Rights(Vec<OwnedFd>),
-    /// `SCM_CREDENTIALS`: who sent, if `SO_PASSCRED` asked for it.
+    /// `SCM_CREDENTIALS`: the sender's ids, if `SO_PASSCRED` is set.
     Credentials(ucred),
     /// `IP_PKTINFO`: at which address and by which interface it came.
     Pktinfo(in_pktinfo),
@@ -373,8 +373,8 @@ pub fn sendmsg(sockfd: &impl AsFd, msg: &MsgHdr<'_>, flags: impl Into<MsgFlags>)
 
 /// `recvmsg(sockfd, &msg, flags)`: receives a message into several buffers, with its control messages.
 ///
-/// The answer tells what [`recv`](crate::recv) cannot: that a datagram was cut (its flags have [`MSG_TRUNC`]) and, if that
-/// flag asked for it, how long it was. Descriptors that came are owned, and so closed if nobody takes them.
+/// Unlike [`recv`](crate::recv), it reports that a datagram was cut (the result's flags have [`MSG_TRUNC`]) and, if that flag
+/// was passed, how long it was. Received descriptors are owned, and so closed if the caller does not take them.
 ///
 /// # Errors
 ///
@@ -507,12 +507,12 @@ fn vlen(len: usize) -> c_uint {
 /// those that came.
 ///
 /// Waits until every buffer has one, or with [`MSG_WAITFORONE`] for the first alone. The time-out is looked at after each
-/// message, so it ends no wait for one.
+/// message, so it does not end a wait.
 ///
 /// # Errors
 ///
 /// - As for [`recvmsg`], of the first message.
-/// - `EINVAL`: a time that is none.
+/// - `EINVAL`: the time is invalid.
 ///
 /// See [recvmmsg(2)](https://man7.org/linux/man-pages/man2/recvmmsg.2.html).
 pub fn recvmmsg<A: AddrOut>(

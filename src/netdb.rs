@@ -236,9 +236,9 @@ fn checked(call: &'static str, code: c_int) -> Result<()> {
 pub const AI_PASSIVE: c_int = libc::AI_PASSIVE;
 /// Say the name behind the name, in `ai_canonname`.
 pub const AI_CANONNAME: c_int = libc::AI_CANONNAME;
-/// The node is an address in numbers: ask nobody.
+/// The node is a numeric address: no lookup.
 pub const AI_NUMERICHOST: c_int = libc::AI_NUMERICHOST;
-/// The service is a port in numbers: look nothing up.
+/// The service is a port number: no lookup.
 pub const AI_NUMERICSERV: c_int = libc::AI_NUMERICSERV;
 /// Asked for IPv6, and there is none: IPv4 addresses in the form `::ffff:127.0.0.1`.
 pub const AI_V4MAPPED: c_int = libc::AI_V4MAPPED;
@@ -251,8 +251,8 @@ pub const AI_ADDRCONFIG: c_int = libc::AI_ADDRCONFIG;
 
 /// `getnameinfo(&sa, salen, host, hostlen, serv, servlen, flags)`: the names of an address and of its port.
 ///
-/// The numbers stand in for a name that there is not; not for one that no name server answered about. What one says is anybody's word; bytes of it that are no UTF-8 come back
-/// as `U+FFFD`.
+/// If the address has no name, the numeric form is returned; if no name server answers, `EAI_AGAIN`. Do not trust the name. Bytes
+/// that are not UTF-8 become `U+FFFD`.
 ///
 /// ```
 /// # use sockstep::*;
@@ -298,9 +298,9 @@ fn text_in(buffer: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
-/// The address in numbers, and nobody is asked.
+/// Return the numeric address: no lookup.
 pub const NI_NUMERICHOST: c_int = libc::NI_NUMERICHOST;
-/// The port in numbers, and nothing is looked up.
+/// Return the port as a number: no lookup.
 pub const NI_NUMERICSERV: c_int = libc::NI_NUMERICSERV;
 /// A name of this machine's own network without its domain.
 pub const NI_NOFQDN: c_int = libc::NI_NOFQDN;

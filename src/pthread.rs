@@ -170,11 +170,11 @@ pub fn pthread_join<T>(thread: pthread_t<T>) -> Result<T> {
     if retval.is_null() {
         return Err(Error::new("pthread_join", Errno::ECANCELED));
     }
-    // SAFETY: `start` made it from a box of a `T`, and nobody else asks for it.
+    // SAFETY: `start` made it from a box of a `T`, and only this join takes it.
     Ok(*unsafe { Box::from_raw(retval.cast::<T>()) })
 }
 
-/// `pthread_detach(thread)`: lets a thread go: nobody waits for it, and it gives nothing back.
+/// `pthread_detach(thread)`: detaches a thread: it ends by itself, and its result is dropped.
 ///
 /// # Errors
 ///

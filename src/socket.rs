@@ -28,7 +28,7 @@ use crate::error::{Errno, Error, Result, check, count};
 
 // ---- The calls, in the order of the lectures ----
 
-/// `socket(domain, type, protocol)`: makes a socket, the end of a connection that is still to be made.
+/// `socket(domain, type, protocol)`: makes a socket, an endpoint that is not connected yet.
 ///
 /// ```
 /// # use sockstep::*;
@@ -65,7 +65,7 @@ pub fn socket(domain: AddressFamily, ty: SockType, protocol: impl Into<c_int>) -
 ///
 /// # Errors
 ///
-/// - `EOPNOTSUPP`: not for this family. Linux has pairs of [`AF_UNIX`] alone.
+/// - `EOPNOTSUPP`: another family. Linux has pairs only for [`AF_UNIX`].
 /// - `EAFNOSUPPORT`, `ESOCKTNOSUPPORT`, `EPROTONOSUPPORT`, `EMFILE`, `ENFILE`: as for [`socket`](socket()).
 ///
 /// See [socketpair(2)](https://man7.org/linux/man-pages/man2/socketpair.2.html).
@@ -86,7 +86,7 @@ pub fn socketpair(
 
 /// `bind(sockfd, &addr, addrlen)`: assigns an address and a port of this machine to a socket.
 ///
-/// Port 0 asks for any free port; [`getsockname`] tells which.
+/// Port 0 asks for any free port; [`getsockname`] returns it.
 ///
 /// # Errors
 ///
@@ -107,9 +107,9 @@ pub fn bind(sockfd: &impl AsFd, addr: &impl Sockaddr) -> Result<()> {
     Ok(())
 }
 
-/// `listen(sockfd, backlog)`: makes a socket accept connections, of which the kernel queues up to `backlog`.
+/// `listen(sockfd, backlog)`: makes a socket accept connections; the kernel queues up to `backlog` of them.
 ///
-/// A negative backlog, and one above `net.core.somaxconn`, mean that limit.
+/// A negative backlog, or one above `net.core.somaxconn`, means that limit.
 ///
 /// # Errors
 ///
@@ -130,18 +130,18 @@ pub fn listen(sockfd: &impl AsFd, backlog: c_int) -> Result<()> {
 /// `accept(sockfd, &addr, &addrlen)`: takes the next connection off a listening socket's queue.
 ///
 /// Blocks until there is one. Returns a new descriptor for that connection and the client's address; `sockfd` goes on
-/// listening. The client may have gone again: its first `recv` tells. `accept::<()>` asks for no address, as C does by
+/// listening. The client may have left already: the first `recv` reports it. `accept::<()>` asks for no address, C's
 /// `accept(sockfd, NULL, NULL)`.
 ///
 /// # Errors
 ///
 /// - `EINTR`: a signal handler ran while we waited. Call again.
 /// - `ECONNABORTED`, and on Linux the network's own errors (`EPROTO`, `ENETDOWN`, ...): that connection is lost. Call again.
-/// - `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`: nothing is left to make it with; the connection stays queued.
+/// - `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`: no descriptor or no memory is left; the connection stays queued.
 /// - `EAGAIN`: nothing is queued, and the socket does not wait (or waited `SO_RCVTIMEO`).
 /// - `EINVAL`, `EOPNOTSUPP`: the socket does not listen, or never can.
 /// - `ENOTSOCK`, `EBADF`: a file, an `O_PATH` descriptor.
-/// - `EAFNOSUPPORT`: the client's address is no `A`. That connection is closed.
+/// - `EAFNOSUPPORT`: the client's address is not an `A`. That connection is closed.
 ///
 /// See [accept(2)](https://man7.org/linux/man-pages/man2/accept.2.html).
 #[inline]
@@ -177,15 +177,15 @@ pub fn accept4<A: AddrOut>(sockfd: &impl AsFd, flags: SockFlag) -> Result<(Owned
     Ok((fd, filled_in("accept4", addr, addrlen)?))
 }
 
-/// `connect(sockfd, &addr, addrlen)`: connects a stream socket to a server; names a datagram socket's one peer.
+/// `connect(sockfd, &addr, addrlen)`: connects a stream socket to a server, or sets the peer of a datagram socket.
 ///
 /// # Errors
 ///
-/// - `ECONNREFUSED`: nobody listens there.
-/// - `ETIMEDOUT`, `EHOSTUNREACH`, `ENETUNREACH`: no answer, no such host, no way to that network.
+/// - `ECONNREFUSED`: no server listens there.
+/// - `ETIMEDOUT`, `EHOSTUNREACH`, `ENETUNREACH`: no answer, no route to the host, no route to the network.
 /// - `EISCONN`: the socket is connected, or listens.
 /// - `EINPROGRESS`, then `EALREADY`: a non-blocking socket connects in the background.
-/// - `EINTR`: a signal handler ran; the connection goes on being made. Wait until it is writable, then ask `SO_ERROR`.
+/// - `EINTR`: a signal handler ran; the socket connects in the background. Wait until it is writable, then ask `SO_ERROR`.
 /// - `EADDRNOTAVAIL`: every port of this machine is taken.
 /// - `EACCES`: a broadcast address without `SO_BROADCAST`.
 /// - `EAFNOSUPPORT`: the address is of another family than the socket.
@@ -201,20 +201,20 @@ pub fn connect(sockfd: &impl AsFd, addr: &impl Sockaddr) -> Result<()> {
     Ok(())
 }
 
-/// `send(sockfd, buf, len, flags)`: sends bytes through a connected socket, and returns how many went.
+/// `send(sockfd, buf, len, flags)`: sends bytes through a connected socket, and returns their number.
 ///
-/// A stream may take fewer than `buf.len()`; the rest is still to be sent. A datagram goes whole or not at all. That bytes
-/// went does not say that they arrived.
+/// A stream may take fewer than `buf.len()`; send the rest with another call. A datagram is sent whole or not at all. Success
+/// does not mean that the bytes have arrived.
 ///
 /// # Errors
 ///
 /// - `EPIPE`: the connection is closed, by us or by the peer. Outside Rust programs `SIGPIPE` comes first.
-/// - `ECONNRESET`: the peer broke the connection off.
+/// - `ECONNRESET`: the peer reset the connection.
 /// - `EAGAIN`: no room now, and the call does not wait (or waited `SO_SNDTIMEO`).
 /// - `EMSGSIZE`: longer than a datagram can be, 65507 bytes over IPv4.
 /// - `EDESTADDRREQ`: a datagram socket without a peer.
-/// - `ECONNREFUSED`: an earlier datagram found nobody.
-/// - `EINTR`: a signal handler ran before anything went. Call again.
+/// - `ECONNREFUSED`: no program had the port of an earlier datagram.
+/// - `EINTR`: a signal handler ran before a byte was sent. Call again.
 /// - `EOPNOTSUPP`: a flag that this type of socket does not have.
 /// - `ENOTSOCK`, `EBADF`: a file, an `O_PATH` descriptor.
 ///
@@ -227,19 +227,19 @@ pub fn send(sockfd: &impl AsFd, buf: &[u8], flags: impl Into<MsgFlags>) -> Resul
     count("send", sent, buf.len())
 }
 
-/// `recv(sockfd, buf, len, flags)`: receives bytes through a connected socket, and returns how many came.
+/// `recv(sockfd, buf, len, flags)`: receives bytes through a connected socket, and returns their number.
 ///
-/// A stream gives what is there, from one byte to `buf.len()`: that is no message boundary. 0 is its end. A datagram comes
-/// whole or cut to the buffer. The count is of bytes in `buf`, always: whether a datagram was cut, and how long it was, is
-/// told by [`recvmsg`](crate::recvmsg) with its `MSG_TRUNC`.
+/// A stream returns the bytes that are there, from one to `buf.len()`, without regard to messages. 0 is its end. A datagram comes
+/// whole or cut to the buffer. The result always counts the bytes in `buf`; [`recvmsg`](crate::recvmsg) with its `MSG_TRUNC`
+/// says whether a datagram was cut, and how long it was.
 ///
 /// # Errors
 ///
-/// - `ECONNRESET`: the peer broke the connection off.
+/// - `ECONNRESET`: the peer reset the connection.
 /// - `EAGAIN`: nothing is there, and the call does not wait (or waited `SO_RCVTIMEO`).
 /// - `ENOTCONN`: the socket is not connected.
-/// - `ECONNREFUSED`: an earlier datagram found nobody.
-/// - `EINTR`: a signal handler ran before anything came. Call again.
+/// - `ECONNREFUSED`: no program had the port of an earlier datagram.
+/// - `EINTR`: a signal handler ran before a byte came. Call again.
 /// - `EINVAL`: [`MSG_OOB`] without urgent data.
 /// - `EOVERFLOW`: the kernel claims more bytes than `buf` holds.
 /// - `ENOTSOCK`, `EBADF`: a file, an `O_PATH` descriptor.
@@ -260,7 +260,7 @@ pub fn recv(sockfd: &impl AsFd, buf: &mut [u8], flags: impl Into<MsgFlags>) -> R
 /// - `EMSGSIZE`: longer than a datagram can be, 65507 bytes over IPv4.
 /// - `EINVAL`: to port 0.
 /// - `EACCES`: to a broadcast address without `SO_BROADCAST`.
-/// - `ENETUNREACH`: no way to that network.
+/// - `ENETUNREACH`: no route to that network.
 /// - `EPIPE`: a stream socket that is not connected.
 /// - `EAGAIN`, `EINTR`, `ECONNREFUSED`, `EOPNOTSUPP`, `ENOTSOCK`, `EBADF`: as for [`send`].
 /// - `EAFNOSUPPORT`: the address is of another family than the socket.
@@ -281,16 +281,16 @@ pub fn sendto(
     count("sendto", sent, buf.len())
 }
 
-/// `recvfrom(sockfd, buf, len, flags, &src_addr, &addrlen)`: receives one datagram, and the address it came from.
+/// `recvfrom(sockfd, buf, len, flags, &src_addr, &addrlen)`: receives one datagram and its sender's address.
 ///
-/// 0 bytes are a datagram too, not an end. One that is longer than `buf` is cut, and the rest is lost;
-/// [`recvmsg`](crate::recvmsg) tells. From a stream socket no address comes: it is zeroed. `recvfrom::<()>` asks for none,
-/// as C does by two `NULL`s.
+/// 0 bytes are an empty datagram, not an end. A datagram longer than `buf` is cut, and the rest is lost;
+/// [`recvmsg`](crate::recvmsg) reports that. A stream socket gives no address: the result is zeroed. `recvfrom::<()>` asks for
+/// none, C's two `NULL`s.
 ///
 /// # Errors
 ///
 /// - `EAGAIN`, `EINTR`, `ECONNREFUSED`, `ECONNRESET`, `ENOTCONN`, `EOVERFLOW`, `ENOTSOCK`, `EBADF`: as for [`recv`].
-/// - `EAFNOSUPPORT`: the sender's address is no `A`. That datagram is lost.
+/// - `EAFNOSUPPORT`: the sender's address is not an `A`. That datagram is lost.
 ///
 /// See [recvfrom(2)](https://man7.org/linux/man-pages/man2/recvfrom.2.html).
 #[inline]
@@ -309,7 +309,7 @@ pub fn recvfrom<A: AddrOut>(
     Ok((received, filled_in("recvfrom", src_addr, addrlen)?))
 }
 
-/// `sockatmark(sockfd)`: whether the next byte of a stream is the one that urgent data ([`MSG_OOB`]) stood behind.
+/// `sockatmark(sockfd)`: whether the stream has been read up to the mark of urgent data ([`MSG_OOB`]).
 ///
 /// # Errors
 ///
@@ -323,7 +323,7 @@ pub fn sockatmark(sockfd: &impl AsFd) -> Result<bool> {
     Ok(at_mark != 0)
 }
 
-/// `read(fd, buf, count)`: reads bytes from any descriptor, and returns how many came. 0 is the end.
+/// `read(fd, buf, count)`: reads bytes from any descriptor, and returns their number. 0 is the end.
 ///
 /// On a socket it is [`recv`] without flags.
 ///
@@ -345,7 +345,7 @@ pub fn read(fd: &impl AsFd, buf: &mut [u8]) -> Result<usize> {
 ///
 /// # Errors
 ///
-/// - Those of [`send`] on a socket; `ENOSPC` on a full disk; `EPIPE` where no one reads; `EBADF` on a descriptor open for
+/// - Those of [`send`] on a socket; `ENOSPC` on a full disk; `EPIPE` on a pipe without a reader; `EBADF` on a descriptor open for
 ///   reading only.
 ///
 /// See [write(2)](https://man7.org/linux/man-pages/man2/write.2.html).
@@ -374,7 +374,7 @@ pub fn shutdown(sockfd: &impl AsFd, how: How) -> Result<()> {
 /// `close(fd)`: gives a descriptor back, and with its last one the socket.
 ///
 /// Takes the descriptor, so that it cannot be used or closed again. On Linux it is gone even when `close` fails, so there
-/// is nothing to retry. Data that the peer sent and nobody read turns the goodbye into a reset.
+/// is nothing to retry. If bytes from the peer are unread, it sends a reset instead of a FIN.
 ///
 /// # Errors
 ///
@@ -492,7 +492,7 @@ pub fn getsockopt<L: Level, T: OptValue>(
     }
 }
 
-/// Where the kernel is to put an address and its length: nowhere, if nobody asked for one.
+/// Where the kernel is to put an address and its length: nowhere, if the caller asked for none.
 #[inline]
 fn out<A: AddrOut>(
     room: &mut A::Room,
