@@ -35,6 +35,10 @@ pub fn explain(args: &Args) -> ExitCode {
     }
     let asked = args.word.join(" ");
     let found = words::find(&asked);
+    if let Some(error) = words::bare_error(&asked).filter(|_| found.is_empty()) {
+        print(format!("{error}\n\nAn error of Linux that the lessons do not meet: man 3 errno, and the call's own page.\n").as_bytes());
+        return ExitCode::SUCCESS;
+    }
     if found.is_empty() {
         let tip = words::nearest(&asked).map_or_else(
             || "All words: sockstep explain".to_owned(),

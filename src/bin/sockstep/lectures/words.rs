@@ -62,7 +62,8 @@ pub fn kinds() -> [(&'static str, Vec<Section>); 4] {
     kinds
 }
 
-const STATES: [&str; 8] = [
+const STATES: [&str; 9] = [
+    "CLOSED",
     "LISTEN",
     "SYN_SENT",
     "ESTABLISHED",
@@ -92,6 +93,21 @@ pub fn find(asked: &str) -> Vec<Section> {
     if let Ok(number) = name.parse() {
         return called(&format!("{:?}", Errno::from_raw(number)));
     }
+    // A line with a number: "[Errno 98]", "(os error 98)".
+    let lower = asked.to_ascii_lowercase();
+    let numbered = lower.split_once("errno ").or(lower.split_once("os error "));
+    let number = numbered.and_then(|(_, rest)| {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        rest[..digits].parse().ok()
+    });
+    if let Some(number) = number {
+        let found = called(&format!("{:?}", Errno::from_raw(number)));
+        if !found.is_empty() {
+            return found;
+        }
+    }
     // A whole line: the longest message in it, or else the first word in it that is written as a constant.
     let line = asked.to_ascii_lowercase();
     let messages = others().flat_map(|section| section.names());
@@ -106,6 +122,22 @@ pub fn find(asked: &str) -> Vec<Section> {
                 && !called(word).is_empty()
         });
     message.or(constant).map_or(Vec::new(), called)
+}
+
+/// An error that has no section: its name and message, by its name, its number, or a line that has its message.
+pub fn bare_error(asked: &str) -> Option<String> {
+    let lower = asked.to_ascii_lowercase();
+    (1..134).find_map(|number| {
+        let errno = Errno::from_raw(number);
+        let name = format!("{errno:?}");
+        let text = sockstep::Error::new("x", errno).to_string();
+        let message = text.split_once(": ").map_or("", |(_, message)| message);
+        let known = name.starts_with('E') && !message.starts_with("Unknown");
+        let is_asked = name.eq_ignore_ascii_case(asked)
+            || asked == number.to_string()
+            || lower.contains(&message.to_ascii_lowercase());
+        (known && is_asked).then(|| format!("{name}, {message}"))
+    })
 }
 
 /// The known word that is nearest to one that is not, if any is near.
@@ -198,6 +230,41 @@ mod tests {
                 .map(|section| section.heading);
             assert_eq!(heading, Some(section.heading), "{number}");
         }
+    }
+
+    #[test]
+    fn every_call_that_is_drawn_has_a_section() {
+        let without: Vec<&str> = crate::strace::calls::names()
+            .filter(|name| find(name).is_empty())
+            .collect();
+        assert!(without.is_empty(), "{without:?}");
+    }
+
+    #[test]
+    fn lines_of_other_languages_are_understood() {
+        for (line, word) in [
+            ("OSError: [Errno 98] Address already in use", "EADDRINUSE"),
+            ("Os { code: 104 } (os error 104)", "ECONNRESET"),
+            ("ConnectionRefusedError", "ECONNREFUSED"),
+            (
+                "java.net.BindException: Address already in use",
+                "EADDRINUSE",
+            ),
+            (
+                "dial tcp 127.0.0.1:80: connect: connection refused",
+                "ECONNREFUSED",
+            ),
+            ("Error: listen EADDRINUSE :::80", "EADDRINUSE"),
+        ] {
+            let found = find(line);
+            let name = found.first().and_then(|section| section.names().next());
+            assert_eq!(name, Some(word), "{line}");
+        }
+        assert_eq!(
+            bare_error("EIO").as_deref(),
+            Some("EIO, Input/output error")
+        );
+        assert_eq!(bare_error("hello"), None);
     }
 
     #[test]
