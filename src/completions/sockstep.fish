@@ -116,6 +116,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l gradescope -
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l points -d 'Take the points of each check from this file: a line each, as in \'half-close 5\'; one point without it' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l list -d 'List the checks, and start nothing'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l concurrent -d 'Fail a server that serves one client at a time'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l faults -d 'Instead of the checks, have each call fail once and without end, with each error that it may have, and say what becomes of the program and its clients; --only and --skip name calls then'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -s v -l verbose -d 'Say for each check why it is made'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l no-pictures -d 'Leave the pictures of failures out'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l json -d 'Print the outcomes as JSON, one object a line'

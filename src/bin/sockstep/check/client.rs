@@ -49,11 +49,21 @@ impl Visit {
     }
 
     fn start(&self, port: u16, line: &str) -> Result<Subject, Stop> {
+        self.started(port, line, None)
+    }
+
+    /// The same under strace, with the word as its line.
+    pub fn start_traced(&self, port: u16, options: &[String]) -> Result<Subject, Stop> {
+        self.started(port, WORD, Some(options))
+    }
+
+    fn started(&self, port: u16, line: &str, trace: Option<&[String]>) -> Result<Subject, Stop> {
         let command = self.command.to_string_lossy().replace("{word}", WORD);
         let (command, _) = with_port(OsStr::new(&command), port);
         let input = format!("{line}\n");
         let options = Options {
             input: Some(input.as_bytes()),
+            trace,
             ..Options::default()
         };
         Subject::start(Side::Client, &command, &self.signals, &options).map_err(Stop::Trouble)
@@ -65,7 +75,7 @@ impl Visit {
         (named || matches!(self.contract, Contract::TcpUpper | Contract::UdpUpper)).then_some(WORD)
     }
 
-    fn listener() -> Result<(TcpListener, u16), Stop> {
+    pub fn listener() -> Result<(TcpListener, u16), Stop> {
         let port = free_port().map_err(Stop::Trouble)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
         let listener = listener.and_then(|listener| {
@@ -185,7 +195,7 @@ fn last_line(said: &str) -> &str {
 }
 
 /// A port may stand in what it prints.
-fn without_numbers(said: &str) -> String {
+pub fn without_numbers(said: &str) -> String {
     said.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 

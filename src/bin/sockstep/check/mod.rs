@@ -2,6 +2,7 @@
 
 mod client;
 mod contract;
+mod faults;
 mod http;
 mod outcome;
 mod patience;
@@ -71,6 +72,10 @@ pub struct Args {
     /// Fail a server that serves one client at a time
     #[arg(long)]
     concurrent: bool,
+    /// Instead of the checks, have each call fail once and without end, with each error that it may have, and say what becomes of
+    /// the program and its clients; --only and --skip name calls then
+    #[arg(long, conflicts_with_all = ["at", "list", "concurrent"])]
+    faults: bool,
     /// Say for each check why it is made
     #[arg(long, short)]
     verbose: bool,
@@ -146,6 +151,15 @@ fn checked(args: &Args) -> Result<bool, Trouble> {
         Some(contract) => contract,
         None => Contract::of(&trial),
     };
+    if args.faults {
+        crate::strace::command::available()?;
+        return match contract {
+            Contract::Http => Err(Trouble::Said(
+                "--faults has no client for a Web server yet".to_owned(),
+            )),
+            contract => faults::server(|| trial(contract), args),
+        };
+    }
     let checks = chosen(table::of_server(contract), args)?;
     let words = args.server.as_deref().map_or_else(
         || args.at.map(|at| at.to_string()).unwrap_or_default(),
@@ -303,6 +317,10 @@ fn client_checked(args: &Args, command: &OsStr, signals: &Arc<Signals>) -> Resul
             .map(|seconds| Duration::from_secs(seconds.into())),
         happy: None,
     };
+    if args.faults {
+        crate::strace::command::available()?;
+        return faults::client(&visit, args);
+    }
     let began = Instant::now();
     patience::ends_at(began + END);
     let mut broken = false;

@@ -23,6 +23,16 @@ pub struct Failure {
     pub bytes: Option<(Vec<u8>, Vec<u8>)>,
 }
 
+impl Stop {
+    /// What there is to say.
+    pub fn words(self) -> String {
+        match self {
+            Stop::Fail(failure) => failure.said,
+            Stop::ByDesign(said) | Stop::Skipped(said) | Stop::Trouble(said) => said,
+        }
+    }
+}
+
 pub fn fail<T>(said: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Fail(Failure {
         said: said.into(),

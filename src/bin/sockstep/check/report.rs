@@ -17,7 +17,7 @@ use crate::sides::trouble::Trouble;
 pub struct Output {
     /// Print the outcomes as JSON, one object a line
     #[arg(long, conflicts_with = "tap")]
-    json: bool,
+    pub json: bool,
     /// Print the outcomes in the Test Anything Protocol
     #[arg(long)]
     tap: bool,

@@ -31,6 +31,8 @@ pub struct Limits {
     pub descriptors: Option<nix::sys::resource::rlim_t>,
     /// In which way the C library's calls are made to do less.
     pub forced: Option<&'static str>,
+    /// More options for strace; without it there is none.
+    pub trace: Option<Vec<String>>,
 }
 
 pub struct Trial {
@@ -159,6 +161,7 @@ impl Trial {
             descriptors: limits.descriptors,
             environment: &environment,
             input: None,
+            trace: limits.trace.as_deref(),
         };
         let subject = Subject::start(Side::Server, &command, &self.signals, &options)
             .map_err(Stop::Trouble)?;
@@ -171,6 +174,7 @@ impl Trial {
                 break;
             }
             if let Some(how) = subject.death() {
+                self.subject = Some(subject); // it may still be asked for its last words
                 return fail(format!("it is not up: {how}"));
             }
             if wait.is_over() {
@@ -360,6 +364,29 @@ impl Trial {
 
     pub fn death(&self) -> Option<String> {
         self.subject.as_ref()?.death()
+    }
+
+    pub fn status(&self) -> Option<ExitStatus> {
+        self.subject.as_ref()?.status()
+    }
+
+    pub fn trace(&self) -> String {
+        self.subject
+            .as_ref()
+            .map_or_else(String::new, Subject::trace)
+    }
+
+    /// How many lines strace has written.
+    pub fn traced(&self) -> usize {
+        self.subject.as_ref().map_or(0, Subject::traced)
+    }
+
+    /// Whether it has a process or a thread for each client, or has had.
+    pub fn serves_by_tasks(&self) -> bool {
+        let trace = self.trace();
+        ["clone(", "clone3(", "fork("]
+            .iter()
+            .any(|call| trace.contains(call))
     }
 
     pub fn said(&self) -> String {

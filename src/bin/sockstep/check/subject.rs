@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use crate::check::patience::{LOOK, Pulse, Wait};
 use crate::sides::end::{End, LAST_WORDS};
-use crate::sides::process::{Process, Start, listen_to_all};
+use crate::sides::process::{Process, Source, Start, listen_to_all};
 use crate::sides::ready::{Place, places};
 use crate::sides::shell::shell;
 use crate::sides::signals::Signals;
@@ -22,6 +22,8 @@ use crate::world::Side;
 
 /// Of what a program prints this much is kept: its beginning, and its last words.
 const KEPT: usize = 64 << 10;
+/// Of what strace writes this much is kept.
+const TRACED: usize = 8 << 20;
 /// What all processes of a program may have in memory.
 const MEMORY: u64 = 2 << 30;
 /// Files that a program writes, and processor time that a process takes.
@@ -31,6 +33,8 @@ const SECONDS: rlim_t = 120;
 pub struct Subject {
     process: Arc<Mutex<Process>>,
     said: Arc<Mutex<Vec<u8>>>,
+    traced: Arc<Mutex<Vec<u8>>>,
+    lines: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
@@ -42,6 +46,8 @@ pub struct Options<'a> {
     /// More variables for its environment.
     pub environment: &'a [(OsString, OsString)],
     pub input: Option<&'a [u8]>,
+    /// More options for strace; without it there is none.
+    pub trace: Option<&'a [String]>,
 }
 
 impl Subject {
@@ -72,7 +78,7 @@ impl Subject {
                 .map(|most| (Resource::RLIMIT_NOFILE, most)),
         );
         let mut start = Start::of(side, &program, &arguments);
-        start.trace = None;
+        start.trace = options.trace;
         start.apart = true;
         start.limits = &limits;
         start.input = match options.input {
@@ -81,15 +87,20 @@ impl Subject {
         };
         let process = Arc::new(Mutex::new(start.process()?));
         let said = Arc::new(Mutex::new(Vec::new()));
+        let traced = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::new(AtomicUsize::new(0));
         let stop = Arc::new(AtomicBool::new(false));
         let reader = thread::spawn({
             let (process, said) = (Arc::clone(&process), Arc::clone(&said));
+            let (traced, lines) = (Arc::clone(&traced), Arc::clone(&lines));
             let (stop, signals) = (Arc::clone(&stop), Arc::clone(signals));
-            move || listen(&process, &said, &stop, &signals)
+            move || listen(&process, &said, (&traced, &lines), &stop, &signals)
         });
         Ok(Subject {
             process,
             said,
+            traced,
+            lines,
             stop,
             reader: Some(reader),
         })
@@ -118,6 +129,17 @@ impl Subject {
         String::from_utf8_lossy(&said).into_owned()
     }
 
+    /// What strace has written, its beginning and its end.
+    pub fn trace(&self) -> String {
+        let traced = self.traced.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&traced).into_owned()
+    }
+
+    /// How many lines strace has written.
+    pub fn traced(&self) -> usize {
+        self.lines.load(Ordering::Relaxed)
+    }
+
     /// How its first process ended, if it has.
     pub fn status(&self) -> Option<ExitStatus> {
         self.process().child.try_wait().ok().flatten()
@@ -125,11 +147,10 @@ impl Subject {
 
     /// How all of it ended, in words; nothing while some of it runs.
     pub fn death(&self) -> Option<String> {
-        let status = self.status();
+        let how = ended(self.status()?); // under strace none is seen as its own at first
         if !self.processes().is_empty() {
             return None;
         }
-        let how = status.map_or_else(|| "it has ended".to_owned(), ended);
         self.wait_for_words();
         let said = self.said();
         let last = said.lines().rfind(|line| !line.trim().is_empty());
@@ -280,18 +301,34 @@ fn zombies(parents: &[Pid]) -> usize {
 }
 
 /// Takes in what it prints until told to stop, and ends it when it takes too much memory.
-fn listen(process: &Mutex<Process>, said: &Mutex<Vec<u8>>, stop: &AtomicBool, signals: &Signals) {
+fn listen(
+    process: &Mutex<Process>,
+    said: &Mutex<Vec<u8>>,
+    (traced, lines): (&Mutex<Vec<u8>>, &AtomicUsize),
+    stop: &AtomicBool,
+    signals: &Signals,
+) {
     let mut looked = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         let mut heard = Vec::new();
+        let mut calls = Vec::new();
         let mut open = false;
         if let Ok(mut process) = process.lock() {
             open = process.is_heard();
             if open {
-                let outcome =
-                    listen_to_all(signals, &mut [&mut *process], Some(2), |_, _, bytes| {
-                        heard.extend_from_slice(bytes);
-                    });
+                let outcome = listen_to_all(
+                    signals,
+                    &mut [&mut *process],
+                    Some(2),
+                    |_, source, bytes| {
+                        let into = if source == Source::Strace {
+                            &mut calls
+                        } else {
+                            &mut heard
+                        };
+                        into.extend_from_slice(bytes);
+                    },
+                );
                 if outcome.is_err() {
                     crate::check::interrupted();
                     return;
@@ -303,6 +340,13 @@ fn listen(process: &Mutex<Process>, said: &Mutex<Vec<u8>>, stop: &AtomicBool, si
                     process.kill_all();
                     heard.extend_from_slice(b"\nended: it took more than 2 GiB of memory\n");
                 }
+            }
+        }
+        let more = calls.split(|byte| *byte == b'\n').count() - 1;
+        lines.fetch_add(more, Ordering::Relaxed);
+        if let (false, Ok(mut traced)) = (calls.is_empty(), traced.lock()) {
+            if traced.len() < TRACED {
+                traced.extend_from_slice(&calls);
             }
         }
         if !heard.is_empty() {

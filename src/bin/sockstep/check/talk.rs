@@ -24,7 +24,7 @@ pub struct Talk {
 
 /// Why nothing more is heard.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+pub enum End {
     Closed,
     Reset,
     Silent,
@@ -138,6 +138,11 @@ impl Talk {
     /// What comes that nobody asked for, until the server has rested for this time.
     pub fn more_within(&self, time: Duration) -> Vec<u8> {
         hear(&self.stream, 1 << 16, Wait::begin(&self.pulse, time)).0
+    }
+
+    /// That many bytes, or fewer with what came instead of the rest.
+    pub fn heard(&self, wanted: usize, time: Duration) -> (Vec<u8>, Option<End>) {
+        hear(&self.stream, wanted, Wait::begin(&self.pulse, time))
     }
 
     /// At most that many bytes, within this time.
