@@ -46,8 +46,11 @@ const RUST: &[(&str, &str)] = texts! {
     "tcp_echo_client" "tcp_echo_server" "tcp_echo_server_epoll" "tcp_echo_server_fork" "tcp_echo_server_poll"
     "tcp_echo_server_pool" "tcp_echo_server_prefork" "tcp_echo_server_select" "tcp_echo_server_thread"
     "tcp_upper_client" "tcp_upper_server" "udp_echo_client" "udp_echo_server" "udp_upper_client" "udp_upper_server"
-    "web_client" "web_server" "common/echo" "web/connection" "web/listening" "common/deadline" "web/threads"
+    "web_client" "web_server" "common/echo" "web/connection" "web/listening" "common/deadline" "web/threads" "common/mod"
 };
+
+/// What all programs share, in Rust and C.
+const COMMON: [&str; 2] = ["common/mod", "common/common"];
 
 fn file(name: &str, c: bool) -> Option<File> {
     let (text, ending) = if c {
@@ -64,17 +67,13 @@ impl View {
     fn of(name: &str, c: bool) -> Option<View> {
         let shared: &[&str] = match name {
             _ if name.starts_with("tcp_echo_server_") => &["common/echo"],
-            "tcp_echo_client" | "tcp_upper_client" => &["common/deadline"],
-            _ if name.starts_with("web_") => &[
-                "web/connection",
-                "web/listening",
-                "common/deadline",
-                "web/threads",
-            ],
+            "web_server" => &["web/connection", "web/listening", "web/threads"],
+            _ if name.ends_with("_client") => &["common/deadline"],
             _ => &[],
         };
         let mut files = vec![file(name, c)?];
         files.extend(shared.iter().filter_map(|name| file(name, c)));
+        files.extend(file(if c { COMMON[1] } else { COMMON[0] }, c));
         Some(View { files, ours: true })
     }
 
@@ -96,7 +95,11 @@ impl View {
                 Some((at, vec![*lines.first()?]))
             };
             let files = || self.files.iter().enumerate();
-            let shared = files().skip(1).find_map(anywhere);
+            let is_common = |file: &File| COMMON.iter().any(|name| file.name.starts_with(name));
+            let shared = files()
+                .skip(1)
+                .filter(|(_, file)| !is_common(file))
+                .find_map(anywhere);
             files()
                 .find_map(in_step)
                 .or(shared)
@@ -317,6 +320,9 @@ impl File {
 
 /// Whether a line of Rust or C calls that, and does not define it or speak of it.
 fn makes(line: &str, name: &str) -> bool {
+    if line.trim_start().starts_with("* ") {
+        return false; // a comment of several lines
+    }
     let code = line.split("//").next().unwrap_or(line);
     let code = code.split("/*").next().unwrap_or(code);
     let code: String = code.split('"').step_by(2).collect::<Vec<_>>().join("\"\""); // no words
