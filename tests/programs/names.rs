@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
@@ -14,6 +14,9 @@ use crate::support::{
     resolver, run,
 };
 use nix::sys::wait::WaitPidFlag;
+use sockstep::{
+    AF_INET, PF_INET, SOCK_STREAM, bind, htons, inet_addr, listen, sockaddr_in, socket,
+};
 
 /// Runs it in both languages, which say the same.
 fn said(name: &'static str, args: &[&str]) -> Outcome {
@@ -330,6 +333,28 @@ fn each_address_is_tried_in_turn_and_the_one_that_answers_is_kept() {
             usize::from(!client.is_tcp()),
             "at the first address"
         );
+    });
+}
+
+/// The first address drops what comes, as its queue is full.
+#[test]
+fn a_dead_address_gets_its_share_of_the_time_and_not_all() {
+    let resolver = resolver();
+    for_each(&["tcp_upper_client"], |client| {
+        let server = Server::start(Program::rust(client.server()), &[]);
+        let mut addr = sockaddr_in::zeroed();
+        addr.sin_family = AF_INET;
+        addr.sin_addr.s_addr = inet_addr("127.0.0.2").unwrap();
+        addr.sin_port = htons(server.port);
+        let deaf = socket(PF_INET, SOCK_STREAM, 0).unwrap();
+        bind(&deaf, &addr).expect("the server has 127.0.0.1 alone");
+        listen(&deaf, 0).unwrap();
+        let _first = TcpStream::connect(("127.0.0.2", server.port)).expect("there is room for one");
+        let addresses = ["127.0.0.2", "127.0.0.1"];
+        let mut command = by(&resolver, client.command(), &addresses, server.port);
+        let outcome = run(command.args(["--timeout", "4"]), b"hello\n");
+        let waiting = format!("waiting for 127.0.0.2:{}\n", server.port);
+        assert_eq!(outcome, Outcome::new(0, "From Server: HELLO\n", &waiting));
     });
 }
 
