@@ -768,9 +768,9 @@ fn what_waits_for_several_stands_under_the_step_it_waited_for() {
 }
 
 /// A terminal with `sockstep run` on it.
-struct Terminal {
-    child: Child,
-    keyboard: File,
+pub struct Terminal {
+    pub child: Child,
+    pub keyboard: File,
     output: Receiver<Vec<u8>>,
     raw: Vec<u8>,
     screen: vt100::Parser,
@@ -782,7 +782,7 @@ impl Terminal {
     }
 
     /// One that says how many columns it has.
-    fn of_known_size(columns: u16, arguments: &[&str]) -> Terminal {
+    pub fn of_known_size(columns: u16, arguments: &[&str]) -> Terminal {
         Terminal::of_size(columns, columns, "xterm", arguments)
     }
 
@@ -835,8 +835,12 @@ impl Terminal {
         }
     }
 
+    pub fn contents(&self) -> String {
+        self.screen.screen().contents()
+    }
+
     /// Waits until the screen is as wanted, and returns its last row.
-    fn wait_for(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+    pub fn wait_for(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         loop {
             let screen = self.screen.screen().contents();
             if wanted(&screen) {
@@ -852,14 +856,14 @@ impl Terminal {
         self.screen.process(output);
     }
 
-    fn types(&mut self, text: &str) {
+    pub fn types(&mut self, text: &str) {
         self.keyboard
             .write_all(text.as_bytes())
             .expect("the terminal takes what is typed");
     }
 
     /// Waits for the end: the status, and what the screen shows then.
-    fn end(mut self) -> (ExitStatus, String) {
+    pub fn end(mut self) -> (ExitStatus, String) {
         while let Ok(output) = self.output.recv_timeout(DEADLINE) {
             self.take(&output);
         }

@@ -16,4 +16,5 @@ mod questions;
 mod recordings;
 mod sides;
 mod source;
+mod step;
 mod verbs;

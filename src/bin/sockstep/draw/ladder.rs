@@ -10,7 +10,8 @@ use sockstep::Result;
 
 use crate::draw::call::{Payload, brief};
 use crate::draw::fold::{Drawn, Fold, Group};
-use crate::draw::source::Lines;
+use crate::draw::pager::{Pager, Turn};
+use crate::draw::source::{Lines, Place};
 use crate::draw::terminal::{COLUMNS, ERASE, Side, Style, fold, harmless, put};
 use crate::lectures::crossings;
 use crate::lectures::remarks::Remarks;
@@ -73,11 +74,18 @@ pub struct Ladder {
     asked: Option<Words>,
     /// What is on the screen in the row that has no end yet: that prompt, or who is blocked now.
     last: String,
+    /// What has been on the screen, if it can be paged through.
+    pager: Option<Pager>,
+    /// What each side is about to do.
+    next: [Option<Next>; 2],
 }
 
 impl Drop for Ladder {
     /// Leaves no half row, whatever ends us.
     fn drop(&mut self) {
+        if self.pager.as_ref().is_some_and(Pager::is_open) {
+            let _ = self.turn(Turn::Leave);
+        }
         let _ = match (self.last.as_str(), self.prompt.as_str()) {
             ("", _) => Ok(()),
             (_, "") => put(ERASE.as_bytes()),
@@ -140,6 +148,29 @@ impl Seen {
         self.went_on |= self.connected;
         self.connected |= matches!(does, Does::Accepts | Does::Connects) && !call.failed();
         self.moved |= !event.moved.is_empty();
+    }
+}
+
+/// A call that is about to be made.
+pub struct Next {
+    pub task: Option<u32>,
+    /// Its name and, if it names one first, its descriptor: `recvfrom(3...`.
+    pub call: String,
+    pub place: Option<Place>,
+}
+
+impl Next {
+    /// In so many columns: if the source's name does not fit, its line alone.
+    fn words(&self, tag: &str, columns: usize) -> String {
+        let call = format!("> {tag}{}", self.call);
+        let Some(place) = &self.place else {
+            return shortened(&call, columns);
+        };
+        let whole = format!("{call} {place}");
+        if whole.chars().count() <= columns {
+            return whole;
+        }
+        shortened(&format!("{call} line {}", place.line), columns)
     }
 }
 
@@ -228,6 +259,8 @@ impl Ladder {
             prompt: String::new(),
             asked: None,
             last: String::new(),
+            pager: None,
+            next: [None, None],
         }
     }
 
@@ -235,6 +268,33 @@ impl Ladder {
     pub fn live(mut self) -> Ladder {
         self.remarks = Remarks::live();
         self
+    }
+
+    /// What has been on the screen can be paged through.
+    pub fn with_pages(mut self) -> Ladder {
+        self.pager = self.style.erasing.then(Pager::default);
+        self
+    }
+
+    /// Turns a page, and goes on behind it.
+    pub fn turn(&mut self, turn: Turn) -> Result<()> {
+        let Some(pager) = &mut self.pager else {
+            return Ok(());
+        };
+        let was_open = pager.is_open();
+        pager.turn(turn)?;
+        if was_open && !pager.is_open() {
+            let erased = if self.last.is_empty() { "" } else { ERASE };
+            let text = format!("{erased}{}", pager.unseen());
+            self.last.clear();
+            put(text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// What each side is about to do, and has not begun.
+    pub fn about_to(&mut self, next: [Option<Next>; 2]) {
+        self.next = next;
     }
 
     /// Beside each call stands the line of the source that made it, if its stack is known.
@@ -341,8 +401,15 @@ impl Ladder {
         if self.text.is_empty() && self.last == last {
             return Ok(());
         }
+        let rows = std::mem::take(&mut self.text);
+        if let Some(pager) = &mut self.pager {
+            pager.keep(&rows);
+            if pager.is_open() {
+                return Ok(()); // it is drawn when the pages are left
+            }
+        }
         let erased = if self.last.is_empty() { "" } else { ERASE };
-        let text = format!("{erased}{}{last}", std::mem::take(&mut self.text));
+        let text = format!("{erased}{rows}{last}");
         self.last = last;
         put(text.as_bytes())
     }
@@ -356,6 +423,7 @@ impl Ladder {
 
     /// Draws all that is left.
     pub fn end(&mut self) -> Result<()> {
+        self.turn(Turn::Leave)?;
         self.settle(u64::MAX);
         for side in [Side::Client, Side::Server] {
             for (_, call) in std::mem::take(&mut self.column(side).told) {
@@ -408,6 +476,11 @@ impl Ladder {
         }
         let words = |side: Side| {
             let column = &self.columns[side as usize];
+            if let Some(next) = &self.next[side as usize] {
+                let task = self.world.task_of(side as usize, next.task);
+                let tag = task.map_or(String::new(), |task| column.tag(task.id));
+                return Some(next.words(&tag, self.side));
+            }
             let calls = under_way[side as usize].iter();
             let since = |call: &&Begun| now.saturating_sub(call.start.unwrap_or(now));
             // Of several processes, the one that came last is the one that matters.

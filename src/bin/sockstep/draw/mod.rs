@@ -6,5 +6,6 @@ pub mod fold;
 pub mod json;
 pub mod ladder;
 pub mod page;
+pub mod pager;
 pub mod source;
 pub mod terminal;

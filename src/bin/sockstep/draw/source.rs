@@ -91,6 +91,49 @@ impl Lines {
         shared
     }
 
+    /// The line in which a task is about to make a call, by what stands on its stack now: the innermost place of the program itself to
+    /// which a call returns.
+    pub fn at_entry(&mut self, task: u32) -> Option<Place> {
+        if cfg!(not(target_arch = "x86_64")) {
+            return None; // elsewhere the first of these places is in a register
+        }
+        let call = fs::read_to_string(format!("/proc/{task}/syscall")).ok()?;
+        let mut words = call.split_whitespace().rev();
+        let mut word = || u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok();
+        let (instruction, stack) = (word()?, word()?);
+        let maps = fs::read_to_string(format!("/proc/{task}/maps")).ok()?;
+        let programs: Vec<Mapping> = maps.lines().filter_map(Mapping::of).collect();
+        let memory = File::open(format!("/proc/{task}/mem")).ok()?;
+        let mut bytes = [0; STACK];
+        let n = memory.read_at(&mut bytes, stack).ok()?;
+        let words = bytes[..n]
+            .chunks_exact(8)
+            .filter_map(|word| word.try_into().ok());
+        let words = words.map(u64::from_le_bytes);
+        let mut shared = None;
+        for (at, address) in [instruction].into_iter().chain(words).enumerate() {
+            let mut programs = programs.iter();
+            let Some(program) = programs.find(|it| (it.start..it.end).contains(&address)) else {
+                continue;
+            };
+            if at > 0 && !is_behind_a_call(&memory, address) {
+                continue;
+            }
+            let frame = Frame {
+                object: program.path,
+                address: address - program.start + program.offset,
+                place: None,
+            };
+            for place in self.places(&frame).into_iter().filter(is_the_programs) {
+                if !is_shared(&place) {
+                    return Some(place);
+                }
+                shared.get_or_insert(place);
+            }
+        }
+        shared
+    }
+
     /// The lines of a frame, the innermost first: what was inlined has several.
     fn places(&mut self, frame: &Frame) -> Vec<Place> {
         if let Some((file, line)) = frame.place {
@@ -141,6 +184,48 @@ impl Lines {
             .unwrap_or("the stacks name no program".to_owned());
         Some(format!("no source lines: {why}"))
     }
+}
+
+/// Bytes of a stack that are looked through.
+const STACK: usize = 2048;
+
+/// What of a program's file is mapped to be run.
+struct Mapping<'a> {
+    start: u64,
+    end: u64,
+    offset: u64,
+    path: &'a str,
+}
+
+impl Mapping<'_> {
+    /// Reads a line of `/proc/PID/maps`; `None` if it is the system's, or not to be run.
+    fn of(line: &str) -> Option<Mapping<'_>> {
+        let mut words = line.split_ascii_whitespace();
+        let (start, end) = words.next()?.split_once('-')?;
+        let run = words.next()?.contains('x');
+        let number = |text| u64::from_str_radix(text, 16).ok();
+        let offset = number(words.next()?)?;
+        let path = line.find('/').map(|at| &line[at..])?;
+        let frame = Frame {
+            object: path,
+            address: 0,
+            place: None,
+        };
+        (run && !frame.is_the_systems()).then_some(Mapping {
+            start: number(start)?,
+            end: number(end)?,
+            offset,
+            path,
+        })
+    }
+}
+
+/// Whether the instruction before an address is a call: near, or by a register or a place in memory.
+fn is_behind_a_call(memory: &File, address: u64) -> bool {
+    let mut code = [0; 7];
+    let read = memory.read_exact_at(&mut code, address.saturating_sub(7));
+    let by = |at: usize| code[at] == 0xff && code[at + 1] >> 3 & 7 == 2;
+    read.is_ok() && (code[2] == 0xe8 || [0, 1, 3, 4, 5].into_iter().any(by))
 }
 
 /// Whether a line is of the program itself.

@@ -112,8 +112,12 @@ fn shade(code: &str) -> &str {
     }
 }
 
-/// What stty(1) says of the terminal that standard output goes to.
 fn terminal_columns() -> Option<usize> {
+    size_of_the_terminal().map(|(_, columns)| columns)
+}
+
+/// What stty(1) says of the terminal that standard output goes to: its rows and columns.
+pub fn size_of_the_terminal() -> Option<(usize, usize)> {
     let terminal = io::stdout().as_fd().try_clone_to_owned().ok()?;
     let stty = Command::new("stty")
         .arg("size")
@@ -122,8 +126,9 @@ fn terminal_columns() -> Option<usize> {
         .output()
         .ok()?;
     let size = String::from_utf8(stty.stdout).ok()?;
-    let columns = size.split_whitespace().nth(1)?.parse().ok()?;
-    (columns > 0).then_some(columns)
+    let mut numbers = size.split_whitespace().flat_map(str::parse);
+    let (rows, columns) = (numbers.next()?, numbers.next()?);
+    (columns > 0).then_some((rows, columns))
 }
 
 /// A line of ours on standard error; on a terminal in as many as it takes without breaking a word.

@@ -3,6 +3,7 @@
 mod clients;
 mod fault;
 mod plan;
+mod step;
 mod watch;
 
 use std::ffi::OsString;
@@ -99,6 +100,13 @@ pub struct Args {
     /// Show beside each call which line of the source made it, from debug information (each call takes 1 ms more, in an interpreter 10)
     #[arg(long, conflicts_with_all = ["plain", "clients", "json"])]
     source: bool,
+    /// Hold each call on a socket until a key is pressed: space makes the next call of either side, c the client's, s the server's,
+    /// g all that follow; PageUp pages back
+    #[arg(long, conflicts_with_all = ["plain", "clients", "json", "print_command"])]
+    step: bool,
+    /// Hold each call on a socket for this time, in milliseconds; with --step, until a key or for this time
+    #[arg(long, value_name = "MS", conflicts_with_all = ["plain", "clients", "print_command"], value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    slow: Option<u32>,
     /// Make a call of a side go wrong: 'server recv error=ECONNRESET when=2' (several times the option: several faults)
     ///
     /// Behind the side and the call stand error=NAME (the call is not made), signal=NAME, delay=300ms, short=1 (a send or a receive of
@@ -194,6 +202,7 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     let (program, arguments) = &plan.server;
     let mut server = Start {
         trace: server_options.as_deref(),
+        gated: view.steps(),
         terminal: true,
         input: input_of_the_server(args)?,
         ..Start::of(Side::Server, program, arguments)
@@ -214,6 +223,8 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
         if let Some((address, port)) = listening_on(&view.server_said) {
             plan.point_client_to(&address, &port, &args.client_arguments);
             view.server_is_ready = true;
+        } else if view.holds() {
+            ready = Ready::begin(); // its time begins anew
         } else if plan.pair.is_none() {
             reached = view.server().listens || is_reached(&mut ready, &server, &mut view)?;
             view.server_is_ready = reached || view.given_up;
@@ -225,15 +236,16 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     let (program, arguments) = &plan.client;
     let mut client = Start {
         trace: client_options.as_deref(),
+        gated: view.steps(),
         terminal: true,
-        input: Stdio::inherit(),
+        input: view.input_of_the_client()?,
         ..Start::of(Side::Client, program, arguments)
     }
     .process()?;
     while !client.is_done() {
         // The server first: it prints what it received before the client has the answer.
         view.watch(&signals, [&mut server, &mut client])?;
-        if view.nobody_gives_up() && client.is_stuck() && server.is_stuck() {
+        if !view.holds() && view.nobody_gives_up() && client.is_stuck() && server.is_stuck() {
             let seconds = STUCK.as_secs();
             let words = format!("each side has waited for the other for {seconds} s: ended");
             view.aside(Side::Client, &words)?;
@@ -249,9 +261,12 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     let status = client.child.wait().map_err(|error| error.to_string())?;
 
     // The server may still have to notice that its client has gone.
-    let done = Instant::now();
+    let mut done = Instant::now();
     view.waiting_for("the server to have nothing more to do");
-    while reached && !server.has_ended() && !server.is_idle() {
+    while reached && !server.has_ended() && (view.holds() || !server.is_idle()) {
+        if view.holds() {
+            done = Instant::now(); // its time begins anew
+        }
         if done.elapsed() >= PATIENCE {
             let seconds = PATIENCE.as_secs();
             view.aside(

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::diff::normalise::sin_port;
@@ -14,13 +14,14 @@ use crate::draw::source;
 use crate::draw::terminal::{Lanes, Side, Style, remark};
 use crate::run::Args;
 use crate::run::fault::Faults;
+use crate::run::step::{self, Steps};
 use crate::sides::end::{End, LAST_WORDS};
 use crate::sides::process::{Process, Source, TICK, listen};
 use crate::sides::ready;
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 use crate::strace::command::{self, Trace};
-use crate::strace::line::{Entry, What};
+use crate::strace::line::{Begun, Entry, What};
 
 /// After this time a person in front of a terminal is told what is waited for.
 const UNEASY: Duration = Duration::from_secs(1);
@@ -33,6 +34,8 @@ pub struct View {
     /// strace's, if the two are to run under it.
     options: Option<Vec<String>>,
     faults: Faults,
+    /// Which calls are held, if they are to be.
+    steps: Option<Steps>,
     has_stacks: bool,
     picture: Picture,
     page: Option<Page>,
@@ -133,9 +136,12 @@ impl View {
         let picture = match available {
             Ok(()) if args.json => Picture::Json(Json::begin()?),
             Ok(()) => Picture::Ladder(Box::new(
-                Ladder::new(style, args.calls, args.payload)
-                    .live()
-                    .with_source_lines(args.source),
+                with_pages(
+                    Ladder::new(style, args.calls, args.payload),
+                    args.step || args.slow.is_some(),
+                )
+                .live()
+                .with_source_lines(args.source),
             )),
             Err(Some(why)) if args.json => return Err(Trouble::Said(why)),
             Err(why) => {
@@ -182,6 +188,16 @@ impl View {
         if options.is_none() && !args.fault.is_empty() {
             return Err(Trouble::Said("--fault needs strace".to_owned()));
         }
+        let steps = match (&options, args.step || args.slow.is_some()) {
+            (None, true) => return Err(Trouble::Said("--step and --slow need strace".to_owned())),
+            (_, wanted) => {
+                let pause = args.slow.map(|pause| Duration::from_millis(pause.into()));
+                wanted.then(|| Steps::begin(args.step, pause)).transpose()?
+            }
+        };
+        if args.step {
+            remark(step::KEYS);
+        }
         let has_stacks = options.as_ref().is_some_and(|options| !options.is_empty());
         if has_stacks {
             for lane in &mut lanes {
@@ -191,6 +207,7 @@ impl View {
         Ok(View {
             options,
             faults,
+            steps,
             has_stacks,
             picture,
             page,
@@ -212,6 +229,21 @@ impl View {
             Ok(Some([options.clone(), self.faults.options(side)?].concat()))
         };
         Ok([of(Side::Client)?, of(Side::Server)?])
+    }
+
+    /// Whether a call of a side waits for a key or for its time.
+    pub fn holds(&self) -> bool {
+        self.steps.as_ref().is_some_and(Steps::holds)
+    }
+
+    /// Whether each call on a socket is held before it is made.
+    pub fn steps(&self) -> bool {
+        self.steps.is_some()
+    }
+
+    pub fn input_of_the_client(&mut self) -> Result<Stdio, String> {
+        let steps = self.steps.as_mut();
+        steps.map_or(Ok(Stdio::inherit()), Steps::input_of_the_client)
     }
 
     /// Says which faults have not happened.
@@ -250,6 +282,9 @@ impl View {
                         kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
                     }
                     for mut entry in lane.trace.take(bytes) {
+                        if let Some(steps) = &mut self.steps {
+                            steps.correct(&mut entry);
+                        }
                         lane.follow(&entry);
                         self.faults.mark(side as usize, side, &mut entry);
                         let traced = self.picture.traced(side, entry, self.page.as_mut());
@@ -272,6 +307,9 @@ impl View {
             }
             if let Some(mut entry) = lane.trace.in_a_pause() {
                 let side = process.side;
+                if let Some(steps) = &mut self.steps {
+                    steps.correct(&mut entry);
+                }
                 lane.follow(&entry);
                 self.faults.mark(side as usize, side, &mut entry);
                 let traced = self.picture.traced(process.side, entry, self.page.as_mut());
@@ -279,7 +317,7 @@ impl View {
             }
         }
         if signals.has_resized() {
-            for process in processes {
+            for process in &processes {
                 process.resize();
             }
             if let Picture::Ladder(ladder) = &mut self.picture {
@@ -288,8 +326,22 @@ impl View {
         }
         shown?;
         kept.map_err(|error| format!("--keep: {error}"))?;
+        let mut under_way = self.lanes.each_ref().map(|lane| lane.trace.under_way());
+        if let Some(steps) = &mut self.steps {
+            let reads =
+                |call: &Begun| call.name == "read" && call.descriptor.as_deref() == Some("0");
+            let reads = under_way[Side::Client as usize].iter().any(reads);
+            let turns = steps.go(&processes, reads);
+            let next = steps.next(&processes, &mut under_way);
+            if let Picture::Ladder(ladder) = &mut self.picture {
+                for turn in turns {
+                    ladder.turn(turn)?;
+                }
+                ladder.about_to(next);
+            }
+        }
         if let Picture::Ladder(ladder) = &mut self.picture {
-            ladder.draw(&self.lanes.each_ref().map(|lane| lane.trace.under_way()))?;
+            ladder.draw(&under_way)?;
         }
         Ok(heard)
     }
@@ -300,6 +352,9 @@ impl View {
 
     /// Whether the server has had a port for so long that it could listen, and does not.
     pub fn is_bound_and_late(&self) -> bool {
+        if self.steps.is_some() {
+            return false; // its calls have been held
+        }
         let bind = self.server().bind;
         bind.is_some_and(|(_, since)| since.elapsed() >= ready::PATIENCE)
     }
@@ -353,6 +408,9 @@ impl View {
     }
 
     fn tell_of_waiting(&mut self) -> sockstep::Result<()> {
+        if self.steps.is_some() {
+            return Ok(()); // the picture says what for
+        }
         let long = self.waiting.take_if(|(since, _)| since.elapsed() >= UNEASY);
         match long.filter(|_| io::stderr().is_terminal()) {
             Some((_, what)) => self.hint(&format!("waiting for {what}")),
@@ -375,6 +433,7 @@ impl View {
             "the {} to end, after SIGTERM",
             process.side.name()
         ));
+        process.open_gate();
         let mut end = End::begin(process);
         while !end.is_over(process) {
             self.watch(signals, [&mut *process])?;
@@ -438,6 +497,10 @@ impl View {
             Picture::Json(_) => Ok(()),
         }
     }
+}
+
+fn with_pages(ladder: Ladder, wanted: bool) -> Ladder {
+    if wanted { ladder.with_pages() } else { ladder }
 }
 
 /// What was asked for, as the page's title.

@@ -18,6 +18,7 @@
 
 pub mod end;
 pub mod force;
+pub mod gate;
 pub mod keeper;
 pub mod process;
 pub mod ready;

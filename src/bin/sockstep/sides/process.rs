@@ -19,6 +19,7 @@ use nix::unistd::{Pid, getpid, getppid};
 use sockstep::{Errno, read};
 
 use crate::draw::terminal::Side;
+use crate::sides::gate::{Filter, Gate, Held};
 use crate::sides::signals::{Interrupted, Signals};
 use crate::sides::tasks::{CROWD, Family, MARK, is_asleep, send, waits, waits_without_end};
 use crate::sides::terminal;
@@ -48,6 +49,7 @@ pub struct Process {
     heard: Instant,
     /// When its processes were counted last, if they are counted.
     counted: Option<Instant>,
+    gate: Option<Gate>,
 }
 
 struct Stream {
@@ -89,6 +91,8 @@ pub struct Start<'a> {
     pub apart: bool,
     /// One that starts more processes than a sound program does is ended.
     pub is_counted: bool,
+    /// Each call on a socket is held before it is made.
+    pub gated: bool,
     /// What it may have less of than we do.
     pub limits: &'a [(Resource, rlim_t)],
 }
@@ -105,6 +109,7 @@ impl<'a> Start<'a> {
             terminal: false,
             apart: side == Side::Server,
             is_counted: true,
+            gated: false,
             limits: &[],
         }
     }
@@ -151,6 +156,12 @@ impl<'a> Start<'a> {
             command.stdout(Stdio::piped());
         }
 
+        let (gate, filter) = if self.gated {
+            let (gate, filter) = Gate::new()?;
+            (Some(gate), Some(filter))
+        } else {
+            (None, None)
+        };
         let parent = getpid();
         let limits = self.limits.to_vec();
         // Of ours it is not to hear that it has another size: that would interrupt its calls. Else ours holds back what is to end it.
@@ -166,11 +177,10 @@ impl<'a> Start<'a> {
                 setrlimit(resource, most, most)?;
             }
             set_pdeathsig(Signal::SIGKILL)?;
-            if getppid() == parent {
-                Ok(())
-            } else {
-                Err(io::Error::from(Errno::ESRCH))
+            if getppid() != parent {
+                return Err(io::Error::from(Errno::ESRCH));
             }
+            filter.as_ref().map_or(Ok(()), Filter::install)
         };
         #[allow(unsafe_code, reason = "around fork")]
         // SAFETY: between fork and exec the closure makes a few system calls, and no allocation.
@@ -192,6 +202,7 @@ impl<'a> Start<'a> {
             streams,
             heard: Instant::now(),
             counted: self.is_counted.then(Instant::now),
+            gate,
         })
     }
 }
@@ -305,6 +316,25 @@ impl Process {
             .find(|stream| stream.source == Source::StandardOutput);
         if let Some(stream) = output.filter(|stream| stream.pipe.is_terminal()) {
             terminal::resize(&stream.pipe);
+        }
+    }
+
+    /// The calls that are held before they are made, the first ones first.
+    pub fn held(&self) -> Vec<Held> {
+        self.gate.as_ref().map(Gate::held).unwrap_or_default()
+    }
+
+    /// Has a call be made that is held.
+    pub fn let_go(&self, call: Held) {
+        if let Some(gate) = &self.gate {
+            gate.let_go(call);
+        }
+    }
+
+    /// Holds no call any more.
+    pub fn open_gate(&self) {
+        if let Some(gate) = &self.gate {
+            gate.open();
         }
     }
 
