@@ -393,7 +393,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__run)
-            opts="-h --clients --think --server --client --server-input --impl --server-impl --client-impl --plain --calls --payload --keep --json --color --source --fault --html --words --server-source --client-source --print-command --help tcp_echo udp_echo tcp_upper udp_upper web tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
+            opts="-h --clients --think --server --client --server-input --impl --server-impl --client-impl --plain --calls --payload --keep --json --color --source --step --slow --fault --html --words --server-source --client-source --print-command --help tcp_echo udp_echo tcp_upper udp_upper web tcp_echo_server tcp_echo_server_fork tcp_echo_server_thread tcp_echo_server_prefork tcp_echo_server_pool tcp_echo_server_select tcp_echo_server_poll tcp_echo_server_epoll"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -445,6 +445,10 @@ _sockstep() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --slow)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --fault)

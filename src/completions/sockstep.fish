@@ -54,6 +54,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l keep -d 'Keep 
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l slow -d 'Hold each call on a socket for this time, in milliseconds; with --step, until a key or for this time' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l fault -d 'Make a call of a side go wrong: \'server recv error=ECONNRESET when=2\' (several times the option: several faults)' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write one page for a browser, to step through, to share and to print' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
@@ -62,6 +63,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-source 
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Show only what the two print, without their calls'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l source -d 'Show beside each call which line of the source made it, from debug information (each call takes 1 ms more, in an interpreter 10)'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l step -d 'Hold each call on a socket until a key is pressed: space makes the next call of either side, c the client\'s, s the server\'s, g all that follow; PageUp pages back'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l print-command -d 'Print the strace commands, and run nothing'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l calls -d 'Which calls to show' -r -f -a "network\t'Those on sockets'
