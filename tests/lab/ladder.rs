@@ -608,7 +608,6 @@ assert any(e['kind'] == 'end' and e['text'] == 'exited with 0' for e in lines[1:
     assert!(seen.status.success(), "{seen:?}");
     let expected = r#"Client 1. Create a TCP socket | socket |  | 3
 Client 2. Establish the connection | connect |  | 0
-Client 2. Establish the connection | getsockname |  | 0
 Client 3. Communicate | sendto | "a\"\\\33b" | 5
 Client 3. Communicate | recvfrom |  | 5
 Client 4. Close the connection | close |  | 0
