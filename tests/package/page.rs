@@ -81,7 +81,11 @@ fn still(side: &str, text: &str, others: &str, first: f64) -> String {
         call = between(&call, "], 0x", ")", "7ffc00000000 /* 9 vars */");
         let time: f64 = time.parse().expect("a time");
         let pid = if side == "server" { 100 } else { 200 };
-        let _ = writeln!(lines, "{pid} {:.6} {call}", 1.0 + time - first);
+        let _ = writeln!(
+            lines,
+            "{pid} {:.6} {call}",
+            1_700_000_001.0 + (time - first)
+        );
     }
     lines
 }
