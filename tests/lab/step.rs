@@ -66,7 +66,9 @@ fn each_call_waits_for_a_key_and_its_line_stands_there_before() {
                 continue; // a side's half has room for the line alone
             };
             assert!(file.ends_with(&format!(".{ending}")), "{file}");
-            let source = fs::read_to_string(sources.join(file)).expect("it is readable");
+            let Ok(source) = fs::read_to_string(sources.join(file)) else {
+                continue; // what the programs share makes the call
+            };
             let line = source
                 .lines()
                 .nth(line.parse::<usize>().expect("a number") - 1);
