@@ -9,6 +9,7 @@ mod clients;
 mod diff;
 mod diff_any;
 mod examples;
+mod exports;
 mod fault;
 mod ladder;
 mod page;

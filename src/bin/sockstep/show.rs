@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use sockstep::{Errno, Error};
 
 use crate::draw::call::Payload;
+use crate::draw::export;
 use crate::draw::json::{Json, KEYS};
 use crate::draw::ladder::{Calls, Ladder};
 use crate::draw::page;
@@ -51,11 +52,17 @@ pub struct Args {
     #[command(flatten)]
     page: page::Options,
     #[command(flatten)]
+    exports: export::Options,
+    #[command(flatten)]
     sources: page::SourceOptions,
 }
 
 pub fn show(args: &Args) -> ExitCode {
     args.color.choose();
+    if let Some(words) = args.exports.conflict(args.json.then_some("--json")) {
+        remark(words);
+        return ExitCode::from(2);
+    }
     match draw(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(words) if words.is_empty() => ExitCode::SUCCESS, // nobody reads any more
@@ -71,6 +78,7 @@ fn draw(args: &Args) -> Result<(), String> {
     let mut page = args.page.begin(title.to_string_lossy().into_owned())?;
     // Once to know whose calls each process's are, once to draw them.
     let mut recording = Recording::open(&args.path)?;
+    let mut exports = args.exports.begin(Some(&args.path))?;
     let mut finders: HashMap<usize, Sides> = HashMap::new();
     let mut unknown = 0;
     while let Some(Item { source, entry }) = recording.next()? {
@@ -107,6 +115,17 @@ fn draw(args: &Args) -> Result<(), String> {
     }
     if let Some(page) = page {
         page.end()?;
+    }
+    if args.exports.are_wanted() {
+        exports.run(title.to_string_lossy().into_owned());
+        let mut items = recording.again()?;
+        while let Some(item) = items.next()? {
+            exports.traced(item.source, side(&item), &item.entry);
+        }
+        exports.end()?;
+        if args.exports.take_standard_output() {
+            return Ok(());
+        }
     }
     let mut items = recording.again()?;
     let written = if args.json {

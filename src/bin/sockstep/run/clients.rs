@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 
 use crate::common::note;
 use crate::draw::chart::{self, Run};
+use crate::draw::export::Exports;
 use crate::draw::json::Json;
 use crate::draw::page::{Page, SourceOptions};
 use crate::draw::terminal::{ERASE, Side, Style, put, remark};
@@ -41,6 +42,7 @@ pub struct Clients<'a> {
     pub faults: Faults,
     pub page: Option<Page>,
     pub sources: &'a SourceOptions,
+    pub exports: Exports,
 }
 
 /// Which servers, and which client for all of them.
@@ -102,6 +104,7 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
             let sources = asked.sources.read([client, Some(&play.name)])?;
             page.run(play.name.clone(), sources);
         }
+        asked.exports.run_of_clients(play.name.clone());
         let mut stage = Stage::new(
             asked.number,
             &play.name,
@@ -110,6 +113,7 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
             &mut asked.faults,
         );
         stage.page = asked.page.as_mut();
+        stage.exports = Some(&mut asked.exports);
         for (number, status) in stage.play(play)?.into_iter().enumerate() {
             if !status.success() {
                 let words = String::from_utf8_lossy(&stage.complaints[number + 1])
@@ -130,6 +134,7 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
     if let Some(page) = asked.page {
         page.end()?;
     }
+    asked.exports.end()?;
     if !asked.json {
         put(chart::draw(style, &runs).as_bytes())?;
         for words in asked.faults.happened() {
@@ -207,6 +212,7 @@ struct Stage<'a> {
     signals: &'a Signals,
     json: Option<&'a mut Json>,
     page: Option<&'a mut Page>,
+    exports: Option<&'a mut Exports>,
     faults: &'a mut Faults,
     run: Run,
     traces: Vec<Trace>,
@@ -229,6 +235,7 @@ impl<'a> Stage<'a> {
             signals,
             json,
             page: None,
+            exports: None,
             faults,
             run: Run {
                 name: name.to_owned(),
@@ -403,6 +410,9 @@ impl<'a> Stage<'a> {
                         if let Some(page) = self.page.as_mut().filter(|_| !held) {
                             let side = if at == 0 { Side::Server } else { Side::Client };
                             page.traced(at, side, entry.clone());
+                        }
+                        if let Some(exports) = self.exports.as_mut().filter(|_| !held) {
+                            exports.traced(at, side, &entry);
                         }
                         match at {
                             0 => self.run.server.push(entry),

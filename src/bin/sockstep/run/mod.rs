@@ -14,6 +14,7 @@ use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Instant;
 
 use crate::draw::call::Payload;
+use crate::draw::export;
 use crate::draw::json::KEYS;
 use crate::draw::ladder::Calls;
 use crate::draw::page;
@@ -117,6 +118,8 @@ pub struct Args {
     #[command(flatten)]
     page: page::Options,
     #[command(flatten)]
+    exports: export::Options,
+    #[command(flatten)]
     sources: page::SourceOptions,
     /// Print the strace commands, and run nothing
     #[arg(long)]
@@ -138,6 +141,11 @@ pub fn run(args: &Args) -> ExitCode {
     }
     if args.pair.len() > 1 && args.clients.is_none() {
         remark("several servers are compared with --clients N");
+        return ExitCode::from(2);
+    }
+    let shown = if args.json { "--json" } else { "what is shown" };
+    if let Some(words) = args.exports.conflict(Some(shown)) {
+        remark(words);
         return ExitCode::from(2);
     }
     let faults = match Faults::of(&args.fault) {
@@ -184,6 +192,7 @@ fn watch_many(args: &Args, clients: u8, faults: Faults) -> Result<ExitStatus, Tr
         faults,
         page: args.page.begin(watch::title(args))?,
         sources: &args.sources,
+        exports: args.exports.begin(None)?,
     })
 }
 
@@ -214,7 +223,7 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     while !view.server_is_ready {
         if server.has_ended() {
             view.end()?;
-            view.write_page()?;
+            view.write_files()?;
             let status = server.child.wait().map_err(|error| error.to_string())?;
             let why = view.why_it_did_not_start(args.server.as_deref(), status);
             return Err(Trouble::Said(why));
@@ -279,7 +288,7 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     }
     view.end_side(&signals, &mut server)?;
     view.end()?;
-    view.write_page()?;
+    view.write_files()?;
     view.tell_of_faults();
     Ok(status)
 }

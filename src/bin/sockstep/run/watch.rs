@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::diff::normalise::sin_port;
+use crate::draw::export::Exports;
 use crate::draw::json::Json;
 use crate::draw::ladder::{Calls, Ladder};
 use crate::draw::page::Page;
@@ -39,6 +40,7 @@ pub struct View {
     has_stacks: bool,
     picture: Picture,
     page: Option<Page>,
+    exports: Option<Exports>,
     lanes: [Recording; 2],
     /// What the server has printed, for the line that says where it listens.
     pub server_said: Vec<u8>,
@@ -106,13 +108,17 @@ enum Picture {
 }
 
 impl Picture {
-    /// Takes what strace has seen of a side, and so does the page.
+    /// Takes what strace has seen of a side, and so do the files.
     fn traced(
         &mut self,
         side: Side,
         entry: Entry,
         page: Option<&mut Page>,
+        exports: Option<&mut Exports>,
     ) -> sockstep::Result<()> {
+        if let Some(exports) = exports {
+            exports.traced(side as usize, side, &entry);
+        }
         if let Some(page) = page {
             page.traced(side as usize, side, entry.clone());
         }
@@ -172,6 +178,13 @@ impl View {
                 "--html needs strace, and no --plain".to_owned(),
             ));
         }
+        if args.exports.are_wanted() && matches!(picture, Picture::Lanes(_)) {
+            return Err(Trouble::Said(
+                "pictures in files need strace, and no --plain".to_owned(),
+            ));
+        }
+        let mut exports = args.exports.begin(None)?;
+        exports.run(title(args));
         let mut page = args.page.begin(title(args))?;
         if let Some(page) = &mut page {
             page.run(String::new(), args.sources.read(programs)?);
@@ -211,6 +224,7 @@ impl View {
             has_stacks,
             picture,
             page,
+            exports: Some(exports),
             lanes,
             server_said: Vec::new(),
             server_is_ready: false,
@@ -287,7 +301,12 @@ impl View {
                         }
                         lane.follow(&entry);
                         self.faults.mark(side as usize, side, &mut entry);
-                        let traced = self.picture.traced(side, entry, self.page.as_mut());
+                        let traced = self.picture.traced(
+                            side,
+                            entry,
+                            self.page.as_mut(),
+                            self.exports.as_mut(),
+                        );
                         shown = shown.and(traced);
                     }
                     return;
@@ -312,7 +331,12 @@ impl View {
                 }
                 lane.follow(&entry);
                 self.faults.mark(side as usize, side, &mut entry);
-                let traced = self.picture.traced(process.side, entry, self.page.as_mut());
+                let traced = self.picture.traced(
+                    process.side,
+                    entry,
+                    self.page.as_mut(),
+                    self.exports.as_mut(),
+                );
                 shown = shown.and(traced);
             }
         }
@@ -478,9 +502,10 @@ impl View {
         }
     }
 
-    /// Writes the page, if one is wanted.
-    pub fn write_page(&mut self) -> Result<(), String> {
-        self.page.take().map_or(Ok(()), Page::end)
+    /// Writes the page and the other files that are wanted.
+    pub fn write_files(&mut self) -> Result<(), String> {
+        let page = self.page.take().map_or(Ok(()), Page::end);
+        page.and(self.exports.take().map_or(Ok(()), Exports::end))
     }
 
     /// Shows what is still held back.

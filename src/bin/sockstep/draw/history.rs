@@ -1,0 +1,378 @@
+//! A run as what is drawn from its whole has it: what has happened, in the world's order, and who its tasks and sockets were.
+//! Each picture in a file is a function of this, from runs to bytes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::draw::call::{Payload, brief};
+use crate::lectures::crossings;
+use crate::lectures::remarks::Remarks;
+use crate::lectures::steps::{Headings, Step};
+use crate::strace::calls::{self, Data, Does, For, Row};
+use crate::strace::line::{Call, Entry, What};
+use crate::world::events::{Event, Made};
+use crate::world::sockets::{Address, Kind, Socket, SocketId};
+use crate::world::tasks::TaskId;
+use crate::world::{Side, World};
+
+/// What is kept of a run: so many events, of so many bytes. What comes later is counted.
+const MOST: usize = 100_000;
+const MOST_BYTES: usize = 128 << 20;
+
+/// A run, as far as it has been seen.
+pub struct History {
+    /// What was run.
+    pub name: String,
+    world: World,
+    headings: HashMap<(usize, Side), Headings>,
+    remarks: Remarks,
+    pub moments: Vec<Moment>,
+    /// The sockets that moments name, as they were at last.
+    pub sockets: BTreeMap<SocketId, Endpoint>,
+    pub tasks: BTreeMap<TaskId, Doer>,
+    /// Events that there was no room for.
+    pub left_out: u64,
+    /// The waits of its tasks for each other, for children and for signals, which are no moments.
+    pub idle: Vec<Wait>,
+    /// It has many clients, each a source of its own: what matters is who waits for what.
+    pub of_clients: bool,
+    bytes: usize,
+    steps: HashMap<(usize, Side), Step>,
+}
+
+/// An event that a picture shows.
+pub struct Moment {
+    pub event: Event,
+    /// The step that begins with it.
+    pub heading: Option<Step>,
+    /// The step that it belongs to.
+    pub step: Option<Step>,
+    pub notes: Vec<String>,
+    /// What a program prints, instead of a call; `true`: to standard error.
+    pub words: Option<(bool, String)>,
+}
+
+/// A call in which a task has nothing to do.
+pub struct Wait {
+    pub task: TaskId,
+    pub call: String,
+    pub from: u64,
+    /// `None` if it has not returned.
+    pub to: Option<u64>,
+}
+
+/// A process or a thread.
+pub struct Doer {
+    pub side: Side,
+    pub source: usize,
+    pub pid: Option<u32>,
+    pub thread: bool,
+    pub program: Option<String>,
+    /// Among those of its side, or of its client, in the order in which they appear.
+    pub number: usize,
+}
+
+/// A socket, as it was when it was last heard of.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// Who has used it last.
+    pub source: usize,
+    pub side: Side,
+    pub kind: Kind,
+    /// `TCP`, `UDP`, `Unix-domain`
+    pub name: &'static str,
+    pub local: Option<Address>,
+    pub remote: Option<Address>,
+    pub peer: Option<SocketId>,
+}
+
+impl History {
+    pub fn new(name: String) -> History {
+        History {
+            name,
+            world: World::default(),
+            headings: HashMap::new(),
+            remarks: Remarks::default(),
+            moments: Vec::new(),
+            sockets: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            left_out: 0,
+            idle: Vec::new(),
+            of_clients: false,
+            bytes: 0,
+            steps: HashMap::new(),
+        }
+    }
+
+    /// A run of a server with many clients.
+    pub fn of_clients(name: String) -> History {
+        History {
+            of_clients: true,
+            ..History::new(name)
+        }
+    }
+
+    /// Takes what strace has seen. Of a run with many clients, `source` is 0 for the server, and a client's number.
+    pub fn take(&mut self, source: usize, side: Side, entry: Entry) {
+        self.world.take(source, side, entry);
+        while self.world.is_full() {
+            let Some(event) = self.world.next(u64::MAX) else {
+                break;
+            };
+            self.event(event);
+        }
+    }
+
+    /// All that was taken has happened, and nothing more comes.
+    pub fn end(&mut self) {
+        while let Some(event) = self.world.next(u64::MAX) {
+            self.event(event);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let column = (event.source, event.side);
+        let headings = self.headings.entry(column).or_default();
+        let step = headings.of(&self.world, &event);
+        let begun = headings.have_begun();
+        let mut notes = crossings::notes(&self.world, &event);
+        let remarks = self.remarks.on(&self.world, &event).into_iter();
+        notes.extend(
+            remarks.map(|remark| {
+                format!("{}. See: sockstep explain {}", remark.words, remark.explain)
+            }),
+        );
+        let words = event.call().and_then(said);
+        let words = words.filter(|_| event.socket.is_none());
+        if !self.is_shown(&event, begun, words.is_some()) {
+            if self.of_clients {
+                self.note_a_wait(&event);
+            }
+            return;
+        }
+        let size = event.call().map_or(0, |call| {
+            call.args.iter().map(String::len).sum::<usize>() + 512
+        });
+        if self.moments.len() >= MOST || self.bytes + size > MOST_BYTES {
+            self.left_out += 1;
+            return;
+        }
+        self.bytes += size;
+        self.know(&event);
+        let known = self.steps.get(&column);
+        let heading = step.clone().filter(|step| known != Some(step));
+        if let Some(step) = &step {
+            self.steps.insert(column, step.clone());
+        }
+        self.moments.push(Moment {
+            event,
+            heading,
+            step,
+            notes,
+            words,
+        });
+    }
+
+    fn note_a_wait(&mut self, event: &Event) {
+        let waits = event.call().and_then(|call| calls::waits(&call.name));
+        let (Some(call), Some(from)) = (event.call(), event.entered) else {
+            return;
+        };
+        if matches!(waits, Some(For::Task | For::Child | For::Signal)) && self.idle.len() < MOST {
+            let (task, to) = (event.task, call.took.map(|took| from + took));
+            let call = call.name.clone();
+            self.idle.push(Wait {
+                task,
+                call,
+                from,
+                to,
+            });
+        }
+    }
+
+    /// Whether it has to do with the network, or with who does what; what a program prints, too.
+    fn is_shown(&self, event: &Event, begun: bool, words: bool) -> bool {
+        let socket = event.socket.and_then(|id| self.world.socket(id));
+        let systems = socket.is_some_and(Socket::is_the_systems);
+        match &event.what {
+            What::Call(_) if words => begun,
+            What::Call(_) => {
+                let network = (event.on_a_socket || event.socket.is_some()) && !systems;
+                network || (begun && matches!(event.made, Made::Task(_)))
+            }
+            What::Signal(words) => begun && !words.starts_with("stopped by"),
+            What::End(_) => begun,
+            What::Unknown(_) => false,
+        }
+    }
+
+    /// Notes who has done it, and what the sockets that it is about look like now.
+    fn know(&mut self, event: &Event) {
+        let made = match event.made {
+            Made::Task(task) => Some(task),
+            _ => None,
+        };
+        for id in [Some(event.task), made].into_iter().flatten() {
+            let task = self.world.task(id);
+            let alike = |doer: &&Doer| doer.side == task.side && doer.source == task.source;
+            let number = self.tasks.values().filter(alike).count() + 1;
+            let known = self.tasks.entry(id).or_insert_with(|| Doer {
+                side: task.side,
+                source: task.source,
+                pid: task.pid,
+                thread: task.thread,
+                program: None,
+                number,
+            });
+            known.program.clone_from(&task.program);
+        }
+        let mut ids: Vec<SocketId> = event.socket.into_iter().collect();
+        ids.extend(event.moved.iter().map(|moved| moved.socket));
+        match event.made {
+            Made::Socket(id) => ids.push(id),
+            Made::Pair(one, other) => ids.extend([one, other]),
+            _ => {}
+        }
+        let peers = ids.iter().filter_map(|id| self.world.socket(*id)?.peer);
+        let peers: Vec<SocketId> = peers.collect();
+        ids.extend(peers);
+        for id in ids {
+            if let Some(socket) = self.world.socket(id) {
+                let known = self.sockets.get(&id).map(|own| own.source);
+                let own_event = event.socket == Some(id) || event.made == Made::Socket(id);
+                let source = known.filter(|_| !own_event).unwrap_or(event.source);
+                let own = Endpoint {
+                    source,
+                    side: socket.side,
+                    kind: socket.kind,
+                    name: socket.name(),
+                    local: socket.local.clone(),
+                    remote: socket.remote.clone().or(socket.asked.clone()),
+                    peer: socket.peer,
+                };
+                self.sockets.insert(id, own);
+            }
+        }
+    }
+
+    /// What a task is called: `client`, `server`, `client 2`, `server, thread 3`.
+    pub fn label(&self, id: TaskId) -> String {
+        let Some(doer) = self.tasks.get(&id) else {
+            return "task".to_owned();
+        };
+        let clients = self.tasks.values().filter(|doer| doer.side == Side::Client);
+        let several = clients.map(|doer| doer.source).any(|source| source > 1);
+        let mut label = doer.side.name().to_owned();
+        if several && doer.side == Side::Client {
+            label += &format!(" {}", doer.source);
+        }
+        match (doer.number, doer.thread) {
+            (1, _) => label,
+            (number, true) => format!("{label}, thread {number}"),
+            (number, false) => format!("{label}, process {number}"),
+        }
+    }
+
+    /// When the first of it was.
+    pub fn start(&self) -> Option<u64> {
+        let times = self.moments.iter().filter_map(|it| it.event.entered);
+        times.min()
+    }
+}
+
+impl Moment {
+    /// The event in few words, in one row.
+    pub fn short(&self, most: usize) -> String {
+        if let Some((_, words)) = &self.words {
+            return words.clone();
+        }
+        match &self.event.what {
+            What::Call(call) => brief(call, Payload::Text, most).join(" "),
+            What::Signal(words) => words.split(" {").next().unwrap_or(words).to_owned(),
+            What::End(words) | What::Unknown(words) => words.clone(),
+        }
+    }
+
+    /// The call, as C has it; what else it is.
+    pub fn name(&self) -> &str {
+        match &self.event.what {
+            _ if self.words.is_some() => "words",
+            What::Call(call) => c_name(call),
+            What::Signal(_) => "signal",
+            What::End(_) => "end",
+            What::Unknown(_) => "unknown",
+        }
+    }
+
+    pub fn failed(&self) -> bool {
+        self.event.call().is_some_and(Call::failed)
+    }
+
+    /// Whether it begins a connection.
+    pub fn connects(&self) -> bool {
+        let call = self.event.call();
+        let row = call.and_then(|call| calls::of(&call.name));
+        row.is_some_and(|row| row.does == Does::Connects)
+            && call.is_some_and(|call| !call.failed() || call.note.starts_with("EINPROGRESS"))
+    }
+
+    /// For how long a call that can wait has waited, in nanoseconds.
+    pub fn waited(&self) -> Option<u64> {
+        let call = self.event.call()?;
+        calls::waits(&call.name)?;
+        let took = call.took.or_else(|| {
+            let (entered, left) = (self.event.entered?, self.event.left?);
+            Some(left.saturating_sub(entered))
+        });
+        took.filter(|_| self.words.is_none())
+    }
+}
+
+/// The call as C has it, where the kernel has another name for it.
+pub fn c_name(call: &Call) -> &str {
+    let without_address = call.args.get(4).is_none_or(|arg| arg == "NULL");
+    match call.name.as_str() {
+        "sendto" if without_address => "send",
+        "recvfrom" if without_address => "recv",
+        "accept4" => "accept",
+        "pselect6" => "select",
+        "ppoll" => "poll",
+        "epoll_pwait" | "epoll_pwait2" => "epoll_wait",
+        "clone" | "clone3" | "vfork" if calls::makes_task(call) == Some(true) => "pthread_create",
+        "clone" | "clone3" | "vfork" => "fork",
+        name => name,
+    }
+}
+
+/// Where a call's bytes stand.
+fn data_of(call: &Call) -> Option<(&'static Row, Data)> {
+    let row = calls::of(&call.name)?;
+    Some((row, row.sends.or(row.receives)?))
+}
+
+/// The bytes that a call has moved, as far as strace has written them, message by message.
+pub fn bytes_of(call: &Call) -> Vec<Vec<u8>> {
+    let Some((row, data)) = data_of(call) else {
+        return Vec::new();
+    };
+    let parcels = data.parcels(row, call).into_iter();
+    parcels
+        .map(|parcel| {
+            let mut bytes: Vec<u8> = parcel.pieces.into_iter().flat_map(|(it, _)| it).collect();
+            bytes.truncate(usize::try_from(parcel.length).unwrap_or(usize::MAX));
+            bytes
+        })
+        .collect()
+}
+
+/// What a program prints, if a call prints something.
+fn said(call: &Call) -> Option<(bool, String)> {
+    let row = calls::of(&call.name).filter(|row| !row.proves)?;
+    let wrong = match calls::number(call.args.get(row.sends?.on)?) {
+        Some(1) => false,
+        Some(2) => true,
+        _ => return None,
+    };
+    let bytes = bytes_of(call).concat();
+    let text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+    (!text.is_empty()).then_some((wrong, text))
+}

@@ -1,0 +1,493 @@
+//! `--svg FILE`: the ladder as a picture; of many clients, who waits for whom. Light or dark, as its reader prefers.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use crate::draw::history::{History, Moment};
+use crate::lectures::crossings::grouped;
+use crate::world::Side;
+use crate::world::events::{End, EventId, Movement};
+use crate::world::tasks::TaskId;
+
+const WIDTH: usize = 1000;
+const MARGIN: usize = 24;
+/// Where the arrows run, between the client's column and the server's.
+const GAP: [usize; 2] = [430, 570];
+const ROW: usize = 19;
+/// Characters in a row of a column, each 7.5 pixels wide.
+const COLUMNS: usize = 53;
+/// Events of a picture.
+const MOST: usize = 2000;
+
+const STYLE: &str = "\
+svg{--paper:#fff;--ink:#1b1f24;--soft:#59636e;--line:#d1d9e0;--bytes:#0757b8;--open:#0a6b2d;--end:#6b3fa0;--reset:#c11a1f;--note:#8a4600;\
+--wait:#f3c98b;--busy:#9cc7f5}\
+@media(prefers-color-scheme:dark){svg{--paper:#0d1117;--ink:#e6edf3;--soft:#9198a1;--line:#3d444d;--bytes:#79b8ff;--open:#56d364;\
+--end:#c8a2ff;--reset:#ff8f88;--note:#f0b060;--wait:#7a5310;--busy:#1f4f86}}\
+.paper{fill:var(--paper)}\
+text{fill:var(--ink);font:12.5px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre}\
+.title{font:600 16px system-ui,sans-serif}.side{font:600 13px system-ui,sans-serif;fill:var(--soft)}\
+.step{font:600 13px system-ui,sans-serif}.note{fill:var(--note)}.soft,.words{fill:var(--soft)}.failed{fill:var(--reset)}\
+.label{font-size:11px}.over{paint-order:stroke;stroke:var(--paper)!important;stroke-width:5px;stroke-linejoin:round}\
+line,path{stroke:var(--line);fill:none;stroke-width:1.5}\
+.bytes{stroke:var(--bytes)}.open{stroke:var(--open)}.end{stroke:var(--end);stroke-dasharray:6 4}.reset{stroke:var(--reset);stroke-width:2}\
+text.bytes,text.open,text.end,text.reset{stroke:none}\
+text.bytes{fill:var(--bytes)}text.open{fill:var(--open)}text.end{fill:var(--end)}text.reset{fill:var(--reset)}\
+.wait{fill:var(--wait)}.busy{fill:var(--busy)}.idle{fill:var(--line)}";
+
+pub fn draw(runs: &[History], words: &mut Vec<String>) -> Vec<u8> {
+    let mut picture = Picture::default();
+    for run in runs {
+        if run.of_clients {
+            picture.chart(run);
+        } else {
+            picture.ladder(run, words);
+        }
+    }
+    if runs.is_empty() || picture.y == 0 {
+        picture.y = 3 * ROW;
+        picture.text(MARGIN, 2 * ROW, "soft", "no call on a socket");
+    }
+    let title = runs.first().map_or("", |run| run.name.as_str());
+    let (height, body) = (picture.y + MARGIN, picture.body);
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\">\n\
+         <title>{}</title>\n<style>{STYLE}</style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n",
+        escape(title)
+    );
+    for class in ["bytes", "open", "end", "reset"] {
+        let _ = writeln!(
+            out,
+            "<marker id=\"{class}\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" \
+             markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path class=\"{class}\" style=\"stroke-dasharray:none\" d=\"M1 1 7 4 1 7\"/></marker>"
+        ); // into memory, here and below
+    }
+    out.push_str(&body);
+    out.push_str("</svg>\n");
+    out.into_bytes()
+}
+
+/// What crosses the gap.
+struct Crossing {
+    class: &'static str,
+    label: String,
+    /// `None`: nobody has been seen to receive it.
+    to: Option<usize>,
+    from: usize,
+    side: Side,
+}
+
+#[derive(Default)]
+struct Picture {
+    body: String,
+    y: usize,
+}
+
+impl Picture {
+    fn ladder(&mut self, run: &History, words: &mut Vec<String>) {
+        self.title(&run.name);
+        self.text(MARGIN, self.y, "side", "client");
+        self.text(GAP[1] + 10, self.y, "side", "server");
+        self.y += 8;
+        self.rule();
+        let several = |side| run.tasks.values().filter(|task| task.side == side).count() > 1;
+        let several = [several(Side::Client), several(Side::Server)];
+        let mut rows: HashMap<EventId, (usize, Side)> = HashMap::new();
+        let mut crossings: Vec<Crossing> = Vec::new();
+        let mut sends: HashMap<EventId, Vec<usize>> = HashMap::new();
+        let mut last: Option<TaskId> = None;
+        for moment in run.moments.iter().take(MOST) {
+            let side = moment.event.side;
+            let x = if side == Side::Client {
+                MARGIN
+            } else {
+                GAP[1] + 10
+            };
+            let is_of_several = several[side as usize];
+            if let Some(step) = &moment.heading {
+                self.y += 7;
+                self.lines(x, "step", step, COLUMNS - 4);
+            }
+            if is_of_several && last != Some(moment.event.task) {
+                self.lines(x + 8, "soft", &run.label(moment.event.task), COLUMNS - 2);
+            }
+            last = Some(moment.event.task);
+            let row = self.y + ROW;
+            let (class, prefix) = match (&moment.words, moment.failed(), moment.event.call()) {
+                (Some(_), ..) => ("words", "| "),
+                (_, true, Some(call)) if call.result != "?" => ("failed", ""),
+                (_, _, None) => ("soft", ""),
+                _ => ("call", ""),
+            };
+            let text = prefix.to_owned() + &moment.short(200);
+            self.lines(x + 8, class, &text, COLUMNS - 1);
+            let milliseconds = moment.waited().map_or(0, |waited| waited / 1_000_000);
+            if milliseconds > 0 {
+                self.lines(
+                    x + 24,
+                    "soft",
+                    &format!("waited {} ms", grouped(milliseconds)),
+                    COLUMNS - 3,
+                );
+            }
+            for note in &moment.notes {
+                self.lines(x + 24, "note", note, COLUMNS - 3);
+            }
+            rows.insert(moment.event.id, (row, side));
+            receive(moment, row, side, &rows, &mut crossings, &sends);
+            for crossing in crossings_of(moment, row, side) {
+                sends
+                    .entry(moment.event.id)
+                    .or_default()
+                    .push(crossings.len());
+                crossings.push(crossing);
+            }
+        }
+        for crossing in &crossings {
+            self.crossing(crossing);
+        }
+        let more =
+            run.moments.len().saturating_sub(MOST) + usize::try_from(run.left_out).unwrap_or(0);
+        if more > 0 {
+            self.y += ROW;
+            self.text(
+                MARGIN,
+                self.y,
+                "note",
+                &format!("{} more events", grouped(more as u64)),
+            );
+            words.push(format!(
+                "a picture has {MOST} events at most; left out at the end: {more}"
+            ));
+        }
+        self.y += ROW;
+    }
+
+    fn crossing(&mut self, crossing: &Crossing) {
+        let Crossing {
+            class,
+            label,
+            to,
+            from,
+            side,
+        } = crossing;
+        let (from, to, open) = (from - 4, to.map_or(from - 4, |to| to - 4), to.is_none());
+        let (mut start, mut end) = (GAP[0], GAP[1]);
+        if open {
+            end = usize::midpoint(start, end);
+        }
+        if *side == Side::Server {
+            (start, end) = (GAP[1], if open { end } else { GAP[0] });
+        }
+        let _ = writeln!(
+            self.body,
+            "<line class=\"{class}\" x1=\"{start}\" y1=\"{from}\" x2=\"{end}\" y2=\"{to}\" marker-end=\"url(#{class})\"/>"
+        );
+        let (x, y) = (
+            usize::midpoint(GAP[0], GAP[1]),
+            usize::midpoint(from, to) + 4,
+        );
+        let _ = writeln!(
+            self.body,
+            "<text class=\"{class} label over\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{}</text>",
+            escape(label)
+        );
+    }
+
+    /// The tasks of a server and its clients over time, each with what it waited in.
+    fn chart(&mut self, run: &History) {
+        const LEFT: usize = 190;
+        const RIGHT: usize = 760;
+        self.title(&run.name);
+        let times = run
+            .moments
+            .iter()
+            .filter_map(|it| Some((it.event.entered?, it.event.left.or(it.event.entered)?)));
+        let (start, end) = times.fold((u64::MAX, 0), |(start, end), (from, to)| {
+            (start.min(from), end.max(to))
+        });
+        if start >= end {
+            self.text(MARGIN, self.y, "soft", "no call on a socket");
+            self.y += ROW;
+            return;
+        }
+        let at = |time: u64| {
+            let part = (time.clamp(start, end) - start) as f64 / (end - start) as f64;
+            LEFT as f64 + part * (RIGHT - LEFT) as f64
+        };
+        let milliseconds = (end - start) as f64 / 1e6;
+        for part in 0..=4 {
+            let x = LEFT + part * (RIGHT - LEFT) / 4;
+            let label = format!(
+                "{:.0}{}",
+                milliseconds * part as f64 / 4.0,
+                if part == 4 { " ms" } else { "" }
+            );
+            let _ = writeln!(
+                self.body,
+                "<text class=\"soft label\" x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
+                self.y
+            );
+        }
+        self.y += 6;
+        let mut tasks: Vec<_> = run.tasks.iter().collect();
+        tasks.sort_by_key(|(id, task)| (task.side == Side::Server, task.source, **id));
+        for (id, task) in tasks {
+            self.y += ROW + 5;
+            let (top, height) = (self.y - 13, 16);
+            self.text(MARGIN, self.y, "task", &run.label(*id));
+            let own: Vec<&Moment> = run
+                .moments
+                .iter()
+                .filter(|it| it.event.task == *id)
+                .collect();
+            let mut bars: Vec<(u64, u64, &str, String, String)> = Vec::new();
+            for moment in &own {
+                let Some(from) = moment.event.entered else {
+                    continue;
+                };
+                let Some(waited) = moment.waited() else {
+                    continue;
+                };
+                let with = moment
+                    .event
+                    .socket
+                    .and_then(|socket| run.sockets.get(&socket)?.peer);
+                let with = with
+                    .and_then(|peer| run.sockets.get(&peer))
+                    .filter(|peer| peer.side == Side::Client);
+                let with = with
+                    .filter(|_| task.side == Side::Server)
+                    .map_or(String::new(), |peer| peer.source.to_string());
+                let class = if task.side == Side::Client {
+                    "wait"
+                } else if with.is_empty() {
+                    "idle"
+                } else {
+                    "busy"
+                };
+                bars.push((from, from + waited, class, moment.name().to_owned(), with));
+            }
+            for wait in run.idle.iter().filter(|wait| wait.task == *id) {
+                bars.push((
+                    wait.from,
+                    wait.to.unwrap_or(end),
+                    "idle",
+                    wait.call.clone(),
+                    String::new(),
+                ));
+            }
+            let life = own.iter().filter_map(|it| it.event.entered);
+            let life = life.fold(None, |life: Option<(u64, u64)>, time| {
+                Some(life.map_or((time, time), |(from, to)| (from.min(time), to.max(time))))
+            });
+            if let Some((from, to)) = life {
+                let (from, to, y) = (at(from), at(to), top + height / 2);
+                let _ = writeln!(
+                    self.body,
+                    "<line x1=\"{from:.1}\" y1=\"{y}\" x2=\"{to:.1}\" y2=\"{y}\"/>"
+                );
+            }
+            let mut longest: HashMap<&str, u64> = HashMap::new();
+            for (from, to, class, call, with) in &bars {
+                *longest.entry(call.as_str()).or_default() += to - from;
+                let (x, width) = (at(*from), at(*to) - at(*from));
+                if width < 0.5 {
+                    continue;
+                }
+                let _ = writeln!(
+                    self.body,
+                    "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{height}\" rx=\"2\"><title>{}: {} ms{}</title></rect>",
+                    escape(call),
+                    (to - from) / 1_000_000,
+                    if with.is_empty() {
+                        String::new()
+                    } else {
+                        format!(", client {with}")
+                    }
+                );
+                if !with.is_empty() && width > 12.0 {
+                    let middle = x + width / 2.0;
+                    let _ = writeln!(
+                        self.body,
+                        "<text class=\"label\" x=\"{middle:.1}\" y=\"{}\" text-anchor=\"middle\">{with}</text>",
+                        self.y - 1
+                    );
+                }
+            }
+            let most = longest
+                .into_iter()
+                .max_by_key(|(call, time)| (*time, std::cmp::Reverse(call.to_string())));
+            if let Some((call, time)) = most.filter(|(_, time)| *time >= 1_000_000) {
+                self.text(
+                    RIGHT + 14,
+                    self.y,
+                    "soft",
+                    &format!("{} ms in {call}", grouped(time / 1_000_000)),
+                );
+            }
+        }
+        self.y += 2 * ROW;
+        let mut x = MARGIN;
+        for (class, words) in [
+            ("wait", "client waits"),
+            ("busy", "server waits for a client (its number)"),
+            ("idle", "server has nothing to do"),
+        ] {
+            let _ = writeln!(
+                self.body,
+                "<rect class=\"{class}\" x=\"{x}\" y=\"{}\" width=\"16\" height=\"12\" rx=\"2\"/>",
+                self.y - 10
+            );
+            self.text(x + 22, self.y, "soft label", words);
+            x += 60 + words.len() * 7;
+        }
+        self.y += ROW;
+    }
+
+    fn title(&mut self, words: &str) {
+        self.y += MARGIN + 10;
+        let words: String = words.chars().take(100).collect();
+        self.text(MARGIN, self.y, "title", &words);
+        self.y += ROW + 6;
+    }
+
+    fn rule(&mut self) {
+        let (y, end) = (self.y, WIDTH - MARGIN);
+        let _ = writeln!(self.body, "<path d=\"M{MARGIN} {y}H{end}\"/>");
+    }
+
+    /// Text in as many rows as it takes.
+    fn lines(&mut self, x: usize, class: &str, text: &str, width: usize) {
+        for (at, line) in wrapped(text, width).iter().enumerate() {
+            self.y += ROW;
+            self.text(x + if at > 0 { 30 } else { 0 }, self.y, class, line);
+        }
+    }
+
+    fn text(&mut self, x: usize, y: usize, class: &str, words: &str) {
+        let _ = writeln!(
+            self.body,
+            "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{}</text>",
+            escape(words)
+        );
+    }
+}
+
+/// What leaves its side by this event.
+fn crossings_of(moment: &Moment, row: usize, side: Side) -> Vec<Crossing> {
+    let crossing = |class, label: String| Crossing {
+        class,
+        label,
+        to: None,
+        from: row,
+        side,
+    };
+    let mut all: Vec<Crossing> = Vec::new();
+    if moment.connects() {
+        all.push(crossing("open", "SYN".to_owned()));
+    }
+    for moved in &moment.event.moved {
+        let bytes = |count: u64| {
+            if count == 1 {
+                "1 byte".to_owned()
+            } else {
+                format!("{} bytes", grouped(count))
+            }
+        };
+        all.extend(match moved.what {
+            Movement::Sent { ref range, .. } => {
+                Some(crossing("bytes", bytes(range.end - range.start)))
+            }
+            Movement::MessageSent { length, .. } => Some(crossing("bytes", bytes(length))),
+            Movement::Ended(End::Fin) => Some(crossing("end", "FIN".to_owned())),
+            Movement::Ended(End::Reset { .. }) => Some(crossing("reset", "RST".to_owned())),
+            _ => None,
+        });
+    }
+    all
+}
+
+/// Lets what has caused this event arrive at it, if it comes from the other side.
+fn receive(
+    moment: &Moment,
+    row: usize,
+    side: Side,
+    rows: &HashMap<EventId, (usize, Side)>,
+    crossings: &mut [Crossing],
+    sends: &HashMap<EventId, Vec<usize>>,
+) {
+    let ends = moment
+        .event
+        .moved
+        .iter()
+        .any(|moved| matches!(moved.what, Movement::MetEnd(_)));
+    for cause in &moment.event.causes {
+        if rows.get(cause).is_none_or(|(_, from)| *from == side) {
+            continue;
+        }
+        let of_cause = sends.get(cause).into_iter().flatten();
+        let fitting = of_cause.copied().find(|at| {
+            let crossing = &crossings[*at];
+            let is_end = matches!(crossing.class, "end" | "reset");
+            crossing.to.is_none() && is_end == ends
+        });
+        if let Some(at) = fitting {
+            crossings[at].to = Some(row);
+        }
+    }
+}
+
+/// Text in rows of so many characters, broken at spaces where there are some.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut room = width;
+    for word in text.split_inclusive(' ') {
+        let mut rest: Vec<char> = word
+            .chars()
+            .map(|it| if it.is_control() { '\u{fffd}' } else { it })
+            .collect();
+        if rest.len() > room && room < width {
+            lines.push(String::new());
+            room = width.saturating_sub(4);
+        }
+        while rest.len() > room {
+            let tail = rest.split_off(room);
+            lines
+                .last_mut()
+                .into_iter()
+                .for_each(|line| line.extend(&rest));
+            rest = tail;
+            lines.push(String::new());
+            room = width.saturating_sub(4);
+        }
+        room -= rest.len();
+        lines
+            .last_mut()
+            .into_iter()
+            .for_each(|line| line.extend(&rest));
+    }
+    lines.retain(|line| !line.trim().is_empty());
+    lines
+}
+
+/// Text of an XML document.
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for character in text.chars() {
+        match character {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            it if it.is_control()
+                || matches!(it, '\u{fffe}' | '\u{ffff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
+                out.push('\u{fffd}');
+            }
+            it => out.push(it),
+        }
+    }
+    out
+}
