@@ -58,6 +58,11 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l slow -d 'Hold 
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l fault -d 'Make a call of a side go wrong: \'server recv error=ECONNRESET when=2\' (several times the option: several faults)' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write one page for a browser, to step through, to share and to print' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l svg -d 'Write the picture as an SVG, light or dark as its reader prefers; - is standard output' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l mermaid -d 'Write a Mermaid sequence diagram' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l perfetto -d 'Write trace events for ui.perfetto.dev: a track for each task, a flow for each message' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l pcapng -d 'Write the packets that these calls make, for Wireshark, with the call as a comment' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l csv -d 'Write a table, one row an event' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-source -d 'Show this source of the server in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-source -d 'Show this source of the client in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Show only what the two print, without their calls'
@@ -76,6 +81,11 @@ always\t'In a file or a pipe too'
 never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l html -d 'Write one page for a browser, to step through, to share and to print' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l svg -d 'Write the picture as an SVG, light or dark as its reader prefers; - is standard output' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l mermaid -d 'Write a Mermaid sequence diagram' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l perfetto -d 'Write trace events for ui.perfetto.dev: a track for each task, a flow for each message' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l pcapng -d 'Write the packets that these calls make, for Wireshark, with the call as a comment' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l csv -d 'Write a table, one row an event' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l server-source -d 'Show this source of the server in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l client-source -d 'Show this source of the client in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l source -d 'Show beside each call which line of the source made it: of a recording with stacks (strace -k), on the machine where the programs are'

@@ -1,6 +1,6 @@
-//! `src/pages/tcp_echo.html`, which README links to, is the page of `tcp_echo` as these programs have it: of a recording that
-//! lies beside it, whose pids, ports and times stand still. A run has the same calls. `UPDATE=1 cargo test --release --test package`
-//! writes both anew.
+//! `src/pages/tcp_echo.html` and `tcp_echo.svg`, which README shows, are the page and the picture of `tcp_echo` as these programs have
+//! it: of a recording that lies beside them, whose pids, ports and times stand still. A run has the same calls. `UPDATE=1 cargo test --release --test package`
+//! writes all anew.
 
 use std::fmt::Write; // into memory, which does not fail
 use std::fs;
@@ -62,8 +62,7 @@ fn still(side: &str, text: &str, others: &str, first: f64) -> String {
     let mut lines = String::new();
     let mut socket = false;
     for line in text.lines() {
-        let mut words = line.splitn(3, ' ');
-        let (_, Some(time), Some(call)) = (words.next(), words.next(), words.next()) else {
+        let Some((time, call)) = timed(line) else {
             panic!("{line}");
         };
         socket |= call.starts_with("socket(");
@@ -90,6 +89,11 @@ fn still(side: &str, text: &str, others: &str, first: f64) -> String {
     lines
 }
 
+/// The time of a line, and its call. A pid has at least five columns.
+fn timed(line: &str) -> Option<(&str, &str)> {
+    line.split_once(' ')?.1.trim_start().split_once(' ')
+}
+
 /// The text with that in the place of what stands between the two.
 fn between(text: &str, before: &str, behind: &str, instead: &str) -> String {
     let Some((head, rest)) = text.split_once(before) else {
@@ -104,7 +108,7 @@ fn between(text: &str, before: &str, behind: &str, instead: &str) -> String {
 /// The same without any time.
 fn calls(recording: &str) -> Vec<String> {
     let call = |line: &str| {
-        let call = line.splitn(3, ' ').last().unwrap_or_default();
+        let call = timed(line).map_or("", |(_, call)| call);
         let end = call.rfind(" <").filter(|_| call.ends_with('>'));
         call[..end.unwrap_or(call.len())].to_owned()
     };
@@ -122,7 +126,7 @@ fn the_page_of_tcp_echo_is_what_a_run_has() {
     let [server, client] = ["server", "client"].map(read);
     let first = server.lines().find(|line| line.contains(" execve("));
     let first = first
-        .and_then(|line| line.split(' ').nth(1)?.parse().ok())
+        .and_then(|line| timed(line)?.0.parse().ok())
         .expect("a time");
     let sides = [
         ("server", still("server", &server, &client, first)),
@@ -150,23 +154,28 @@ fn the_page_of_tcp_echo_is_what_a_run_has() {
             .replace(PROGRAMS, &programs);
         fs::write(kept.join(side).with_extension("strace"), recording).unwrap();
     }
-    let made = scratch.join("tcp_echo.html");
-    sockstep(&[
-        "show",
-        kept.to_str().unwrap(),
-        "--html",
-        made.to_str().unwrap(),
-    ]);
-    let made = fs::read_to_string(made).unwrap();
-    let file = pages().join("tcp_echo.html");
-    if update {
-        fs::write(&file, &made).unwrap();
-    }
-    let known = fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        known == made,
-        "{} is stale: UPDATE=1 cargo test --release --test package",
-        file.display()
-    );
-    assert!(made.len() < 400 << 10 && made.contains("tcp_echo_server.c"));
+    let made = ["html", "svg"].map(|kind| {
+        let made = scratch.join("tcp_echo").with_extension(kind);
+        let option = format!("--{kind}");
+        sockstep(&[
+            "show",
+            kept.to_str().unwrap(),
+            &option,
+            made.to_str().unwrap(),
+        ]);
+        let made = fs::read_to_string(made).unwrap();
+        let file = pages().join("tcp_echo").with_extension(kind);
+        if update {
+            fs::write(&file, &made).unwrap();
+        }
+        let known = fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            known == made,
+            "{} is stale: UPDATE=1 cargo test --release --test package",
+            file.display()
+        );
+        made
+    });
+    assert!(made[0].len() < 400 << 10 && made[0].contains("tcp_echo_server.c"));
+    assert!(made[1].contains("Server 4c. Close the connection"));
 }
