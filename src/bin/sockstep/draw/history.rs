@@ -2,6 +2,7 @@
 //! Each picture in a file is a function of this, from runs to bytes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
 
 use crate::draw::call::{Payload, brief};
 use crate::lectures::crossings;
@@ -263,13 +264,19 @@ impl History {
         let several = clients.map(|doer| doer.source).any(|source| source > 1);
         let mut label = doer.side.name().to_owned();
         if several && doer.side == Side::Client {
-            label += &format!(" {}", doer.source);
+            let _ = write!(label, " {}", doer.source); // into memory
         }
         match (doer.number, doer.thread) {
             (1, _) => label,
             (number, true) => format!("{label}, thread {number}"),
             (number, false) => format!("{label}, process {number}"),
         }
+    }
+
+    /// The client at the other end of a server's socket.
+    pub fn client_of(&self, socket: SocketId) -> Option<usize> {
+        let peer = self.sockets.get(&self.sockets.get(&socket)?.peer?)?;
+        (peer.side == Side::Client).then_some(peer.source)
     }
 
     /// When the first of it was.

@@ -86,11 +86,7 @@ fn rows(run: &History, names: &[(TaskId, String)], text: &mut String) -> usize {
         let (arrow, to) = arrow(run, moment, &receivers);
         let to = to.and_then(|task| names.get(&task)).unwrap_or(name);
         if moment.words.is_some() {
-            let _ = writeln!(
-                row,
-                "  Note over {name}: {}",
-                escape("prints: ").to_owned() + &what
-            );
+            let _ = writeln!(row, "  Note over {name}: {}", escape("prints: ") + &what);
         } else {
             let arrow = if to == name { "->>" } else { arrow };
             let _ = writeln!(row, "  {name}{arrow}{to}: {what}");

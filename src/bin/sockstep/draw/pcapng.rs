@@ -254,7 +254,7 @@ impl Wire<'_> {
         match what {
             Movement::Sent { range, .. } => self.stream(id, own, range.end, bytes, range.start),
             Movement::Received { range, .. } => {
-                self.stream(id, 1 - own, range.end, bytes, range.start)
+                self.stream(id, 1 - own, range.end, bytes, range.start);
             }
             Movement::Ended(end) => self.end(id, own, *end),
             Movement::MetEnd(end) => self.end(id, 1 - own, *end),
@@ -262,13 +262,13 @@ impl Wire<'_> {
                 let end = self.run.sockets.get(&socket);
                 let local = end.and_then(|end| end.local.clone());
                 let remote = to.clone().or(end.and_then(|end| end.remote.clone()));
-                self.udp([local, remote], bytes, *length);
+                self.udp(&[local, remote], bytes, *length);
             }
             Movement::MessageReceived { length, from, .. } if moment.event.causes.is_empty() => {
                 let end = self.run.sockets.get(&socket);
                 let local = end.and_then(|end| end.local.clone());
                 let remote = from.clone().or(end.and_then(|end| end.remote.clone()));
-                self.udp([remote, local], bytes, *length);
+                self.udp(&[remote, local], bytes, *length);
             }
             Movement::MessageReceived { .. } => {}
         }
@@ -350,12 +350,12 @@ impl Wire<'_> {
         let connection = self.connections.get(&id).copied().unwrap_or_default();
         let own = self.run.sockets.get(&id);
         let peer = own.and_then(|own| self.run.sockets.get(&own.peer?));
-        let local = own.and_then(|own| own.local.clone());
-        let local = inet(local).filter(|it| !it.0.is_unspecified() && it.1 != 0);
-        let local = local.or_else(|| inet(peer.and_then(|peer| peer.remote.clone())));
-        let local = local.or_else(|| inet(own.and_then(|own| own.local.clone())));
-        let remote = inet(own.and_then(|own| own.remote.clone()));
-        let remote = remote.or_else(|| inet(peer.and_then(|peer| peer.local.clone())));
+        let local = inet(own.and_then(|own| own.local.as_ref()));
+        let local = local.filter(|it| !it.0.is_unspecified() && it.1 != 0);
+        let local = local.or_else(|| inet(peer.and_then(|peer| peer.remote.as_ref())));
+        let local = local.or_else(|| inet(own.and_then(|own| own.local.as_ref())));
+        let remote = inet(own.and_then(|own| own.remote.as_ref()));
+        let remote = remote.or_else(|| inet(peer.and_then(|peer| peer.local.as_ref())));
         let mut ends = self.addresses(local, remote);
         if from == 1 {
             ends.reverse();
@@ -389,8 +389,8 @@ impl Wire<'_> {
         self.ip(TCP, ends, segment, missing, 16);
     }
 
-    fn udp(&mut self, ends: [Option<Address>; 2], bytes: &[u8], length: u64) {
-        let [from, to] = ends.map(inet);
+    fn udp(&mut self, ends: &[Option<Address>; 2], bytes: &[u8], length: u64) {
+        let [from, to] = ends.each_ref().map(|end| inet(end.as_ref()));
         let ends = self.addresses(from, to);
         let length = usize::try_from(length).unwrap_or(0).min(65_507);
         let known = &bytes[..bytes.len().min(length)];
@@ -471,9 +471,9 @@ impl Wire<'_> {
     }
 }
 
-fn inet(address: Option<Address>) -> Option<(IpAddr, u16)> {
+fn inet(address: Option<&Address>) -> Option<(IpAddr, u16)> {
     match address {
-        Some(Address::Inet { ip, port }) => Some((ip.to_canonical(), port)),
+        Some(Address::Inet { ip, port }) => Some((ip.to_canonical(), *port)),
         _ => None,
     }
 }

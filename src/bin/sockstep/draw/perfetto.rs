@@ -2,6 +2,7 @@
 //! task, a slice for each call, a flow from the call that sends something to the one that gets it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
 
 use crate::draw::history::{History, Moment};
 use crate::draw::json::{array, object, text};
@@ -92,10 +93,10 @@ fn tracks(
         processes.insert(doer.source, pid);
         let mut label = run.label(*id);
         if let Some(program) = &doer.program {
-            label += &format!(": {program}");
+            let _ = write!(label, ": {program}"); // into memory, here and below
         }
         if let Some(number) = doer.pid {
-            label += &format!(" ({number})");
+            let _ = write!(label, " ({number})");
         }
         let process = if several {
             format!("{}: {label}", run.name)

@@ -1,6 +1,6 @@
 //! `--svg FILE`: the ladder as a picture; of many clients, who waits for whom. Light or dark, as its reader prefers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use crate::draw::history::{History, Moment};
@@ -13,6 +13,8 @@ const WIDTH: usize = 1000;
 const MARGIN: usize = 24;
 /// Where the arrows run, between the client's column and the server's.
 const GAP: [usize; 2] = [430, 570];
+/// Where bars run.
+const BARS: [u64; 2] = [190, 760];
 const ROW: usize = 19;
 /// Characters in a row of a column, each 7.5 pixels wide.
 const COLUMNS: usize = 53;
@@ -75,6 +77,21 @@ struct Crossing {
     to: Option<usize>,
     from: usize,
     side: Side,
+}
+
+/// The time that bars run over, in nanoseconds.
+struct Scale {
+    start: u64,
+    end: u64,
+}
+
+impl Scale {
+    /// Where a time is, in pixels.
+    fn at(&self, time: u64) -> u64 {
+        let part = time.clamp(self.start, self.end) - self.start;
+        let whole = (self.end - self.start).max(1);
+        BARS[0] + part / 1000 * (BARS[1] - BARS[0]) / (whole / 1000).max(1)
+    }
 }
 
 #[derive(Default)]
@@ -196,33 +213,31 @@ impl Picture {
 
     /// The tasks of a server and its clients over time, each with what it waited in.
     fn chart(&mut self, run: &History) {
-        const LEFT: usize = 190;
-        const RIGHT: usize = 760;
         self.title(&run.name);
-        let times = run
-            .moments
-            .iter()
-            .filter_map(|it| Some((it.event.entered?, it.event.left.or(it.event.entered)?)));
-        let (start, end) = times.fold((u64::MAX, 0), |(start, end), (from, to)| {
-            (start.min(from), end.max(to))
+        let times = run.moments.iter().filter_map(|it| {
+            let entered = it.event.entered?;
+            Some((entered, it.event.left.unwrap_or(entered)))
         });
-        if start >= end {
+        let scale = times.fold(
+            Scale {
+                start: u64::MAX,
+                end: 0,
+            },
+            |scale, (from, to)| Scale {
+                start: scale.start.min(from),
+                end: scale.end.max(to),
+            },
+        );
+        if scale.start >= scale.end {
             self.text(MARGIN, self.y, "soft", "no call on a socket");
             self.y += ROW;
             return;
         }
-        let at = |time: u64| {
-            let part = (time.clamp(start, end) - start) as f64 / (end - start) as f64;
-            LEFT as f64 + part * (RIGHT - LEFT) as f64
-        };
-        let milliseconds = (end - start) as f64 / 1e6;
+        let milliseconds = (scale.end - scale.start) / 1_000_000;
         for part in 0..=4 {
-            let x = LEFT + part * (RIGHT - LEFT) / 4;
-            let label = format!(
-                "{:.0}{}",
-                milliseconds * part as f64 / 4.0,
-                if part == 4 { " ms" } else { "" }
-            );
+            let x = BARS[0] + part * (BARS[1] - BARS[0]) / 4;
+            let unit = if part == 4 { " ms" } else { "" };
+            let label = format!("{}{unit}", grouped(milliseconds * part / 4));
             let _ = writeln!(
                 self.body,
                 "<text class=\"soft label\" x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
@@ -234,99 +249,83 @@ impl Picture {
         tasks.sort_by_key(|(id, task)| (task.side == Side::Server, task.source, **id));
         for (id, task) in tasks {
             self.y += ROW + 5;
-            let (top, height) = (self.y - 13, 16);
             self.text(MARGIN, self.y, "task", &run.label(*id));
-            let own: Vec<&Moment> = run
-                .moments
-                .iter()
-                .filter(|it| it.event.task == *id)
-                .collect();
-            let mut bars: Vec<(u64, u64, &str, String, String)> = Vec::new();
-            for moment in &own {
-                let Some(from) = moment.event.entered else {
-                    continue;
-                };
-                let Some(waited) = moment.waited() else {
-                    continue;
-                };
-                let with = moment
-                    .event
-                    .socket
-                    .and_then(|socket| run.sockets.get(&socket)?.peer);
-                let with = with
-                    .and_then(|peer| run.sockets.get(&peer))
-                    .filter(|peer| peer.side == Side::Client);
-                let with = with
-                    .filter(|_| task.side == Side::Server)
-                    .map_or(String::new(), |peer| peer.source.to_string());
-                let class = if task.side == Side::Client {
-                    "wait"
-                } else if with.is_empty() {
-                    "idle"
-                } else {
-                    "busy"
-                };
-                bars.push((from, from + waited, class, moment.name().to_owned(), with));
-            }
-            for wait in run.idle.iter().filter(|wait| wait.task == *id) {
-                bars.push((
-                    wait.from,
-                    wait.to.unwrap_or(end),
-                    "idle",
-                    wait.call.clone(),
-                    String::new(),
-                ));
-            }
-            let life = own.iter().filter_map(|it| it.event.entered);
-            let life = life.fold(None, |life: Option<(u64, u64)>, time| {
-                Some(life.map_or((time, time), |(from, to)| (from.min(time), to.max(time))))
-            });
-            if let Some((from, to)) = life {
-                let (from, to, y) = (at(from), at(to), top + height / 2);
-                let _ = writeln!(
-                    self.body,
-                    "<line x1=\"{from:.1}\" y1=\"{y}\" x2=\"{to:.1}\" y2=\"{y}\"/>"
-                );
-            }
-            let mut longest: HashMap<&str, u64> = HashMap::new();
-            for (from, to, class, call, with) in &bars {
-                *longest.entry(call.as_str()).or_default() += to - from;
-                let (x, width) = (at(*from), at(*to) - at(*from));
-                if width < 0.5 {
-                    continue;
-                }
-                let _ = writeln!(
-                    self.body,
-                    "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{height}\" rx=\"2\"><title>{}: {} ms{}</title></rect>",
-                    escape(call),
-                    (to - from) / 1_000_000,
-                    if with.is_empty() {
-                        String::new()
-                    } else {
-                        format!(", client {with}")
-                    }
-                );
-                if !with.is_empty() && width > 12.0 {
-                    let middle = x + width / 2.0;
-                    let _ = writeln!(
-                        self.body,
-                        "<text class=\"label\" x=\"{middle:.1}\" y=\"{}\" text-anchor=\"middle\">{with}</text>",
-                        self.y - 1
-                    );
-                }
-            }
-            let most = longest
-                .into_iter()
-                .max_by_key(|(call, time)| (*time, std::cmp::Reverse(call.to_string())));
-            if let Some((call, time)) = most.filter(|(_, time)| *time >= 1_000_000) {
-                self.text(
-                    RIGHT + 14,
-                    self.y,
-                    "soft",
-                    &format!("{} ms in {call}", grouped(time / 1_000_000)),
-                );
-            }
+            self.bars(run, *id, task.side, &scale);
         }
+        self.legend();
+    }
+
+    /// What a task waited in, and how long it was there.
+    fn bars(&mut self, run: &History, id: TaskId, side: Side, scale: &Scale) {
+        let own = || run.moments.iter().filter(|it| it.event.task == id);
+        let life = own().filter_map(|it| it.event.entered);
+        let life = life.fold(None, |life: Option<(u64, u64)>, time| {
+            Some(life.map_or((time, time), |(from, to)| (from.min(time), to.max(time))))
+        });
+        if let Some((from, to)) = life {
+            let (from, to, y) = (scale.at(from), scale.at(to), self.y - 5);
+            let _ = writeln!(
+                self.body,
+                "<line x1=\"{from}\" y1=\"{y}\" x2=\"{to}\" y2=\"{y}\"/>"
+            );
+        }
+        let mut longest: BTreeMap<&str, u64> = BTreeMap::new();
+        for moment in own() {
+            let (Some(from), Some(waited)) = (moment.event.entered, moment.waited()) else {
+                continue;
+            };
+            let client = moment.event.socket.and_then(|socket| run.client_of(socket));
+            let client = client.filter(|_| side == Side::Server);
+            let class = match (side, client) {
+                (Side::Client, _) => "wait",
+                (Side::Server, Some(_)) => "busy",
+                (Side::Server, None) => "idle",
+            };
+            *longest.entry(moment.name()).or_default() += waited;
+            self.bar(class, [from, from + waited], moment.name(), client, scale);
+        }
+        for wait in run.idle.iter().filter(|wait| wait.task == id) {
+            let to = wait.to.unwrap_or(scale.end);
+            *longest.entry(&wait.call).or_default() += to.saturating_sub(wait.from);
+            self.bar("idle", [wait.from, to], &wait.call, None, scale);
+        }
+        let most = longest.into_iter().max_by_key(|(_, time)| *time);
+        if let Some((call, time)) = most.filter(|(_, time)| *time >= 1_000_000) {
+            let words = format!("{} ms in {call}", grouped(time / 1_000_000));
+            self.text(WIDTH - 226, self.y, "soft", &words);
+        }
+    }
+
+    fn bar(
+        &mut self,
+        class: &str,
+        [from, to]: [u64; 2],
+        call: &str,
+        client: Option<usize>,
+        scale: &Scale,
+    ) {
+        let (x, end) = (scale.at(from), scale.at(to));
+        if x == end {
+            return;
+        }
+        let (width, y) = (end - x, self.y - 13);
+        let whose = client.map_or(String::new(), |client| format!(", client {client}"));
+        let _ = writeln!(
+            self.body,
+            "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"16\" rx=\"2\"><title>{}: {} ms{whose}</title></rect>",
+            escape(call),
+            grouped(to.saturating_sub(from) / 1_000_000)
+        );
+        if let Some(client) = client.filter(|_| width > 12) {
+            let (x, y) = (x + width / 2, self.y - 1);
+            let _ = writeln!(
+                self.body,
+                "<text class=\"label\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{client}</text>"
+            );
+        }
+    }
+
+    fn legend(&mut self) {
         self.y += 2 * ROW;
         let mut x = MARGIN;
         for (class, words) in [
@@ -334,10 +333,10 @@ impl Picture {
             ("busy", "server waits for a client (its number)"),
             ("idle", "server has nothing to do"),
         ] {
+            let y = self.y - 10;
             let _ = writeln!(
                 self.body,
-                "<rect class=\"{class}\" x=\"{x}\" y=\"{}\" width=\"16\" height=\"12\" rx=\"2\"/>",
-                self.y - 10
+                "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"16\" height=\"12\" rx=\"2\"/>"
             );
             self.text(x + 22, self.y, "soft label", words);
             x += 60 + words.len() * 7;
