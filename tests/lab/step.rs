@@ -65,10 +65,10 @@ fn each_call_waits_for_a_key_and_its_line_stands_there_before() {
             let Some((file, line)) = place.split_once(':') else {
                 continue; // a side's half has room for the line alone
             };
-            assert!(file.ends_with(&format!(".{ending}")), "{file}");
             let Ok(source) = fs::read_to_string(sources.join(file)) else {
                 continue; // what the programs share makes the call
             };
+            assert!(file.ends_with(&format!(".{ending}")), "{file}");
             let line = source
                 .lines()
                 .nth(line.parse::<usize>().expect("a number") - 1);

@@ -249,7 +249,9 @@ fn is_the_programs(place: &Place) -> bool {
 
 /// Whether a line is in one of the sources whose functions call until all is done.
 fn is_shared(place: &Place) -> bool {
-    place.file.ends_with("common/mod.rs") || place.file.ends_with("common/common.h")
+    ["mod.rs", "common.h", "deadline.rs", "deadline.h"]
+        .iter()
+        .any(|name| place.file.ends_with(&format!("common/{name}")))
 }
 
 /// A program's debug information, and who reads it.

@@ -200,10 +200,7 @@ impl Picture {
             self.body,
             "<line class=\"{class}\" x1=\"{start}\" y1=\"{from}\" x2=\"{end}\" y2=\"{to}\" marker-end=\"url(#{class})\"/>"
         );
-        let (x, y) = (
-            usize::midpoint(GAP[0], GAP[1]),
-            usize::midpoint(from, to) + 4,
-        );
+        let (x, y) = (usize::midpoint(start, end), usize::midpoint(from, to) + 4);
         let _ = writeln!(
             self.body,
             "<text class=\"{class} label over\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{}</text>",

@@ -444,9 +444,10 @@ fn datagram_met_nobody(seen: &Seen, world: &World, event: &Event, _: &Call) -> O
         return None;
     }
     let side = other(event.side).name();
+    let (swapped, explain) = swapped(there, to).unwrap_or(("", "ICMP"));
     remark(
-        format!("no socket has {to}: the datagram is lost; the {side} has {there}"),
-        "ICMP",
+        format!("no socket has {to}: the datagram is lost; the {side} has {there}{swapped}"),
+        explain,
     )
 }
 
@@ -712,10 +713,18 @@ fn nobody_there(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<R
     if local.is_reached_at(&to) || local.port() == Some(0) {
         return None;
     }
+    let (swapped, explain) = swapped(local, &to).unwrap_or(("", "ECONNREFUSED"));
     remark(
-        format!("nobody listens at {to}; the server listens at {local}"),
-        "ECONNREFUSED",
+        format!("nobody listens at {to}; the server listens at {local}{swapped}"),
+        explain,
     )
+}
+
+/// What there is to say, and to look up, if one port is the other with its bytes in the other order.
+fn swapped(one: &Address, other: &Address) -> Option<(&'static str, &'static str)> {
+    let (one, other) = (one.port()?, other.port()?);
+    let words = ", the same port with its bytes swapped: one side has forgotten htons()";
+    (one != other && one == other.swap_bytes()).then_some((words, "htons"))
 }
 
 fn address_too_short(_: &Seen, _: &World, _: &Event, call: &Call) -> Option<Remark> {
@@ -942,19 +951,20 @@ mod tests {
 
     #[test]
     fn nobody_listens_where_the_client_asks() {
-        let both = |at: &str| {
+        let both = |at: &str, port: u16| {
             words_of(&format!(
                 r#"7 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
 7 bind(3, {{sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.2")}}, 16) = 0
 7 listen(3, 5) = 0
 9 execve("./client", ["./client"], 0x7ffd /* 1 var */) = 0
 9 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
-9 connect(3, {{sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("{at}")}}, 16) = -1 ECONNREFUSED (Connection refused)
+9 connect(3, {{sa_family=AF_INET, sin_port=htons({port}), sin_addr=inet_addr("{at}")}}, 16) = -1 ECONNREFUSED (Connection refused)
 "#
             ))
         };
-        assert_eq!(both("127.0.0.1"), ["ECONNREFUSED"]);
-        assert!(both("127.0.0.2").is_empty());
+        assert_eq!(both("127.0.0.1", 80), ["ECONNREFUSED"]);
+        assert_eq!(both("127.0.0.1", 20480), ["htons"]);
+        assert!(both("127.0.0.2", 80).is_empty());
     }
 
     #[test]
