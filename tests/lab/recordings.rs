@@ -425,3 +425,22 @@ fn second_string(array: &str) -> Vec<u8> {
     }
     bytes
 }
+
+#[test]
+fn a_recording_comes_by_standard_input_too() {
+    let path = recordings().join("advised.txt");
+    let bytes = recording("advised.txt");
+    let by_name = show(&["--color", "never"], &path);
+    let mut command = Command::new(SOCKSTEP);
+    let piped = run(command.args(["show", "--color", "never", "-"]), &bytes);
+    assert!(piped.status.success(), "{piped:?}");
+    assert_eq!(piped.stdout(), by_name.stdout());
+    let nothing = run(Command::new(SOCKSTEP).args(["show", "-"]), b"hello\n");
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(
+        nothing
+            .stderr
+            .starts_with("sockstep: standard input: no line in it is strace's"),
+        "{nothing:?}"
+    );
+}

@@ -18,7 +18,6 @@ mod run;
 mod show;
 mod sides;
 mod strace;
-#[allow(dead_code, reason = "the pictures are about to be drawn from it")]
 mod world;
 
 use std::process::ExitCode;

@@ -1,7 +1,11 @@
 //! `sockstep show`: the ladder of a recording, from `--keep` or from a student's own strace.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::env;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Read};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use sockstep::{Errno, Error};
@@ -17,6 +21,9 @@ use crate::strace::recording::{Item, Recording};
 use crate::world::Side;
 use crate::world::tasks::Sides;
 
+/// Bytes of a recording that comes by standard input.
+const MOST: u64 = 2 << 30;
+
 const EXAMPLE: &str = "Example: strace -f -ttt -T -s 4096 -o trace.txt ./my_server 12000\n         sockstep show trace.txt";
 
 /// Show the ladder of a recording
@@ -31,7 +38,7 @@ const EXAMPLE: &str = "Example: strace -f -ttt -T -s 4096 -o trace.txt ./my_serv
     after_long_help = format!("{EXAMPLE}\n\n{KEYS}")
 )]
 pub struct Args {
-    /// The recording: a file, or a directory of them
+    /// The recording: a file, a directory of them, or - for standard input
     path: PathBuf,
     /// Which calls to show
     #[arg(long, value_name = "WHICH", default_value = "network")]
@@ -74,11 +81,43 @@ pub fn show(args: &Args) -> ExitCode {
 }
 
 fn draw(args: &Args) -> Result<(), String> {
-    let title = args.path.file_name().unwrap_or(args.path.as_os_str());
+    if args.path != Path::new("-") {
+        return draw_recording(args, &args.path, &args.path);
+    }
+    let kept = keep_standard_input().map_err(|words| format!("standard input: {words}"))?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", kept.as_raw_fd()));
+    draw_recording(args, &path, Path::new("standard input"))
+        .map_err(|words| words.replace(&path.display().to_string(), "standard input"))
+}
+
+/// Keeps what comes in a file without a name, since a recording is read more than once.
+fn keep_standard_input() -> Result<File, String> {
+    let input = io::stdin();
+    if input.is_terminal() {
+        return Err(
+            "a terminal is no recording. Give it one: strace ... 2>&1 | sockstep show -".to_owned(),
+        );
+    }
+    let failed = |error: io::Error| error.to_string();
+    let name = env::temp_dir().join(format!("sockstep-show-{}", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    let mut file = options.open(&name).map_err(failed)?;
+    fs::remove_file(&name).map_err(failed)?;
+    let kept = io::copy(&mut input.lock().take(MOST + 1), &mut file).map_err(failed)?;
+    if kept > MOST {
+        return Err("it has more than 2 GiB".to_owned());
+    }
+    Ok(file)
+}
+
+/// Draws the recording at this path, by the name that it is known by.
+fn draw_recording(args: &Args, path: &Path, name: &Path) -> Result<(), String> {
+    let title = name.file_name().unwrap_or(name.as_os_str());
     let mut page = args.page.begin(title.to_string_lossy().into_owned())?;
     // Once to know whose calls each process's are, once to draw them.
-    let mut recording = Recording::open(&args.path)?;
-    let mut exports = args.exports.begin(Some(&args.path))?;
+    let mut recording = Recording::open(path)?;
+    let mut exports = args.exports.begin(Some(path))?;
     let mut finders: HashMap<usize, Sides> = HashMap::new();
     let mut unknown = 0;
     while let Some(Item { source, entry }) = recording.next()? {
