@@ -145,26 +145,25 @@ fn draw_recording(args: &Args, path: &Path, name: &Path) -> Result<(), String> {
         let side = of_source.and_then(|sides| sides.get(&item.entry.pid));
         side.copied().unwrap_or(Side::Client)
     };
-    if let Some(page) = &mut page {
-        page.run(String::new(), args.sources.read([None, None])?);
+    if page.is_some() || args.exports.are_wanted() {
+        if let Some(page) = &mut page {
+            page.run(String::new(), args.sources.read([None, None])?);
+        }
+        exports.run(title.to_string_lossy().into_owned());
         let mut items = recording.again()?;
         while let Some(item) = items.next()? {
-            page.traced(item.source, side(&item), item.entry);
+            exports.traced(item.source, side(&item), &item.entry);
+            if let Some(page) = &mut page {
+                page.traced(item.source, side(&item), item.entry);
+            }
         }
     }
     if let Some(page) = page {
         page.end()?;
     }
-    if args.exports.are_wanted() {
-        exports.run(title.to_string_lossy().into_owned());
-        let mut items = recording.again()?;
-        while let Some(item) = items.next()? {
-            exports.traced(item.source, side(&item), &item.entry);
-        }
-        exports.end()?;
-        if args.exports.take_standard_output() {
-            return Ok(());
-        }
+    exports.end()?;
+    if args.exports.take_standard_output() {
+        return Ok(());
     }
     let mut items = recording.again()?;
     let written = if args.json {

@@ -10,7 +10,10 @@
 
 use std::fmt::Write; // into memory, which does not fail
 
-use crate::bench::plot::COUNTS;
+use crate::lectures::crossings::grouped;
+
+/// How many connections.
+pub const COUNTS: [u16; 4] = [1, 8, 64, 512];
 
 /// A server, by what it is called, over each number of connections.
 pub struct Curve {
@@ -157,11 +160,15 @@ fn memory(curves: &[Curve]) -> Panel {
     let place = |kib: f64| (kib.max(1.0).log10() - least) / (most - least);
     let lines = (least as i32..=most as i32).map(|power| {
         let kib = 10f64.powi(power);
-        (place(kib), thousands(&format!("{kib:.0}")))
+        (place(kib), grouped(kib.round_ties_even() as u64))
     });
     let points = curves.iter().map(|curve| {
         let places = curve.private_kib.iter().map(|kib| kib.map(place));
-        (places.collect(), thousands(&written(&curve.private_kib, 0)))
+        (
+            places.collect(),
+            last(&curve.private_kib)
+                .map_or(String::new(), |kib| grouped(kib.round_ties_even() as u64)),
+        )
     });
     Panel {
         left: 670.0,
@@ -172,20 +179,12 @@ fn memory(curves: &[Curve]) -> Panel {
 }
 
 /// The last value of a curve.
-fn written(values: &[Option<f64>], decimals: usize) -> String {
-    let last = values.iter().flatten().last();
-    last.map_or(String::new(), |value| format!("{value:.decimals$}"))
+fn last(values: &[Option<f64>]) -> Option<f64> {
+    values.iter().flatten().last().copied()
 }
 
-fn thousands(digits: &str) -> String {
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+fn written(values: &[Option<f64>], decimals: usize) -> String {
+    last(values).map_or(String::new(), |value| format!("{value:.decimals$}"))
 }
 
 impl Panel {

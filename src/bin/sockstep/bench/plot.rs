@@ -6,7 +6,7 @@ use std::fs::{self, OpenOptions};
 use std::path::Path;
 
 use crate::bench::figures::{Conditions, TOLERANCE, machine, percentile, plural, rate};
-use crate::bench::picture::{Curve, picture};
+use crate::bench::picture::{COUNTS, Curve, picture};
 use crate::bench::{
     Args, Bench, Design, Launch, Random, SERVERS, Server, Subject, arguments, rounds,
 };
@@ -15,8 +15,6 @@ use crate::lectures::programs::{Implementation, Programs};
 use crate::sides::keeper::directory;
 use crate::sides::trouble::Trouble;
 
-/// How many connections.
-pub const COUNTS: [u16; 4] = [1, 8, 64, 512];
 /// What all are relative to.
 const REFERENCE: &str = "tcp_echo_server_epoll";
 

@@ -3,6 +3,7 @@
 use std::fmt::Write; // into memory, which does not fail
 
 use crate::common::text::escape;
+use crate::lectures::crossings::grouped;
 
 /// Why a check ended before its end.
 #[derive(Debug, Clone)]
@@ -86,15 +87,7 @@ impl Failure {
 
 /// `1 byte`, `1,048,576 bytes`.
 pub fn count(bytes: usize) -> String {
-    let digits = bytes.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text + if bytes == 1 { " byte" } else { " bytes" }
+    grouped(bytes as u64) + if bytes == 1 { " byte" } else { " bytes" }
 }
 
 /// The first bytes, as a terminal may show them.

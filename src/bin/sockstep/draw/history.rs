@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
-use crate::draw::call::{Payload, brief};
+use crate::draw::call::{Payload, brief, c_name};
 use crate::lectures::crossings;
 use crate::lectures::remarks::Remarks;
 use crate::lectures::steps::{Headings, Step};
@@ -331,22 +331,6 @@ impl Moment {
             Some(left.saturating_sub(entered))
         });
         took.filter(|_| self.words.is_none())
-    }
-}
-
-/// The call as C has it, where the kernel has another name for it.
-pub fn c_name(call: &Call) -> &str {
-    let without_address = call.args.get(4).is_none_or(|arg| arg == "NULL");
-    match call.name.as_str() {
-        "sendto" if without_address => "send",
-        "recvfrom" if without_address => "recv",
-        "accept4" => "accept",
-        "pselect6" => "select",
-        "ppoll" => "poll",
-        "epoll_pwait" | "epoll_pwait2" => "epoll_wait",
-        "clone" | "clone3" | "vfork" if calls::makes_task(call) == Some(true) => "pthread_create",
-        "clone" | "clone3" | "vfork" => "fork",
-        name => name,
     }
 }
 

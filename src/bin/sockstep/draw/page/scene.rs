@@ -6,7 +6,7 @@ use std::fmt::Write; // into memory, which does not fail
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use crate::draw::call::{Payload, brief};
+use crate::draw::call::{Payload, brief, c_name};
 use crate::draw::json::{array, object, text};
 use crate::draw::page::compared::Mark;
 use crate::draw::page::keep::{Kept, Kind, Shown};
@@ -493,22 +493,6 @@ fn meaning(note: &str) -> &str {
         .split_once('(')
         .and_then(|(_, rest)| rest.strip_suffix(')'));
     words.unwrap_or(note)
-}
-
-/// The call as C has it, where the kernel has another name for it.
-fn c_name(call: &Call) -> &str {
-    let without_address = call.args.get(4).is_none_or(|arg| arg == "NULL");
-    match call.name.as_str() {
-        "sendto" if without_address => "send",
-        "recvfrom" if without_address => "recv",
-        "accept4" => "accept",
-        "pselect6" => "select",
-        "ppoll" => "poll",
-        "epoll_pwait" | "epoll_pwait2" => "epoll_wait",
-        "clone" | "clone3" | "vfork" if calls::makes_task(call) == Some(true) => "pthread_create",
-        "clone" | "clone3" | "vfork" => "fork",
-        name => name,
-    }
 }
 
 /// What a program prints, if a call prints something.
