@@ -12,6 +12,7 @@ use crate::strace::line::Entry;
 use crate::world::Side;
 
 #[derive(clap::Args)]
+#[group(id = "exports")] // a page has options of this name too
 pub struct Options {
     /// Write the picture as an SVG, light or dark as its reader prefers; - is standard output
     #[arg(long, value_name = "FILE")]
