@@ -3,10 +3,9 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::support::{DEADLINE, Process, marked, python3, require, run};
+use crate::support::{Process, at_this_load, python3, require, run, wait_until_none_is_marked};
 use nix::sys::signal::Signal;
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
@@ -268,13 +267,9 @@ fn a_signal_ends_it_while_strace_holds_its_clients_back() {
     process.signal(Signal::SIGTERM);
     let outcome = process.end();
     assert_eq!(outcome.status.signal(), Some(Signal::SIGTERM as i32));
-    let mark = format!("SOCKSTEP_TEST={mark}");
-    while !marked(&mark).is_empty() {
-        assert!(start.elapsed() < DEADLINE, "it left {:?}", marked(&mark));
-        thread::yield_now();
-    }
+    wait_until_none_is_marked(&format!("SOCKSTEP_TEST={mark}"));
     assert!(
-        start.elapsed() < Duration::from_secs(30),
+        start.elapsed() < at_this_load(30),
         "it waited for its clients"
     );
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use crate::support::{DEADLINE, Outcome, Process, marked, require, run, within};
+use crate::support::{Outcome, Process, deadline, require, run, wait_until_none_is_marked};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -34,7 +34,7 @@ pub fn patiently(command: &mut Command, stdin: &[u8]) -> Outcome {
     thread::spawn(move || pipe.write_all(&words)); // it may end before it has read all
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
-    let Ok(output) = receiver.recv_timeout(10 * DEADLINE) else {
+    let Ok(output) = receiver.recv_timeout(deadline() * 10) else {
         let pid = Pid::from_raw(pid.try_into().expect("it is one"));
         kill(pid, Signal::SIGTERM).expect("it is still there");
         panic!("it has not ended in time");
@@ -150,11 +150,7 @@ fn a_signal_ends_it_and_leaves_nothing_behind() {
     );
     let left: Vec<_> = fs::read_dir(&directory).expect("it is there").collect();
     assert!(left.is_empty(), "{left:?}");
-    within(move || {
-        while !marked(&format!("SOCKSTEP_TEST={mark}")).is_empty() {
-            thread::yield_now();
-        }
-    });
+    wait_until_none_is_marked(&format!("SOCKSTEP_TEST={mark}"));
 }
 
 // ---- Mutated twins ----

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    DEADLINE, Process, Program, hear_from, listener, python3, require, run, udp, without_ports,
+    Process, Program, deadline, hear_from, listener, python3, require, run, udp, without_ports,
 };
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
@@ -846,7 +846,7 @@ impl Terminal {
             if wanted(&screen) {
                 return screen.lines().last().unwrap_or_default().to_owned();
             }
-            let output = self.output.recv_timeout(DEADLINE);
+            let output = self.output.recv_timeout(deadline());
             self.take(&output.unwrap_or_else(|_| panic!("it never came, only:\n{screen}")));
         }
     }
@@ -864,7 +864,7 @@ impl Terminal {
 
     /// Waits for the end: the status, and what the screen shows then.
     pub fn end(mut self) -> (ExitStatus, String) {
-        while let Ok(output) = self.output.recv_timeout(DEADLINE) {
+        while let Ok(output) = self.output.recv_timeout(deadline()) {
             self.take(&output);
         }
         let status = self.child.wait().expect("it is our child");

@@ -955,7 +955,7 @@ impl Drop for Fresh {
 
 // ---- Sockets ----
 
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// An empty list of epoll.
 fn list() -> OwnedFd {

@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    CONCURRENT, CREW, CTRL_C_WORKS, DEADLINE, EVENT_LOOPS, ITERATIVE, Lang, Member, ON_A_FREE_PORT,
-    Outcome, Program, Server, TCP_ECHO_SERVERS, Talk, allow_many_files, assert_bytes, fill,
+    CONCURRENT, CREW, CTRL_C_WORKS, EVENT_LOOPS, ITERATIVE, Lang, Member, ON_A_FREE_PORT, Outcome,
+    Program, Server, TCP_ECHO_SERVERS, Talk, allow_many_files, assert_bytes, deadline, fill,
     for_each, for_each_in_turn, has_heard_nothing, is_silent_for, python, random_bytes, require,
     run, until, wait_for_the_end_of,
 };
@@ -670,7 +670,7 @@ fn a_storm_of_sigchld_ends_nothing() {
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
-                let end = Instant::now() + DEADLINE;
+                let end = Instant::now() + deadline();
                 while !over.load(SeqCst) && Instant::now() < end {
                     kill(pid, Signal::SIGCHLD).expect("the process is there");
                 }
@@ -745,7 +745,7 @@ fn assert_serves_at_once(client: &mut TcpStream) {
     for _ in 0..1000 {
         assert_serves(client);
     }
-    assert!(before.elapsed() < DEADLINE, "{:?}", before.elapsed());
+    assert!(before.elapsed() < deadline(), "{:?}", before.elapsed());
 }
 
 /// For a second the server has nothing to do, and says nothing to this client.

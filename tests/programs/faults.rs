@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    CLIENTS, DEADLINE, Outcome, Process, Program, Server, TCP_CLIENTS, Talk, UDP_CLIENTS,
-    UDP_SERVERS, UPPER_CLIENTS, accept, assert_bytes, for_each, local, play, require, run, udp,
+    CLIENTS, Outcome, Process, Program, Server, TCP_CLIENTS, Talk, UDP_CLIENTS, UDP_SERVERS,
+    UPPER_CLIENTS, accept, assert_bytes, deadline, for_each, local, play, require, run, udp,
 };
 use sockstep::{
     AF_INET, INADDR_LOOPBACK, PF_INET, SO_RCVBUF, SO_SNDBUF, SOCK_STREAM, SOL_SOCKET, bind, htonl,
@@ -70,7 +70,7 @@ fn a_scope_that_one_side_does_not_name_is_no_difference() {
     let Ok(server) = UdpSocket::bind("[::1]:0") else {
         return; // a machine without IPv6
     };
-    server.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    server.set_read_timeout(Some(deadline())).expect("not zero");
     let port = server.local_addr().expect("it is bound").port();
     for_each(&["udp_upper_client"], |client| {
         let mut command = client.command();
@@ -288,7 +288,7 @@ fn datagrams_that_wait_are_answered_by_two_calls() {
         }
         for (client, word) in clients.iter().zip(&words) {
             let mut answer = vec![0; 65536];
-            client.set_read_timeout(Some(DEADLINE)).expect("not zero");
+            client.set_read_timeout(Some(deadline())).expect("not zero");
             let n = client.recv(&mut answer).expect("an answer comes");
             assert_bytes(&answer[..n], word);
         }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{
-    DEADLINE, Outcome, Process, Program, SHOWS, Server, UPPER_CLIENTS, for_each, local, require,
+    Outcome, Process, Program, SHOWS, Server, UPPER_CLIENTS, deadline, for_each, local, require,
     resolver, run,
 };
 use nix::sys::wait::WaitPidFlag;
@@ -449,7 +449,7 @@ fn the_largest_datagram_over_ipv6_comes_whole() {
         command.args(["-i", "::1", "-p", &port]);
         let mut asking = Process::start(&mut command);
         asking.feed(b"hello\n".to_vec());
-        server.set_read_timeout(Some(DEADLINE)).unwrap();
+        server.set_read_timeout(Some(deadline())).unwrap();
         let (_, from) = server.recv_from(&mut [0; 16]).expect("it asks");
         let reply = "X".repeat(65527);
         server.send_to(reply.as_bytes(), from).expect("it fits");

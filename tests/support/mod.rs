@@ -29,9 +29,18 @@ mod scratch;
 
 pub use scratch::scratch;
 
-/// How long anything may take before its test fails. It is for work that hangs: at a load of 18 on two cores a minute was too short
-/// for what takes two seconds.
-pub const DEADLINE: Duration = Duration::from_secs(180);
+/// How long anything may take before its test fails: it is for work that hangs, not for a slow machine.
+pub fn deadline() -> Duration {
+    at_this_load(180)
+}
+
+/// What takes so many seconds on a quiet machine and longer on this one: by the processes that want to run, for each processor.
+pub fn at_this_load(seconds: u64) -> Duration {
+    let load = fs::read_to_string("/proc/loadavg").expect("/proc is mounted");
+    let load: u64 = load.split('.').next().unwrap().parse().unwrap();
+    let processors = thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    Duration::from_secs(seconds * (load / processors + 1))
+}
 /// The most that one UDP datagram over IPv4 carries.
 pub const DATAGRAM: usize = 65507;
 
@@ -593,13 +602,13 @@ pub fn wait_for_the_end_of(family: &[Member]) {
 
 /// Looks until there is something to see. `None` when the deadline passes.
 pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + deadline();
     loop {
         let seen = look();
         if seen.is_some() || Instant::now() > deadline {
             return seen;
         }
-        thread::yield_now();
+        thread::park_timeout(Duration::from_millis(1)); // the others have the processor
     }
 }
 
@@ -629,7 +638,7 @@ impl Lines {
     }
 
     fn next(&mut self) -> String {
-        let line = self.0.recv_timeout(DEADLINE).expect("another line");
+        let line = self.0.recv_timeout(deadline()).expect("another line");
         let line = String::from_utf8(line).expect("a line of UTF-8");
         line.strip_suffix('\n').expect("a whole line").to_owned()
     }
@@ -637,7 +646,7 @@ impl Lines {
     fn rest(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
         loop {
-            match self.0.recv_timeout(DEADLINE) {
+            match self.0.recv_timeout(deadline()) {
                 Ok(line) => all.extend(line),
                 Err(RecvTimeoutError::Disconnected) => return all,
                 Err(RecvTimeoutError::Timeout) => panic!("somebody still has it open"),
@@ -689,7 +698,7 @@ pub fn without_ports(text: &str) -> String {
 pub fn within<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(work()));
-    receiver.recv_timeout(DEADLINE).expect("it ends in time")
+    receiver.recv_timeout(deadline()).expect("it ends in time")
 }
 
 /// Lets this process, and the servers that it starts, open as many files as a thousand connections take.
@@ -874,15 +883,17 @@ pub fn accept(listener: &TcpListener) -> TcpStream {
 
 fn patient(stream: TcpStream) -> TcpStream {
     stream.set_nodelay(true).expect("TCP can");
-    stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
-    stream.set_write_timeout(Some(DEADLINE)).expect("not zero");
+    stream.set_read_timeout(Some(deadline())).expect("not zero");
+    stream
+        .set_write_timeout(Some(deadline()))
+        .expect("not zero");
     stream
 }
 
 /// A UDP socket on a free port, with a deadline.
 pub fn udp() -> UdpSocket {
     let socket = UdpSocket::bind(local(0)).expect("a port is free");
-    socket.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    socket.set_read_timeout(Some(deadline())).expect("not zero");
     socket
 }
 
@@ -975,7 +986,9 @@ pub fn fill(stream: &mut TcpStream) -> usize {
         assert!(taken < TOO_MUCH, "there is no end to what it takes");
     };
     assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
-    stream.set_write_timeout(Some(DEADLINE)).expect("not zero");
+    stream
+        .set_write_timeout(Some(deadline()))
+        .expect("not zero");
     taken
 }
 
@@ -983,7 +996,7 @@ pub fn fill(stream: &mut TcpStream) -> usize {
 pub fn is_silent_for(time: Duration, stream: &TcpStream) -> bool {
     stream.set_read_timeout(Some(time)).expect("not zero");
     let outcome = stream.peek(&mut [0]);
-    stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    stream.set_read_timeout(Some(deadline())).expect("not zero");
     outcome.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 

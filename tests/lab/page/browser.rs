@@ -5,12 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use crate::support::{Process, require, until};
-
-/// How long an answer may take, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::{Process, deadline, require, until};
 
 /// A browser without a window. It ends when this does.
 pub struct Browser {
@@ -133,7 +129,7 @@ impl Browser {
 
     fn exchange(&self, method: &str, path: &str, body: &str) -> std::io::Result<(String, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(deadline()))?;
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             self.port,
