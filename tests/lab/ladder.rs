@@ -596,6 +596,19 @@ for e in lines[1:]:
     if e['kind'] == 'call' and e['step'] and e['side'] == 'client':
         print(e['step'], '|', e['name'], '|', e['args'][1] if e['name'] == 'sendto' else '', '|', e['result'])
 assert any(e['kind'] == 'end' and e['text'] == 'exited with 0' for e in lines[1:])
+by_id = {}
+for e in lines[1:]:
+    assert all(cause in by_id for cause in e['causes']), e
+    assert e['id'] > max(by_id, default=0), e
+    by_id[e['id']] = e
+    for cause in [by_id[cause] for cause in e['causes']]:
+        if e['socket']:
+            assert e['name'] == 'accept' or cause['socket'] != e['socket'], e
+            if e['name'] == 'accept':
+                conversation = {cause['socket'], *e['made']}
+            else:
+                assert {cause['socket'], e['socket']} == conversation, e
+            print(cause['side'], cause['name'], '->', e['side'], e['name'], e['result'])
 ";
     let json = run(
         Command::new(SOCKSTEP).args(["run", "tcp_echo", "--json", "--", "a\"\\\x1bb"]),
@@ -612,6 +625,10 @@ Client 2. Establish the connection | connect |  | 0
 Client 3. Communicate | sendto | "a\"\\\33b" | 5
 Client 3. Communicate | recvfrom |  | 5
 Client 4. Close the connection | close |  | 0
+client connect -> server accept 4
+client sendto -> server recvfrom 5
+server sendto -> client recvfrom 5
+client close -> server recvfrom 0
 "#;
     assert_eq!(seen.stdout(), expected);
 }

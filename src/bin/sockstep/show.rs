@@ -199,9 +199,10 @@ impl From<String> for Trouble {
 fn write_json(items: &mut Recording, side: impl Fn(&Item) -> Side) -> Result<(), Trouble> {
     let mut json = Json::begin()?;
     while let Some(item) = items.next()? {
-        json.entry(side(&item), &item.entry)?;
+        json.take(item.source, side(&item), item.entry);
+        json.make_way()?;
     }
-    Ok(())
+    Ok(json.end()?)
 }
 
 fn draw_ladder(

@@ -5,109 +5,165 @@ use std::fmt::Write;
 
 use sockstep::Result;
 
-use crate::draw::terminal::{Side, put};
+use crate::draw::terminal::put;
 use crate::lectures::steps::Headings;
-use crate::strace::line::{Entry, What};
-use crate::world::World;
-use crate::world::events::Event;
+use crate::strace::clock::now;
+use crate::strace::line::{Begun, Entry, What};
+use crate::world::causes::SETTLE;
+use crate::world::events::{Event, Made};
+use crate::world::{Side, World};
+
+/// Bytes that are put out at once.
+const ROOM: usize = 1 << 16;
 
 /// The keys, for the help of the verbs.
 pub const KEYS: &str = "\
-With --json each line is an object. The first is {\"sockstep\":1}, the version of this shape; then comes one for each event:
+With --json each line is an object. The first is {\"sockstep\":1}, the version of this shape; then comes one for each event, no effect
+before its cause:
+  run, client     with --clients: the server of this run, and a client's number, from 1 on
+  id              the event's number; within a run it grows from line to line
+  causes          the ids of the events that made it so: the sends of the bytes that it received, the close behind its 0, the
+                  connect that it accepted
+  socket          the number of the socket that the call is on, whatever its descriptor is in each process, or null
+  made            the numbers of the sockets that the call has made: of the connection that it accepted, for one
   side            \"client\" or \"server\"
   pid, start_ns   numbers, or null where the recording has none; nanoseconds since 1970 (with strace -t, of the day)
   kind            \"call\", \"signal\", \"end\", or \"unknown\" for a line that is not strace's
   name, args, result, note, took_ns
                   of a call, as strace writes them; note is \"ECONNREFUSED (Connection refused)\", or empty
   step            the program's step, or null
-  text            of anything else
-  run, client     with --clients: the server of this run, and a client's number, from 1 on";
+  text            of anything else";
 
-/// Writes entries as they come.
+/// Writes events as soon as they have settled.
 pub struct Json {
-    /// What has happened in each run, and the steps of each side, of each client if there are many.
-    worlds: HashMap<String, World>,
-    headings: HashMap<String, Headings>,
+    world: World,
+    /// The steps of each side, of each client if there are many.
+    headings: HashMap<(usize, Side), Headings>,
+    /// The name of this run, if there are many clients.
+    run: Option<String>,
 }
 
 impl Json {
     pub fn begin() -> Result<Json> {
         version()?;
         Ok(Json {
-            worlds: HashMap::new(),
+            world: World::default(),
             headings: HashMap::new(),
+            run: None,
         })
     }
 
-    pub fn entry(&mut self, side: Side, entry: &Entry) -> Result<()> {
-        self.write("", "", side as usize, side, entry)
+    /// From here on comes a run with many clients. Their sources are their numbers, the server's is 0.
+    pub fn run(&mut self, name: &str) -> Result<()> {
+        self.end()?;
+        self.world = World::default();
+        self.headings.clear();
+        self.run = Some(text(name));
+        Ok(())
     }
 
-    /// An entry of a run with many clients.
-    pub fn entry_of(&mut self, run: &str, client: Option<usize>, entry: &Entry) -> Result<()> {
-        let run = text(run);
-        match client {
-            Some(number) => {
-                let keys = format!("\"run\":{run},\"client\":{number},");
-                self.write(&run, &keys, number, Side::Client, entry)
-            }
-            None => self.write(&run, &format!("\"run\":{run},"), 0, Side::Server, entry),
+    pub fn take(&mut self, source: usize, side: Side, entry: Entry) {
+        self.world.take(source, side, entry);
+    }
+
+    pub fn has_more(&self) -> bool {
+        self.world.has_more()
+    }
+
+    /// Writes of a live run what has settled. `under_way` are each source's calls that have not returned.
+    pub fn settle(&mut self, under_way: &[Vec<Begun>]) -> Result<()> {
+        for (source, calls) in under_way.iter().enumerate() {
+            self.world.is_in(source, calls);
         }
+        self.write(now().saturating_sub(SETTLE))
     }
 
-    /// Writes an entry of a run, with these keys before its own.
-    fn write(
-        &mut self,
-        run: &str,
-        keys: &str,
-        source: usize,
-        side: Side,
-        entry: &Entry,
-    ) -> Result<()> {
-        let world = self.worlds.entry(run.to_owned()).or_default();
-        world.take(source, side, entry.clone());
+    /// Writes of a recording what nothing has to be waited for any more.
+    pub fn make_way(&mut self) -> Result<()> {
         let mut lines = String::new();
-        while let Some(event) = world.next(u64::MAX) {
-            let headings = self.headings.entry(format!("{keys}{side:?}")).or_default();
-            let step = headings.of(world, &event);
-            line(keys, world, &event, step.as_deref(), &mut lines);
+        while self.world.is_full() && self.line(u64::MAX, &mut lines) {}
+        put(lines.as_bytes())
+    }
+
+    /// Writes the rest: nothing more comes.
+    pub fn end(&mut self) -> Result<()> {
+        self.write(u64::MAX)
+    }
+
+    fn write(&mut self, settled: u64) -> Result<()> {
+        let mut lines = String::new();
+        while self.line(settled, &mut lines) {
+            if lines.len() > ROOM {
+                put(lines.as_bytes())?;
+                lines.clear();
+            }
         }
         put(lines.as_bytes())
     }
+
+    /// Appends the next event's line, if there is one.
+    fn line(&mut self, settled: u64, lines: &mut String) -> bool {
+        let Some(event) = self.world.next(settled) else {
+            return false;
+        };
+        let client = self.run.as_ref().map(|_| event.source);
+        let headings = self
+            .headings
+            .entry((client.unwrap_or_default(), event.side));
+        let step = headings.or_default().of(&self.world, &event);
+        lines.push('{');
+        if let Some(run) = &self.run {
+            let _ = write!(lines, "\"run\":{run},"); // into memory
+        }
+        if let Some(client @ 1..) = client {
+            let _ = write!(lines, "\"client\":{client},");
+        }
+        write_event(&self.world, &event, step.as_deref(), lines);
+        true
+    }
 }
 
-/// Appends an event's line.
-fn line(keys: &str, world: &World, event: &Event, step: Option<&str>, lines: &mut String) {
-    let name = match event.side {
-        Side::Client => "client",
-        Side::Server => "server",
+/// Appends an event, but for the brace before it.
+fn write_event(world: &World, event: &Event, step: Option<&str>, lines: &mut String) {
+    let (id, side) = (event.id.0, event.side.name());
+    let causes = array(event.causes.iter().map(|cause| cause.0.to_string()));
+    let socket = number(event.socket.map(|socket| socket.0));
+    let made = match event.made {
+        Made::Socket(socket) => vec![socket],
+        Made::Pair(one, other) => vec![one, other],
+        Made::Nothing | Made::Task(_) => Vec::new(),
     };
+    let made = array(made.iter().map(|socket| socket.0.to_string()));
     let (pid, start) = (number(world.task(event.task).pid), number(event.entered));
     let _ = write!(
         lines,
-        "{{{keys}\"side\":\"{name}\",\"pid\":{pid},\"start_ns\":{start},"
-    ); // into memory
-    let _ = match &event.what {
+        "\"id\":{id},\"causes\":{causes},\"socket\":{socket},\"made\":{made},"
+    );
+    let _ = write!(
+        lines,
+        "\"side\":\"{side}\",\"pid\":{pid},\"start_ns\":{start},"
+    );
+    let (kind, words) = match &event.what {
         What::Call(call) => {
             let step = step.map_or("null".to_owned(), text);
-            let args: Vec<String> = call.args.iter().map(text).collect();
+            let args = array(call.args.iter().map(text));
             let (name, result, note) = (text(&call.name), text(&call.result), text(&call.note));
-            let (args, took) = (args.join(","), number(call.took));
-            write!(
+            let took = number(call.took);
+            let _ = write!(
                 lines,
-                "\"kind\":\"call\",\"name\":{name},\"args\":[{args}],\"result\":{result},"
-            )
-            .and_then(|()| {
-                writeln!(
-                    lines,
-                    "\"note\":{note},\"took_ns\":{took},\"step\":{step}}}"
-                )
-            })
+                "\"kind\":\"call\",\"name\":{name},\"args\":{args},\"result\":{result},"
+            );
+            let _ = writeln!(
+                lines,
+                "\"note\":{note},\"took_ns\":{took},\"step\":{step}}}"
+            );
+            return;
         }
-        What::Signal(words) => writeln!(lines, "\"kind\":\"signal\",\"text\":{}}}", text(words)),
-        What::End(words) => writeln!(lines, "\"kind\":\"end\",\"text\":{}}}", text(words)),
-        What::Unknown(words) => writeln!(lines, "\"kind\":\"unknown\",\"text\":{}}}", text(words)),
+        What::Signal(words) => ("signal", words),
+        What::End(words) => ("end", words),
+        What::Unknown(words) => ("unknown", words),
     };
+    let _ = writeln!(lines, "\"kind\":\"{kind}\",\"text\":{}}}", text(words));
 }
 
 /// The first line.

@@ -3,7 +3,6 @@
 //! A side may be several processes or threads. The first has no mark, the others have their numbers: `[2]`, `[3]`.
 
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use sockstep::Result;
@@ -17,8 +16,10 @@ use crate::lectures::crossings;
 use crate::lectures::remarks::Remarks;
 use crate::lectures::steps::{Headings, Step};
 use crate::strace::calls::{self, Does, For, made_task, number, waits_for_several};
+use crate::strace::clock::now;
 use crate::strace::line::{Begun, Call, Entry, What};
 use crate::world::World;
+use crate::world::causes::SETTLE;
 use crate::world::events::{End, Event, EventId, Made, Movement};
 use crate::world::sockets::{Kind, Socket, SocketId};
 use crate::world::tasks::TaskId;
@@ -29,9 +30,6 @@ const GAP: usize = 4;
 /// From so many columns on, up to the other number, the sides are wider than they need be.
 const WIDE: usize = 100;
 const WIDEST: usize = 160;
-
-/// What arrives within this time may be put in order.
-const SETTLE: u64 = 20_000_000; // nanoseconds
 
 /// From here on a call that waited says for how long.
 const WAITED: u64 = 1_000_000; // nanoseconds
@@ -1215,12 +1213,4 @@ fn waits(call: &Call) -> bool {
     row.is_some_and(|row| {
         row.sends.is_none() && matches!(row.waits, Some(For::Peer | For::Anybody | For::Child))
     })
-}
-
-/// The time of strace's own clock.
-fn now() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -105,6 +105,9 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
             page.run(play.name.clone(), sources);
         }
         asked.exports.run_of_clients(play.name.clone());
+        if let Some(json) = &mut json {
+            json.run(&play.name)?;
+        }
         let mut stage = Stage::new(
             asked.number,
             &play.name,
@@ -130,6 +133,9 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
         }
         runs.push(stage.run);
         drop(progress);
+    }
+    if let Some(json) = &mut json {
+        json.end()?;
     }
     if let Some(page) = asked.page {
         page.end()?;
@@ -383,7 +389,6 @@ impl<'a> Stage<'a> {
     /// Waits so many milliseconds at most for what comes next, and files it.
     fn watch_for(&mut self, patience: u8, processes: &mut [Process]) -> Result<(), Trouble> {
         let mut all: Vec<&mut Process> = processes.iter_mut().collect();
-        let mut shown = Ok(());
         let patience = Some(patience);
         listen_to_all(
             self.signals,
@@ -399,11 +404,7 @@ impl<'a> Stage<'a> {
                         self.faults.mark(at, side, &mut entry);
                         self.ready[at] |= matches!(&entry.what, What::Signal(what) if what == "stopped by SIGSTOP");
                         if let Some(json) = &mut self.json {
-                            shown = shown.and(json.entry_of(
-                                &self.run.name,
-                                Some(at).filter(|&at| at > 0),
-                                &entry,
-                            ));
+                            json.take(at, side, entry.clone());
                         }
                         // How a client is held back is none of its doing.
                         let held = matches!(&entry.what, What::Signal(what) if what.contains("SIGSTOP") || what.starts_with("SIGCONT"));
@@ -422,7 +423,10 @@ impl<'a> Stage<'a> {
                 }
             },
         )?;
-        shown?;
+        if let Some(json) = &mut self.json {
+            let under_way: Vec<_> = self.traces.iter().map(Trace::under_way).collect();
+            json.settle(&under_way)?;
+        }
         Ok(())
     }
 }

@@ -104,7 +104,7 @@ impl Recording {
 enum Picture {
     Lanes(Lanes),
     Ladder(Box<Ladder>),
-    Json(Json),
+    Json(Box<Json>),
 }
 
 impl Picture {
@@ -115,7 +115,7 @@ impl Picture {
         entry: Entry,
         page: Option<&mut Page>,
         exports: Option<&mut Exports>,
-    ) -> sockstep::Result<()> {
+    ) {
         if let Some(exports) = exports {
             exports.traced(side as usize, side, &entry);
         }
@@ -124,10 +124,17 @@ impl Picture {
         }
         match self {
             Picture::Ladder(ladder) => ladder.traced(side, entry),
-            Picture::Json(json) => return json.entry(side, &entry),
+            Picture::Json(json) => json.take(side as usize, side, entry),
             Picture::Lanes(_) => {}
         }
-        Ok(())
+    }
+
+    fn has_more(&self) -> bool {
+        match self {
+            Picture::Ladder(ladder) => ladder.has_more(),
+            Picture::Json(json) => json.has_more(),
+            Picture::Lanes(_) => false,
+        }
     }
 }
 
@@ -140,7 +147,7 @@ impl View {
             command::available().map_err(Some)
         };
         let picture = match available {
-            Ok(()) if args.json => Picture::Json(Json::begin()?),
+            Ok(()) if args.json => Picture::Json(Box::new(Json::begin()?)),
             Ok(()) => Picture::Ladder(Box::new(
                 with_pages(
                     Ladder::new(style, args.calls, args.payload),
@@ -276,10 +283,7 @@ impl View {
         mut processes: [&mut Process; N],
     ) -> Result<bool, Trouble> {
         self.tell_of_waiting()?;
-        let patience = match &self.picture {
-            Picture::Ladder(ladder) if ladder.has_more() => 10,
-            _ => TICK,
-        };
+        let patience = if self.picture.has_more() { 10 } else { TICK };
         let (mut shown, mut kept, mut heard) = (Ok(()), Ok(()), false);
         listen(
             signals,
@@ -301,13 +305,8 @@ impl View {
                         }
                         lane.follow(&entry);
                         self.faults.mark(side as usize, side, &mut entry);
-                        let traced = self.picture.traced(
-                            side,
-                            entry,
-                            self.page.as_mut(),
-                            self.exports.as_mut(),
-                        );
-                        shown = shown.and(traced);
+                        self.picture
+                            .traced(side, entry, self.page.as_mut(), self.exports.as_mut());
                     }
                     return;
                 }
@@ -331,13 +330,12 @@ impl View {
                 }
                 lane.follow(&entry);
                 self.faults.mark(side as usize, side, &mut entry);
-                let traced = self.picture.traced(
+                self.picture.traced(
                     process.side,
                     entry,
                     self.page.as_mut(),
                     self.exports.as_mut(),
                 );
-                shown = shown.and(traced);
             }
         }
         if signals.has_resized() {
@@ -364,8 +362,10 @@ impl View {
                 ladder.about_to(next);
             }
         }
-        if let Picture::Ladder(ladder) = &mut self.picture {
-            ladder.draw(&under_way)?;
+        match &mut self.picture {
+            Picture::Ladder(ladder) => ladder.draw(&under_way)?,
+            Picture::Json(json) => json.settle(&under_way)?,
+            Picture::Lanes(_) => {}
         }
         Ok(heard)
     }
@@ -519,7 +519,7 @@ impl View {
                 Ok(())
             }
             Picture::Lanes(lanes) => lanes.end(),
-            Picture::Json(_) => Ok(()),
+            Picture::Json(json) => json.end(),
         }
     }
 }

@@ -1,12 +1,21 @@
 //! When things happened. The order within a task is the recording's own; its clock never falls.
 
 use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub const DAY: u64 = 86_400_000_000_000; // nanoseconds
 const MILLISECOND: u64 = 1_000_000;
 
 /// No time is later: what a call took can be added to any. In the year 2286.
 const LATEST: u64 = 10_000_000_000_000_000_000;
+
+/// The time of strace's own clock in a live run.
+pub fn now() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
 
 /// The times in front of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -1,7 +1,7 @@
 //! What strace writes: text to calls.
 
 pub mod calls;
-mod clock;
+pub mod clock;
 pub mod command;
 pub mod line;
 mod names;

@@ -10,6 +10,9 @@ use crate::world::sockets::{Address, Socket, SocketId, State};
 use crate::world::tasks::TaskId;
 use crate::world::{Side, World};
 
+/// What arrives within this time of a live run may be put in order, in nanoseconds.
+pub const SETTLE: u64 = 20_000_000;
+
 /// How long what has come waits for a cause that has not been read yet, in nanoseconds.
 const PATIENCE: u64 = 200_000_000;
 /// The same if a call is under way that may be it.
