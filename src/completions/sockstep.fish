@@ -103,6 +103,11 @@ always\t'In a file or a pipe too'
 never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l html -d 'Write one page for a browser, to step through, to share and to print' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l svg -d 'Write the picture as an SVG, light or dark as its reader prefers; - is standard output' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l mermaid -d 'Write a Mermaid sequence diagram' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l perfetto -d 'Write trace events for ui.perfetto.dev: a track for each task, a flow for each message' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l pcapng -d 'Write the packets that these calls make, for Wireshark, with the call as a comment' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l csv -d 'Write a table, one row an event' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l c-programs -d 'Take the C programs from this directory, instead of compiling the twins' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l all -d 'Run all scenarios; without PAIR, those of all pairs'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l list -d 'List the scenarios, and run none'
@@ -131,7 +136,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l concurrent -
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l faults -d 'Instead of the checks, have each call fail once and without end, with each error that it may have, and say what becomes of the program and its clients; --only and --skip name calls then'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -s v -l verbose -d 'Say for each check why it is made'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l no-pictures -d 'Leave the pictures of failures out'
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l json -d 'Print the outcomes as JSON, one object a line'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l json -d 'Print the outcomes as JSON, one object a line, as src/schema/check.json in the source describes it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l tap -d 'Print the outcomes in the Test Anything Protocol'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l connections -d 'Open N connections to each copy, with a message under way on each; with UDP, N sockets' -r
@@ -144,7 +149,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l against -d '
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l plot -d 'Draw all designs of the TCP echo server, over 1, 8, 64 and 512 connections, as a picture' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l reconnect -d 'Make a new connection for each message (60,000 at most)'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l any-core -d 'Let client and server run on any core, instead of the same one'
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l json -d 'Print JSON'
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l json -d 'Print JSON, as src/schema/bench.json in the source describes it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "run" -d 'Run a server on a free port, and its client against it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "show" -d 'Show the ladder of a recording'

@@ -9,7 +9,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Outcome, Process, Random, python, require, run, wait_until_none_is_marked};
+use crate::support::{
+    Outcome, Process, Random, python, python3, require, run, wait_until_none_is_marked,
+};
 use nix::sys::signal::Signal;
 
 /// The least that it measures.
@@ -54,6 +56,13 @@ fn checked(outcome: &Outcome) -> String {
     assert!(judged.status.success(), "{judged:?}\n{}", outcome.stdout());
     let void = !outcome.stdout().contains("\"void\":[]");
     assert_eq!(outcome.status.code(), Some(void.into()), "{outcome:?}");
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/src/schema/bench.json");
+    let reader = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/exports/schema.py");
+    let of_schema = run(
+        Command::new(python3()).args([reader, schema]),
+        &outcome.stdout,
+    );
+    assert!(of_schema.status.success(), "{of_schema:?}");
     judged.stdout().to_owned()
 }
 

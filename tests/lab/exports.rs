@@ -121,6 +121,18 @@ fn datagrams_and_several_clients() {
     assert_eq!(pcapng.matches("hello 2").count(), 4, "{pcapng}");
 }
 
+#[test]
+fn a_comparison_has_a_run_of_either_side() {
+    let arguments = ["diff", "tcp_echo", "--scenario", "happy"];
+    let [svg, _, perfetto, pcapng, _] = exports("diff", &arguments);
+    for side in ["Rust", "C"] {
+        let title = format!("tcp_echo, happy: equal, {side}");
+        assert!(svg.lines().any(|line| line == title), "{svg}");
+    }
+    assert!(perfetto.starts_with("4 tracks, "), "{perfetto}");
+    assert_eq!(pcapng.matches("hello").count(), 4, "{pcapng}");
+}
+
 /// A client that has closed with bytes unread, of a server whose calls were cut by strace and are full of what formats mind.
 const HOSTILE: &str = r##"10 1.0 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3 <0.00001>
 10 1.1 bind(3, {sa_family=AF_INET, sin_port=htons(7000), sin_addr=inet_addr("127.0.0.1")}, 16) = 0 <0.00001>

@@ -15,6 +15,7 @@ mod ladder;
 mod page;
 mod questions;
 mod recordings;
+mod schemas;
 mod sides;
 mod source;
 mod step;

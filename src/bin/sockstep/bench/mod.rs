@@ -129,7 +129,7 @@ pub struct Args {
     /// Repeat the order of slices of an earlier run
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u32>,
-    /// Print JSON
+    /// Print JSON, as src/schema/bench.json in the source describes it
     #[arg(long)]
     pub json: bool,
     /// Take the C program from this directory, instead of compiling the twin

@@ -18,7 +18,7 @@ use crate::check::patience::{LOOK, Wait};
 use crate::check::server::{Limits, Rest, Trial};
 use crate::check::subject::{Subject, ended};
 use crate::check::talk::End;
-use crate::draw::json::{object, text};
+use crate::draw::json::{object, text, version};
 use crate::draw::terminal::put;
 use crate::sides::trouble::Trouble;
 
@@ -531,6 +531,9 @@ fn all(happy: &str, args: &Args, of: impl Fn(&Case) -> Verdict + Sync) -> Result
         return Err(Trouble::Said(
             "strace has seen no such call in a run in which all goes well".to_owned(),
         ));
+    }
+    if json {
+        version()?;
     }
     let next = AtomicUsize::new(0);
     let mut sums: BTreeMap<&'static str, usize> = BTreeMap::new();

@@ -307,7 +307,6 @@ fn client_checked(args: &Args, command: &OsStr, signals: &Arc<Signals>) -> Resul
     }
     let checks = chosen(table::of_client(contract), args)?;
     let words = command.to_string_lossy();
-    let mut report = Report::begin(&args.output, "client", &words, contract, checks.len())?;
     let mut visit = Visit {
         contract,
         command: command.to_owned(),
@@ -321,6 +320,7 @@ fn client_checked(args: &Args, command: &OsStr, signals: &Arc<Signals>) -> Resul
         crate::strace::command::available()?;
         return faults::client(&visit, args);
     }
+    let mut report = Report::begin(&args.output, "client", &words, contract, checks.len())?;
     let began = Instant::now();
     patience::ends_at(began + END);
     let mut broken = false;

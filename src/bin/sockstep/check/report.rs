@@ -15,7 +15,7 @@ use crate::sides::trouble::Trouble;
 
 #[derive(clap::Args)]
 pub struct Output {
-    /// Print the outcomes as JSON, one object a line
+    /// Print the outcomes as JSON, one object a line, as src/schema/check.json in the source describes it
     #[arg(long, conflicts_with = "tap")]
     pub json: bool,
     /// Print the outcomes in the Test Anything Protocol

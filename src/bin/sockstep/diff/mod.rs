@@ -31,7 +31,7 @@ use crate::diff::report::Report;
 use crate::diff::report::json::ReportJson;
 use crate::diff::scenarios::Scenario;
 use crate::diff::verdict::{Case, Judged, Rules, Sides, Totals, judge};
-use crate::draw::terminal::{Color, put};
+use crate::draw::terminal::{Color, put, remark};
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::programs::{Implementation, Programs};
 use crate::sides::keeper::{begin, directory, leave};
@@ -55,7 +55,8 @@ macro_rules! json {
   task          task (its name), verdict, lines (their number for each SIDE), normalised, expected, set_aside, runs (of each SIDE), varies, differences; together, if several tasks are compared as one
   trouble, note side, text
   total         tasks, verdicts, cases, different_conversations, normalised, expected, set_aside; comes last
-  varies has side, line, text (with * for what varies) and optional (not in all runs). differences has for each place what either SIDE has there: line, text and, before it was normalised, raw."
+  varies has side, line, text (with * for what varies) and optional (not in all runs). differences has for each place what either SIDE has there: line, text and, before it was normalised, raw.
+Its JSON Schema is src/schema/diff.json in the source."
     };
 }
 
@@ -124,6 +125,8 @@ pub struct Args {
     color: Color,
     #[command(flatten)]
     page: crate::draw::page::Options,
+    #[command(flatten)]
+    exports: crate::draw::export::Options,
     /// Take the C programs from this directory, instead of compiling the twins
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     c_programs: Option<PathBuf>,
@@ -131,6 +134,11 @@ pub struct Args {
 
 pub fn diff(args: &Args) -> ExitCode {
     args.color.choose();
+    let shown = if args.json { "--json" } else { "the report" };
+    if let Some(words) = args.exports.conflict(Some(shown)) {
+        remark(words);
+        return ExitCode::from(2);
+    }
     let outcome = begin().map_err(Trouble::Said).and_then(|()| {
         if args.server.is_empty() {
             twins(args)
@@ -336,6 +344,7 @@ impl Comparing<'_> {
             Output::Text(Report::begin(sides, args.raw)?)
         };
         let mut page = args.page.begin(self.title())?;
+        let mut exports = args.exports.begin(None)?;
         let mut totals = Totals::default();
         let mut trouble = None;
         let stop = AtomicBool::new(false);
@@ -372,9 +381,12 @@ impl Comparing<'_> {
                     }
                     while let Some(mut judged) = done.remove(&shown) {
                         totals.add(&judged);
-                        if let (Some(page), Some(runs)) = (&mut page, judged.page.take()) {
+                        if let Some(runs) = judged.marked.take() {
                             let title = page::title(&judged);
-                            page.compare(&title, sides.names, programs_of(&judged.case), runs);
+                            exports.compare(&title, sides.names, &runs);
+                            if let Some(page) = &mut page {
+                                page.compare(&title, sides.names, programs_of(&judged.case), runs);
+                            }
                         }
                         match &mut report {
                             Output::Text(report) => report.case(&judged)?,
@@ -396,6 +408,7 @@ impl Comparing<'_> {
         if let Some(page) = page {
             page.end()?;
         }
+        exports.end()?;
         match report {
             Output::Text(report) => report.end(&totals)?,
             Output::Json(report) => report.end(&totals)?,
@@ -434,8 +447,8 @@ impl Comparing<'_> {
             }
             let mut judged = judge(self.cases[case].clone(), rules, &runs);
             if !judged.diverges() || !judged.trouble.is_empty() || count >= self.most {
-                if self.args.page.is_wanted() {
-                    judged.page = Some(page::marked(&judged, [&runs[0][0], &runs[1][0]]));
+                if self.args.page.is_wanted() || self.args.exports.are_wanted() {
+                    judged.marked = Some(page::marked(&judged, [&runs[0][0], &runs[1][0]]));
                 }
                 return Ok(judged);
             }

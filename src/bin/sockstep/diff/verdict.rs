@@ -50,8 +50,8 @@ pub struct Judged {
     pub trouble: Vec<(usize, String)>,
     /// What a person should know, likewise.
     pub notes: Vec<(usize, String)>,
-    /// A run of either side, if a page is wanted.
-    pub page: Option<[Marked; 2]>,
+    /// A run of either side, if a page or a file is wanted.
+    pub marked: Option<[Marked; 2]>,
 }
 
 impl Judged {
@@ -150,7 +150,7 @@ pub fn judge(case: Case, rules: Rules, runs: &[Vec<Run>; 2]) -> Judged {
         runs: runs[0].len(),
         trouble: words(|run| &run.trouble),
         notes: words(|run| &run.note),
-        page: None,
+        marked: None,
     }
 }
 

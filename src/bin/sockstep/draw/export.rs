@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::draw::history::History;
+use crate::draw::page::compared::Marked;
 use crate::draw::terminal::{put, remark};
 use crate::draw::{csv, mermaid, pcapng, perfetto, svg};
 use crate::strace::line::Entry;
@@ -149,6 +150,16 @@ impl Exports {
     pub fn run_of_clients(&mut self, name: String) {
         if !self.targets.is_empty() {
             self.runs.push(History::of_clients(name));
+        }
+    }
+
+    /// Takes two runs that have been compared, one behind the other.
+    pub fn compare(&mut self, title: &str, names: [&str; 2], runs: &[Marked; 2]) {
+        for (name, run) in names.into_iter().zip(runs) {
+            self.run(format!("{title}, {name}"));
+            for (side, entry, _) in run {
+                self.traced(*side as usize, *side, entry);
+            }
         }
     }
 
