@@ -88,8 +88,8 @@ static void serve(void)
         }
 
         /* b. Communicate with those that can, c. close the connection of those that are done. */
-        unsigned place = 0;
-        while (place < count) {
+        int gone = 0;
+        for (unsigned place = 0; place < count; place++) {
             int sock = socks[place];
             struct client *client = &clients[place];
             int ready = FD_ISSET(sock, &readable) || FD_ISSET(sock, &writable);
@@ -98,18 +98,26 @@ static void serve(void)
                 FD_CLR(sock, &toRead);
                 FD_CLR(sock, &toWrite);
                 closeClient(sock, client);
-                *client = clients[--count]; /* the last one takes its place */
-                socks[place] = socks[count];
-                continue;
-            }
-            if (ready && holdsBytes(client)) {
+                socks[place] = -1;
+                gone = 1;
+            } else if (ready && holdsBytes(client)) {
                 FD_CLR(sock, &toRead);
                 FD_SET(sock, &toWrite);
             } else if (ready) {
                 FD_CLR(sock, &toWrite);
                 FD_SET(sock, &toRead);
             }
-            place++;
+        }
+
+        /* The last ones take the places of those that have gone. */
+        unsigned place = 0;
+        while (gone && place < count) {
+            if (socks[place] < 0) {
+                clients[place] = clients[--count];
+                socks[place] = socks[count];
+            } else {
+                place++;
+            }
         }
     }
     if (close(servSock) < 0)

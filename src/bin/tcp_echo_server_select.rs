@@ -25,7 +25,7 @@ fn serve(args: &Args) -> Result<()> {
     if FD_SET(&serv_sock, &mut to_read).is_err() {
         die(TOO_HIGH);
     }
-    let mut clients: Vec<(OwnedFd, echo::Client)> = Vec::with_capacity(FD_SETSIZE);
+    let mut clients: Vec<(Option<OwnedFd>, echo::Client)> = Vec::with_capacity(FD_SETSIZE);
     let mut echo_buffer = [0; echo::RCVBUFSIZE];
 
     // 4. Repeatedly: Run forever, or for --max-clients.
@@ -63,7 +63,7 @@ fn serve(args: &Args) -> Result<()> {
                     let client = echo::Client::new(echo_clnt_addr, now);
                     if FD_SET(&clnt_sock, &mut to_read).is_ok() {
                         highest = highest.max(clnt_sock.as_raw_fd());
-                        clients.push((clnt_sock, client));
+                        clients.push((Some(clnt_sock), client));
                     } else {
                         note(format_args!("{echo_clnt_addr}: {TOO_HIGH}")); // its loss alone
                         client.close(clnt_sock);
@@ -74,8 +74,9 @@ fn serve(args: &Args) -> Result<()> {
         }
 
         // b. Communicate with those that can, c. close the connection of those that are done.
-        let mut place = 0;
-        while let Some((sock, client)) = clients.get_mut(place) {
+        let mut gone = false;
+        for (fd, client) in &mut clients {
+            let Some(sock) = fd else { continue };
             let mut turn = echo::Turn::Same;
             if FD_ISSET(sock, &readable) || FD_ISSET(sock, &writable) {
                 turn = client.echo_some(sock, &mut echo_buffer, now);
@@ -83,18 +84,25 @@ fn serve(args: &Args) -> Result<()> {
             if turn == echo::Turn::Done || client.is_idle(now, &args.echo) {
                 FD_CLR(sock, &mut to_read);
                 FD_CLR(sock, &mut to_write);
-                let (sock, client) = clients.swap_remove(place); // the last one takes its place
-                client.close(sock);
-                continue;
-            }
-            if turn == echo::Turn::Other && client.holds_bytes() {
+                fd.take().into_iter().for_each(|sock| client.close(sock));
+                gone = true;
+            } else if turn == echo::Turn::Other && client.holds_bytes() {
                 FD_CLR(sock, &mut to_read);
                 FD_SET(sock, &mut to_write)?;
             } else if turn == echo::Turn::Other {
                 FD_CLR(sock, &mut to_write);
                 FD_SET(sock, &mut to_read)?;
             }
-            place += 1;
+        }
+
+        // The last ones take the places of those that have gone.
+        let mut place = 0;
+        while gone && place < clients.len() {
+            if clients[place].0.is_none() {
+                clients.swap_remove(place);
+            } else {
+                place += 1;
+            }
         }
     }
     close(serv_sock)

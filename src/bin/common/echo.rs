@@ -180,13 +180,11 @@ impl Client {
         }
         let message = &echo_buffer[..recv_msg_size];
         let sent = match send(sock, message, MSG_DONTWAIT) {
+            Ok(sent) if sent == recv_msg_size => return Ok(Turn::Same),
             Err(error) if error == Errno::EAGAIN || error == Errno::EINTR => 0,
             sent => some(sent?)?,
         };
-        match &message[sent..] {
-            [] => Ok(Turn::Same),
-            rest => self.hold(rest),
-        }
+        self.hold(&message[sent..])
     }
 
     fn send_held(&mut self, sock: &OwnedFd) -> Result<Turn> {
