@@ -58,15 +58,30 @@
       const event = (it) => ({ ...it, id: id(it.id), task: it.task === undefined ? undefined : it.task + tasks, socket: id(it.socket), causes: it.causes?.map(id), whom: it.whom?.map((task) => task + tasks), explain: it.explain === undefined ? undefined : it.explain + explained, sockets: it.sockets?.map(socket), moved: it.moved?.map(moved) });
       return { tasks: run.tasks.map((task) => ({ ...task, run: run.title })), events: run.events.map(event) };
     });
-    const [left, right] = parts.map((part) => part.events), order = [], shown = new Set();
-    let at = 0;
+    const [left, right] = parts.map((part) => part.events), order = [], shown = new Set(), place = new Map(), byId = new Map(), byRow = new Map(), previous = new Map(), last = new Map();
+    right.forEach((event, at) => {
+      place.set(event, at); byId.set(event.id, event);
+      if (event.diff && !byRow.has(event.diff.row)) byRow.set(event.diff.row, event);
+      if (event.task !== undefined) { previous.set(event, last.get(event.task)); last.set(event.task, event); }
+    });
+    const show = (...events) => { order.push(events); for (const it of events) shown.add(it); };
+    // What comes before an event of the right run: all that its task did, and the causes of that. What else came before it by chance
+    // may come after it here, for the order of the rows is the left run's.
+    const before = (event) => {
+      const found = new Set(), open = [event];
+      while (open.length) {
+        const it = open.pop();
+        for (const one of [previous.get(it), ...(it.causes || []).map((id) => byId.get(id))]) if (one && one !== event && !shown.has(one) && !found.has(one)) { found.add(one); open.push(one); }
+      }
+      return [...found].sort((one, other) => place.get(one) - place.get(other));
+    };
     for (const event of left) {
-      const mate = event.diff ? right.findIndex((other, where) => where >= at && other.diff?.row === event.diff.row && !shown.has(other)) : -1;
-      if (mate < 0) { order.push([event]); continue; }
-      for (; at < mate; at++) order.push([right[at]]);
-      shown.add(right[at]); order.push([event, right[at++]]);
+      const mate = event.diff && byRow.get(event.diff.row);
+      if (!mate || shown.has(mate)) { show(event); continue; }
+      before(mate).forEach((it) => show(it));
+      show(event, mate);
     }
-    for (; at < right.length; at++) order.push([right[at]]);
+    for (const event of right) if (!shown.has(event)) show(event);
     return { steps: both[0].steps, sources: both[0].sources, explain: both.flatMap((run) => run.explain), tasks: parts.flatMap((part) => part.tasks), events: order.flat(), order, runs: both.map((run) => run.title) };
   };
   const note = (seen, event) => seen.set(event.task, { from: Math.min(seen.get(event.task)?.from ?? Infinity, event.start ?? event.end), until: Math.max(seen.get(event.task)?.until ?? 0, event.end) });
