@@ -71,7 +71,7 @@ _sockstep() {
 
     case "${cmd}" in
         sockstep)
-            opts="-h -V --help --version run show explain doctor diff check bench help"
+            opts="-h -V --help --version run show diff check bench explain doctor help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -287,7 +287,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__help)
-            opts="run show explain doctor diff check bench help"
+            opts="run show diff check bench explain doctor help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

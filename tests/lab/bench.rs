@@ -222,7 +222,7 @@ fn a_server_that_fails_is_named_with_its_words() {
         (
             "wrong",
             "client.sendall(message.upper())",
-            "c 1: the server's answer is not what it should be",
+            "c 1: the server's answer is wrong",
         ),
         (
             "leaving",
@@ -240,7 +240,7 @@ fn a_server_that_fails_is_named_with_its_words() {
     let empty = directory("empty");
     let outcome = against(&empty);
     let words = format!(
-        "sockstep: {} is not there\n",
+        "sockstep: {} does not exist\n",
         empty.join("tcp_echo_server").display()
     );
     assert_eq!(outcome, Outcome::new(2, "", &words));
@@ -413,7 +413,7 @@ fn a_peer_that_fails_is_named_with_its_words() {
         ),
         (
             "python3 tests/peers/echo.py {port} nul",
-            "the server's answer is not what it should be",
+            "the server's answer is wrong",
         ),
         (
             "sleep 1000 # {port}",

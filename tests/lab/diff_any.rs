@@ -222,7 +222,9 @@ fn a_port_that_somebody_else_has_is_trouble() {
     assert_eq!(outcome.status.code(), Some(2), "{outcome:?}");
     assert_eq!(
         outcome.stderr,
-        format!("sockstep: A: port {port} is in use. See by whom: ss -lntup 'sport = {port}'\n")
+        format!(
+            "sockstep: A: port {port} is in use. This shows by which process: ss -lntup 'sport = {port}'\n"
+        )
     );
 }
 

@@ -180,7 +180,9 @@ fn with_many_clients_each_has_its_fault() {
     ]);
     assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
     assert!(
-        outcome.stderr.contains("strace holds them up there"),
+        outcome
+            .stderr
+            .contains("strace holds the clients in these calls"),
         "{outcome:?}"
     );
 }
@@ -215,7 +217,7 @@ fn what_has_not_happened_is_said_and_why() {
     let outcome = sockstep(&["tcp_echo", "--fault", "client socket error=EMFILE when=7"]);
     assert!(outcome.status.success(), "{outcome:?}");
     assert!(
-        outcome.stderr.contains("no task of it has made so many"),
+        outcome.stderr.contains("none of its tasks made that many"),
         "{outcome:?}"
     );
 }

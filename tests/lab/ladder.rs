@@ -396,7 +396,7 @@ fn a_server_that_does_not_start_says_why() {
         (in_python(&bind), format!("1. Port {port} is in use")),
         (
             in_python("s.bind((\"127.0.0.1\", 0)); sys.exit(3)"),
-            "3. It has called bind(), and not listen()".to_owned(),
+            "3. It has called bind(), but not listen()".to_owned(),
         ),
     ] {
         let arguments = ["run", "--server", &server, "--client", "true"];
@@ -415,7 +415,7 @@ fn a_server_that_forgets_to_listen_is_told_of_and_its_client_starts() {
     let outcome = run(Command::new(SOCKSTEP).args(arguments), b"");
     assert_eq!(
         outcome.stderr,
-        "sockstep: the server does not listen. It has called bind(), and not listen(). The client starts all the same\n"
+        "sockstep: the server does not listen. It has called bind(), but not listen(). The client starts anyway\n"
     );
     assert_eq!(outcome.status.code(), Some(7));
 }

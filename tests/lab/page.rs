@@ -482,9 +482,9 @@ fn words_of_a_course_stand_in_the_page_and_a_bad_file_is_named() {
     let html = place("bad.html");
     for (text, complaint) in [
         ("{\"steps\": \"Schritt\"}", "line 1: no word \"steps\""),
-        ("{\"step\": \"Schritt\"", "a comma or } is wanted"),
-        ("\u{feff}{}", "a JSON object is wanted"),
-        ("{\"step\": 1}", "a text in double quotes is wanted"),
+        ("{\"step\": \"Schritt\"", "a comma or } is missing"),
+        ("\u{feff}{}", "a JSON object is missing"),
+        ("{\"step\": 1}", "a text in double quotes is missing"),
     ] {
         fs::write(&words, text).unwrap();
         let outcome = sockstep(&[

@@ -195,7 +195,7 @@ fn what_may_have_no_end_is_refused() {
         let outcome = show(&[], path);
         assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
         assert!(
-            outcome.stderr.contains("which may have no end"),
+            outcome.stderr.contains("which may never end"),
             "{outcome:?}"
         );
     }

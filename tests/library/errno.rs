@@ -196,7 +196,7 @@ fn rows() -> Vec<Row> {
                 connect(&client, &getpeername::<sockaddr_in>(&client).unwrap())
             };
             "on a listening socket" => Err(EISCONN), connect(&listener(), &name(&listener()));
-            "nobody listens" => Err(ECONNREFUSED), connect(&tcp(), &name(&bound(tcp())));
+            "no server listens" => Err(ECONNREFUSED), connect(&tcp(), &name(&bound(tcp())));
             "nobody listens, retry on the same socket" => Err(ECONNREFUSED), {
                 let (client, nobody) = (tcp(), bound(tcp()));
                 connect(&client, &name(&nobody)).unwrap_err();

@@ -294,7 +294,7 @@ fn two_servers_on_one_port_number_do_not_answer_each_other() {
 
         // The forged datagram waits for it, while the second server takes the place of its sender.
         let place = SocketAddr::from(([127, 0, 0, 2], first.port));
-        let forger = UdpSocket::bind(place).expect("nobody is there");
+        let forger = UdpSocket::bind(place).expect("no server is there");
         forger
             .send_to(b"forged", local(first.port))
             .expect("it leaves");

@@ -17,7 +17,7 @@ use crate::strace::command;
 
 /// Check whether this machine has what the tool needs
 ///
-/// Exit status: 0 if it has, 1 if something is lacking, 2 if an argument is bad.
+/// Exit status: 0 if nothing is missing, 1 if something is, 2 if an argument is bad.
 #[derive(clap::Args)]
 pub struct Args {}
 
@@ -72,7 +72,7 @@ fn version(program: &str, argument: &str, package: &str) -> Result<String, Strin
     text.lines()
         .next()
         .map(str::to_owned)
-        .ok_or(format!("{program} {argument} says nothing"))
+        .ok_or(format!("{program} {argument} prints nothing"))
 }
 
 /// strace, from the oldest version that is known to work on.
@@ -84,7 +84,7 @@ fn strace() -> Finding {
         .map(|part| part.parse::<u32>().unwrap_or(0));
     if (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < (6, 1) {
         return Err(format!(
-            "version {number} is older than 6.1, the oldest that is known to work"
+            "version {number} is older than 6.1, the oldest that was tested"
         ));
     }
     Ok(format!("version {number}"))
@@ -101,11 +101,11 @@ fn processes() -> Finding {
         let path = format!("/proc/{this}/task/{this}/{file}");
         fs::read(&path).map_err(|error| format!("{path}: {error}"))?;
     }
-    Ok("/proc says what they started and what they wait for".to_owned())
+    Ok("/proc lists children, and the call that each task waits in".to_owned())
 }
 
 fn terminals() -> Finding {
-    terminal::open().map(|_| "there is one for each side to print to".to_owned())
+    terminal::open().map(|_| "each side gets one to print to".to_owned())
 }
 
 fn compiler() -> Finding {
@@ -117,13 +117,14 @@ fn programs() -> Finding {
     let wanted: Vec<_> = all()
         .map(|program| (program, Implementation::Rust))
         .collect();
-    Programs::find(&wanted, directory).map(|found| format!("{} beside this one", found.paths.len()))
+    Programs::find(&wanted, directory)
+        .map(|found| format!("{} in this directory", found.paths.len()))
 }
 
 /// Compiles one, which stands for all: they need the same compiler and the same headers.
 fn twins() -> Finding {
     Programs::find(&[("web_server", Implementation::C)], directory)
-        .map(|_| "they compile".to_owned())
+        .map(|_| "all compile".to_owned())
 }
 
 /// A port of 127.0.0.1 can be had; which ports are whose.
@@ -133,7 +134,7 @@ fn ports() -> Finding {
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)
         .and_then(|sock| bind(&sock, &addr))
-        .map_err(|error| format!("no port of 127.0.0.1 is to be had: {error}"))?;
+        .map_err(|error| format!("no port of 127.0.0.1 is free: {error}"))?;
     let setting =
         |name| fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap_or_default();
     let (lowest, range) = (

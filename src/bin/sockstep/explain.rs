@@ -11,8 +11,9 @@ use crate::lectures::words::{self, Section, calls};
 
 /// Explain a call, an error, an option, a state, a signal, or a message
 ///
-/// A call has its C prototype, its Rust signature, its step of the slides, who owns what, and its errors. A message may be the whole
-/// line that a program printed. Without a word, list the words; 'questions' lists what students ask most.
+/// For a call, print its C prototype, its Rust signature, its step of the slides, which side owns which descriptor and memory, and
+/// its errors. A message may be the whole line that a program printed. Without a word, list all words; 'questions' lists the
+/// questions that students ask most.
 ///
 /// Exit status: 0 if the word is known, 2 if it is not.
 #[derive(clap::Args)]
@@ -20,7 +21,7 @@ use crate::lectures::words::{self, Section, calls};
     after_help = "Examples:\n  sockstep explain accept\n  sockstep explain TIME_WAIT\n  sockstep explain 'bind() failed: Address already in use'"
 )]
 pub struct Args {
-    /// The word, as in accept, ECONNRESET or SO_REUSEADDR
+    /// Explain this word, as in accept, ECONNRESET or SO_REUSEADDR
     #[arg(num_args = 0.., value_name = "WORD")]
     word: Vec<String>,
 }
@@ -36,7 +37,7 @@ pub fn explain(args: &Args) -> ExitCode {
     let asked = args.word.join(" ");
     let found = words::find(&asked);
     if let Some(error) = words::bare_error(&asked).filter(|_| found.is_empty()) {
-        print(format!("{error}\n\nAn error of Linux that the lessons do not meet: man 3 errno, and the call's own page.\n").as_bytes());
+        print(format!("{error}\n\nAn error of Linux that these lessons do not explain: see man 3 errno, and the call's own page.\n").as_bytes());
         return ExitCode::SUCCESS;
     }
     if found.is_empty() {

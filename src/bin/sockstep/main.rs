@@ -36,11 +36,11 @@ struct Args {
 enum Verb {
     Run(Box<run::Args>),
     Show(show::Args),
-    Explain(explain::Args),
-    Doctor(doctor::Args),
     Diff(diff::Args),
     Check(Box<check::Args>),
     Bench(bench::Args),
+    Explain(explain::Args),
+    Doctor(doctor::Args),
 }
 
 fn main() -> ExitCode {

@@ -28,26 +28,26 @@ const EXAMPLE: &str = "Example: strace -f -ttt -T -s 4096 -o trace.txt ./my_serv
 
 /// Show the ladder of a recording
 ///
-/// A recording is what `strace -o FILE` wrote, best with `-ttt -T`, and `-s 4096` for whole messages (or, as `sockstep run --keep DIR`
-/// leaves them, a directory of such files). A side that listens, or receives before it sends, is the server.
+/// Make a recording by `strace -o FILE`, best with `-ttt -T`, and `-s 4096` for whole messages; `sockstep run --keep DIR` leaves a
+/// directory of recordings. The side that listens, or receives before it sends, is shown as the server.
 ///
-/// Exit status: 0 if it is shown, 1 if it cannot be read or is no recording, 2 if an argument is bad.
+/// Exit status: 0 if it is shown, 1 if it cannot be read or is not a recording, 2 if an argument is bad.
 #[derive(clap::Args)]
 #[command(
     after_help = EXAMPLE,
     after_long_help = format!("{EXAMPLE}\n\n{KEYS}")
 )]
 pub struct Args {
-    /// The recording: a file, a directory of them, or - for standard input
+    /// Show this recording: a file, a directory of such files, or - for standard input
     path: PathBuf,
-    /// Which calls to show
+    /// Show these calls
     #[arg(long, value_name = "WHICH", default_value = "network")]
     calls: Calls,
-    /// How to show the bytes that a call carries
+    /// Show the bytes that a call carries in this form
     #[arg(long, value_name = "HOW", default_value = "text")]
     payload: Payload,
-    /// Show beside each call which line of the source made it: of a recording with stacks (strace -k), on the machine where the
-    /// programs are
+    /// Show beside each call the source line that made it; needs a recording with stacks (strace -k), and the programs on this
+    /// machine
     #[arg(long, conflicts_with = "json")]
     source: bool,
     /// Print the entries as JSON, one a line, instead of the ladder
@@ -95,7 +95,8 @@ fn keep_standard_input() -> Result<File, String> {
     let input = io::stdin();
     if input.is_terminal() {
         return Err(
-            "a terminal is no recording. Give it one: strace ... 2>&1 | sockstep show -".to_owned(),
+            "standard input is a terminal. Give it a recording: strace ... 2>&1 | sockstep show -"
+                .to_owned(),
         );
     }
     let failed = |error: io::Error| error.to_string();

@@ -139,9 +139,7 @@ impl Talk<'_> {
         if self.buffer == self.answer {
             Ok(())
         } else {
-            Err("the server's answer is not what it should be"
-                .to_owned()
-                .into())
+            Err("the server's answer is wrong".to_owned().into())
         }
     }
 

@@ -90,9 +90,9 @@ const SERVERS: [(&str, Design); 11] = [
 
 /// Measure a server's Rust program against its C twin
 ///
-/// Both answer the same load in turns, in many short slices, in random order. Trust the ratio, the median of all rounds: times
-/// and rates are this machine's. Memory is what the server alone has written to (private), and its share of all its pages
-/// (PSS).
+/// Give both the same load in turns, in many short slices, in random order. Trust the ratio, the median of all rounds: times
+/// and rates depend on the machine. Memory is given as the pages that the server alone has written to (private), and as its share
+/// of all its pages (PSS).
 ///
 /// Two copies of each program run. The figures are void if a program differs from its own copy by more than 2 % in half of the
 /// rounds.
@@ -114,16 +114,16 @@ pub struct Args {
     /// Send messages of this size; over TCP 4096 at most
     #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = value_parser!(u16).range(1..=65507))]
     pub size: u16,
-    /// Measure for this time, 0.1 to 60
+    /// Measure for S seconds, 0.1 to 60
     #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
     pub seconds: f64,
-    /// Change to another copy after this time, in milliseconds
+    /// Switch to another copy every MS milliseconds
     #[arg(long, value_name = "MS", default_value_t = 20, value_parser = value_parser!(u8).range(5..=100))]
     pub slice: u8,
     /// Make a new connection for each message (60,000 at most)
     #[arg(long)]
     pub reconnect: bool,
-    /// Let client and server run on any core, instead of the same one
+    /// Let client and server run on any core, instead of on one and the same
     #[arg(long)]
     pub any_core: bool,
     /// Repeat the order of slices of an earlier run
@@ -135,15 +135,15 @@ pub struct Args {
     /// Take the C program from this directory, instead of compiling the twin
     #[arg(long, value_name = "DIR")]
     pub c_programs: Option<PathBuf>,
-    /// Measure this server too, any program, as a shell has it: './my_server {port}'. Repeat it for several
+    /// Measure this server too, started as a shell would: './my_server {port}'; repeat it for several
     ///
-    /// {port} is a free port. The server must answer as the measured one does: the same bytes, or their upper case.
+    /// {port} becomes a free port. The server must answer as the measured one does: the same bytes, or their upper case.
     #[arg(long, value_name = "COMMAND", value_parser = with_a_port)]
     pub against: Vec<OsString>,
-    /// Draw all designs of the TCP echo server, over 1, 8, 64 and 512 connections, as a picture
+    /// Draw a picture of all designs of the TCP echo server, over 1, 8, 64 and 512 connections
     ///
-    /// Two curves for each, and for each peer: round trips a second, relative to the epoll server's, and private memory. --seconds
-    /// are for each number of connections.
+    /// It has two curves for each design, and for each server of --against: round trips a second, relative to the epoll server's, and
+    /// private memory. --seconds is the time for each number of connections.
     #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["server", "connections", "reconnect", "json", "c_programs"])]
     pub plot: Option<PathBuf>,
 }
@@ -366,7 +366,7 @@ fn design(args: &Args) -> Result<Design, String> {
     }
     if design != Design::Datagrams && size > RCVBUFSIZE {
         return Err(format!(
-            "--size {RCVBUFSIZE} at most: {name} answers more in parts, and Nagle's algorithm holds the second one back for 40 ms"
+            "--size {RCVBUFSIZE} at most: {name} answers a longer message in parts, and Nagle's algorithm delays the second one by 40 ms"
         ));
     }
     // A datagram that finds no room is lost. It takes up to twice its size, and what the kernel notes about it.
@@ -374,7 +374,7 @@ fn design(args: &Args) -> Result<Design, String> {
     let room = room.trim().parse().unwrap_or(212_992) / (2 * (size + 512));
     if design == Design::Datagrams && connections > room.max(1) {
         return Err(format!(
-            "--connections {room} at most: a UDP socket has no room for more messages of {size} bytes, and loses them"
+            "--connections {room} at most: a UDP socket has no room for more messages of {size} bytes, so some would be lost"
         ));
     }
     Ok(design)
@@ -401,7 +401,7 @@ fn stay_on_one_core() -> Result<usize, String> {
     let this = Pid::from_raw(0);
     let may = sched_getaffinity(this).map_err(|errno| format!("sched_getaffinity: {errno}"))?;
     let last = (0..CpuSet::count()).rfind(|&core| may.is_set(core) == Ok(true));
-    let core = last.ok_or("there is no core")?;
+    let core = last.ok_or("no core is allowed")?;
     let mut only = CpuSet::new();
     only.set(core)
         .and_then(|()| sched_setaffinity(this, &only))
@@ -599,7 +599,7 @@ impl Server {
                 return Ok(());
             }
             if start.elapsed() > PATIENCE {
-                return Err("it works though nobody asks it anything".to_owned().into());
+                return Err("it uses CPU time though it has no client".to_owned().into());
             }
         }
     }

@@ -151,7 +151,7 @@ impl Visit {
         }
         match &self.happy {
             Some((_, usual)) if without_numbers(usual) != without_numbers(&said) => wrong(
-                format!("{what}: it prints something else than for a whole answer"),
+                format!("{what}: its output is not the one for a whole answer"),
                 usual.as_bytes(),
                 said.as_bytes(),
             ),
@@ -168,7 +168,7 @@ impl Visit {
         }
         if status.success() {
             return fail(format!(
-                "{what}: it ends with status 0, as if all had gone well"
+                "{what}: it exits with status 0, as if it had succeeded"
             ));
         }
         if said.trim().is_empty() {
@@ -239,13 +239,13 @@ pub fn trailing(visit: &mut Visit) -> Result<(), Stop> {
     let guest = visit.guest()?;
     if guest.asked.contains(&0) {
         return wrong(
-            "NUL bytes are sent along: the length of a text is strlen, without the NUL of a C string, and no sizeof",
+            "NUL bytes are sent too: the length of a text is strlen, not sizeof",
             visit.word().unwrap_or_default().as_bytes(),
             &guest.asked,
         );
     }
     let Some(word) = visit.word() else {
-        return skip("nobody knows its word: write {word} for it in the command");
+        return skip("its word is not known: write {word} for it in the command");
     };
     let sent = guest.asked.strip_suffix(b"\n").unwrap_or(&guest.asked);
     let sent = sent.strip_suffix(b"\r").unwrap_or(sent);
@@ -253,7 +253,7 @@ pub fn trailing(visit: &mut Visit) -> Result<(), Stop> {
         return Ok(());
     }
     wrong(
-        "it sends other bytes than its word",
+        "it does not send the bytes of its word",
         word.as_bytes(),
         &guest.asked,
     )
@@ -334,7 +334,7 @@ pub fn closed_amid(visit: &mut Visit) -> Result<(), Stop> {
     let half = answer.len() / 2;
     let _ = guest.stream.write_all(&answer[..half]); // if it has gone, its end says so
     drop(guest.stream);
-    visit.ends_with_a_word(&guest.subject, "the server closed amid the answer")
+    visit.ends_with_a_word(&guest.subject, "the server closed in mid-answer")
 }
 
 pub fn reset(visit: &mut Visit) -> Result<(), Stop> {
@@ -351,7 +351,7 @@ pub fn reset(visit: &mut Visit) -> Result<(), Stop> {
 pub fn nobody(visit: &mut Visit) -> Result<(), Stop> {
     let port = free_port().map_err(Stop::Trouble)?;
     let subject = visit.start(port, WORD)?;
-    visit.ends_with_a_word(&subject, "nobody listens")
+    visit.ends_with_a_word(&subject, "no server listens")
 }
 
 pub fn large(visit: &mut Visit) -> Result<(), Stop> {
@@ -457,19 +457,19 @@ pub fn udp_trailing(visit: &mut Visit) -> Result<(), Stop> {
     let (_subject, _socket, asked, _) = datagram(visit)?;
     if asked.contains(&0) {
         return wrong(
-            "NUL bytes are sent along: the length of a text is strlen, without the NUL of a C string, and no sizeof",
+            "NUL bytes are sent too: the length of a text is strlen, not sizeof",
             visit.word().unwrap_or_default().as_bytes(),
             &asked,
         );
     }
     let Some(word) = visit.word() else {
-        return skip("nobody knows its word: write {word} for it in the command");
+        return skip("its word is not known: write {word} for it in the command");
     };
     if asked.strip_suffix(b"\n").unwrap_or(&asked) == word.as_bytes() {
         return Ok(());
     }
     wrong(
-        "it sends other bytes than its word",
+        "it does not send the bytes of its word",
         word.as_bytes(),
         &asked,
     )
@@ -484,10 +484,10 @@ pub fn stranger(visit: &mut Visit) -> Result<(), Stop> {
     let _ = socket.send_to(&visit.contract.answer(&asked), from); // if it has gone, its end says so
     let (_, said) = visit
         .end(&subject)
-        .map_err(|stop| with(stop, "a stranger answered first"))?;
+        .map_err(|stop| with(stop, "another address answered first"))?;
     let forged = visit.contract.answer(b"FORGED");
     if said.contains(&*String::from_utf8_lossy(&forged)) {
-        return fail("a stranger answered first, and it takes that for the answer");
+        return fail("another address answered first, and it takes that for the answer");
     }
     Ok(())
 }
@@ -520,9 +520,9 @@ pub fn lost(visit: &mut Visit) -> Result<(), Stop> {
 pub fn udp_nobody(visit: &mut Visit) -> Result<(), Stop> {
     let port = free_port().map_err(Stop::Trouble)?;
     let subject = visit.start(port, WORD)?;
-    match visit.ends_with_a_word(&subject, "nobody is there") {
+    match visit.ends_with_a_word(&subject, "no server is there") {
         Err(Stop::Fail(_)) if subject.status().is_none() => Err(Stop::ByDesign(
-            "nobody is there, and it waits without end".to_owned(),
+            "no server is there, and it waits without end".to_owned(),
         )),
         other => other,
     }

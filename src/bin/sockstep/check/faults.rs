@@ -373,7 +373,7 @@ fn judged(trial: &Trial, case: &Case, started: Result<(), Stop>, fates: &[Fate])
         return match last {
             Some(_) if case.kind != Lasts && !case.lasts => Verdict::Bad(
                 "ENDS",
-                format!("{how}: what one client meets must not end the server"),
+                format!("{how}: an error of one client must not end the server"),
             ),
             Some(line) if clear => Verdict::Said(line.to_owned()),
             _ => Verdict::Bad("ENDS", format!("{how}, without a line or with status 0")),
@@ -412,7 +412,7 @@ fn judged(trial: &Trial, case: &Case, started: Result<(), Stop>, fates: &[Fate])
     if stuck > 0 {
         return Verdict::Bad(
             "HANGS",
-            format!("{stuck} of 3 clients have neither an answer nor an end"),
+            format!("{stuck} of 3 clients get neither an answer nor an end"),
         );
     }
     match lost {
@@ -422,7 +422,7 @@ fn judged(trial: &Trial, case: &Case, started: Result<(), Stop>, fates: &[Fate])
         _ if trial.serves_by_tasks() => Verdict::Loss,
         lost => Verdict::Bad(
             "LOSES BYTES",
-            format!("{lost} of 3 clients are lost by one error"),
+            format!("one error loses {lost} of 3 clients"),
         ),
     }
 }
@@ -506,7 +506,7 @@ fn of_client(visit: &Visit, case: &Case, usual: &str) -> Verdict {
         } else {
             Verdict::Bad(
                 "SAYS OTHERWISE",
-                format!("{how}, and prints something else than usual"),
+                format!("{how}, and its output is not the usual one"),
             )
         };
     }
@@ -529,7 +529,7 @@ fn all(happy: &str, args: &Args, of: impl Fn(&Case) -> Verdict + Sync) -> Result
     let cases = cases(&found);
     if cases.is_empty() {
         return Err(Trouble::Said(
-            "strace has seen no such call in a run in which all goes well".to_owned(),
+            "strace saw no such call in a run without faults".to_owned(),
         ));
     }
     if json {
@@ -613,7 +613,7 @@ pub fn server(trial: impl Fn() -> Trial + Sync, args: &Args) -> Result<bool, Tro
     });
     if fates.iter().any(|fate| *fate != Fate::Served) {
         return Err(Trouble::Said(
-            "a client is not served even where nothing fails: see 'sockstep check' without --faults"
+            "a client is not served even without a fault: see 'sockstep check' without --faults"
                 .to_owned(),
         ));
     }
@@ -639,7 +639,7 @@ pub fn client(visit: &Visit, args: &Args) -> Result<bool, Trouble> {
     let status = subject.wait(PATIENCE);
     if !status.is_some_and(|status| status.success()) {
         return Err(Trouble::Said(
-            "the client does not end well even where nothing fails: see 'sockstep check' without --faults"
+            "the client does not end well even without a fault: see 'sockstep check' without --faults"
                 .to_owned(),
         ));
     }

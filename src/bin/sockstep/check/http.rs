@@ -184,7 +184,7 @@ pub fn http_1_0(trial: &mut Trial) -> Result<(), Stop> {
     if got.ended {
         return Ok(());
     }
-    fail("GET / HTTP/1.0 was sent: the connection stays open behind the answer")
+    fail("GET / HTTP/1.0 was sent: the connection stays open after the answer")
 }
 
 pub fn leaves_at_once(trial: &mut Trial) -> Result<(), Stop> {

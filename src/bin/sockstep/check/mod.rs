@@ -37,9 +37,9 @@ use crate::sides::trouble::Trouble;
 
 /// Check whether a server or a client is right
 ///
-/// Start the program, ask it what a lecture's clients (or servers) ask, and say for each check: ok, FAIL, by design, or skipped.
-/// Each {port} in the command becomes a free port; without it the port is seen from the kernel. In a client's command, {word}
-/// becomes the word that it is to send. strace is not needed; with it the failures have their picture.
+/// Start the program, talk to it as a lecture's clients (or servers) do, and report for each check: ok, FAIL, by design, or skipped.
+/// Each {port} in the command becomes a free port; without it the kernel is asked which port the server has. In a client's command
+/// {word} becomes the word to send. With strace installed, failures are shown with their picture.
 ///
 /// Exit status: 0 if no check fails, 1 if one does, 2 if there was trouble.
 #[derive(clap::Args)]
@@ -48,22 +48,22 @@ use crate::sides::trouble::Trouble;
     after_help = "Examples:\n  sockstep check --server './my_server {port}'\n  sockstep check --client './my_client 127.0.0.1 {word} {port}'\n  sockstep check --server './my_server {port}' --only half-close"
 )]
 pub struct Args {
-    /// Command of the server to check
+    /// Start the server to check with this command
     #[arg(long, value_name = "COMMAND", required_unless_present_any = ["client", "at", "list"], conflicts_with_all = ["client", "at"])]
     server: Option<OsString>,
-    /// Command of the client to check; {port} stands in it
+    /// Start the client to check with this command, which contains {port}
     #[arg(long, value_name = "COMMAND", conflicts_with = "at")]
     client: Option<OsString>,
-    /// Check the server that runs already at this address
+    /// Check the server that already runs at this address
     #[arg(long, value_name = "ADDRESS:PORT")]
     at: Option<SocketAddr>,
-    /// What the program promises; without it, it is tried out
+    /// Hold the program to this contract; without it, find out which one it keeps
     #[arg(long)]
     contract: Option<Contract>,
-    /// Make this check only; may be given several times
+    /// Make this check only; repeat it for several
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Leave this check out; may be given several times
+    /// Leave this check out; repeat it for several
     #[arg(long, value_name = "NAME")]
     skip: Vec<String>,
     /// List the checks, and start nothing
@@ -72,20 +72,20 @@ pub struct Args {
     /// Fail a server that serves one client at a time
     #[arg(long)]
     concurrent: bool,
-    /// Instead of the checks, have each call fail once and without end, with each error that it may have, and say what becomes of
-    /// the program and its clients; --only and --skip name calls then
+    /// Instead of the checks, make each call fail, once and from then on, with each error that it can have, and report what that does
+    /// to the program and its clients; --only and --skip then name calls
     #[arg(long, conflicts_with_all = ["at", "list", "concurrent"])]
     faults: bool,
-    /// Say for each check why it is made
+    /// Give the reason for each check
     #[arg(long, short)]
     verbose: bool,
-    /// Time limit for an answer, in seconds; without it, many times what a word takes
+    /// Wait at most this long for an answer, in seconds (default: many times what the first answer took)
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=60))]
     timeout: Option<u32>,
-    /// Make N checks at a time, each with a server of its own
+    /// Make N checks at a time, each with its own server
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     jobs: u8,
-    /// Choose the bytes of long messages by this number
+    /// Seed the random bytes of long messages with this number
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
     /// Leave the pictures of failures out
@@ -214,8 +214,8 @@ fn checked(args: &Args) -> Result<bool, Trouble> {
 
 /// What has to succeed before anything else can be asked.
 const FIRST: [&str; 3] = ["starts", "word", "get"];
-const LATE: &str = "the time is up: this program makes others wait too long";
-const BROKEN: &str = "an earlier check has failed, without which this one means nothing";
+const LATE: &str = "the time is up: this program takes too long";
+const BROKEN: &str = "an earlier check that this one depends on has failed";
 
 type Outcome = (Result<(), Stop>, Duration);
 

@@ -21,13 +21,13 @@ pub struct Output {
     /// Print the outcomes in the Test Anything Protocol
     #[arg(long)]
     tap: bool,
-    /// Write the outcomes as JUnit's XML too
+    /// Also write the outcomes as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Write the outcomes as a Gradescope autograder's results.json too
+    /// Also write the outcomes as results.json for Gradescope
     #[arg(long, value_name = "FILE")]
     gradescope: Option<PathBuf>,
-    /// Take the points of each check from this file: a line each, as in 'half-close 5'; one point without it
+    /// Take each check's points from this file, a line each, as in 'half-close 5' (default: 1 point)
     #[arg(long, value_name = "FILE")]
     points: Option<PathBuf>,
 }
@@ -122,7 +122,7 @@ impl<'a> Report<'a> {
             rows: Vec::new(),
             points,
         };
-        report.write_files("The checks did not come to their end")?; // in case we do not come back
+        report.write_files("The checks were not completed")?; // in case we do not come back
         if output.json {
             crate::draw::json::version()?;
         } else if output.tap {

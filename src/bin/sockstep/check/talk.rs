@@ -51,7 +51,7 @@ impl Talk {
         match Talk::connect_within(address, patience, pulse, room)? {
             Some(talk) => Ok(talk),
             None => fail(format!(
-                "connect() to {address} is not answered: the queue of listen is full, and nobody accepts"
+                "connect() to {address} is not answered: the listen queue is full, and accept is not called"
             )),
         }
     }
@@ -72,7 +72,7 @@ impl Talk {
             match made {
                 Ok(stream) => break stream,
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                    return fail(format!("nobody listens at {address} any more"));
+                    return fail(format!("no server listens at {address} any more"));
                 }
                 Err(error) if !is_late(&error) => {
                     return fail(format!("connect() to {address} failed: {error}"));
@@ -101,7 +101,7 @@ impl Talk {
                 fail("the server takes no more bytes: it does not receive")
             }
             Err(error) => fail(format!(
-                "the server has ended the connection amid the message ({error})"
+                "the server has ended the connection in mid-message ({error})"
             )),
         }
     }
@@ -120,7 +120,7 @@ impl Talk {
         let (heard, end) = self.hear(wanted.len());
         if let Some(end) = end {
             return wrong(
-                format!("{what}: the answer is not whole, {}", end.words()),
+                format!("{what}: the answer is not complete, {}", end.words()),
                 wanted,
                 &heard,
             );

@@ -36,9 +36,9 @@ pub fn trailing(trial: &mut Trial) -> Result<(), Stop> {
         return Ok(());
     }
     let said = if more.iter().all(|&byte| byte == 0) {
-        "NUL bytes follow the answer: the length of the text is what recv gave, without the NUL of a C string"
+        "NUL bytes follow the answer: the length of the text is what recv returned, without the NUL of a C string"
     } else {
-        "more bytes than were sent come back: send just as many as recv gave"
+        "more bytes come back than were sent: send exactly as many as recv returned"
     };
     wrong(said, &wanted, &[wanted.clone(), more].concat())
 }
@@ -187,7 +187,7 @@ fn serves_on(trial: &mut Trial, after: &str) -> Result<(), Stop> {
 
 pub fn leaves_at_once(trial: &mut Trial) -> Result<(), Stop> {
     drop(trial.connect()?);
-    serves_on(trial, "a client left without a word, and")
+    serves_on(trial, "a client left without sending, and")
 }
 
 pub fn leaves_amid(trial: &mut Trial) -> Result<(), Stop> {
@@ -262,7 +262,7 @@ pub fn silence(trial: &mut Trial) -> Result<(), Stop> {
         "a silent client left, the next one had sent a word",
     )?;
     Err(Stop::ByDesign(
-        "one client at a time: a silent one keeps the next waiting".to_owned(),
+        "one client at a time: a silent one makes the next one wait".to_owned(),
     ))
 }
 
@@ -299,7 +299,7 @@ pub fn many(trial: &mut Trial) -> Result<(), Stop> {
         let clients: Vec<_> = (0..10)
             .map(|at| {
                 scope.spawn(move || {
-                    let message = format!("the bytes of client {at}, and of nobody else");
+                    let message = format!("the bytes of client {at}, and of no other client");
                     // A listen queue that is full makes a client try again, after 1, 3 and 7 seconds.
                     let mut talk = trial.connect_patiently(Duration::from_secs(10))?;
                     talk.say(message.as_bytes())?;
@@ -373,16 +373,16 @@ pub fn in_a_row(trial: &mut Trial) -> Result<(), Stop> {
 fn rests(trial: &mut Trial, when: &str) -> Result<(), Stop> {
     match trial.rest() {
         Rest::Rests => Ok(()),
-        Rest::Spins => fail(format!("{when} it uses a whole processor, without end")),
+        Rest::Spins => fail(format!("{when} it uses a whole processor without pause")),
         Rest::Gone => fail(format!(
-            "{when} it has gone: {}",
+            "{when} it has ended: {}",
             trial.death().unwrap_or_default()
         )),
     }
 }
 
 pub fn idle(trial: &mut Trial) -> Result<(), Stop> {
-    rests(trial, "nobody is connected, and")
+    rests(trial, "no client is connected, and")
 }
 
 pub fn idle_after_end(trial: &mut Trial) -> Result<(), Stop> {
@@ -390,7 +390,7 @@ pub fn idle_after_end(trial: &mut Trial) -> Result<(), Stop> {
     talk.say(WORD)?;
     talk.expect(&trial.answer(WORD), "a word was sent")?;
     talk.finish()?;
-    rests(trial, "the client has said that it sends no more, and")?;
+    rests(trial, "the client has called shutdown(SHUT_WR), and")?;
     drop(talk);
     rests(trial, "the client has left, and")
 }
@@ -433,7 +433,7 @@ pub fn no_descriptors(trial: &mut Trial) -> Result<(), Stop> {
 
 pub fn byte_order(trial: &mut Trial) -> Result<(), Stop> {
     let (Some(asked), address) = (trial.asked_port(), trial.address()) else {
-        return skip("the command has no {port}, so nobody knows which port was meant");
+        return skip("the command has no {port}, so the port that was meant is not known");
     };
     if address.port() == asked {
         return Ok(());
@@ -454,7 +454,7 @@ pub fn port_taken(trial: &mut Trial) -> Result<(), Stop> {
     let second = trial.second()?;
     let Some(status) = second.status else {
         return fail(
-            "a second one, started on the same port, neither ends nor says a word: look at the result of bind and listen",
+            "a second one, started on the same port, neither ends nor prints anything: check the results of bind and listen",
         );
     };
     let said = second.said.trim();
@@ -463,7 +463,7 @@ pub fn port_taken(trial: &mut Trial) -> Result<(), Stop> {
     }
     if said.is_empty() {
         return fail(format!(
-            "a second one, started on the same port, ends ({status}) without a word: perror tells why"
+            "a second one, started on the same port, ends ({status}) without a message: perror prints why"
         ));
     }
     Ok(())
@@ -478,13 +478,13 @@ pub fn restart(trial: &mut Trial) -> Result<(), Stop> {
     let (_, ended) = talk.whatever(4096);
     drop(talk);
     if !ended {
-        return fail("it was killed, and its connection goes on: a child of it still has it");
+        return fail("it was killed, but its connection goes on: one of its children still has it");
     }
     match trial.start_again() {
         Ok(()) => word(trial),
         Err(Stop::Fail(mut failure)) => {
             failure.said = format!(
-                "started again on the same port at once: {}. SO_REUSEADDR before bind mends it",
+                "started again on the same port at once: {}. Set SO_REUSEADDR before bind",
                 failure.said
             );
             Err(Stop::Fail(failure))
@@ -514,7 +514,7 @@ pub fn short_calls(trial: &mut Trial) -> Result<(), Stop> {
     forced(
         trial,
         "short",
-        "recv and send did less than they were asked, and",
+        "recv and send moved fewer bytes than asked, and",
     )
 }
 
@@ -550,7 +550,7 @@ fn forced(trial: &mut Trial, how: &'static str, after: &str) -> Result<(), Stop>
         let mut talk = trial.connect_narrow()?;
         talk.exchange(&message, &wanted, late, what)?;
         talk.finish()?;
-        let rest = talk.rest(4096, "the client said that it sends no more")?;
+        let rest = talk.rest(4096, "the client called shutdown(SHUT_WR)")?;
         if !rest.is_empty() {
             return wrong("more comes back than was sent", b"", &rest);
         }
@@ -562,8 +562,7 @@ fn forced(trial: &mut Trial, how: &'static str, after: &str) -> Result<(), Stop>
     }
     if forced.less == 0 {
         return Err(Stop::ByDesign(
-            "its sockets do not wait: what they do not do at once is done at the next turn"
-                .to_owned(),
+            "its sockets do not wait: they do the rest at the next turn".to_owned(),
         ));
     }
     match outcome {

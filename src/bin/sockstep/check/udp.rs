@@ -130,12 +130,10 @@ pub fn largest(trial: &mut Trial) -> Result<(), Stop> {
         return serves_on(trial, &format!("{what}, and")); // it has said so
     }
     if heard.is_empty() {
-        return fail(format!(
-            "{what}: no answer comes, and it says nothing of it"
-        ));
+        return fail(format!("{what}: no answer comes, and no error is printed"));
     }
     wrong(
-        format!("{what}: it was cut to the buffer of recvfrom, and nobody was told"),
+        format!("{what}: it was cut to recvfrom's buffer, and no error was printed"),
         &wanted,
         &heard,
     )
@@ -185,7 +183,7 @@ pub fn address(trial: &mut Trial) -> Result<(), Stop> {
         None => fail(format!("{question} was asked, and no answer comes")),
         Some((_, from)) if from == question => Ok(()),
         Some((_, from)) => Err(Stop::ByDesign(format!(
-            "{question} was asked, {from} answers: a client that compares, or has connected, never sees it"
+            "{question} was asked, {from} answers: a client that compares the two, or has connected, does not accept it"
         ))),
     }
 }
@@ -202,7 +200,7 @@ pub fn low_port(trial: &mut Trial) -> Result<(), Stop> {
     serves_on(trial, "a sender at a low port sent a datagram, and")?;
     if low.answer()?.is_some() {
         return Err(Stop::ByDesign(
-            "it answers any port: a forged sender makes two such servers answer each other without end".to_owned(),
+            "it answers a sender at any port: a forged one makes two such servers answer each other without end".to_owned(),
         ));
     }
     Ok(())

@@ -101,12 +101,12 @@ pub const PROBES: &[Probe] = &[
     },
     Probe {
         name: "half-close",
-        about: "the client sends all, then receives to the end",
+        about: "the client sends everything, then receives to the end",
         steps: &[Connect, Says("hello\n"), ShutsDown, Waits, Closes, Waits],
     },
     Probe {
         name: "leaves",
-        about: "a client that says nothing, then one that does",
+        about: "a client that sends nothing, then one that does",
         steps: &[
             Connect,
             Closes,
@@ -136,7 +136,7 @@ pub const PROBES: &[Probe] = &[
     },
     Probe {
         name: "big",
-        about: "more than any buffer takes at once",
+        about: "a message larger than any buffer",
         steps: &[
             Connect,
             Letters(50_000),
@@ -192,7 +192,7 @@ pub fn record(interrupts: &Interrupts, server: &OsStr, client: Client) -> Result
         let waits = ends_time_wait(port);
         if !waits && tries > 1 || start.elapsed() > TIME_WAIT {
             return Err(Interrupted::Failed(format!(
-                "port {port} is in use. See by whom: ss -lntup 'sport = {port}'"
+                "port {port} is in use. This shows by which process: ss -lntup 'sport = {port}'"
             )));
         }
         if tries == SILENT_TRIES {
@@ -290,7 +290,7 @@ impl Recorder<'_> {
             .trim()
             .lines()
             .last()
-            .unwrap_or("it said nothing")
+            .unwrap_or("it printed nothing")
             .to_owned()
     }
 

@@ -53,12 +53,12 @@ impl Aside {
         match self {
             Aside::Memory => "memory management: each runtime has its own calls",
             Aside::Stdio => {
-                "C's stdio gives back, at exit, the standard input that it has not used"
+                "at exit C's stdio moves standard input back to the first byte that it has not used"
             }
             Aside::Threads => "thread synchronisation and exit: each runtime has its own calls",
             Aside::Elsewhere => "not on a socket (--calls all compares them)",
             Aside::Waits => {
-                "waits, and calls that find nothing there yet: how often varies by itself"
+                "waits, and calls that find nothing yet (EAGAIN): their number varies between runs"
             }
         }
     }
@@ -302,7 +302,7 @@ impl Lines {
             let mut line = next.clone();
             if line.part.is_some() {
                 let call = line.text.rsplit_once(" = ").map_or("", |(call, _)| call);
-                line.say(format!("{call}, as far as it goes"));
+                line.say(format!("{call}, not complete"));
             }
             lines.lines.push(line);
         }

@@ -65,24 +65,24 @@ const WORKERS: usize = 8;
 /// How often signals are looked for while two runs are compared.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients
+/// Compare the system calls of a Rust pair and its C twins, or of any two servers or clients
 ///
-/// Each program is run at least twice and compared with itself first. What varies between its own runs is not compared; it is
-/// counted and shown. What else it did is identical to the letter, equal after named normalisations, expected to differ for a
-/// reason that is given, or divergent.
+/// Run each program at least twice and compare it with itself first. Lines that vary between its own runs are counted and shown, but
+/// not compared. The rest is identical to the letter, normalised (equal in a named form), expected (different for a stated
+/// reason), or divergent.
 ///
 /// Exit status: 0 if the two agree, 1 if they diverge anywhere, 2 if there was trouble. With --conversation: 0 if the
 /// conversations are the same, 1 if they differ, 2 if there was trouble.
 ///
-/// Run the pair in every built-in scenario. Any other two servers are run one after the other with the same client: each is
-/// started, waited for until it listens, and ended when the client is done. Without --client they meet a client of our own in
-/// six scenarios: word, two-messages, half-close, leaves, reset, big. Standard input is read first and given to each run of
-/// the client; from a terminal nothing is read. An old connection in TIME_WAIT that keeps the port from a server without
-/// SO_REUSEADDR is ended.
+/// A pair is run in every built-in scenario. Two other servers are run one after the other with the same client: each is
+/// started, given time to listen, and ended when the client is done. Without --client a built-in client talks to them in
+/// six scenarios: word, two-messages, half-close, leaves, reset, big. With --client, standard input (unless it is a terminal) is
+/// read first and given to each run of the client. If an old connection in TIME_WAIT keeps a port from a server without
+/// SO_REUSEADDR, that connection is ended.
 ///
-/// Of any two programs the report says first whether they have the same conversation: the same connections, the same bytes in
+/// For such programs the report first says whether they have the same conversation: the same connections, the same bytes in
 /// each direction before each answer, the same ends (FIN or reset), and the same outcome for the client and the server,
-/// whatever calls were used.
+/// whichever calls were used.
 #[derive(clap::Args)]
 #[command(
     arg_required_else_help = true,
@@ -102,22 +102,22 @@ pub struct Args {
     /// List the scenarios, and run none
     #[arg(long)]
     list: bool,
-    /// Command of a server to compare; give it twice. {port} in it is a free port
+    /// Compare the server of this command; give it twice. {port} becomes a free port
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["pair", "all", "list"])]
     server: Vec<OsString>,
-    /// Command of a client; give it once for both servers, or twice to compare two
+    /// Run the client of this command; give it once for both servers, or twice to compare two clients
     #[arg(long, value_name = "COMMAND", requires = "server")]
     client: Vec<OsString>,
-    /// Compare the calls on sockets, or all; if left out, network for commands and all for a pair
+    /// Compare these calls; by default network for commands, all for a pair
     #[arg(long, value_name = "WHICH")]
     calls: Option<Calls>,
-    /// Exit with 0 if the conversations are the same, whatever calls were used
+    /// Exit with 0 if the conversations are the same, whichever calls were used
     #[arg(long)]
     conversation: bool,
     /// Show the lines that are set aside
     #[arg(long)]
     raw: bool,
-    /// Print the verdicts as JSON, one object a line; --help says what is in it
+    /// Print the verdicts as JSON, one object a line; --help describes it
     #[arg(long)]
     json: bool,
     /// Use colours

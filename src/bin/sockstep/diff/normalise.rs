@@ -50,10 +50,10 @@ impl Form {
     pub fn meaning(self) -> &'static str {
         match self {
             Form::Port => {
-                "the kernel picks it; each gets a letter, A the server's, the others as they appear"
+                "the kernel picks them; each becomes a letter, A the server's, the others as they appear"
             }
-            Form::Pid => "which process or thread it is",
-            Form::Pointer => "a place in memory",
+            Form::Pid => "the kernel numbers processes and threads: each becomes a letter",
+            Form::Pointer => "an address in memory differs in each run: all are compared as one",
             Form::Pieces => {
                 "TCP cuts a stream anew in each run: consecutive pieces are compared joined"
             }
@@ -73,10 +73,10 @@ impl Form {
                 "a file that a thread opens: its number depends on what other threads have open at that moment"
             }
             Form::Descriptor => {
-                "a socket's descriptor: each socket gets a letter as it appears, for its number depends on what else is open"
+                "a socket's number depends on what else is open: each socket becomes a letter as it appears"
             }
             Form::Varies => {
-                "lines that differ between two runs of the same program: what varies there is not compared"
+                "lines that differ between two runs of the same program: the varying parts are not compared"
             }
         }
     }

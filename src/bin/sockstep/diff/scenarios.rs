@@ -215,13 +215,13 @@ pub const SCENARIOS: &[Scenario] = &[
         "nobody-listens",
         TCP,
         Play::Client(scripts::not_listening, says("hello")),
-        "a port where nobody listens",
+        "a port where no server listens",
     ),
     scenario(
         "nobody-listens",
         UDP,
         Play::Client(scripts::closed, says_hello_with(&["--timeout", "1"])),
-        "a port where nobody listens",
+        "a port where no server listens",
     ),
     scenario(
         "address-in-use",
@@ -251,7 +251,7 @@ pub const SCENARIOS: &[Scenario] = &[
         "client-port",
         &[Pair::UdpEcho],
         Play::Both(1, &[says_hello_with(&["--client-port", "FREE-PORT"])]),
-        "a client with a port of its own choice",
+        "a client that chooses its own port",
     ),
     scenario(
         "client-port-in-use",
@@ -260,7 +260,7 @@ pub const SCENARIOS: &[Scenario] = &[
             scripts::silent,
             says_hello_with(&["--client-port", "SERVER-PORT"]),
         ),
-        "a client whose port somebody else has",
+        "a client whose port is in use",
     ),
     // Clients that do not behave.
     scenario(
@@ -291,7 +291,7 @@ pub const SCENARIOS: &[Scenario] = &[
         "mixed-clients",
         TCP,
         Play::Server(3, scripts::resets_leaves_stays),
-        "a reset, an empty one, a good one",
+        "a client that resets, an empty one, a good one",
     ),
     // Servers that do not behave.
     scenario(
@@ -304,7 +304,7 @@ pub const SCENARIOS: &[Scenario] = &[
         "server-breaks-off",
         TCP,
         Play::Client(scripts::breaks_off, says("hello")),
-        "the server ends amid its answer",
+        "the server ends in mid-answer",
     ),
     scenario(
         "server-resets",
@@ -364,7 +364,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "unicode",
-        about: "upper case as Unicode has it",
+        about: "upper case as Unicode defines it",
         pairs: UPPER,
         server: &["--unicode"],
         play: Play::Both(1, &[says("stra\u{df}e d\u{e9}j\u{e0} vu")]),
@@ -378,14 +378,14 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "announce",
-        about: "a server that says where it is",
+        about: "a server that prints its address",
         pairs: UPPER,
         server: &["--announce"],
         play: Play::Both(1, &[says("hello")]),
     },
     Scenario {
         name: "backlog",
-        about: "a queue of another length",
+        about: "a backlog of another length",
         pairs: TCP,
         server: &["--backlog", "17"],
         play: Play::Both(1, &[says("hello")]),
@@ -395,7 +395,7 @@ pub const SCENARIOS: &[Scenario] = &[
         "ipv6",
         UPPER,
         Play::Both(1, &[says_hello_with(&["-i", "::ffff:127.0.0.1"])]),
-        "the server's address in IPv6's form",
+        "the server's address as an IPv6 one",
     ),
     // The Web. The client closes each connection; the first three show it with the server, which waits for more and is ended.
     scenario(
@@ -436,7 +436,7 @@ pub const SCENARIOS: &[Scenario] = &[
         "half-a-page",
         WEB,
         Play::Client(scripts::has_half_a_page, asks("/", &["-H", HOST])),
-        "the server ends amid its page",
+        "the server ends in mid-page",
     ),
     scenario(
         "server-leaves",
@@ -454,7 +454,7 @@ pub const SCENARIOS: &[Scenario] = &[
         "nobody-listens",
         WEB,
         Play::Client(scripts::not_listening, asks("/", &["-H", HOST])),
-        "a port where nobody listens",
+        "a port where no server listens",
     ),
     // The server against scripts.
     scenario(
@@ -497,7 +497,7 @@ pub const SCENARIOS: &[Scenario] = &[
             "GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: Sun, 09 Sep 2001 01:46:40 GMT\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: Sun, 09 Sep 2001 01:46:39 GMT\r\n\r\n",
         ]),
-        "a page of which the client has this version, then an older one",
+        "a page that the client has already, then an older version",
     ),
     scenario(
         "range",
@@ -506,7 +506,7 @@ pub const SCENARIOS: &[Scenario] = &[
             "GET /large.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=100-149\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=1000-\r\n\r\n",
         ]),
-        "a part of a file, then one that it does not have",
+        "a part of a file, then one beyond its end",
     ),
     scenario(
         "directory",
@@ -515,7 +515,7 @@ pub const SCENARIOS: &[Scenario] = &[
             "GET /empty HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET /empty/ HTTP/1.1\r\nHost: a\r\n\r\n",
         ]),
-        "a directory: where it is, then that it is not shown",
+        "a directory: a redirect to it, then no listing",
     ),
     scenario(
         "hidden",
@@ -527,25 +527,25 @@ pub const SCENARIOS: &[Scenario] = &[
         "outside",
         WEB,
         Play::Requests(&["GET /../common.h HTTP/1.1\r\nHost: a\r\n\r\n"]),
-        "a file outside of the root",
+        "a file outside the root",
     ),
     scenario(
         "bad-request",
         WEB,
         Play::Requests(&["GET / HTTP/1.1\r\nHost : a\r\n\r\n"]),
-        "a request that makes no sense",
+        "a malformed request",
     ),
     scenario(
         "half-a-request",
         WEB,
         Play::Requests(&["GET / HT"]),
-        "the client ends amid its request",
+        "the client ends in mid-request",
     ),
     scenario(
         "method",
         WEB,
         Play::Requests(&["DELETE / HTTP/1.1\r\nHost: a\r\n\r\n"]),
-        "something else than GET and HEAD",
+        "a method other than GET and HEAD",
     ),
     scenario(
         "body",
@@ -576,7 +576,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "timeout",
-        about: "half a request, and no more",
+        about: "half a request, then silence",
         pairs: WEB,
         server: &["--request-timeout", "1"],
         play: Play::Several(1, scripts::falls_silent),
@@ -585,13 +585,13 @@ pub const SCENARIOS: &[Scenario] = &[
         "client-leaves",
         WEB,
         Play::Several(1, scripts::leaves_when_accepted),
-        "the client leaves without a word",
+        "the client leaves without sending",
     ),
     scenario(
         "client-resets",
         WEB,
         Play::Several(1, scripts::resets_amid_a_request),
-        "the client resets amid its request",
+        "the client resets in mid-request",
     ),
     scenario(
         "two-at-once",
@@ -637,7 +637,7 @@ const CONCURRENT: &[Scenario] = &[
         "client-leaves",
         &[Pair::TcpEcho],
         Play::Several(1, scripts::leaves_when_accepted),
-        "the client leaves without a word",
+        "the client leaves without sending",
     ),
     scenario(
         "client-resets",

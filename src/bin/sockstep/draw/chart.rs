@@ -64,8 +64,8 @@ impl Doing {
             Doing::Thinks => "client has its answer, and thinks",
             Doing::Serves(_) => "server blocked in recv, from client 1",
             Doing::Accepts => "server blocked in accept",
-            Doing::WaitsForAny => "server waits for whoever comes first",
-            Doing::Idles => "server idle: a lock, or a child's end",
+            Doing::WaitsForAny => "server waits for any client",
+            Doing::Idles => "server waits for a lock, or for a child's end",
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::world::Side;
 #[derive(clap::Args)]
 #[group(id = "exports")] // a page has options of this name too
 pub struct Options {
-    /// Write the picture as an SVG, light or dark as its reader prefers; - is standard output
+    /// Write the picture as SVG, light or dark as its reader prefers; - is standard output
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// Write a Mermaid sequence diagram
@@ -24,10 +24,10 @@ pub struct Options {
     /// Write trace events for ui.perfetto.dev: a track for each task, a flow for each message
     #[arg(long, value_name = "FILE")]
     perfetto: Option<PathBuf>,
-    /// Write the packets that these calls make, for Wireshark, with the call as a comment
+    /// Write the packets of these calls for Wireshark, each with its call as a comment
     #[arg(long, value_name = "FILE")]
     pcapng: Option<PathBuf>,
-    /// Write a table, one row an event
+    /// Write a table, one row for each event
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
 }

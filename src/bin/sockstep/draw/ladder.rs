@@ -354,10 +354,10 @@ impl Ladder {
             return Some(words);
         }
         Some(match (drawn, seen.others) {
-            (false, false) => "no call in it is on a socket, and some were left out when it was recorded (-e trace=..., -Z): record it without".to_owned(),
+            (false, false) => "no call in it is on a socket, and some calls were left out when it was recorded (-e trace=..., -Z): record it without these options".to_owned(),
             (false, true) => "no call in it is on a socket".to_owned(),
-            _ if seen.went_on && !seen.moved && !seen.others => "read, write and close are not in it: it was recorded with -e trace=network or the like. Record it without, or with -e trace=network,desc".to_owned(),
-            _ if seen.proven && !seen.made => "socket() is not in it: it begins later, or leaves calls out (-p, -Z, -e trace=...)".to_owned(),
+            _ if seen.went_on && !seen.moved && !seen.others => "read, write and close are not in it: it was recorded with -e trace=network or the like. Record it with -e trace=network,desc, or without -e".to_owned(),
+            _ if seen.proven && !seen.made => "socket() is not in it: it begins after that call, or leaves calls out (-p, -Z, -e trace=...)".to_owned(),
             _ => return None,
         })
     }

@@ -20,10 +20,10 @@ use source::{Files, Sources};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Write one page for a browser, to step through, to share and to print
+    /// Write a page for a browser: step through the run, share it, print it
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Take the page's own words from this file, a JSON object as in {"step": "Schritt"}
+    /// Take the page's words from this file, to translate it: a JSON object as in {"step": "Schritt"}
     #[arg(long, value_name = "FILE", requires = "html")]
     words: Option<PathBuf>,
 }

@@ -35,14 +35,14 @@ pub fn draw(runs: &[History], words: &mut Vec<String>) -> Vec<u8> {
         wire.all();
         if wire.unseen > 0 {
             let unseen = wire.unseen;
-            words.push(format!("left out, as they make no TCP or UDP packet: {unseen} sends and ends on other sockets"));
+            words.push(format!("left out, as they are neither TCP nor UDP: {unseen} sends and ends on other sockets"));
         }
         if wire.no_port {
-            words.push("a port or an address that no call names is 0".to_owned());
+            words.push("a port or an address that no call mentions is 0".to_owned());
         }
     }
     if packets.have_no_times {
-        words.push("not all calls have a time: the packets' distances mean nothing".to_owned());
+        words.push("not all calls have a time: the packets' times are made up".to_owned());
     }
     packets.blocks
 }

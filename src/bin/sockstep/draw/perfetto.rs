@@ -63,7 +63,7 @@ pub fn draw(runs: &[History], _: &mut Vec<String>) -> Vec<u8> {
     if !all_have_times {
         other.push((
             "times",
-            text("not all events have one: their order is right, their distances mean nothing"),
+            text("not all events have one: their order is right, their times are made up"),
         ));
     }
     let whole = object(&[

@@ -278,10 +278,10 @@ impl Addr2line {
             .into_owned();
         let metadata = fs::metadata(object).map_err(|error| format!("{object}: {error}"))?;
         if !metadata.is_file() {
-            return Err(format!("{object} is no program"));
+            return Err(format!("{object} is not a program"));
         }
         let file = File::open(object).map_err(|error| format!("{object}: {error}"))?;
-        let elf = Elf::of(file).ok_or(format!("{name} is no program"))?;
+        let elf = Elf::of(file).ok_or(format!("{name} is not a program"))?;
         if !elf.has_lines() {
             return Err(has_none(object));
         }

@@ -37,7 +37,8 @@ pub fn notes(world: &World, event: &Event) -> Vec<String> {
                 format!("cut: {lost} of {} bytes lost", grouped(*sent))
             }),
             Movement::Ended(End::Reset { unread }) => Some(match unread {
-                0 => "SO_LINGER of 0: a reset, not an end; what has not arrived is lost".to_owned(),
+                0 => "SO_LINGER of 0: a reset, not an end; bytes that have not arrived are lost"
+                    .to_owned(),
                 1 => "1 byte unread: a reset, not an end".to_owned(),
                 unread => format!("{} bytes unread: a reset, not an end", grouped(*unread)),
             }),
@@ -88,7 +89,7 @@ fn of_outcome(world: &World, event: &Event, call: &Call) -> Option<String> {
     let error = call.note.split(' ').next().unwrap_or_default();
     let in_vain = socket.gives_up && call.took.is_some_and(|took| took >= WAITED);
     let words = match (error, row.does) {
-        ("EAGAIN" | "EWOULDBLOCK", Does::Accepts) => "nobody has connected yet",
+        ("EAGAIN" | "EWOULDBLOCK", Does::Accepts) => "no client has connected yet",
         ("EAGAIN" | "EWOULDBLOCK", _) if in_vain && row.receives.is_some() => {
             "nothing came in time"
         }

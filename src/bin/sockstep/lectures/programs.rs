@@ -151,7 +151,7 @@ impl Programs {
                 }
                 if start.elapsed() > PATIENCE {
                     let seconds = PATIENCE.as_secs();
-                    return Err(format!("{name}.c has not compiled in {seconds} s"));
+                    return Err(format!("{name}.c has not compiled within {seconds} s"));
                 }
                 sleep(TICK);
             };
@@ -174,7 +174,7 @@ impl Programs {
             if path.is_file() {
                 Ok(path)
             } else {
-                Err(format!("{} is not there", path.display()))
+                Err(format!("{} does not exist", path.display()))
             }
         };
         Ok(Programs {
@@ -239,13 +239,13 @@ impl Drop for Programs {
 }
 
 fn beside_this_one(name: &str) -> Result<PathBuf, String> {
-    let this = std::env::current_exe().map_err(|error| format!("where am I? {error}"))?;
+    let this = std::env::current_exe().map_err(|error| format!("/proc/self/exe: {error}"))?;
     let path = this.with_file_name(name);
     if path.is_file() {
         Ok(path)
     } else {
         Err(format!(
-            "{} is not there. Build all programs with: cargo build --release",
+            "{} does not exist. Build all programs with: cargo build --release",
             path.display()
         ))
     }
@@ -281,7 +281,7 @@ fn compile(name: &str, directory: &Path) -> Result<Child, String> {
         .spawn()
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
-                format!("{cc} is not there. Install a C compiler: apt-get install gcc libc6-dev")
+                format!("{cc} was not found. Install a C compiler: apt-get install gcc libc6-dev")
             }
             _ => format!("{cc}: {error}"),
         })

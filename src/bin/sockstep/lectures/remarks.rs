@@ -266,7 +266,7 @@ fn port_in_use(seen: &Seen, world: &World, event: &Event, call: &Call) -> Option
     if let Some(other) = others_at(world, socket, &address).find(|other| !other.accepted) {
         let whose = other.side.name();
         let mend = if socket.reuses_address && other.state == State::Listening {
-            "SO_REUSEADDR does not let two listen there, SO_REUSEPORT on both does"
+            "SO_REUSEADDR does not let two sockets listen there; SO_REUSEPORT on both does"
         } else {
             "close it first, or set SO_REUSEPORT on both"
         };
@@ -350,10 +350,10 @@ fn no_descriptor_left(seen: &Seen, world: &World, event: &Event, call: &Call) ->
     let open = world.descriptors(event.task).count();
     let limit = match pid.and_then(limit_of) {
         Some(limit) => format!("ulimit -n is {limit}, and {open} sockets are open"),
-        None => format!("ulimit -n is met, with {open} sockets open"),
+        None => format!("the limit of open files (ulimit -n) is reached, with {open} sockets open"),
     };
     remark(
-        format!("{limit}. Close what is done; the client stays in the queue"),
+        format!("{limit}. Close finished connections; the client stays in the queue"),
         "EMFILE",
     )
 }
@@ -391,7 +391,7 @@ fn queue_is_full(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<
     let side = listener.side.name();
     remark(
         format!(
-            "the {side}'s listen queue is full: {waiting} connected, and nobody calls accept()"
+            "the {side}'s listen queue is full: {waiting} connected, and accept() is not called"
         ),
         "backlog",
     )
@@ -501,7 +501,7 @@ fn stranger(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remar
     if let (Some(from), Side::Server, Side::Client) = (&from, event.side, target.side) {
         return remark(
             format!(
-                "answered from {from}, and the client is connected to {only}: the kernel drops it"
+                "answered from {from}, but the client is connected to {only}: the kernel drops it"
             ),
             "answered from another address",
         );
@@ -579,11 +579,11 @@ fn left(messages: usize) -> Option<Remark> {
     match messages {
         0 => None,
         1 => remark(
-            "1 datagram has come and was never received: it is lost",
+            "1 datagram arrived and was never received: it is lost",
             "datagram",
         ),
         more => remark(
-            format!("{more} datagrams have come and were never received: they are lost"),
+            format!("{more} datagrams arrived and were never received: they are lost"),
             "datagram",
         ),
     }
@@ -594,7 +594,7 @@ fn killed_by_a_send(_: &Seen, _: &World, _: &Event, end: &str) -> Option<Remark>
         return None;
     }
     remark(
-        "its send met a closed connection: ignore SIGPIPE, or send with MSG_NOSIGNAL, and treat EPIPE",
+        "it sent on a closed connection: ignore SIGPIPE, or send with MSG_NOSIGNAL, and handle EPIPE",
         "SIGPIPE",
     )
 }
@@ -635,7 +635,7 @@ fn words_lost(seen: &Seen, _: &World, event: &Event, end: &str) -> Option<Remark
         return None;
     }
     remark(
-        "what it has printed was in its buffer and is lost: standard output is no terminal. Call fflush() or setvbuf()",
+        "its output was still in its buffer and is lost: standard output is not a terminal. Call fflush() or setvbuf()",
         "flush",
     )
 }
@@ -647,7 +647,7 @@ fn closed_already(_: &Seen, world: &World, event: &Event, call: &Call) -> Option
         return None;
     }
     remark(
-        "closed already: close each descriptor once, the next socket may have this number",
+        "closed already: close each descriptor once, as the next socket may get this number",
         "double close",
     )
 }
@@ -659,7 +659,7 @@ fn listening_socket_closed(_: &Seen, world: &World, event: &Event, call: &Call) 
         return None;
     }
     remark(
-        "the listening socket was closed: close what accept returned instead",
+        "the listening socket was closed: close the one that accept returned instead",
         "wrong socket closed",
     )
 }
@@ -715,7 +715,7 @@ fn nobody_there(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<R
     }
     let (swapped, explain) = swapped(local, &to).unwrap_or(("", "ECONNREFUSED"));
     remark(
-        format!("nobody listens at {to}; the server listens at {local}{swapped}"),
+        format!("no socket listens at {to}; the server listens at {local}{swapped}"),
         explain,
     )
 }
@@ -743,7 +743,7 @@ fn address_too_short(_: &Seen, _: &World, _: &Event, call: &Call) -> Option<Rema
     }
     remark(
         format!(
-            "the address length is {length}, and a {family} has {whole} bytes: take sizeof of the address"
+            "the address length is {length}, but a {family} has {whole} bytes: use sizeof of the address"
         ),
         "address length",
     )
@@ -777,7 +777,7 @@ fn nul_sent_along(_: &Seen, world: &World, event: &Event, call: &Call) -> Option
     let length = text.len();
     remark(
         format!(
-            "the NUL at its end was sent along: strlen() is {length}, not {}",
+            "the NUL at its end was sent too: strlen() is {length}, not {}",
             length + 1
         ),
         "NUL",
@@ -794,7 +794,7 @@ fn sizeof_a_pointer(_: &Seen, world: &World, event: &Event, call: &Call) -> Opti
         return None;
     }
     remark(
-        "8 bytes of a shorter text were sent: that is sizeof of a pointer, take strlen()",
+        "8 bytes of a shorter text were sent: that is sizeof of a pointer; use strlen()",
         "sizeof",
     )
 }
@@ -841,7 +841,7 @@ fn answered_from_elsewhere(_: &Seen, world: &World, event: &Event, call: &Call) 
         return None;
     }
     remark(
-        format!("answered from {from}, and {asked} was asked"),
+        format!("answered from {from}, but {asked} was asked"),
         "answered from another address",
     )
 }

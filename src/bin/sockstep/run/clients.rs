@@ -177,7 +177,7 @@ fn plays(servers: &Servers) -> Result<(Vec<Play>, Option<Programs>), String> {
     let (client, servers) = programs
         .paths
         .split_last()
-        .ok_or("no server is named".to_owned())?;
+        .ok_or("name a server".to_owned())?;
     let on_a_free_port = ["--bind", "127.0.0.1", "0"].map(OsString::from).to_vec();
     let plays = names.iter().zip(servers).map(|(&name, server)| Play {
         name: name.to_owned(),
@@ -271,7 +271,7 @@ impl<'a> Stage<'a> {
             .iter()
             .any(|name| self.faults.concern(Side::Client, name))
         {
-            return Err("with --clients no fault can be in a client's socket or write: strace holds them up there".to_owned().into());
+            return Err("with --clients a client's socket and write cannot have a fault: strace holds the clients in these calls".to_owned().into());
         }
         let faults = self.faults.options(Side::Client)?;
         let hold = "--inject=socket:signal=SIGSTOP:when=1".to_owned();

@@ -146,12 +146,12 @@ impl Fault {
                         .ok()
                         .filter(|bytes| (1..=1 << 20).contains(bytes));
                     fault.short = Some(bytes.ok_or_else(|| {
-                        format!("short={value}: a number of bytes is wanted, 1 to 1048576, as in short=1")
+                        format!("short={value} is not a number of bytes from 1 to 1048576, as in short=1")
                     })?);
                 }
                 "when" => {
                     fault.when = When::of(value).ok_or_else(|| {
-                        format!("when={value}: wanted are 2 (the second of a task's calls), 2+ (from there on), 2..5, 1+3 (every third)")
+                        format!("when={value} is none of 2 (the second of a task's calls), 2+ (from there on), 2..5, 1+3 (every third)")
                     })?;
                 }
                 _ => {
@@ -163,11 +163,11 @@ impl Fault {
         }
         match (&fault.error, fault.short) {
             (None, None) if fault.signal.is_none() && fault.delay.is_none() => Err(format!(
-                "what is to happen to {name}? error=ECONNRESET, signal=SIGCHLD, delay=300ms{}",
+                "say what happens to {name}: error=ECONNRESET, signal=SIGCHLD, delay=300ms{}",
                 if can_be_short { " or short=1" } else { "" }
             )),
             (Some(_), Some(_)) => {
-                Err("a call that fails moves nothing: error= or short=".to_owned())
+                Err("a failed call moves no bytes: give error= or short=, not both".to_owned())
             }
             _ => Ok(fault),
         }
@@ -278,7 +278,7 @@ fn delay(text: &str) -> Result<u64, String> {
     delay
         .filter(|delay| (1..=LONGEST).contains(delay))
         .ok_or_else(|| {
-            format!("delay={text}: a time is wanted, up to 60 s, as in 300ms, 2s or 500us")
+            format!("delay={text} is not a time of up to 60 s, as in 300ms, 2s or 500us")
         })
 }
 
@@ -400,11 +400,11 @@ impl Faults {
         let missed = self.all.iter().filter(|(_, happened)| *happened == 0);
         missed.map(|(fault, _)| {
             let why = if fault.short.is_some() {
-                ": it has made no such call, or none of more bytes, through the C library (static and Go programs call the kernel themselves)"
+                ": it made no such call of more bytes through the C library (static and Go programs call the kernel themselves)"
             } else {
-                ": no task of it has made so many of these calls"
+                ": none of its tasks made that many of these calls"
             };
-            format!("--fault '{}' has not happened to the {}{why}", fault.text, fault.side.name())
+            format!("--fault '{}' did not happen to the {}{why}", fault.text, fault.side.name())
         })
     }
 
@@ -479,24 +479,18 @@ mod tests {
                 "server recv signal=SIGCLD",
                 "no signal \"SIGCLD\": SIGCHLD?",
             ),
-            ("server recv delay=300", "delay=300: a time is wanted"),
-            ("server recv delay=2h", "delay=2h: a time is wanted"),
-            ("server recv delay=0ms", "delay=0ms: a time is wanted"),
-            (
-                "server recv delay=99999999999999999999s",
-                "a time is wanted",
-            ),
-            (
-                "server recv short=0",
-                "short=0: a number of bytes is wanted",
-            ),
+            ("server recv delay=300", "delay=300 is not a time"),
+            ("server recv delay=2h", "delay=2h is not a time"),
+            ("server recv delay=0ms", "delay=0ms is not a time"),
+            ("server recv delay=99999999999999999999s", "is not a time"),
+            ("server recv short=0", "short=0 is not a number of bytes"),
             (
                 "server accept short=1",
                 "accept cannot be short: there are send, sendto, write, recv",
             ),
             ("server recv short=1 error=EIO", "error= or short="),
-            ("server recv when=2", "what is to happen to recv?"),
-            ("server recv error=EIO when=0", "when=0: wanted are"),
+            ("server recv when=2", "say what happens to recv:"),
+            ("server recv error=EIO when=0", "when=0 is none of"),
         ] {
             let said = Fault::of(text).map(|fault| fault.text).unwrap_err();
             assert!(said.contains(words), "{text}: {said}");

@@ -38,8 +38,8 @@ const EXAMPLE: &str = "Example: sockstep run tcp_echo --impl c -- hello";
 
 /// Run a server on a free port, and its client against it
 ///
-/// Standard input goes to the client. The server is ended when the client is done and the server waits for the next one, or
-/// after 3 s: by SIGTERM, and by SIGKILL 2 s later.
+/// Standard input goes to the client. When the client has ended, the server gets up to 3 s to wait for the next one; then it gets
+/// SIGTERM, and 2 s later SIGKILL.
 ///
 /// Exit status: 1 if there was trouble, 2 if an argument is bad; else the client's, or 128 + N if signal N ended it.
 #[derive(clap::Args)]
@@ -55,20 +55,20 @@ pub struct Args {
     /// Run N clients at once and draw which of them waits, in which call, for how long
     #[arg(long, value_name = "N", conflicts_with_all = ["plain", "keep", "print_command", "calls", "payload"], value_parser = clap::value_parser!(u8).range(1..=9))]
     clients: Option<u8>,
-    /// Let each of these clients keep its connection for this time after the answer, in milliseconds (100)
+    /// Let each of these clients keep its connection for MS milliseconds after the answer (default: 100)
     #[arg(long, value_name = "MS", requires = "clients", conflicts_with = "server", value_parser = clap::value_parser!(u32).range(10..=60_000))]
     think: Option<u32>,
-    /// Run this server instead, any program, as a shell has it: './my_server {port}'
+    /// Run this command as the server, as a shell would: './my_server {port}'
     ///
-    /// {port} is a port that is free: the same in both commands.
+    /// {port} becomes a free port, the same in both commands.
     #[arg(long, value_name = "COMMAND", requires = "client")]
     server: Option<OsString>,
-    /// Run this client instead: './my_client 127.0.0.1 {port}'
+    /// Run this command as the client: './my_client 127.0.0.1 {port}'
     ///
-    /// With --clients, {client} is its number.
+    /// With --clients, {client} becomes the client's number.
     #[arg(long, value_name = "COMMAND", requires = "server")]
     client: Option<OsString>,
-    /// Let the server read this file as its standard input, instead of nothing
+    /// Give the server this file as its standard input, which is empty otherwise
     #[arg(long, value_name = "FILE", conflicts_with_all = ["clients", "print_command"])]
     server_input: Option<PathBuf>,
     /// Take both programs in this language
@@ -80,7 +80,7 @@ pub struct Args {
     /// Take the client in this language
     #[arg(long, value_name = "LANGUAGE")]
     client_impl: Option<Implementation>,
-    /// Show only what the two print, without their calls
+    /// Show only the output of client and server, without their calls
     #[arg(long)]
     plain: bool,
     /// Show these calls
@@ -98,21 +98,21 @@ pub struct Args {
     /// Use colours
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
-    /// Show beside each call which line of the source made it, from debug information (each call takes 1 ms more, in an interpreter 10)
+    /// Show beside each call the source line that made it, from debug information (a call takes 1 ms longer, in an interpreter 10)
     #[arg(long, conflicts_with_all = ["plain", "clients", "json"])]
     source: bool,
-    /// Hold each call on a socket until a key is pressed: space makes the next call of either side, c the client's, s the server's,
-    /// g all that follow; PageUp pages back
+    /// Hold each call on a socket until a key is pressed: space lets the next call of either side go, c the client's, s the server's,
+    /// g all the rest; PageUp pages back
     #[arg(long, conflicts_with_all = ["plain", "clients", "json", "print_command"])]
     step: bool,
-    /// Hold each call on a socket for this time, in milliseconds; with --step, until a key or for this time
+    /// Hold each call on a socket for MS milliseconds; with --step, at most that long
     #[arg(long, value_name = "MS", conflicts_with_all = ["plain", "clients", "print_command"], value_parser = clap::value_parser!(u32).range(1..=60_000))]
     slow: Option<u32>,
-    /// Make a call of a side go wrong: 'server recv error=ECONNRESET when=2' (several times the option: several faults)
+    /// Make a call of one side go wrong: 'server recv error=ECONNRESET when=2'; repeat it for several faults
     ///
-    /// Behind the side and the call stand error=NAME (the call is not made), signal=NAME, delay=300ms, short=1 (a send or a receive of
-    /// this many bytes), and when=2 (the second of a task's calls; 2+ from there on, 2..5, 1+3 every third; else the first). Calls
-    /// are counted in each task from its start: of read, write and close those on files too, but for short.
+    /// After the side and the call comes the fault: error=NAME (the call is not made), signal=NAME, delay=300ms, or short=1 (a send or
+    /// a receive of at most 1 byte). when= says which of a task's calls: 2, 2+ (from the second on), 2..5, 1+3 (every third from the
+    /// first on); without it the first. read, write and close are counted on files too, except for short=.
     #[arg(long, value_name = "FAULT", conflicts_with_all = ["plain", "print_command"], value_parser = Fault::of)]
     fault: Vec<Fault>,
     #[command(flatten)]
@@ -143,7 +143,7 @@ pub fn run(args: &Args) -> ExitCode {
         remark("several servers are compared with --clients N");
         return ExitCode::from(2);
     }
-    let shown = if args.json { "--json" } else { "what is shown" };
+    let shown = if args.json { "--json" } else { "the ladder" };
     if let Some(words) = args.exports.conflict(Some(shown)) {
         remark(words);
         return ExitCode::from(2);
@@ -263,7 +263,7 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     }
     if !client.has_ended() {
         if matches!(client.child.try_wait(), Ok(Some(_))) {
-            view.aside(Side::Client, "what it has left behind is ended")?;
+            view.aside(Side::Client, "the processes that it left are ended")?;
         }
         view.end_side(&signals, &mut client)?;
     }
@@ -271,7 +271,7 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
 
     // The server may still have to notice that its client has gone.
     let mut done = Instant::now();
-    view.waiting_for("the server to have nothing more to do");
+    view.waiting_for("the server to become idle");
     while reached && !server.has_ended() && (view.holds() || !server.is_idle()) {
         if view.holds() {
             done = Instant::now(); // its time begins anew

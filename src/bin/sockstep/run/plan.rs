@@ -37,7 +37,7 @@ impl Plan {
             });
         }
         let &[Choice { pair, server }] = &args.pair[..] else {
-            return Err("one pair is to be named".to_owned());
+            return Err("name one pair".to_owned());
         };
         let mut programs = Programs::find(
             &[

@@ -24,7 +24,7 @@ use crate::strace::line::{Begun, Entry, What};
 
 /// What the keys do, for the person in front of them.
 pub const KEYS: &str =
-    "space makes the next call, c the client's, s the server's, g goes on; PageUp pages back";
+    "space: next call, c: the client's, s: the server's, g: all the rest, PageUp: back";
 
 /// Which calls are made next.
 pub struct Steps {

@@ -182,12 +182,12 @@ impl View {
         };
         if args.page.is_wanted() && matches!(picture, Picture::Lanes(_)) {
             return Err(Trouble::Said(
-                "--html needs strace, and no --plain".to_owned(),
+                "--html needs strace, and does not go with --plain".to_owned(),
             ));
         }
         if args.exports.are_wanted() && matches!(picture, Picture::Lanes(_)) {
             return Err(Trouble::Said(
-                "pictures in files need strace, and no --plain".to_owned(),
+                "files of a run need strace, and do not go with --plain".to_owned(),
             ));
         }
         let mut exports = args.exports.begin(None)?;
@@ -397,7 +397,7 @@ impl View {
     /// Waits no longer for the server to listen.
     pub fn give_up(&mut self) -> sockstep::Result<()> {
         self.given_up = true;
-        self.hint_at_listen("The client starts all the same")
+        self.hint_at_listen("The client starts anyway")
     }
 
     /// What is known about a server that does not listen.
@@ -410,7 +410,7 @@ impl View {
                 format!("Port {port} is in use")
             }
             Some((Bind::To, _)) if !self.server().listens => {
-                "It has called bind(), and not listen()".to_owned()
+                "It has called bind(), but not listen()".to_owned()
             }
             _ => String::new(),
         }

@@ -3,7 +3,7 @@
 
 #![allow(
     unsafe_code,
-    reason = "the calls about seccomp, for which nobody has a safe function"
+    reason = "the calls about seccomp, for which no library has a safe function"
 )]
 
 use std::fs;

@@ -369,7 +369,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
     if !kind.is_dir() {
         let what = if kind.is_fifo() { "a pipe" } else { "no file" };
         return Err(format!(
-            "{}: it is {what}, which may have no end: keep it in a file first",
+            "{}: it is {what}, which may never end: save it in a file first",
             path.display()
         ));
     }

@@ -17,7 +17,7 @@ pub fn read(path: &Path) -> Result<String, String> {
         .len();
     if size > MOST {
         return Err(wrong(format!(
-            "{size} bytes are too many for a table of words"
+            "{size} bytes are too many for a file of words"
         )));
     }
     let bytes = fs::read(path).map_err(|error| wrong(error.to_string()))?;
@@ -45,7 +45,7 @@ fn strings(text: &str) -> Result<Vec<(String, usize)>, Wrong> {
     let mut keys = Vec::new();
     json.expect(
         '{',
-        "a JSON object is wanted, as in {\"step\": \"Schritt\"}",
+        "a JSON object is missing, as in {\"step\": \"Schritt\"}",
     )?;
     if json.next() == Some('}') {
         json.expect('}', "")?;
@@ -53,19 +53,19 @@ fn strings(text: &str) -> Result<Vec<(String, usize)>, Wrong> {
         loop {
             let line = json.line();
             let key = json.string()?;
-            json.expect(':', "a colon is wanted behind the word")?;
+            json.expect(':', "a colon is missing after the word")?;
             json.string()?;
             keys.push((key, line));
             if json.next() == Some('}') {
                 json.expect('}', "")?;
                 break;
             }
-            json.expect(',', "a comma or } is wanted behind the text")?;
+            json.expect(',', "a comma or } is missing after the text")?;
         }
     }
     match json.next() {
         None => Ok(keys),
-        Some(_) => Err((json.line(), "something stands behind the object".to_owned())),
+        Some(_) => Err((json.line(), "there is text after the object".to_owned())),
     }
 }
 
@@ -99,12 +99,12 @@ impl Json<'_> {
     /// A string, as it is between its quotes.
     fn string(&mut self) -> Result<String, Wrong> {
         let line = self.line();
-        self.expect('"', "a text in double quotes is wanted")?;
+        self.expect('"', "a text in double quotes is missing")?;
         let (mut escaped, start) = (false, self.rest);
         let mut letters = start.char_indices();
         while let Some((at, letter)) = letters.next() {
             match letter {
-                _ if letter < ' ' => return Err((line, "a text ends in its line".to_owned())),
+                _ if letter < ' ' => return Err((line, "a text must end on its line".to_owned())),
                 'u' if escaped => {
                     let digits =
                         (0..4).all(|_| letters.next().is_some_and(|(_, c)| c.is_ascii_hexdigit()));
@@ -114,7 +114,7 @@ impl Json<'_> {
                     escaped = false;
                 }
                 _ if escaped && !"\"\\/bfnrt".contains(letter) => {
-                    return Err((line, format!("\\{letter} is no escape of JSON")));
+                    return Err((line, format!("\\{letter} is not an escape of JSON")));
                 }
                 _ if escaped => escaped = false,
                 '\\' => escaped = true,
@@ -148,9 +148,9 @@ mod tests {
             ("{\"a\": 1}", 1, "double quotes"),
             ("{\"a\": \"b\"\n\"c\": \"d\"}", 2, "comma"),
             ("{\"a\": \"b\",}", 1, "double quotes"),
-            ("{\"a\": \"b\"} x", 1, "behind"),
+            ("{\"a\": \"b\"} x", 1, "after the object"),
             ("{\"a\": \"b", 1, "no end"),
-            ("{\"a\": \"b\nc\"}", 1, "in its line"),
+            ("{\"a\": \"b\nc\"}", 1, "on its line"),
             ("{\"a\": \"\\x\"}", 1, "escape"),
             ("{\"a\": \"\\u12\"}", 1, "hexadecimal"),
         ] {
