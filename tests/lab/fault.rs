@@ -207,7 +207,7 @@ fn what_has_not_happened_is_said_and_why() {
     let outcome = sockstep(&arguments);
     assert!(outcome.status.success(), "{outcome:?}");
     assert!(
-        outcome.stderr.contains("has not happened to the server"),
+        outcome.stderr.contains("did not happen to the server"),
         "{outcome:?}"
     );
     assert!(
