@@ -177,7 +177,7 @@ fn an_installed_copy_needs_no_checkout() {
     let outcome = run(elsewhere.args(["run", "--plain", "tcp_echo"]), b"");
     assert_eq!(outcome.status.code(), Some(1));
     assert!(
-        outcome.stderr.contains("tcp_echo_server is not there"),
+        outcome.stderr.contains("tcp_echo_server does not exist"),
         "{outcome:?}"
     );
 }
@@ -191,7 +191,7 @@ fn a_missing_compiler_is_named_with_its_package() {
     assert_eq!(outcome.status.code(), Some(1));
     assert_eq!(
         outcome.stderr,
-        "sockstep: no-such-compiler is not there. Install a C compiler: apt-get install gcc libc6-dev\n"
+        "sockstep: no-such-compiler was not found. Install a C compiler: apt-get install gcc libc6-dev\n"
     );
 }
 

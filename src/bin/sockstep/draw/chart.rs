@@ -65,7 +65,7 @@ impl Doing {
             Doing::Serves(_) => "server blocked in recv, from client 1",
             Doing::Accepts => "server blocked in accept",
             Doing::WaitsForAny => "server waits for any client",
-            Doing::Idles => "server waits for a lock, or for a child's end",
+            Doing::Idles => "server waits for a lock or a child",
         }
     }
 }
