@@ -28,17 +28,17 @@ complete -c sockstep -n "__fish_sockstep_needs_command" -s h -l help -d 'Print h
 complete -c sockstep -n "__fish_sockstep_needs_command" -s V -l version -d 'Print version'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "run" -d 'Run a server on a free port, and its client against it'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "show" -d 'Show the ladder of a recording'
-complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "explain" -d 'Explain a call, an error, an option, a state, a signal, or a message'
-complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "doctor" -d 'Check whether this machine has what the tool needs'
-complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers or clients'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "check" -d 'Check whether a server or a client is right'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "explain" -d 'Explain a call, an error, an option, a state, a signal, or a message'
+complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "doctor" -d 'Check whether this machine has what the tool needs'
 complete -c sockstep -n "__fish_sockstep_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l clients -d 'Run N clients at once and draw which of them waits, in which call, for how long' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l think -d 'Let each of these clients keep its connection for this time after the answer, in milliseconds (100)' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server -d 'Run this server instead, any program, as a shell has it: \'./my_server {port}\'' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client -d 'Run this client instead: \'./my_client 127.0.0.1 {port}\'' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-input -d 'Let the server read this file as its standard input, instead of nothing' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l think -d 'Let each of these clients keep its connection for MS milliseconds after the answer (default: 100)' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server -d 'Run this command as the server, as a shell would: \'./my_server {port}\'' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client -d 'Run this command as the client: \'./my_client 127.0.0.1 {port}\'' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-input -d 'Give the server this file as its standard input, which is empty otherwise' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l impl -d 'Take both programs in this language' -r -f -a "rust\t'The Rust program'
 c\t'Its C twin, compiled when needed'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-impl -d 'Take the server in this language' -r -f -a "rust\t'The Rust program'
@@ -54,111 +54,111 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l keep -d 'Keep 
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l slow -d 'Hold each call on a socket for this time, in milliseconds; with --step, until a key or for this time' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l fault -d 'Make a call of a side go wrong: \'server recv error=ECONNRESET when=2\' (several times the option: several faults)' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write one page for a browser, to step through, to share and to print' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l svg -d 'Write the picture as an SVG, light or dark as its reader prefers; - is standard output' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l slow -d 'Hold each call on a socket for MS milliseconds; with --step, at most that long' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l fault -d 'Make a call of one side go wrong: \'server recv error=ECONNRESET when=2\'; repeat it for several faults' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write a page for a browser: step through the run, share it, print it' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l words -d 'Take the page\'s words from this file, to translate it: a JSON object as in {"step": "Schritt"}' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l svg -d 'Write the picture as SVG, light or dark as its reader prefers; - is standard output' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l mermaid -d 'Write a Mermaid sequence diagram' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l perfetto -d 'Write trace events for ui.perfetto.dev: a track for each task, a flow for each message' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l pcapng -d 'Write the packets that these calls make, for Wireshark, with the call as a comment' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l csv -d 'Write a table, one row an event' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l pcapng -d 'Write the packets of these calls for Wireshark, each with its call as a comment' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l csv -d 'Write a table, one row for each event' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-source -d 'Show this source of the server in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-source -d 'Show this source of the client in the page' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Show only what the two print, without their calls'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Show only the output of client and server, without their calls'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l source -d 'Show beside each call which line of the source made it, from debug information (each call takes 1 ms more, in an interpreter 10)'
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l step -d 'Hold each call on a socket until a key is pressed: space makes the next call of either side, c the client\'s, s the server\'s, g all that follow; PageUp pages back'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l source -d 'Show beside each call the source line that made it, from debug information (a call takes 1 ms longer, in an interpreter 10)'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l step -d 'Hold each call on a socket until a key is pressed: space lets the next call of either side go, c the client\'s, s the server\'s, g all the rest; PageUp pages back'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l print-command -d 'Print the strace commands, and run nothing'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l calls -d 'Which calls to show' -r -f -a "network\t'Those on sockets'
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l calls -d 'Show these calls' -r -f -a "network\t'Those on sockets'
 all\t'All'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l payload -d 'How to show the bytes that a call carries' -r -f -a "text\t'As text'
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l payload -d 'Show the bytes that a call carries in this form' -r -f -a "text\t'As text'
 hex\t'As hexadecimal digits'
 none\t'Not at all'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l html -d 'Write one page for a browser, to step through, to share and to print' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l svg -d 'Write the picture as an SVG, light or dark as its reader prefers; - is standard output' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l html -d 'Write a page for a browser: step through the run, share it, print it' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l words -d 'Take the page\'s words from this file, to translate it: a JSON object as in {"step": "Schritt"}' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l svg -d 'Write the picture as SVG, light or dark as its reader prefers; - is standard output' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l mermaid -d 'Write a Mermaid sequence diagram' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l perfetto -d 'Write trace events for ui.perfetto.dev: a track for each task, a flow for each message' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l pcapng -d 'Write the packets that these calls make, for Wireshark, with the call as a comment' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l csv -d 'Write a table, one row an event' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l pcapng -d 'Write the packets of these calls for Wireshark, each with its call as a comment' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l csv -d 'Write a table, one row for each event' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l server-source -d 'Show this source of the server in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l client-source -d 'Show this source of the client in the page' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l source -d 'Show beside each call which line of the source made it: of a recording with stacks (strace -k), on the machine where the programs are'
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l source -d 'Show beside each call the source line that made it; needs a recording with stacks (strace -k), and the programs on this machine'
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sockstep -n "__fish_sockstep_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sockstep -n "__fish_sockstep_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l scenario -d 'Run this scenario only' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l server -d 'Command of a server to compare; give it twice. {port} in it is a free port' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l client -d 'Command of a client; give it once for both servers, or twice to compare two' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l calls -d 'Compare the calls on sockets, or all; if left out, network for commands and all for a pair' -r -f -a "network\t'Those on a socket, and waits for one'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l server -d 'Compare the server of this command; give it twice. {port} becomes a free port' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l client -d 'Run the client of this command; give it once for both servers, or twice to compare two clients' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l calls -d 'Compare these calls; by default network for commands, all for a pair' -r -f -a "network\t'Those on a socket, and waits for one'
 all\t'All from the first socket() on'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l html -d 'Write one page for a browser, to step through, to share and to print' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l words -d 'Take the page\'s own words from this file, a JSON object as in {"step": "Schritt"}' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l svg -d 'Write the picture as an SVG, light or dark as its reader prefers; - is standard output' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l html -d 'Write a page for a browser: step through the run, share it, print it' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l words -d 'Take the page\'s words from this file, to translate it: a JSON object as in {"step": "Schritt"}' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l svg -d 'Write the picture as SVG, light or dark as its reader prefers; - is standard output' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l mermaid -d 'Write a Mermaid sequence diagram' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l perfetto -d 'Write trace events for ui.perfetto.dev: a track for each task, a flow for each message' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l pcapng -d 'Write the packets that these calls make, for Wireshark, with the call as a comment' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l csv -d 'Write a table, one row an event' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l pcapng -d 'Write the packets of these calls for Wireshark, each with its call as a comment' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l csv -d 'Write a table, one row for each event' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l c-programs -d 'Take the C programs from this directory, instead of compiling the twins' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l all -d 'Run all scenarios; without PAIR, those of all pairs'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l list -d 'List the scenarios, and run none'
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l conversation -d 'Exit with 0 if the conversations are the same, whatever calls were used'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l conversation -d 'Exit with 0 if the conversations are the same, whichever calls were used'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l raw -d 'Show the lines that are set aside'
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l json -d 'Print the verdicts as JSON, one object a line; --help says what is in it'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l json -d 'Print the verdicts as JSON, one object a line; --help describes it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l server -d 'Command of the server to check' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l client -d 'Command of the client to check; {port} stands in it' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l at -d 'Check the server that runs already at this address' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l contract -d 'What the program promises; without it, it is tried out' -r -f -a "tcp-echo\t'Each byte comes back'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l server -d 'Start the server to check with this command' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l client -d 'Start the client to check with this command, which contains {port}' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l at -d 'Check the server that already runs at this address' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l contract -d 'Hold the program to this contract; without it, find out which one it keeps' -r -f -a "tcp-echo\t'Each byte comes back'
 tcp-upper\t'Each byte comes back, a to z in upper case'
 udp-echo\t'Each datagram comes back'
 udp-upper\t'Each datagram comes back in upper case'
 http\t'A Web server: the deck\'s five steps'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l only -d 'Make this check only; may be given several times' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l skip -d 'Leave this check out; may be given several times' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l timeout -d 'Time limit for an answer, in seconds; without it, many times what a word takes' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l jobs -d 'Make N checks at a time, each with a server of its own' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l seed -d 'Choose the bytes of long messages by this number' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l junit -d 'Write the outcomes as JUnit\'s XML too' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l gradescope -d 'Write the outcomes as a Gradescope autograder\'s results.json too' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l points -d 'Take the points of each check from this file: a line each, as in \'half-close 5\'; one point without it' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l only -d 'Make this check only; repeat it for several' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l skip -d 'Leave this check out; repeat it for several' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l timeout -d 'Wait at most this long for an answer, in seconds (default: many times what the first answer took)' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l jobs -d 'Make N checks at a time, each with its own server' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l seed -d 'Seed the random bytes of long messages with this number' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l junit -d 'Also write the outcomes as JUnit XML' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l gradescope -d 'Also write the outcomes as results.json for Gradescope' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l points -d 'Take each check\'s points from this file, a line each, as in \'half-close 5\' (default: 1 point)' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l list -d 'List the checks, and start nothing'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l concurrent -d 'Fail a server that serves one client at a time'
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l faults -d 'Instead of the checks, have each call fail once and without end, with each error that it may have, and say what becomes of the program and its clients; --only and --skip name calls then'
-complete -c sockstep -n "__fish_sockstep_using_subcommand check" -s v -l verbose -d 'Say for each check why it is made'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l faults -d 'Instead of the checks, make each call fail, once and from then on, with each error that it can have, and report what that does to the program and its clients; --only and --skip then name calls'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -s v -l verbose -d 'Give the reason for each check'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l no-pictures -d 'Leave the pictures of failures out'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l json -d 'Print the outcomes as JSON, one object a line, as src/schema/check.json in the source describes it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l tap -d 'Print the outcomes in the Test Anything Protocol'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l connections -d 'Open N connections to each copy, with a message under way on each; with UDP, N sockets' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l size -d 'Send messages of this size; over TCP 4096 at most' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l seconds -d 'Measure for this time, 0.1 to 60' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l slice -d 'Change to another copy after this time, in milliseconds' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l seconds -d 'Measure for S seconds, 0.1 to 60' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l slice -d 'Switch to another copy every MS milliseconds' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l seed -d 'Repeat the order of slices of an earlier run' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l c-programs -d 'Take the C program from this directory, instead of compiling the twin' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l against -d 'Measure this server too, any program, as a shell has it: \'./my_server {port}\'. Repeat it for several' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l plot -d 'Draw all designs of the TCP echo server, over 1, 8, 64 and 512 connections, as a picture' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l against -d 'Measure this server too, started as a shell would: \'./my_server {port}\'; repeat it for several' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l plot -d 'Draw a picture of all designs of the TCP echo server, over 1, 8, 64 and 512 connections' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l reconnect -d 'Make a new connection for each message (60,000 at most)'
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l any-core -d 'Let client and server run on any core, instead of the same one'
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l any-core -d 'Let client and server run on any core, instead of on one and the same'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l json -d 'Print JSON, as src/schema/bench.json in the source describes it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "run" -d 'Run a server on a free port, and its client against it'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "show" -d 'Show the ladder of a recording'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "explain" -d 'Explain a call, an error, an option, a state, a signal, or a message'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "doctor" -d 'Check whether this machine has what the tool needs'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers, or clients'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "check" -d 'Check whether a server or a client is right'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'
-complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show explain doctor diff check bench help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sockstep -n "__fish_sockstep_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sockstep -n "__fish_sockstep_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show diff check bench explain doctor help" -f -a "run" -d 'Run a server on a free port, and its client against it'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show diff check bench explain doctor help" -f -a "show" -d 'Show the ladder of a recording'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show diff check bench explain doctor help" -f -a "diff" -d 'Compare the system calls of a Rust pair and its C twins, or of any two servers or clients'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show diff check bench explain doctor help" -f -a "check" -d 'Check whether a server or a client is right'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show diff check bench explain doctor help" -f -a "bench" -d 'Measure a server\'s Rust program against its C twin'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show diff check bench explain doctor help" -f -a "explain" -d 'Explain a call, an error, an option, a state, a signal, or a message'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show diff check bench explain doctor help" -f -a "doctor" -d 'Check whether this machine has what the tool needs'
+complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show diff check bench explain doctor help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -f -a "tcp_echo\t'A word there and back over TCP (client arguments: `[WORD]`)'
 udp_echo\t'A word there and back over UDP (client arguments: `[WORD] [OPTIONS]`)'
 tcp_upper\t'Lines of standard input, back in capitals, over TCP'
