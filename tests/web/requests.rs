@@ -5,12 +5,14 @@
 
 #![allow(dead_code, reason = "the server uses all of it")]
 
+#[path = "../../src/bin/web/date.rs"]
+mod date;
 #[path = "../../src/bin/web/request.rs"]
 mod request;
 
+use self::date::{http_date, log_date};
 use self::request::{
-    ByteRange, HEADERS, LINE, Request, content_type, escape_url, file_name, http_date, is_hidden,
-    log_date, parse_date,
+    ByteRange, HEADERS, LINE, Request, content_type, escape_url, file_name, is_hidden, parse_date,
 };
 use crate::sanitized::{Sanitized, Source, len};
 use proptest::collection::vec;

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::ops::Range;
 
 use super::connection::{Connection, seconds_since_1970};
+use super::date::http_date;
 use super::files::{Outcome, Resource};
-use super::request::{Request, Status, content_type, escape_url, http_date};
+use super::request::{Request, Status, content_type, escape_url};
 
 /// The body of a response.
 pub struct Body {

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::sync::Mutex;
 
 use super::connection::{Connection, seconds_since_1970};
-use super::request::{Status, log_date};
+use super::date::log_date;
+use super::request::Status;
 use crate::common::{print, text::escape};
 
 /// Prints a line in the form that Web servers have in common: who, when, the request, the status, how many bytes.

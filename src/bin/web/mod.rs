@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod connection;
+pub mod date;
 pub mod files;
 pub mod generate;
 pub mod listening;

@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::ops::Range;
 
+use super::date::{Date, MONTHS};
 use sockstep::{AF_INET6, in6_addr, inet_pton};
 
 /// What an answer begins with: 200 is good, from 400 on the request is at fault, from 500 on the server.
@@ -446,44 +447,7 @@ impl ByteRange {
 
 // ---- Dates, all in universal time ----
 
-const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
-
-/// Seconds since 1970 as a date and a time of day.
-struct Date {
-    year: i64,
-    month: usize, // from 0
-    day: i64,
-    weekday: usize, // from Sunday
-    hour: i64,
-    minute: i64,
-    second: i64,
-}
-
 impl Date {
-    fn new(seconds: i64) -> Date {
-        let (days, rest) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
-        // Years that begin in March end with the leap day, and 400 of them have 146,097 days. 1970 is 719,468 days after
-        // the first of March of the year 0.
-        let from_zero = days + 719_468;
-        let (era, day) = (from_zero.div_euclid(146_097), from_zero.rem_euclid(146_097));
-        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        let month = (5 * day + 2) / 153; // from March: 31, 30, 31, 30, 31 days, and again
-        let from_january = (month + 2) % 12;
-        Date {
-            year: era * 400 + year + i64::from(month >= 10),
-            month: usize::try_from(from_january).unwrap_or_default(),
-            day: day - (153 * month + 2) / 5 + 1,
-            weekday: usize::try_from((days + 4).rem_euclid(7)).unwrap_or_default(),
-            hour: rest / 3600,
-            minute: rest / 60 % 60,
-            second: rest % 60,
-        }
-    }
-
     /// The way back; `None` if there is no such day or time.
     fn seconds(&self) -> Option<i64> {
         let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
@@ -504,42 +468,6 @@ impl Date {
         let days = era * 146_097 + day - 719_468;
         in_range.then_some(((days * 24 + self.hour) * 60 + self.minute) * 60 + self.second)
     }
-}
-
-/// Appends a time as HTTP has it: `Mon, 04 Feb 2008 13:09:03 GMT`.
-pub fn http_date(seconds: i64, out: &mut Vec<u8>) {
-    let Date {
-        year,
-        month,
-        day,
-        weekday,
-        hour,
-        minute,
-        second,
-    } = Date::new(seconds);
-    let (weekday, month) = (DAYS[weekday], MONTHS[month]);
-    let _ = write!(
-        out,
-        "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT"
-    ); // into memory
-}
-
-/// Appends a time as logs have it: `04/Feb/2008:13:09:03 +0000`.
-pub fn log_date(seconds: i64, out: &mut Vec<u8>) {
-    let Date {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-        ..
-    } = Date::new(seconds);
-    let month = MONTHS[month];
-    let _ = write!(
-        out,
-        "{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000"
-    ); // into memory
 }
 
 /// The time that a header names, in any of the three forms of RFC 9110: the one that we write, and two of old.

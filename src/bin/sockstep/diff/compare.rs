@@ -17,6 +17,7 @@ use crate::diff::normalise::{
     Clock, Data, Files, Form, Forms, LONG, Letters, On, Ports, brief, plain, printed,
 };
 use crate::diff::task::Task;
+use crate::strace::calls::{self, Does, Place};
 use crate::strace::line::{Call, Entry, What};
 
 /// Which calls are compared.
@@ -708,14 +709,16 @@ fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
     let mut args = Vec::new();
     for arg in &call.args {
         args.push(if arg.starts_with('"') {
-            match call.name.as_str() {
-                "write" => {
+            match calls::of(&call.name) {
+                Some(row) if row.sends.is_some() && !row.proves => {
                     let text = clock.told(arg, call, &mut forms);
                     let (text, digits) = printed(&text, &names.ports, &mut forms);
                     missing = digits;
                     text
                 }
-                "sendto" | "recvfrom" | "read" => clock.told(arg, call, &mut forms),
+                Some(row) if row.sends.or(row.receives).is_some() => {
+                    clock.told(arg, call, &mut forms)
+                }
                 _ => arg.clone(),
             }
         } else {
@@ -772,7 +775,7 @@ fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
         args: same.args.iter().map(|arg| brief(arg)).collect(),
         ..same.clone()
     };
-    let waits = crate::strace::calls::is_idle(&call.name);
+    let waits = calls::is_idle(&call.name);
     let own = raw(call);
     let mut line = Line {
         letters: number_of(&own),
@@ -781,7 +784,8 @@ fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
         piece: piece(&same, on),
         part: part(call),
         idle: on.network
-            && (waits && !call.name.starts_with("accept") || call.note.starts_with("EAGAIN")),
+            && (waits && calls::does(&call.name) != Does::Accepts
+                || call.note.starts_with("EAGAIN")),
         call: Some(same),
         ..Line::default()
     };
@@ -875,16 +879,19 @@ fn reaped(children: &[&Entry], ports: &Ports) -> Vec<Line> {
 
 /// A call's part in a stream: bytes that came or went without an address.
 fn piece(call: &Call, on: &On) -> Option<Piece> {
-    let (kind, [_, data, asked, ..]) = (call.name.as_str(), call.args.as_slice()) else {
+    let row = calls::of(&call.name)?;
+    let place = row.sends.or(row.receives)?.place;
+    let [fd, data, asked, ..] = call.args.as_slice() else {
         return None;
     };
-    let fd = &call.args[0];
-    let kind = match (kind, &call.args[3..]) {
-        ("recvfrom" | "sendto", [flags, address, _]) if address == "NULL" => {
-            format!("{kind}({fd}, {flags})")
-        }
-        ("read" | "write", []) if on.socket.is_some() => format!("{kind}({fd})"),
-        _ => return None,
+    let address = row.address.and_then(|at| call.args.get(at));
+    let is_stream = row.proves || on.socket.is_some();
+    if place != Place::Buffer(1) || !is_stream || address.is_some_and(|it| it != "NULL") {
+        return None;
+    }
+    let kind = match row.flags.and_then(|at| call.args.get(at)) {
+        Some(flags) => format!("{}({fd}, {flags})", call.name),
+        None => format!("{}({fd})", call.name),
     };
     let moved: u64 = call.result.parse().ok().filter(|&moved| moved > 0)?;
     let data = match Data::of_argument(data) {
@@ -911,7 +918,8 @@ impl Partial {
 }
 
 fn part(call: &Call) -> Option<Partial> {
-    let ("sendto", [fd, _, asked, flags, ..]) = (call.name.as_str(), call.args.as_slice()) else {
+    calls::of(&call.name)?.sends?;
+    let [fd, _, asked, flags, ..] = call.args.as_slice() else {
         return None;
     };
     let took = if call.note.starts_with("EAGAIN") {

@@ -104,7 +104,7 @@ fn on(world: &World, event: &Event) -> On {
             Does::Controls if call.args.iter().any(|arg| arg.starts_with("F_DUPFD")) => {
                 on.made.extend(on.socket);
             }
-            Does::Watches => {
+            Does::Watches(_) => {
                 let open = world.descriptors(event.task);
                 on.several = open.map(|(number, socket)| (number, socket.id.0)).collect();
             }

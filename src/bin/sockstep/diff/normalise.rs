@@ -1,16 +1,16 @@
 //! What varies from run to run, put in a form in which it can be compared: ports, numbers of processes, places in memory,
 //! times. Each form is narrow: what it does not know stays as it is, and is compared.
 
-#[path = "../../web/request.rs"]
-#[allow(dead_code, reason = "only how it writes a time")]
-mod request;
+#[path = "../../web/date.rs"]
+mod date;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display, Formatter, Write};
 
-use request::{http_date, log_date};
+use date::{http_date, log_date};
 
+use crate::strace::calls::{self, By, Does, Place};
 use crate::strace::line::Call;
 use crate::strace::text::bytes;
 
@@ -250,21 +250,18 @@ impl Letters {
             }
             _ => {}
         }
-        if call.name.starts_with("epoll") {
-            if let Some(first) = args.first_mut() {
-                put(first, "EPOLL".to_owned());
+        if let Does::Watches(by) = calls::does(&call.name) {
+            let word = match by {
+                By::Sets => Some("N"), // one more than the highest
+                By::Array => None,
+                By::Epoll | By::Change => Some("EPOLL"),
+            };
+            if let (Some(first), Some(word)) = (args.first_mut(), word) {
+                put(first, word.to_owned());
             }
-        } else if call.name.contains("select") {
-            if let Some(first) = args.first_mut() {
-                put(first, "N".to_owned()); // one more than the highest
-            }
-        }
-        if !on.several.is_empty() {
-            let is_epoll = call.name.starts_with("epoll");
-            for (at, arg) in args.iter_mut().enumerate().skip(usize::from(
-                !call.name.starts_with("poll") && !call.name.starts_with("ppoll"),
-            )) {
-                let alone = is_epoll && at == 2 && call.name == "epoll_ctl";
+            let others = usize::from(word.is_some());
+            for (at, arg) in args.iter_mut().enumerate().skip(others) {
+                let alone = by == By::Change && at == 2;
                 for &(number, socket) in &on.several {
                     let wanted = number.to_string();
                     if alone && *arg == wanted {
@@ -339,8 +336,12 @@ impl Ports {
 
     pub fn learn_from(&mut self, call: &Call) {
         for port in call.args.iter().filter_map(|arg| sin_port(arg)) {
-            match call.name.as_str() {
-                "bind" | "connect" | "sendto" | "sendmsg" if !self.known.contains(&port) => {
+            match calls::of(&call.name) {
+                Some(row)
+                    if (matches!(row.does, Does::Binds | Does::Connects)
+                        || row.sends.is_some())
+                        && !self.known.contains(&port) =>
+                {
                     self.own.push(port);
                 }
                 _ => self.learn(port),
@@ -583,15 +584,22 @@ impl Files {
             *forms.entry(Form::File).or_default() += 1;
             *text = format!("FILE{}", place + 1);
         };
-        if call.name.starts_with("open") && !call.failed() {
+        let row = calls::of(&call.name);
+        let does = row.map_or(Does::Neither, |row| row.does);
+        if does == Does::OpensFile && !call.failed() {
             files.push(Some(result.clone()));
             return named(files.len() - 1, result);
         }
-        let descriptors = if call.name == "sendfile" { 2 } else { 1 };
-        for arg in args.iter_mut().take(descriptors) {
+        let data = row.and_then(|row| row.sends.or(row.receives));
+        let other = match data.map(|data| data.place) {
+            Some(Place::Unseen(other)) => other,
+            _ => 0,
+        };
+        let numbers = args.iter_mut().enumerate();
+        for (_, arg) in numbers.filter(|(at, _)| *at == 0 || *at == other) {
             let place = files.iter().position(|file| file.as_ref() == Some(arg));
             if let Some(place) = place {
-                if call.name == "close" {
+                if does == Does::Closes {
                     files[place] = None;
                 }
                 named(place, arg);

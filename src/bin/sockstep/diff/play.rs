@@ -29,7 +29,7 @@ use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::steps::made;
 use crate::sides::process::{Process, Source, Start, listen};
 use crate::sides::signals::{Interrupted, Signals};
-use crate::strace::calls;
+use crate::strace::calls::{self, Does, Row};
 use crate::strace::command::Trace;
 use crate::strace::line::{Call, Entry, What};
 use crate::world::tasks::{Part, split};
@@ -156,7 +156,7 @@ impl<'a> Recorder<'a> {
                 }
                 if clients.len() < *messages as usize {
                     while server.is_heard()
-                        && !(self.is_blocked(Side::Server, &[]) && server.is_asleep())
+                        && !(self.is_blocked(Side::Server, false) && server.is_asleep())
                     {
                         self.watch([&mut server])?;
                     }
@@ -291,8 +291,8 @@ impl<'a> Recorder<'a> {
     /// Whether the server has answered, and all of it is in calls that wait for the next message.
     fn waits_after_an_answer(&self) -> bool {
         let entries = &self.entries[Side::Server as usize];
-        entries.iter().any(|entry| is_call(entry, "sendto"))
-            && self.is_blocked(Side::Server, &["recvfrom"])
+        let answers = |row: &Row| row.proves && row.sends.is_some();
+        entries.iter().any(|entry| is_call(entry, answers)) && self.is_blocked(Side::Server, true)
     }
 
     /// Whether the server has come so far, and all of it waits for more.
@@ -310,23 +310,25 @@ impl<'a> Recorder<'a> {
         });
         let came = |call: &Call| -> Option<usize> {
             let result = call.result.parse().ok();
-            result.filter(|_| call.name == "recvfrom")
+            result.filter(|_| receives(&call.name))
         };
-        let reaped = count(&|call| call.name == "wait4" && !call.failed() && call.result != "0");
-        count(&|call| call.name.starts_with("accept") && !call.failed()) >= accepted
+        let reaped = count(&|call| {
+            calls::does(&call.name) == Does::ReapsTask && !call.failed() && call.result != "0"
+        });
+        count(&|call| calls::does(&call.name) == Does::Accepts && !call.failed()) >= accepted
             && count(&|call| came(call).is_some_and(|bytes| bytes > 0)) >= received
             && count(&|call| came(call) == Some(0)) >= ended
             && (forks == 0 || reaped >= ended)
-            && self.is_blocked(Side::Server, &["recvfrom"])
+            && self.is_blocked(Side::Server, true)
     }
 
-    /// Whether each process and thread of a side waits for others, or is in one of these calls.
-    fn is_blocked(&self, side: Side, or: &[&str]) -> bool {
+    /// Whether each process and thread of a side waits for others, or (`or_receives`) for what its peer sends.
+    fn is_blocked(&self, side: Side, or_receives: bool) -> bool {
         let under_way = self.traces[side as usize].under_way();
         self.alive(side).iter().all(|&pid| {
             under_way.iter().any(|call| {
                 call.pid == Some(pid)
-                    && (calls::is_idle(&call.name) || or.contains(&call.name.as_str()))
+                    && (calls::is_idle(&call.name) || (or_receives && receives(&call.name)))
             })
         })
     }
@@ -461,7 +463,7 @@ impl<'a> Recorder<'a> {
         let mut ports = ports.to_vec();
         for entry in &entries {
             if let What::Call(call) = &entry.what {
-                let accepts = call.name.starts_with("accept");
+                let accepts = calls::does(&call.name) == Does::Accepts;
                 ports.extend(
                     call.args
                         .iter()
@@ -624,8 +626,13 @@ fn abridge(entry: &mut Entry, room: &mut usize) {
     }
 }
 
-fn is_call(entry: &Entry, wanted: &str) -> bool {
-    matches!(&entry.what, What::Call(Call { name, .. }) if name == wanted)
+fn is_call(entry: &Entry, wanted: impl Fn(&Row) -> bool) -> bool {
+    matches!(&entry.what, What::Call(call) if calls::of(&call.name).is_some_and(wanted))
+}
+
+/// Whether only a socket can have a call, which receives.
+fn receives(name: &str) -> bool {
+    calls::of(name).is_some_and(|row| row.proves && row.receives.is_some())
 }
 
 /// Standard input with these bytes: a file, so that each `read` brings what it asks for.

@@ -36,7 +36,7 @@ pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
         };
         args = vec![flag.to_owned()];
     }
-    if row.is_some_and(|row| row.does == Does::Watches) || name.starts_with("epoll") {
+    if row.is_some_and(|row| matches!(row.does, Does::Watches(_))) {
         args = args.iter().map(|arg| ready(arg)).collect();
     }
     let error = call.note.split(' ').next().unwrap_or_default();

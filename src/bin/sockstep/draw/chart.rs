@@ -3,9 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
+use crate::draw::history::{History, Moment};
 use crate::draw::terminal::Style;
-use crate::strace::calls::{self as table, Does, For, made_task as made};
-use crate::strace::line::{Call, Entry, What};
+use crate::strace::calls::{self, Does};
+use crate::world::Side;
+use crate::world::tasks::TaskId;
 
 /// Columns before the chart, and those that it has at most; what is left of 80 says in words what the row shows.
 const LABEL: usize = 10;
@@ -14,11 +16,10 @@ const CHART: usize = 35;
 /// From so many milliseconds on a wait has its reason beside it.
 const WORTH_A_WORD: u64 = 25;
 
-/// One server and its clients: what strace has seen of each.
+/// One server and so many clients, each a source of its own: 0 is the server's.
 pub struct Run {
-    pub name: String,
-    pub server: Vec<Entry>,
-    pub clients: Vec<Vec<Entry>>,
+    pub clients: usize,
+    pub history: History,
 }
 
 /// What somebody does for a while.
@@ -157,21 +158,18 @@ struct Chart<'a> {
 impl<'a> Chart<'a> {
     /// From the first connect to the last client's end; `None` if nobody connected.
     fn of(run: &'a Run) -> Option<Chart<'a>> {
-        let connects = run.clients.iter().filter_map(|client| {
-            let connect = calls(client).find(|(_, call)| table::does(&call.name) == Does::Connects);
-            connect.map(|(start, _)| start)
-        });
-        let start = connects.min()?;
-        let ends = run.clients.iter().filter_map(|client| client.last()?.start);
-        let end = ends.max()?.max(start);
+        let history = &run.history;
+        let of_clients = || history.moments.iter().filter(|it| it.event.source > 0);
+        let connects = of_clients().filter(|moment| does(moment) == Does::Connects);
+        let start = connects.filter_map(|it| it.event.entered).min()?;
+        let end = of_clients().filter_map(|it| it.event.entered).max()?;
 
-        let words: Vec<_> = run.clients.iter().map(|client| word_of(client)).collect();
-        let mut server = server_lanes(&run.server, &words);
-        let clients = run.clients.iter().enumerate().map(|(at, entries)| {
-            let spans = client_spans(entries);
-            let words = waited(at + 1, &spans, &server);
+        let mut server = server_lanes(history, end);
+        let clients = (1..=run.clients).map(|client| {
+            let spans = client_spans(history, client);
+            let words = waited(client, &spans, &server);
             Lane {
-                label: format!("client {}", at + 1),
+                label: format!("client {client}"),
                 spans,
                 words,
             }
@@ -198,7 +196,7 @@ impl<'a> Chart<'a> {
             server.push(one);
         }
         Some(Chart {
-            name: &run.name,
+            name: &history.name,
             start,
             end,
             clients,
@@ -246,152 +244,92 @@ impl<'a> Chart<'a> {
     }
 }
 
-/// The calls among the entries, with their times.
-fn calls(entries: &[Entry]) -> impl Iterator<Item = (u64, &Call)> {
-    entries.iter().filter_map(|entry| match &entry.what {
-        What::Call(call) => Some((entry.start?, call)),
-        _ => None,
+fn does(moment: &Moment) -> Does {
+    let call = moment.event.call();
+    call.map_or(Does::Neither, |call| calls::does(&call.name))
+}
+
+/// Whether a call on a socket may wait for what the other end sends.
+fn receives(moment: &Moment) -> bool {
+    let row = moment.event.call().and_then(|call| calls::of(&call.name));
+    moment.event.socket.is_some() && row.is_some_and(|row| row.receives.is_some())
+}
+
+fn watches(moment: &Moment) -> bool {
+    let call = moment.event.call();
+    call.is_some_and(|call| calls::waits_for_several(&call.name))
+}
+
+/// A moment's span, if it has a time. What did not return lasts until the next one.
+fn span<'a>(moment: &'a Moment, next: Option<&&Moment>, doing: Doing) -> Option<Span<'a>> {
+    let from = moment.event.entered?;
+    let next = next.and_then(|next| next.event.entered);
+    let back = match doing {
+        // strace holds it back in the printing of its answer, and does not count that as the call's time.
+        Doing::Thinks => None,
+        _ => moment.waited().map(|waited| from + waited),
+    };
+    Some(Span {
+        from,
+        to: back.or(next).unwrap_or(from).max(from),
+        doing,
+        call: moment.name(),
     })
 }
 
-/// What a client sends.
-fn word_of(client: &[Entry]) -> Option<Vec<u8>> {
-    let (_, sent) = calls(client).find(|(_, call)| moves(call) == Some(true))?;
-    payload(sent)
-}
-
-/// The bytes that a call has moved.
-fn payload(call: &Call) -> Option<Vec<u8>> {
-    let row = table::of(&call.name)?;
-    let parcels = row.sends.or(row.receives)?.parcels(row, call);
-    let pieces = parcels.into_iter().flat_map(|parcel| parcel.pieces);
-    let bytes: Vec<u8> = pieces.flat_map(|(bytes, _)| bytes).collect();
-    Some(bytes).filter(|bytes| !bytes.is_empty())
-}
-
-/// Whether a call that only a socket can have sends, or (then `false`) receives.
-fn moves(call: &Call) -> Option<bool> {
-    let row = table::of(&call.name).filter(|row| row.proves)?;
-    match (row.sends, row.receives) {
-        (Some(_), _) => Some(true),
-        (_, Some(_)) => Some(false),
-        _ => None,
-    }
-}
-
-fn client_spans(entries: &[Entry]) -> Vec<Span<'_>> {
-    let mut spans = Vec::new();
-    for (at, entry) in entries.iter().enumerate() {
-        let (What::Call(call), Some(from)) = (&entry.what, entry.start) else {
-            continue;
+fn client_spans(history: &History, client: usize) -> Vec<Span<'_>> {
+    let own = history.moments.iter();
+    let own: Vec<&Moment> = own.filter(|it| it.event.source == client).collect();
+    let spans = own.iter().enumerate().filter_map(|(at, moment)| {
+        let doing = match does(moment) {
+            Does::Connects => Doing::Connects,
+            _ if receives(moment) || watches(moment) => Doing::Waits,
+            _ if moment.words.is_some() => Doing::Thinks,
+            _ => return None,
         };
-        let back = from + call.took.unwrap_or_default();
-        let next = entries.get(at + 1).and_then(|entry| entry.start);
-        let Some(row) = table::of(&call.name) else {
-            continue;
-        };
-        let (doing, to) = match (row.does, moves(call)) {
-            (Does::Connects, _) => (Doing::Connects, back),
-            (_, Some(false)) => (Doing::Waits, back),
-            // strace holds it back in the printing of its answer, and does not count that as the call's time.
-            (_, None) if row.sends.is_some() => (Doing::Thinks, next.unwrap_or(back)),
-            _ => continue,
-        };
-        spans.push(Span {
-            from,
-            to,
-            doing,
-            call: &call.name,
-        });
-    }
-    spans
+        span(moment, own.get(at + 1), doing)
+    });
+    spans.collect()
 }
 
-/// The server's processes and threads, in the order in which they were made. `words` are the clients', in theirs.
-fn server_lanes<'a>(server: &'a [Entry], words: &[Option<Vec<u8>>]) -> Vec<Lane<'a>> {
-    let mut in_order: Vec<&Entry> = server.iter().collect();
-    in_order.sort_by_key(|entry| entry.start);
-    let mut own: Vec<(Option<u32>, Vec<&Entry>)> = Vec::new();
-    let mut kinds = HashMap::new();
-    for entry in in_order {
-        if let What::Call(call) = &entry.what {
-            if let Some((child, shares)) = made(call) {
-                kinds.insert(child, if shares { "thread" } else { "process" });
-                own.push((Some(child), Vec::new()));
-            }
-        }
-        match own.iter_mut().find(|(pid, _)| *pid == entry.pid) {
-            Some((_, entries)) => entries.push(entry),
-            None => own.push((entry.pid, vec![entry])),
-        }
-    }
-    own.into_iter()
-        .enumerate()
-        .map(|(at, (pid, entries))| Lane {
-            label: match pid.and_then(|pid| kinds.get(&pid)) {
-                Some(kind) => format!("{kind} {}", at + 1),
-                None => "server".to_owned(),
-            },
-            spans: server_spans(&entries, words),
-            words: String::new(),
-        })
-        .collect()
+/// The server's processes and threads, in the order in which they were made. What has not returned lasts to the end.
+fn server_lanes(history: &History, end: u64) -> Vec<Lane<'_>> {
+    let tasks = history.tasks.iter();
+    let tasks = tasks.filter(|(_, task)| task.side == Side::Server);
+    let lanes = tasks.enumerate().map(|(at, (&id, task))| Lane {
+        label: match (at, task.thread) {
+            (0, _) => "server".to_owned(),
+            (_, true) => format!("thread {}", at + 1),
+            (_, false) => format!("process {}", at + 1),
+        },
+        spans: server_spans(history, id, end),
+        words: String::new(),
+    });
+    lanes.collect()
 }
 
 /// What one process or thread of the server does.
-fn server_spans<'a>(entries: &[&'a Entry], words: &[Option<Vec<u8>>]) -> Vec<Span<'a>> {
-    // A descriptor stands for one client until it is closed: for the one whose word comes out of it.
-    let mut connections: Vec<(usize, &str)> = Vec::new(); // by each entry: how many closes before it, which descriptor
-    let mut clients = HashMap::new();
-    let mut closes = HashMap::new();
-    for entry in entries {
-        let What::Call(call) = &entry.what else {
-            connections.push((0, ""));
-            continue;
+fn server_spans(history: &History, task: TaskId, end: u64) -> Vec<Span<'_>> {
+    let own = history.moments.iter();
+    let own: Vec<&Moment> = own.filter(|it| it.event.task == task).collect();
+    let spans = own.iter().enumerate().filter_map(|(at, moment)| {
+        let client = moment.event.socket.and_then(|id| history.client_of(id));
+        let doing = match (does(moment), client) {
+            (Does::Accepts, _) => Doing::Accepts,
+            _ if watches(moment) => Doing::WaitsForAny,
+            (Does::Neither, Some(client)) => Doing::Serves(client),
+            _ => return None,
         };
-        let descriptor = call.args.first().map_or("", String::as_str);
-        let before: &mut usize = closes.entry(descriptor).or_default();
-        let connection = (*before, descriptor);
-        connections.push(connection);
-        *before += usize::from(table::does(&call.name) == Does::Closes);
-        if moves(call) == Some(false) {
-            let word = payload(call);
-            let client = words.iter().position(|it| it.is_some() && *it == word);
-            clients.extend(client.map(|client| (connection, client + 1)));
-        }
-    }
-
-    let mut spans = Vec::new();
-    for (at, entry) in entries.iter().enumerate() {
-        let (What::Call(call), Some(from)) = (&entry.what, entry.start) else {
-            continue;
-        };
-        let next = entries.get(at + 1).and_then(|entry| entry.start);
-        let to = match call.took {
-            Some(took) => from + took,
-            None => next.unwrap_or(from), // it did not return
-        };
-        let Some(row) = table::of(&call.name) else {
-            continue;
-        };
-        let doing = match (row.does, moves(call), row.waits) {
-            (Does::Accepts, ..) => Doing::Accepts,
-            (_, Some(_), _) => match clients.get(&connections[at]) {
-                Some(&client) => Doing::Serves(client),
-                None => continue,
-            },
-            (Does::Watches, _, Some(_)) => Doing::WaitsForAny,
-            (_, _, Some(For::Task | For::Child | For::Signal)) => Doing::Idles,
-            _ => continue,
-        };
-        spans.push(Span {
-            from,
-            to,
-            doing,
-            call: &call.name,
-        });
-    }
-    spans
+        span(moment, own.get(at + 1), doing)
+    });
+    let idle = history.idle.iter().filter(|wait| wait.task == task);
+    let idle = idle.map(|wait| Span {
+        from: wait.from,
+        to: wait.to.unwrap_or(end).max(wait.from),
+        doing: Doing::Idles,
+        call: &wait.call,
+    });
+    spans.chain(idle).collect()
 }
 
 /// How long a client waited for its answer, and for whom its server was there meanwhile.
@@ -445,11 +383,7 @@ fn blocked(spans: &[Span], from: u64, to: u64) -> String {
     }
     let longest = sums.into_iter().max_by_key(|&(call, sum)| (sum, call));
     longest.map_or(String::new(), |(call, sum)| {
-        format!(
-            "blocked {:>3} ms in {}",
-            milliseconds(sum),
-            call.trim_end_matches("from")
-        )
+        format!("blocked {:>3} ms in {call}", milliseconds(sum))
     })
 }
 

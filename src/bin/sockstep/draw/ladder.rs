@@ -661,10 +661,14 @@ impl Ladder {
         let column = self.column(side);
         match &event.what {
             What::Call(_) => self.call(event),
-            What::Signal(signal) if column.is_main(task) => {
-                let name = signal.split(' ').next().unwrap_or(signal).to_owned();
+            What::Signal(signal)
+                if column.is_main(task)
+                    || (signal.starts_with("stopped") && column.number(task).is_some()) =>
+            {
+                let name = signal.split(" {").next().unwrap_or(signal).to_owned();
+                let tag = column.tag_or_room(task);
                 self.pass_on(side, task);
-                self.one_row(side, "", "  ", &format!("--- {name} ---"), Look::Aside);
+                self.one_row(side, "", &tag, &format!("--- {name} ---"), Look::Aside);
             }
             What::End(end) if column.number(task).is_some() => {
                 let end = end.clone();

@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use crate::common::note;
 use crate::draw::chart::{self, Run};
 use crate::draw::export::Exports;
+use crate::draw::history::History;
 use crate::draw::json::Json;
 use crate::draw::page::{Page, SourceOptions};
 use crate::draw::terminal::{ERASE, Side, Style, put, remark};
@@ -25,8 +26,9 @@ use crate::sides::ready::{Ready, State};
 use crate::sides::shell::{replaced, shell, with_a_free_port};
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
+use crate::strace::calls::{self, Does};
 use crate::strace::command::{Trace, available};
-use crate::strace::line::{Entry, What};
+use crate::strace::line::What;
 
 /// A client that is in connect for so long has to wait for its place, and the next one starts.
 const CONNECTING: Duration = Duration::from_millis(100);
@@ -131,6 +133,7 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
                 outcome = status;
             }
         }
+        stage.run.history.end();
         runs.push(stage.run);
         drop(progress);
     }
@@ -224,6 +227,8 @@ struct Stage<'a> {
     traces: Vec<Trace>,
     complaints: Vec<Vec<u8>>,
     server_said: Vec<u8>,
+    /// Who has called connect.
+    connected: Vec<bool>,
     /// Who stands at the starting line.
     ready: Vec<bool>,
 }
@@ -244,10 +249,10 @@ impl<'a> Stage<'a> {
             exports: None,
             faults,
             run: Run {
-                name: name.to_owned(),
-                server: Vec::new(),
-                clients: vec![Vec::new(); clients],
+                clients,
+                history: History::of_clients(name.to_owned()),
             },
+            connected: vec![false; all],
             traces: (0..all).map(|_| Trace::default()).collect(),
             complaints: vec![Vec::new(); all],
             server_said: Vec::new(),
@@ -275,7 +280,7 @@ impl<'a> Stage<'a> {
         }
         let faults = self.faults.options(Side::Client)?;
         let hold = "--inject=socket:signal=SIGSTOP:when=1".to_owned();
-        for number in 1..=self.run.clients.len() {
+        for number in 1..=self.run.clients {
             let ((program, arguments), options) = match &play.clients {
                 Caller::Ours {
                     program,
@@ -312,17 +317,17 @@ impl<'a> Stage<'a> {
             self.watch(&mut processes)?;
         }
         // One after the other, as soon as the one before has connected or been kept from it: their order is that of their numbers.
-        for number in 1..=self.run.clients.len() {
+        for number in 1..=self.run.clients {
             processes[number].signal(Signal::SIGCONT);
             let start = Instant::now();
             let mut connecting: Option<Instant> = None;
             while start.elapsed() < LEAVING
                 && !processes[number].is_done()
-                && !self.run.clients[number - 1].iter().any(is_connect)
+                && !self.connected[number]
                 && connecting.is_none_or(|since| since.elapsed() < CONNECTING)
             {
                 let calls = self.traces[number].under_way();
-                if calls.iter().any(|call| call.name == "connect") {
+                if calls.iter().any(|call| connects(&call.name)) {
                     connecting.get_or_insert_with(Instant::now);
                 }
                 self.watch_for(1, &mut processes)?;
@@ -409,15 +414,15 @@ impl<'a> Stage<'a> {
                         // How a client is held back is none of its doing.
                         let held = matches!(&entry.what, What::Signal(what) if what.contains("SIGSTOP") || what.starts_with("SIGCONT"));
                         if let Some(page) = self.page.as_mut().filter(|_| !held) {
-                            let side = if at == 0 { Side::Server } else { Side::Client };
                             page.traced(at, side, entry.clone());
                         }
                         if let Some(exports) = self.exports.as_mut().filter(|_| !held) {
                             exports.traced(at, side, &entry);
                         }
-                        match at {
-                            0 => self.run.server.push(entry),
-                            client => self.run.clients[client - 1].push(entry),
+                        self.connected[at] |=
+                            matches!(&entry.what, What::Call(call) if connects(&call.name));
+                        if self.json.is_none() && !held {
+                            self.run.history.take(at, side, entry);
                         }
                     }
                 }
@@ -431,8 +436,8 @@ impl<'a> Stage<'a> {
     }
 }
 
-fn is_connect(entry: &Entry) -> bool {
-    matches!(&entry.what, What::Call(call) if call.name == "connect")
+fn connects(name: &str) -> bool {
+    calls::does(name) == Does::Connects
 }
 
 /// Our client's arguments: the word gets the client's number, which tells the connections apart.

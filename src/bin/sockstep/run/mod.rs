@@ -272,7 +272,10 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     // The server may still have to notice that its client has gone.
     let mut done = Instant::now();
     view.waiting_for("the server to become idle");
-    while reached && !server.has_ended() && (view.holds() || !server.is_idle()) {
+    while reached
+        && !server.has_ended()
+        && (view.holds() || !server.is_idle_but_for(&view.server().stopped))
+    {
         if view.holds() {
             done = Instant::now(); // its time begins anew
         }

@@ -1,5 +1,6 @@
 //! What the person sees of a run.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
@@ -61,6 +62,8 @@ pub struct Recording {
     pub listens: bool,
     /// Its calls may fail with EAGAIN after a while.
     pub gives_up: bool,
+    /// Tasks that a signal has stopped.
+    pub stopped: HashSet<u32>,
     /// It has come to the end of its standard input.
     found_no_input: bool,
     /// What has become of its last `bind` to a port, and since when.
@@ -77,6 +80,12 @@ enum Bind {
 impl Recording {
     /// Takes the next entry of the side's trace.
     fn follow(&mut self, entry: &Entry) {
+        if let Some(pid) = entry.pid {
+            match &entry.what {
+                What::Signal(what) if what.starts_with("stopped by") => self.stopped.insert(pid),
+                _ => self.stopped.remove(&pid),
+            };
+        }
         let What::Call(call) = &entry.what else {
             return;
         };

@@ -1,5 +1,6 @@
 //! The two processes of a run: started so that they do not outlive us, and what comes from them.
 
+use std::collections::HashSet;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -256,7 +257,15 @@ impl Process {
 
     /// Whether each task of it waits for somebody else, and has told us everything.
     pub fn is_idle(&self) -> bool {
-        self.silent_for() >= SILENCE && self.processes().into_iter().all(waits)
+        self.is_idle_but_for(&HashSet::new())
+    }
+
+    /// The same, if these of its tasks are stopped: strace says so, and the kernel says of whatever strace looks at that it is.
+    pub fn is_idle_but_for(&self, stopped: &HashSet<u32>) -> bool {
+        let is_stopped =
+            |process: Pid| u32::try_from(process.as_raw()).is_ok_and(|pid| stopped.contains(&pid));
+        let is_idle = |process| is_stopped(process) || waits(process);
+        self.silent_for() >= SILENCE && self.processes().into_iter().all(is_idle)
     }
 
     /// Whether all of it has waited for a while, some of it for bytes, and nothing but another process ends that.

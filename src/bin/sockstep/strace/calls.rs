@@ -54,7 +54,9 @@ pub enum Does {
     GetsOption,
     /// Says the local address, or (`true`) the peer's.
     Names(bool),
-    /// The result is a descriptor that is no socket.
+    /// The result is the descriptor of a file.
+    OpensFile,
+    /// The result is another descriptor that is no socket.
     OpensAnother,
     /// Two descriptors that are no sockets, in an array at this place.
     OpensPipe(usize),
@@ -68,9 +70,21 @@ pub enum Does {
     /// Leaves the descriptors that it shared with others.
     Unshares,
     /// Tells, or asks, which of several descriptors are ready.
-    Watches,
+    Watches(By),
     /// Hands calls to the kernel that strace does not see.
     Rings,
+}
+
+/// How a call names several descriptors.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum By {
+    /// One more than the highest, then sets: `4, [3], NULL, NULL`
+    Sets,
+    /// `[{fd=3, events=POLLIN}]`
+    Array,
+    /// The descriptor of a set that the kernel keeps, or (`Change`) also one of those in it.
+    Epoll,
+    Change,
 }
 
 /// Where a call's data is.
@@ -93,8 +107,8 @@ pub enum Place {
     Message(usize),
     /// Several of those, each of them a datagram: `[{msg_hdr={...}, msg_len=5}, ...]`
     Messages(usize),
-    /// From or to another descriptor: strace does not see them.
-    Unseen,
+    /// From or to the descriptor at this place: strace does not see them.
+    Unseen(usize),
 }
 
 /// What a call waits for when it does not return at once.
@@ -233,12 +247,12 @@ const CALLS: &[Row] = &[
     row("readv").on(0).receives(0, Vector(1), None),
     row("pwritev2").on(0).sends(0, Vector(1), None),
     row("preadv2").on(0).receives(0, Vector(1), None),
-    row("sendfile").on(0).sends(0, Unseen, Some(3)),
-    row("sendfile64").on(0).sends(0, Unseen, Some(3)),
+    row("sendfile").on(0).sends(0, Unseen(1), Some(3)),
+    row("sendfile64").on(0).sends(0, Unseen(1), Some(3)),
     row("splice")
         .on(0)
-        .receives(0, Unseen, Some(4))
-        .sends(2, Unseen, Some(4)),
+        .receives(0, Unseen(2), Some(4))
+        .sends(2, Unseen(0), Some(4)),
     // Descriptors.
     row("close").on(0).does(Does::Closes),
     row("close_range").does(Does::ClosesRange),
@@ -249,10 +263,10 @@ const CALLS: &[Row] = &[
     row("fcntl64").on(0).does(Does::Controls),
     row("ioctl").on(0),
     row("pidfd_getfd").does(Does::Fetches),
-    row("open").does(Does::OpensAnother),
-    row("openat").does(Does::OpensAnother),
-    row("openat2").does(Does::OpensAnother),
-    row("creat").does(Does::OpensAnother),
+    row("open").does(Does::OpensFile),
+    row("openat").does(Does::OpensFile),
+    row("openat2").does(Does::OpensFile),
+    row("creat").does(Does::OpensFile),
     row("pipe").does(Does::OpensPipe(0)),
     row("pipe2").does(Does::OpensPipe(0)),
     row("eventfd").does(Does::OpensAnother),
@@ -268,17 +282,33 @@ const CALLS: &[Row] = &[
     row("userfaultfd").does(Does::OpensAnother),
     row("bpf").does(Does::OpensAnother),
     // Several descriptors.
-    row("select").does(Does::Watches).waits(For::Anybody),
-    row("_newselect").does(Does::Watches).waits(For::Anybody),
-    row("pselect6").does(Does::Watches).waits(For::Anybody),
-    row("poll").does(Does::Watches).waits(For::Anybody),
-    row("ppoll").does(Does::Watches).waits(For::Anybody),
+    row("select")
+        .does(Does::Watches(By::Sets))
+        .waits(For::Anybody),
+    row("_newselect")
+        .does(Does::Watches(By::Sets))
+        .waits(For::Anybody),
+    row("pselect6")
+        .does(Does::Watches(By::Sets))
+        .waits(For::Anybody),
+    row("poll")
+        .does(Does::Watches(By::Array))
+        .waits(For::Anybody),
+    row("ppoll")
+        .does(Does::Watches(By::Array))
+        .waits(For::Anybody),
     row("epoll_create").does(Does::OpensAnother),
     row("epoll_create1").does(Does::OpensAnother),
-    row("epoll_ctl").does(Does::Watches),
-    row("epoll_wait").does(Does::Watches).waits(For::Anybody),
-    row("epoll_pwait").does(Does::Watches).waits(For::Anybody),
-    row("epoll_pwait2").does(Does::Watches).waits(For::Anybody),
+    row("epoll_ctl").does(Does::Watches(By::Change)),
+    row("epoll_wait")
+        .does(Does::Watches(By::Epoll))
+        .waits(For::Anybody),
+    row("epoll_pwait")
+        .does(Does::Watches(By::Epoll))
+        .waits(For::Anybody),
+    row("epoll_pwait2")
+        .does(Does::Watches(By::Epoll))
+        .waits(For::Anybody),
     row("io_uring_setup").does(Does::Rings),
     row("io_uring_enter").does(Does::Rings).waits(For::Anybody),
     row("io_uring_register").does(Does::Rings),
@@ -331,7 +361,7 @@ pub fn waits(name: &str) -> Option<For> {
 
 /// Whether a call waits for one of several descriptors.
 pub fn waits_for_several(name: &str) -> bool {
-    of(name).is_some_and(|row| row.does == Does::Watches && row.waits.is_some())
+    of(name).is_some_and(|row| matches!(row.does, Does::Watches(_)) && row.waits.is_some())
 }
 
 /// Whether a task that is in this call has, as far as can be seen, nothing to do: it waits for whoever comes, for a child, for
@@ -430,7 +460,7 @@ impl Data {
                 ..Parcel::default()
             }],
             // How much is there to be had is not known: more may be asked for than a file has.
-            Unseen => vec![Parcel {
+            Unseen(_) => vec![Parcel {
                 length: result,
                 asked: None,
                 ..Parcel::default()

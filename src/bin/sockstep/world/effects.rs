@@ -1,7 +1,7 @@
 //! What each call changes: the world before it becomes the world after it. A call that failed changes nothing.
 
 use crate::strace::calls::{
-    self, Data, Does, Parcel, Row, descriptor, field, has_flag, items, number,
+    self, By, Data, Does, Parcel, Row, descriptor, field, has_flag, items, number,
 };
 use crate::strace::line::{Call, What};
 use crate::world::causes::Held;
@@ -322,7 +322,7 @@ impl World {
         match row.does {
             Does::Neither | Does::ReapsTask | Does::Exits => {}
             Does::Rings => event.on_a_socket = false,
-            Does::Watches => event.on_a_socket = self.watches_a_socket(call, event.task),
+            Does::Watches(by) => event.on_a_socket = self.watches_a_socket(by, call, event.task),
             // Of a connect that failed it is kept to whom, and a close that failed may have closed.
             Does::Connects => self.connect(call, event),
             Does::Binds if call.failed() => self.wanted_a_port(call, event),
@@ -341,6 +341,7 @@ impl World {
             Does::Duplicates
             | Does::Controls
             | Does::Fetches
+            | Does::OpensFile
             | Does::OpensAnother
             | Does::OpensPipe(_) => {
                 self.descriptor_call(row.does, call, event);
@@ -456,7 +457,7 @@ impl World {
                     (event.socket, event.on_a_socket) = (Some(id), true);
                 }
             }
-            (Does::OpensAnother, Some(number)) => {
+            (Does::OpensFile | Does::OpensAnother, Some(number)) => {
                 let pid = calls::number(arg(0)).and_then(|pid| u32::try_from(pid).ok());
                 let thing = match pid {
                     Some(pid) if call.name == "pidfd_open" => Thing::Process(pid),
@@ -724,14 +725,14 @@ impl World {
     }
 
     /// Whether one of the descriptors that a call asks about is a socket. Of an epoll's, nobody has listed them.
-    fn watches_a_socket(&self, call: &Call, task: TaskId) -> bool {
-        if call.name.starts_with("epoll_ctl") {
+    fn watches_a_socket(&self, by: By, call: &Call, task: TaskId) -> bool {
+        if by == By::Change {
             let number = call.args.get(2).and_then(|arg| descriptor(arg));
             return number
                 .is_some_and(|number| matches!(self.thing(task, number), Some(Thing::Socket(_))));
         }
         let side = self.tasks[task.0].side;
-        if call.name.starts_with("epoll") {
+        if by == By::Epoll {
             return self
                 .sockets
                 .values()

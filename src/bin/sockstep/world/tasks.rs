@@ -188,12 +188,14 @@ pub fn split(mut entries: Vec<Entry>) -> Option<Vec<Part>> {
     let threads: HashSet<u32> = entries.iter().filter_map(new_thread).collect();
     let first = entries
         .iter()
-        .position(|entry| matches!(&entry.what, What::Call(call) if call.name == "socket"))?;
+        .position(|entry| does(entry) == Does::MakesSocket)?;
     let entries = entries.split_off(first);
     let main = entries[0].pid;
 
-    let accepted: HashSet<&String> = calls(&entries)
-        .filter(|call| call.name.starts_with("accept") && !call.failed())
+    let accepts = entries.iter().filter(|entry| does(entry) == Does::Accepts);
+    let accepted: HashSet<&String> = accepts
+        .filter_map(call_of)
+        .filter(|call| !call.failed())
         .map(|call| &call.result)
         .collect();
     let mut pids: Vec<Option<u32>> = Vec::new();
@@ -219,11 +221,15 @@ pub fn split(mut entries: Vec<Entry>) -> Option<Vec<Part>> {
     Some(pids.into_iter().map(part).collect())
 }
 
-fn calls(entries: &[Entry]) -> impl Iterator<Item = &Call> {
-    entries.iter().filter_map(|entry| match &entry.what {
+fn call_of(entry: &Entry) -> Option<&Call> {
+    match &entry.what {
         What::Call(call) => Some(call),
         _ => None,
-    })
+    }
+}
+
+fn does(entry: &Entry) -> Does {
+    call_of(entry).map_or(Does::Neither, |call| calls::does(&call.name))
 }
 
 fn name(entry: &Entry) -> &str {
@@ -234,31 +240,31 @@ fn name(entry: &Entry) -> &str {
 }
 
 fn becomes_a_program(entry: &Entry) -> bool {
-    matches!(&entry.what, What::Call(call) if call.name == "execve" && !call.failed())
+    does(entry) == Does::BecomesProgram && call_of(entry).is_some_and(|call| !call.failed())
 }
 
 /// The thread that this call has started.
 fn new_thread(entry: &Entry) -> Option<u32> {
-    match &entry.what {
-        What::Call(call) if call.name.starts_with("clone") => {
-            let thread = call.args.iter().any(|arg| arg.contains("CLONE_THREAD"));
-            call.result.parse().ok().filter(|_| thread)
-        }
-        _ => None,
-    }
+    let call = call_of(entry)?;
+    let (task, _) = made_task(call)?;
+    calls::has_flag(call, "CLONE_THREAD").then_some(task)
 }
 
 /// Whether this call got a connection, or something done with one.
 fn serves_client(entry: &Entry, accepted: &HashSet<&String>) -> bool {
-    let What::Call(call) = &entry.what else {
+    let Some((call, row)) = call_of(entry).and_then(|call| Some((call, calls::of(&call.name)?)))
+    else {
         return false;
     };
     let waited = call.note.starts_with("EAGAIN") || call.note.starts_with("ERESTART");
-    match call.name.as_str() {
-        "accept" | "accept4" => !call.failed(),
-        "recvfrom" | "recvmsg" | "read" | "sendto" | "sendmsg" | "write" => {
-            !waited && call.args.first().is_some_and(|fd| accepted.contains(fd))
+    match row.sends.or(row.receives) {
+        Some(data) => {
+            !waited
+                && call
+                    .args
+                    .get(data.on)
+                    .is_some_and(|fd| accepted.contains(fd))
         }
-        _ => false,
+        None => row.does == Does::Accepts && !call.failed(),
     }
 }
