@@ -633,6 +633,35 @@ client close -> server recvfrom 0
     assert_eq!(seen.stdout(), expected);
 }
 
+/// As strace writes what two processors do at once: the receive has returned before the send.
+#[test]
+fn json_has_no_effect_before_its_cause() {
+    let file = written(
+        "both-at-once.strace",
+        r#"7 1700000000.100000 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+7 1700000000.110000 bind(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+7 1700000000.120000 listen(3, 5) = 0
+7 1700000000.130000 accept(3,  <unfinished ...>
+9 1700000000.140000 execve("./client", ["./client"], 0x7ffd /* 1 var */) = 0
+9 1700000000.150000 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+9 1700000000.160000 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16 <unfinished ...>
+7 1700000000.170000 <... accept resumed>NULL, NULL) = 4
+7 1700000000.180000 recvfrom(4,  <unfinished ...>
+9 1700000000.190000 <... connect resumed>) = 0
+9 1700000000.200000 sendto(3, "hello", 5, 0, NULL, 0 <unfinished ...>
+7 1700000000.210000 <... recvfrom resumed>"hello", 99, 0, NULL, NULL) = 5
+9 1700000000.220000 <... sendto resumed>) = 5
+"#,
+    );
+    let outcome = run(Command::new(SOCKSTEP).args(["show", "--json", &file]), b"");
+    let lines = outcome.stdout().lines();
+    let calls: Vec<&str> = lines
+        .filter_map(|line| line.split_once("\"name\":\"")?.1.split('"').next())
+        .skip_while(|name| *name != "connect")
+        .collect();
+    assert_eq!(calls, ["connect", "accept", "sendto", "recvfrom"]);
+}
+
 /// The server's rows of what strace wrote.
 fn servers_rows(name: &str, recording: &str) -> Vec<String> {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);

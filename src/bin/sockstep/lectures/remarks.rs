@@ -47,6 +47,8 @@ struct Seen {
     buffers: HashSet<TaskId>,
     /// A task of that side has made a socket.
     sockets: [bool; 2],
+    /// Sockets that were closed by a call, with messages in them.
+    closed: HashSet<SocketId>,
 }
 
 /// Sends in a row.
@@ -136,6 +138,11 @@ impl Seen {
         };
         self.take_words(event, call);
         self.take_sends(world, event);
+        let left = |id: &SocketId| {
+            let socket = world.socket(*id);
+            socket.is_some_and(|socket| !socket.is_open() && socket.unread_messages > 0)
+        };
+        self.closed.extend(event.socket.filter(left));
         if calls::does(&call.name) == Does::BecomesProgram {
             let words = call
                 .args
@@ -568,10 +575,10 @@ fn messages_left(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<
     left(socket.unread_messages).filter(|_| closes)
 }
 
-fn messages_left_at_the_end(_: &Seen, world: &World, event: &Event, _: &str) -> Option<Remark> {
-    let its = world
-        .sockets()
-        .filter(|socket| socket.side == event.side && !socket.is_open());
+fn messages_left_at_the_end(seen: &Seen, world: &World, event: &Event, _: &str) -> Option<Remark> {
+    let its = world.sockets().filter(|socket| {
+        socket.side == event.side && !socket.is_open() && !seen.closed.contains(&socket.id)
+    });
     left(its.map(|socket| socket.unread_messages).sum())
 }
 
@@ -992,6 +999,22 @@ mod tests {
         let served = "7 listen(3, 5) = 0\n7 accept(3, NULL, NULL) = 4\n";
         assert_eq!(with(&(served.to_owned() + &zero.repeat(9))), ["recv 0"]);
         assert!(with(&(served.to_owned() + &zero.repeat(2))).is_empty());
+    }
+
+    /// At the close, and not once more at the process's end.
+    #[test]
+    fn messages_that_nobody_received() {
+        let sends = r#"9 execve("./client", ["./client"], 0x7ffd /* 1 var */) = 0
+9 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3
+9 sendto(3, "hello", 5, 0, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 5
+"#;
+        let bound = r#"7 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3
+7 bind(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+"#;
+        for close in ["", "7 close(3) = 0\n"] {
+            let text = format!("{bound}{sends}{close}7 +++ exited with 0 +++\n");
+            assert_eq!(words_of(&text), ["datagram"]);
+        }
     }
 
     #[test]

@@ -262,6 +262,12 @@ impl World {
             if at > settled && first.is_none() {
                 return None;
             }
+            // What came much later by the same clock does not overtake what waits.
+            let later =
+                |(waiting, its, _): (u64, Key, u64)| its.0 == key.0 && at > waiting + LONG_PATIENCE;
+            if first.is_some_and(later) {
+                continue;
+            }
             match self.waits_for_a_cause(key) {
                 None => {
                     let held = self.queue.pop(key)?;
@@ -303,10 +309,13 @@ impl World {
             return None;
         };
         let row = calls::of(&call.name)?;
+        let socket = self.held_socket(key, row, call);
         if row.does == Does::Connects && (!call.failed() || call.note.starts_with("EINPROGRESS")) {
-            return self.connect_waits(call);
+            // One of datagrams meets nobody.
+            let meets = socket.is_none_or(Socket::is_connected_by_nature);
+            return self.connect_waits(call).filter(|_| meets);
         }
-        let socket = self.held_socket(key, row, call)?;
+        let socket = socket?;
         if row.does == Does::Accepts && !call.failed() {
             return self.accept_waits(key, socket);
         }

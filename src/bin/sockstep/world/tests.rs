@@ -58,6 +58,31 @@ const CLIENT: &str = r#"
 9 2.1 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
 "#;
 
+/// A thread's socket for datagrams waits for nobody, and what its process does a second later does not overtake it.
+#[test]
+fn what_waits_is_not_overtaken_by_what_comes_much_later() {
+    let both = r#"
+7 1.0 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3
+7 1.1 bind(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+7 2.0 clone(child_stack=0x7f, flags=CLONE_VM|CLONE_FILES|CLONE_THREAD) = 10
+10 2.1 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3
+10 2.2 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+10 2.3 recvfrom(3, "hello", 99, 0, NULL, NULL) = 5
+7 4.0 +++ exited with 0 +++
+"#;
+    let (_, events) = happened(&[both]);
+    assert_eq!(
+        order(&events)[2..],
+        [
+            "server clone",
+            "server socket",
+            "server connect",
+            "server recvfrom",
+            "server ends"
+        ]
+    );
+}
+
 #[test]
 fn no_effect_comes_before_its_cause_whatever_the_clocks_say() {
     // The server's clock is a second ahead of what has happened.
