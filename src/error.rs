@@ -60,6 +60,7 @@ impl Error {
 
     /// The failure of `call` just now: what `errno` says on this thread.
     #[must_use]
+    #[cold] // or what follows some calls that succeed counts as unlikely
     #[inline] // so that a result that is an error stays in registers too, and none goes through memory
     pub fn last(call: &'static str) -> Error {
         Error::of_code(call, Errno::last_raw())

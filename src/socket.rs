@@ -266,7 +266,11 @@ pub fn recv(sockfd: &impl AsFd, buf: &mut [u8], flags: impl Into<MsgFlags>) -> R
 /// - `EAFNOSUPPORT`: the address is of another family than the socket.
 ///
 /// See [sendto(2)](https://man7.org/linux/man-pages/man2/sendto.2.html).
-#[inline]
+#[allow(
+    clippy::inline_always,
+    reason = "behind a server's first calls, each of which may fail, the compiler takes its loop for unlikely"
+)]
+#[inline(always)]
 pub fn sendto(
     sockfd: &impl AsFd,
     buf: &[u8],

@@ -303,17 +303,26 @@ fn is_frequent() -> bool {
 /// Whether a datagram may be answered. Its sender can be forged, so that the answer goes to another server that answers all it
 /// gets, and the two never end (CVE-1999-0103). Such a server has a port below 1024, or our own. A network's or a group's
 /// address is no sender's.
+#[inline]
 pub fn may_answer(sender: &sockaddr_in, server: &sockaddr_in) -> bool {
-    static SAID: AtomicBool = AtomicBool::new(false);
     let port = ntohs(sender.sin_port);
     let network = ntohl(sender.sin_addr.s_addr) >> 24;
     let may = port >= 1024 && sender.sin_port != server.sin_port && (1..=223).contains(&network);
-    if !may && !SAID.swap(true, Ordering::Relaxed) {
+    if !may {
+        say_not_answered(sender);
+    }
+    may
+}
+
+/// Once: each further one could be forged too.
+#[cold]
+fn say_not_answered(sender: &sockaddr_in) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
         note(format_args!(
             "{sender}: not answered: it may be a server too"
         ));
     }
-    may
 }
 
 /// `recvfrom` for --from-asked: by `recvmsg`, which says too which of our addresses the datagram was sent to.
