@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
 use crate::sides::tasks::children;
+pub use crate::sides::tasks::cpu_time;
 
 /// A process, its children, and theirs.
 pub fn family(first: Pid) -> Vec<Pid> {
@@ -17,16 +17,6 @@ pub fn family(first: Pid) -> Vec<Pid> {
         at += 1;
     }
     all
-}
-
-/// The CPU time that processes have had, with that of their threads, to the nanosecond.
-pub fn cpu_time(family: &[Pid]) -> Duration {
-    let clock = |&process| clock_getcpuclockid(process).and_then(clock_gettime);
-    family
-        .iter()
-        .flat_map(clock) // one that has ended meanwhile is counted by its parent
-        .map(Duration::from)
-        .sum()
 }
 
 /// The CPU time of the children that a process has waited for, in ticks of mostly 10 ms.

@@ -266,9 +266,10 @@ fn pieces(visit: &mut Visit, size: usize, pause: Duration, what: &str) -> Result
     }
     let mut guest = visit.guest()?;
     let answer = visit.contract.answer(&guest.asked);
+    let pulse = guest.subject.pulse();
     for (at, piece) in answer.chunks(size.max(1)).enumerate() {
         if at > 0 {
-            thread::sleep(pause);
+            Wait::begin(&pulse, pause).out();
         }
         if guest.stream.write_all(piece).is_err() {
             break; // it has gone: its end says so
@@ -301,7 +302,7 @@ pub fn slow(visit: &mut Visit) -> Result<(), Stop> {
         word(visit)?;
     }
     let mut guest = visit.guest()?;
-    thread::sleep(Duration::from_secs(1));
+    Wait::begin(&guest.subject.pulse(), Duration::from_secs(1)).out();
     let answer = visit.contract.answer(&guest.asked);
     let _ = guest.stream.write_all(&answer); // if it has gone, its end says so
     visit.ends_well(&guest.subject, "the answer came after a second")
@@ -480,7 +481,7 @@ pub fn stranger(visit: &mut Visit) -> Result<(), Stop> {
     let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
         .map_err(|error| Stop::Trouble(format!("a UDP socket: {error}")))?;
     let _ = stranger.send_to(&visit.contract.answer(b"FORGED"), from); // refused by a connected socket: right
-    thread::sleep(SILENCE);
+    Wait::begin(&subject.pulse(), SILENCE).out();
     let _ = socket.send_to(&visit.contract.answer(&asked), from); // if it has gone, its end says so
     let (_, said) = visit
         .end(&subject)

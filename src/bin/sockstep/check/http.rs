@@ -35,7 +35,7 @@ fn ask(trial: &Trial, pieces: &[&[u8]]) -> Result<Answer, Stop> {
     let mut talk = trial.connect()?;
     for (at, piece) in pieces.iter().enumerate() {
         if at > 0 {
-            std::thread::sleep(Duration::from_millis(200));
+            talk.pause(Duration::from_millis(200));
         }
         if let (Err(stop), true) = (talk.say(piece), at == 0 && piece.len() < 4096) {
             return Err(stop); // one that refuses a long line may close amid it

@@ -223,13 +223,17 @@ fn skipped(why: impl Into<String>) -> Outcome {
     (Err(Stop::Skipped(why.into())), Duration::ZERO)
 }
 
+fn late() -> Outcome {
+    (Err(Stop::Trouble(LATE.to_owned())), Duration::ZERO)
+}
+
 fn made(check: &Check<Trial>, trial: &mut Trial) -> Outcome {
     let since = Instant::now();
     let outcome = trial.ready().and_then(|()| (check.run)(trial));
     if let Err(Stop::Fail(_)) = &outcome {
         trial.spoil();
         if patience::is_up() {
-            return skipped(LATE); // its waits were cut short
+            return late(); // its waits were cut short
         }
     }
     (outcome, since.elapsed())
@@ -254,7 +258,7 @@ fn work(
         } else if broken {
             skipped(BROKEN)
         } else if began.elapsed() > BUDGET {
-            skipped(LATE)
+            late()
         } else {
             made(check, &mut trial)
         };
@@ -329,10 +333,10 @@ fn client_checked(args: &Args, command: &OsStr, signals: &Arc<Signals>) -> Resul
         let outcome = if broken {
             Err(Stop::Skipped(BROKEN.to_owned()))
         } else if began.elapsed() > BUDGET {
-            Err(Stop::Skipped(LATE.to_owned()))
+            Err(Stop::Trouble(LATE.to_owned()))
         } else {
             match (check.run)(&mut visit) {
-                Err(Stop::Fail(_)) if patience::is_up() => Err(Stop::Skipped(LATE.to_owned())),
+                Err(Stop::Fail(_)) if patience::is_up() => Err(Stop::Trouble(LATE.to_owned())),
                 outcome => outcome,
             }
         };

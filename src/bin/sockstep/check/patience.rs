@@ -1,18 +1,21 @@
-//! How long a wait lasts. Its time passes only while the program under check rests, so that a busy machine changes no verdict.
+//! How long a wait lasts. Its time passes only while the program under check rests or is on a processor, so that a busy machine
+//! changes no verdict.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::sides::process::Process;
+use crate::sides::tasks::cpu_time;
 
 /// How long to wait between two looks.
 pub const LOOK: Duration = Duration::from_millis(20);
-/// A look counts for this much at most: what is not seen for longer may have worked meanwhile.
+/// A look counts for this much at most, or a tenth of a long limit: what is not seen for longer may have worked meanwhile.
 const SEEN: Duration = Duration::from_millis(60);
-/// A program that works all the time and brings nothing is waited for that many times as long as one that rests, and no longer
+/// A program that works and brings nothing has that many times as much processor time as one that rests has time, and no more
 /// than this.
 const TIMES: u32 = 8;
-const HARD: Duration = Duration::from_secs(10);
+const HARD: Duration = Duration::from_secs(4);
 
 /// The moment at which all waits end.
 static END: OnceLock<Instant> = OnceLock::new();
@@ -38,6 +41,14 @@ impl Pulse {
             !process.is_asleep()
         })
     }
+
+    /// The processor time that it has had.
+    fn worked(&self) -> Duration {
+        self.0.as_ref().map_or(Duration::ZERO, |process| {
+            let process = process.lock().unwrap_or_else(PoisonError::into_inner);
+            cpu_time(&process.processes())
+        })
+    }
 }
 
 /// One wait: over when the program has rested for `limit`, without anything that counts as progress.
@@ -46,7 +57,8 @@ pub struct Wait<'a> {
     limit: Duration,
     rested: Duration,
     looked: Instant,
-    since: Instant,
+    /// The processor time that it had when it was seen working first.
+    worked: Option<Duration>,
 }
 
 impl<'a> Wait<'a> {
@@ -56,7 +68,7 @@ impl<'a> Wait<'a> {
             limit,
             rested: Duration::ZERO,
             looked: Instant::now(),
-            since: Instant::now(),
+            worked: None,
         }
     }
 
@@ -68,14 +80,26 @@ impl<'a> Wait<'a> {
     /// To be asked again and again, [`LOOK`] apart.
     pub fn is_over(&mut self) -> bool {
         let now = Instant::now();
-        let passed = (now - self.looked).min(SEEN);
+        let passed = (now - self.looked).min(SEEN.max(self.limit / 10));
         self.looked = now;
         if self.pulse.beats() {
             self.rested = Duration::ZERO;
+            let now = self.pulse.worked();
+            let before = *self.worked.get_or_insert(now);
+            let most = (TIMES * self.limit).min(HARD).max(self.limit);
+            if now.saturating_sub(before) > most {
+                return true;
+            }
         } else {
             self.rested += passed;
         }
-        let hard = (TIMES * self.limit).min(HARD).max(self.limit);
-        self.rested >= self.limit || now - self.since > hard || is_up()
+        self.rested >= self.limit || is_up()
+    }
+
+    /// Waits until it is over.
+    pub fn out(mut self) {
+        while !self.is_over() {
+            thread::sleep(LOOK);
+        }
     }
 }

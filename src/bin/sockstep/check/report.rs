@@ -95,6 +95,8 @@ struct Kept {
     said: String,
     bytes: Vec<String>,
     took: Duration,
+    /// It was not made, and that was not the program's choice.
+    trouble: bool,
 }
 
 const WIDTH: usize = 80;
@@ -173,6 +175,7 @@ impl<'a> Report<'a> {
             said: row.said().to_owned(),
             bytes,
             took: row.took,
+            trouble: matches!(row.outcome, Err(Stop::Trouble(_))),
         });
         self.progress()
     }
@@ -287,7 +290,10 @@ impl<'a> Report<'a> {
             put(format!("\n{right} of {made}{skipped}\n").as_bytes())?;
         }
         self.write_files("")?;
-        Ok(failed == 0)
+        match self.rows.iter().find(|row| row.trouble) {
+            Some(row) if failed == 0 => Err(Trouble::Said(format!("{}: {}", row.name, row.said))),
+            _ => Ok(failed == 0),
+        }
     }
 
     /// A failure, for its author.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::thread;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::check::contract::Contract;
 use crate::check::outcome::{Stop, fail, skip};
 use crate::check::patience::{Pulse, Wait};
-use crate::check::subject::{Counts, Options, Subject};
+use crate::check::subject::{Busy, Counts, Options, Subject};
 use crate::check::talk::Talk;
 use crate::sides::force::{Force, Forced};
 use crate::sides::ready::{Place, free_port};
@@ -424,29 +425,42 @@ impl Trial {
         last
     }
 
-    /// Whether it rests: no thread of it runs, or waits for a processor, nearly all of the time.
+    /// Whether it rests: each thread of it waits for something else than a processor. One that spins has had a processor for a
+    /// while, however long that takes on a busy machine.
     pub fn rest(&self) -> Rest {
         const LOOK: Duration = Duration::from_millis(250);
+        const LOOKS: usize = 8;
+        const WORKED: u64 = 500_000_000; // nanoseconds
         let Some(subject) = &self.subject else {
             return Rest::Rests;
         };
-        for _ in 0..8 {
-            let (before, began) = (subject.busy(), Instant::now());
+        Wait::begin(&self.pulse(), LOOK / 10).out(); // it has come to its loop
+        let (first, since) = (subject.busy(), Instant::now());
+        let mut before = first.clone(); // of those that have not been seen at rest
+        let mut began = since;
+        for look in 1..=5 * LOOKS {
             thread::sleep(LOOK);
-            let (after, time) = (subject.busy(), began.elapsed().as_nanos());
+            let (mut after, now) = (subject.busy(), Instant::now());
             if after.is_empty() || subject.death().is_some() {
                 return Rest::Gone;
             }
-            let spins = after.iter().any(|(thread, now)| {
-                let earlier = before.iter().find(|(other, _)| other == thread);
-                let used = now.saturating_sub(earlier.map_or(*now, |(_, time)| *time));
-                u128::from(used) > time * 7 / 10
+            after.retain(|thread, busy| {
+                let earlier = before.get(thread);
+                earlier.is_some_and(|it| busy.runs || busy.works_since(it, now - began))
             });
-            if !spins {
+            if after.is_empty() {
                 return Rest::Rests; // it may have had something to do in an earlier look
             }
+            let spins = |(thread, busy): (&PathBuf, &Busy)| {
+                let long = busy.worked.saturating_sub(first[thread].worked) > WORKED;
+                long && busy.works_since(&first[thread], now - since)
+            };
+            if look >= LOOKS && after.iter().any(spins) {
+                return Rest::Spins;
+            }
+            (before, began) = (after, now);
         }
-        Rest::Spins
+        Rest::Rests
     }
 
     pub fn forced(&self) -> Forced {

@@ -1,8 +1,10 @@
 //! The program under check: started within limits, its output taken in, its processes watched, and ended whole.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +20,7 @@ use crate::sides::process::{Process, Source, Start, listen_to_all};
 use crate::sides::ready::{Place, places};
 use crate::sides::shell::shell;
 use crate::sides::signals::Signals;
+use crate::sides::tasks::threads;
 use crate::world::Side;
 
 /// Of what a program prints this much is kept: its beginning, and its last words.
@@ -221,25 +224,12 @@ impl Subject {
         }
     }
 
-    /// For each of its threads: its time on a processor and in the queue for one, in nanoseconds.
-    pub fn busy(&self) -> Vec<((Pid, String), u64)> {
-        let mut all = Vec::new();
-        for pid in self.processes() {
-            for thread in fs::read_dir(format!("/proc/{pid}/task"))
-                .into_iter()
-                .flatten()
-                .flatten()
-            {
-                let stat = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
-                let times = stat.split_whitespace().take(2);
-                let time = times.filter_map(|time| time.parse::<u64>().ok()).sum();
-                all.push((
-                    (pid, thread.file_name().to_string_lossy().into_owned()),
-                    time,
-                ));
-            }
-        }
-        all
+    /// What each of its threads has done up to now.
+    pub fn busy(&self) -> BTreeMap<PathBuf, Busy> {
+        let threads = self.processes().into_iter().flat_map(threads);
+        threads
+            .map(|thread| (thread.clone(), Busy::of(&thread)))
+            .collect()
     }
 }
 
@@ -250,6 +240,49 @@ impl Drop for Subject {
         if let Some(reader) = self.reader.take() {
             let _ = reader.join(); // then the process goes with the last one who has it
         }
+    }
+}
+
+/// What a thread has done.
+#[derive(Clone, Copy, Default)]
+pub struct Busy {
+    /// Its time on a processor, in nanoseconds.
+    pub worked: u64,
+    /// Its time in the queue for one, as far as that is over.
+    pub queued: u64,
+    /// How often it has waited for something else.
+    pub waits: u64,
+    pub runs: bool,
+}
+
+impl Busy {
+    fn of(thread: &Path) -> Busy {
+        let read = |name| fs::read(thread.join(name)).unwrap_or_default(); // a name may be any bytes
+        let times = read("schedstat");
+        let times = String::from_utf8_lossy(&times);
+        let mut times = times.split_whitespace().flat_map(str::parse);
+        let status = read("status");
+        let status = String::from_utf8_lossy(&status);
+        let field = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.map(str::trim).unwrap_or_default()
+        };
+        Busy {
+            worked: times.next().unwrap_or_default(),
+            queued: times.next().unwrap_or_default(),
+            waits: field("voluntary_ctxt_switches:")
+                .parse()
+                .unwrap_or_default(),
+            runs: field("State:").starts_with('R'),
+        }
+    }
+
+    /// Whether it has done nothing but work since then: it has not waited, or for less than a third of the time. The time in
+    /// the queue is known once it is over, so that who waits there now may seem to rest.
+    pub fn works_since(&self, then: &Busy, time: Duration) -> bool {
+        let never_waited = self.runs && then.runs && self.waits == then.waits;
+        let used = (self.worked + self.queued).saturating_sub(then.worked + then.queued);
+        never_waited || u128::from(used) > time.as_nanos() * 7 / 10
     }
 }
 

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use libc::c_int;
 use sockstep::{
-    AnyAddr, Errno, IPPROTO_TCP, PF_INET, PF_INET6, SO_LINGER, SO_RCVBUF, SOCK_STREAM, SOL_SOCKET,
-    TCP_MAXSEG, connect, linger, setsockopt, socket,
+    AnyAddr, Errno, IPPROTO_TCP, PF_INET, PF_INET6, SO_LINGER, SO_RCVBUF, SO_SNDBUF, SOCK_STREAM,
+    SOL_SOCKET, TCP_MAXSEG, connect, linger, setsockopt, socket,
 };
 
 use crate::check::outcome::{Stop, fail, wrong};
 use crate::check::patience::{LOOK, Pulse, Wait};
+use crate::sides::ready::{FIN_WAIT2, state_of};
 
 pub struct Talk {
     stream: TcpStream,
@@ -117,7 +118,13 @@ impl Talk {
 
     /// Fails unless just this comes; `what` says what was asked.
     pub fn expect(&self, wanted: &[u8], what: &str) -> Result<(), Stop> {
-        let (heard, end) = self.hear(wanted.len());
+        self.expect_behind(Vec::new(), wanted, what)
+    }
+
+    /// The same where a part of it has come already.
+    pub fn expect_behind(&self, mut heard: Vec<u8>, wanted: &[u8], what: &str) -> Result<(), Stop> {
+        let (more, end) = self.hear(wanted.len() - heard.len());
+        heard.extend(more);
         if let Some(end) = end {
             return wrong(
                 format!("{what}: the answer is not complete, {}", end.words()),
@@ -183,12 +190,30 @@ impl Talk {
         }
     }
 
+    /// Says nothing until the server has rested for this time: it has taken what was sent by then.
+    pub fn pause(&self, time: Duration) {
+        Wait::begin(&self.pulse, time).out();
+    }
+
     /// Says that nothing more will be sent.
     pub fn finish(&mut self) -> Result<(), Stop> {
         match self.stream.shutdown(Shutdown::Write) {
             Ok(()) => Ok(()),
             Err(error) => fail(format!("the server has ended the connection ({error})")),
         }
+    }
+
+    /// Receives, a little at a time, until the server's kernel has our end: [`Talk::finish`] has put it behind what was sent.
+    pub fn until_the_end_has_come(&self) {
+        let mut wait = self.wait();
+        while !self.is_finished() && !wait.is_over() {
+            hear(&self.stream, 1024, Wait::begin(&self.pulse, Duration::ZERO));
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        let here = self.stream.local_addr().ok();
+        here.is_some_and(|here| state_of(here).as_deref() == Some(FIN_WAIT2))
     }
 
     /// Ends the connection by a reset.
@@ -244,11 +269,12 @@ pub fn is_late(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// A connection that keeps so many bytes for us. Small segments too: by their size Linux gives the server room for what it sends.
+/// A connection that keeps so many bytes for us, and as many of ours. Small segments too: by their size Linux gives the server room for what it sends.
 fn connect_with(address: SocketAddr, patience: Duration, room: c_int) -> io::Result<TcpStream> {
     let family = if address.is_ipv4() { PF_INET } else { PF_INET6 };
     let sock = socket(family, SOCK_STREAM, 0)?;
     setsockopt(&sock, SOL_SOCKET, SO_RCVBUF, &room)?;
+    setsockopt(&sock, SOL_SOCKET, SO_SNDBUF, &room)?;
     setsockopt(&sock, IPPROTO_TCP, TCP_MAXSEG, &536)?;
     let stream = TcpStream::from(sock);
     stream.set_write_timeout(Some(patience))?; // of connect too

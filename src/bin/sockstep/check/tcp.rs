@@ -10,6 +10,8 @@ use crate::check::server::{Limits, Rest, Trial};
 const WORD: &[u8] = b"hello";
 /// How long nobody may say anything behind an answer.
 const SILENCE: Duration = Duration::from_millis(100);
+/// A server that rests for so long has taken what was sent.
+const TAKEN: Duration = Duration::from_millis(10);
 
 /// Nothing is left to do: it has been started.
 #[allow(clippy::unnecessary_wraps, reason = "it is a check as the others are")]
@@ -75,17 +77,20 @@ pub fn one_segment(trial: &mut Trial) -> Result<(), Stop> {
 pub fn byte_by_byte(trial: &mut Trial) -> Result<(), Stop> {
     let mut talk = trial.connect()?;
     let message = b"a byte at a time";
+    let mut heard = Vec::new();
     for &byte in message {
         talk.say(&[byte])?;
-        thread::sleep(Duration::from_millis(2)); // or several come as one
+        // The next one only when the server has taken this one, or several come as one.
+        heard.extend(talk.some_within(1, TAKEN));
     }
-    talk.expect(&trial.answer(message), "a message was sent byte by byte")
+    let what = "a message was sent byte by byte";
+    talk.expect_behind(heard, &trial.answer(message), what)
 }
 
 pub fn halves(trial: &mut Trial) -> Result<(), Stop> {
     let mut talk = trial.connect()?;
     talk.say(b"first half, ")?;
-    thread::sleep(Duration::from_millis(200));
+    talk.pause(Duration::from_millis(200));
     talk.say(b"second half")?;
     let wanted = trial.answer(b"first half, second half");
     talk.expect(&wanted, "a message was sent in two halves, 200 ms apart")
@@ -196,7 +201,7 @@ pub fn leaves_amid(trial: &mut Trial) -> Result<(), Stop> {
         let mut talk = trial.connect()?;
         talk.say(b"half a mess")?;
         if reads {
-            talk.more_within(SILENCE);
+            talk.some_within(11, trial.patience());
         }
         drop(talk);
     }
@@ -226,16 +231,16 @@ pub fn reset_amid(trial: &mut Trial) -> Result<(), Stop> {
 
 pub fn reset_while_sending(trial: &mut Trial) -> Result<(), Stop> {
     let message = trial.bytes(1 << 16);
-    // As much as both buffers take, and then a reset: the server waits in send.
-    let talk = trial.connect()?;
-    talk.fill(&message, SILENCE);
-    talk.reset();
-    // The end first, then a reset: the next send raises SIGPIPE. The server may be faster than we are; not each time.
-    for _ in 0..10 {
-        let mut talk = trial.connect()?;
-        talk.say(&message)?;
-        talk.finish()?;
-        drop(talk);
+    // As much as both buffers take, and then a reset: the server waits in send, which fails with ECONNRESET. If it has received
+    // our end before that, send raises SIGPIPE instead.
+    for ends in [false, true] {
+        let mut talk = trial.connect_narrow()?;
+        talk.fill(&message, SILENCE);
+        if ends {
+            talk.finish()?;
+            talk.until_the_end_has_come();
+        }
+        talk.reset();
     }
     serves_on(
         trial,
@@ -548,6 +553,7 @@ fn forced(trial: &mut Trial, how: &'static str, after: &str) -> Result<(), Stop>
         let message = trial.bytes(size);
         let wanted = trial.answer(&message);
         let mut talk = trial.connect_narrow()?;
+        talk.pause(TAKEN); // it waits in recv
         talk.exchange(&message, &wanted, late, what)?;
         talk.finish()?;
         let rest = talk.rest(4096, "the client called shutdown(SHUT_WR)")?;

@@ -71,13 +71,15 @@ static int waits(int fd, int flags)
     return stream && status >= 0 && !(status & O_NONBLOCK) && !(flags & MSG_DONTWAIT);
 }
 
-static int interrupted(int fd, int flags, short events)
+enum wait { FOR_A_CLIENT, FOR_BYTES, FOR_ROOM };
+
+static int interrupted(int fd, int flags, enum wait what)
 {
-    static __thread unsigned turns[2];
-    unsigned *turn = &turns[events == POLLOUT];
+    static __thread unsigned turns[3]; /* each for itself, or the other calls would say whose turn it is */
+    unsigned *turn = &turns[what];
     if (!make_eintr || !waits(fd, flags))
         return 0;
-    struct pollfd at = {fd, events, 0};
+    struct pollfd at = {fd, what == FOR_ROOM ? POLLOUT : POLLIN, 0};
     int saved = errno, ready = poll(&at, 1, 0);
     errno = saved;
     if (ready != 0 || (*turn)++ % 2 != 0)
@@ -127,17 +129,17 @@ static size_t shorter(enum call call, int fd, int flags, size_t len)
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-    return interrupted(fd, flags, POLLIN) ? -1 : REAL(recv)(fd, buf, shorter(RECV, fd, flags, len), flags);
+    return interrupted(fd, flags, FOR_BYTES) ? -1 : REAL(recv)(fd, buf, shorter(RECV, fd, flags, len), flags);
 }
 
 ssize_t recvfrom(int fd, void *buf, size_t len, int flags, __SOCKADDR_ARG addr, socklen_t *addrlen)
 {
-    return interrupted(fd, flags, POLLIN) ? -1 : REAL(recvfrom)(fd, buf, shorter(RECV, fd, flags, len), flags, addr, addrlen);
+    return interrupted(fd, flags, FOR_BYTES) ? -1 : REAL(recvfrom)(fd, buf, shorter(RECV, fd, flags, len), flags, addr, addrlen);
 }
 
 ssize_t read(int fd, void *buf, size_t len)
 {
-    return interrupted(fd, 0, POLLIN) ? -1 : REAL(read)(fd, buf, shorter(READ, fd, 0, len));
+    return interrupted(fd, 0, FOR_BYTES) ? -1 : REAL(read)(fd, buf, shorter(READ, fd, 0, len));
 }
 
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
@@ -154,27 +156,27 @@ ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
 
 ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-    return interrupted(fd, flags, POLLOUT) ? -1 : REAL(send)(fd, buf, shorter(SEND, fd, flags, len), flags);
+    return interrupted(fd, flags, FOR_ROOM) ? -1 : REAL(send)(fd, buf, shorter(SEND, fd, flags, len), flags);
 }
 
 ssize_t sendto(int fd, const void *buf, size_t len, int flags, __CONST_SOCKADDR_ARG addr, socklen_t addrlen)
 {
-    return interrupted(fd, flags, POLLOUT) ? -1 : REAL(sendto)(fd, buf, shorter(SEND, fd, flags, len), flags, addr, addrlen);
+    return interrupted(fd, flags, FOR_ROOM) ? -1 : REAL(sendto)(fd, buf, shorter(SEND, fd, flags, len), flags, addr, addrlen);
 }
 
 ssize_t write(int fd, const void *buf, size_t len)
 {
-    return interrupted(fd, 0, POLLOUT) ? -1 : REAL(write)(fd, buf, shorter(WRITE, fd, 0, len));
+    return interrupted(fd, 0, FOR_ROOM) ? -1 : REAL(write)(fd, buf, shorter(WRITE, fd, 0, len));
 }
 
 int accept(int fd, __SOCKADDR_ARG addr, socklen_t *addrlen)
 {
-    return interrupted(fd, 0, POLLIN) ? -1 : REAL(accept)(fd, addr, addrlen);
+    return interrupted(fd, 0, FOR_A_CLIENT) ? -1 : REAL(accept)(fd, addr, addrlen);
 }
 
 int accept4(int fd, __SOCKADDR_ARG addr, socklen_t *addrlen, int flags)
 {
-    return interrupted(fd, 0, POLLIN) ? -1 : REAL(accept4)(fd, addr, addrlen, flags);
+    return interrupted(fd, 0, FOR_A_CLIENT) ? -1 : REAL(accept4)(fd, addr, addrlen, flags);
 }
 
 /* signal() of this library sets SA_RESTART, and does not come by here. */

@@ -1,8 +1,11 @@
 //! Whether a server can be reached, by the kernel's own tables: it listens, or a datagram socket of it has an address.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, getpid};
@@ -129,6 +132,8 @@ pub fn places(processes: &[Pid]) -> Vec<Place> {
 }
 
 /// States and flags, as the tables have them.
+/// The other side has our end, and we do not have its.
+pub const FIN_WAIT2: &str = "05";
 const TIME_WAIT: &str = "06";
 const LISTEN: &str = "0A";
 const UNCONNECTED: &str = "07";
@@ -152,6 +157,17 @@ pub fn is_in_time_wait(port: u16) -> bool {
         }
     }
     waits
+}
+
+/// The state of our end of a connection.
+pub fn state_of(here: SocketAddr) -> Option<String> {
+    let table = table_of(getpid(), if here.is_ipv4() { "tcp" } else { "tcp6" });
+    table.lines().skip(1).find_map(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let local = fields.next().and_then(address)?;
+        let state = fields.nth(1)?;
+        (local == here).then(|| state.to_owned())
+    })
 }
 
 /// A table of sockets in the network namespace of a process.
@@ -202,7 +218,12 @@ pub fn address(field: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(host, port))
 }
 
-/// A port that nobody has now, for TCP and for UDP, outside of the range from which the kernel picks.
+/// How many ports stay ours.
+const HELD: usize = 32;
+static PORTS: Mutex<VecDeque<UnixListener>> = Mutex::new(VecDeque::new());
+
+/// A port that nobody has now, for TCP and for UDP, outside of the range from which the kernel picks. Its two bytes differ, so
+/// that to exchange them makes another port. The last [`HELD`] are given to nobody else who asks here, in other processes too.
 pub fn free_port() -> Result<u16, String> {
     let mut random = [0; 2];
     for _ in 0..1000 {
@@ -211,6 +232,15 @@ pub fn free_port() -> Result<u16, String> {
             .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut random))
             .map_err(|error| format!("/dev/urandom: {error}"))?;
         let port = 20_000 + u16::from_ne_bytes(random) % 10_000;
+        let [high, low] = port.to_be_bytes();
+        // Its name first: whoever has it may be about to bind, and a look would take the port from him.
+        let name = UnixAddr::from_abstract_name(format!("sockstep port {port}"));
+        let Ok(name) = name.and_then(|name| UnixListener::bind_addr(&name)) else {
+            continue;
+        };
+        if high == low {
+            continue;
+        }
         let mut place = sockaddr_in::zeroed();
         place.sin_family = AF_INET;
         place.sin_addr.s_addr = htonl(INADDR_ANY);
@@ -222,6 +252,11 @@ pub fn free_port() -> Result<u16, String> {
                 .is_ok()
         };
         if free(SOCK_STREAM, IPPROTO_TCP.number()) && free(SOCK_DGRAM, IPPROTO_UDP.number()) {
+            let mut held = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+            held.push_back(name);
+            if held.len() > HELD {
+                held.pop_front();
+            }
             return Ok(port);
         }
     }

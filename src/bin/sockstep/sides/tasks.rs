@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::{Pid, getpid};
 
 /// The variable in the environment of all that we start. Its value says which side of which run: a daemon that has left its
@@ -249,6 +250,16 @@ fn is_alive(thread: &Path) -> bool {
 fn read(path: &Path) -> Option<String> {
     let bytes = fs::read(path).ok()?; // a name may be any bytes
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The CPU time that processes have had, with that of their threads, to the nanosecond.
+pub fn cpu_time(processes: &[Pid]) -> Duration {
+    let clock = |&process| clock_getcpuclockid(process).and_then(clock_gettime);
+    processes
+        .iter()
+        .flat_map(clock) // one that has ended meanwhile is counted by its parent
+        .map(Duration::from)
+        .sum()
 }
 
 /// The children of a process, whichever of its threads started them.
