@@ -56,7 +56,7 @@ always\t'In a file or a pipe too'
 never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l slow -d 'Hold each call on a socket for MS milliseconds; with --step, at most that long' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l fault -d 'Make a call of one side go wrong: \'server recv error=ECONNRESET when=2\'; repeat it for several faults' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write a page for a browser: step through the run, share it, print it' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l html -d 'Write a page for a browser: step through the run, share it, print it; - is standard output' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l words -d 'Take the page\'s words from this file, to translate it: a JSON object as in {"step": "Schritt"}' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l svg -d 'Write the picture as SVG, light or dark as its reader prefers; - is standard output' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l mermaid -d 'Write a Mermaid sequence diagram' -r -F
@@ -79,7 +79,7 @@ none\t'Not at all'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l html -d 'Write a page for a browser: step through the run, share it, print it' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l html -d 'Write a page for a browser: step through the run, share it, print it; - is standard output' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l words -d 'Take the page\'s words from this file, to translate it: a JSON object as in {"step": "Schritt"}' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l svg -d 'Write the picture as SVG, light or dark as its reader prefers; - is standard output' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l mermaid -d 'Write a Mermaid sequence diagram' -r -F
@@ -99,7 +99,7 @@ all\t'All from the first socket() on'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l html -d 'Write a page for a browser: step through the run, share it, print it' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l html -d 'Write a page for a browser: step through the run, share it, print it; - is standard output' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l words -d 'Take the page\'s words from this file, to translate it: a JSON object as in {"step": "Schritt"}' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l svg -d 'Write the picture as SVG, light or dark as its reader prefers; - is standard output' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l mermaid -d 'Write a Mermaid sequence diagram' -r -F

@@ -183,6 +183,22 @@ fn nothing_is_lost_when_a_file_cannot_be_written() {
             "--svg and --csv are the same file",
         ),
         (vec!["--svg", trace], 1, "is the recording"),
+        (vec!["--html", trace], 1, "is the recording"),
+        (
+            vec!["--html", kept_path, "--csv", kept_path],
+            1,
+            "--html and --csv are the same file",
+        ),
+        (
+            vec!["--html", kept_path, "--svg", "/nowhere/x.svg"],
+            1,
+            "--svg: /nowhere/x.svg: No such file",
+        ),
+        (
+            vec!["--html", "-", "--csv", "-"],
+            2,
+            "cannot both be written to standard output",
+        ),
         (
             vec!["--svg", "-", "--csv", "-"],
             2,
@@ -200,6 +216,23 @@ fn nothing_is_lost_when_a_file_cannot_be_written() {
     }
     assert_eq!(fs::read_to_string(&kept).unwrap(), "kept");
     assert_eq!(fs::read_to_string(trace).unwrap(), HOSTILE);
+    let empty = place("empty.strace");
+    fs::write(&empty, "").unwrap();
+    let empty = empty.to_str().unwrap();
+    let (paths, options) = files("none");
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let html = place("none.html");
+    let page = ["show", empty, "--html", html.to_str().unwrap()];
+    let outcome = sockstep(&[&page[..], &options].concat());
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    let words = "empty.strace: no line in it is strace's";
+    assert!(outcome.stderr.contains(words), "{outcome:?}");
+    let left: Vec<&PathBuf> = paths
+        .iter()
+        .chain([&html])
+        .filter(|path| path.exists())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
 
     let svg = sockstep(&["show", trace, "--svg", "-"]);
     assert!(
@@ -214,9 +247,12 @@ fn a_unix_domain_socket_has_no_packets_and_that_is_said() {
     let recording = r#"10 1.0 socketpair(AF_UNIX, SOCK_STREAM, 0, [3, 4]) = 0 <0.00001>
 10 1.1 write(3, "hello", 5) = 5 <0.00001>
 10 1.2 read(4, "hello", 5) = 5 <0.00001>
+10 1.3 close(3) = 0 <0.00001>
 "#;
     fs::write(&trace, recording).unwrap();
     let file = place("unix.pcapng");
+    let svg = sockstep(&["show", trace.to_str().unwrap(), "--svg", "-"]);
+    assert!(!svg.stdout().contains("FIN"), "{svg:?}");
     let outcome = sockstep(&[
         "show",
         trace.to_str().unwrap(),
@@ -224,6 +260,6 @@ fn a_unix_domain_socket_has_no_packets_and_that_is_said() {
         file.to_str().unwrap(),
     ]);
     assert!(outcome.status.success(), "{outcome:?}");
-    let words = "--pcapng: left out, as they make no TCP or UDP packet: 1";
+    let words = "--pcapng: left out, as they make no TCP or UDP packet: 2 sends and ends";
     assert!(outcome.stderr.contains(words), "{outcome:?}");
 }

@@ -30,6 +30,25 @@ fn server(name: &'static str) -> String {
 }
 
 #[test]
+fn what_a_run_does_is_as_its_schema_says() {
+    let kinds_of = |arguments: &[&str]| kinds("events.json", 0, arguments);
+    let pair = kinds_of(&["run", "tcp_echo", "--json", "--", "hello"]);
+    assert!(pair.starts_with("call "), "{pair}");
+    let clients = kinds_of(&["run", "tcp_echo_server_thread", "--clients", "2", "--json"]);
+    assert!(clients.starts_with("call "), "{clients}");
+    let recording = r#"10 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
+10 connect(3, {sa_family=AF_INET, sin_port=htons(7), sin_addr=inet_addr("127.0.0.1")}, 16) = -1 ECONNREFUSED (Connection refused)
+10 --- SIGTERM {si_signo=SIGTERM} ---
+no line of strace's
+10 recvfrom(3,  <unfinished ...>
+"#;
+    let trace = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schema.strace");
+    std::fs::write(&trace, recording).unwrap();
+    let shown = kinds_of(&["show", "--json", trace.to_str().unwrap()]);
+    assert_eq!(shown, "call 3, signal 1, sockstep 1, unknown 1");
+}
+
+#[test]
 fn a_comparison_is_as_its_schema_says() {
     let twins = ["diff", "tcp_echo", "--scenario", "happy", "--json", "--raw"];
     assert_eq!(

@@ -66,7 +66,10 @@ pub struct Args {
 
 pub fn show(args: &Args) -> ExitCode {
     args.color.choose();
-    if let Some(words) = args.exports.conflict(args.json.then_some("--json")) {
+    if let Some(words) = args
+        .exports
+        .conflict(&args.page, args.json.then_some("--json"))
+    {
         remark(words);
         return ExitCode::from(2);
     }
@@ -115,10 +118,12 @@ fn keep_standard_input() -> Result<File, String> {
 /// Draws the recording at this path, by the name that it is known by.
 fn draw_recording(args: &Args, path: &Path, name: &Path) -> Result<(), String> {
     let title = name.file_name().unwrap_or(name.as_os_str());
-    let mut page = args.page.begin(title.to_string_lossy().into_owned())?;
+    let mut page = args
+        .page
+        .begin(title.to_string_lossy().into_owned(), Some(path))?;
     // Once to know whose calls each process's are, once to draw them.
     let mut recording = Recording::open(path)?;
-    let mut exports = args.exports.begin(Some(path))?;
+    let mut exports = args.exports.begin(Some(path), page.as_ref())?;
     let mut finders: HashMap<usize, Sides> = HashMap::new();
     let mut unknown = 0;
     while let Some(Item { source, entry }) = recording.next()? {
@@ -148,7 +153,7 @@ fn draw_recording(args: &Args, path: &Path, name: &Path) -> Result<(), String> {
     };
     if page.is_some() || args.exports.are_wanted() {
         if let Some(page) = &mut page {
-            page.run(String::new(), args.sources.read([None, None])?);
+            page.run(args.sources.read([None, None])?);
         }
         exports.run(title.to_string_lossy().into_owned());
         let mut items = recording.again()?;
@@ -163,7 +168,7 @@ fn draw_recording(args: &Args, path: &Path, name: &Path) -> Result<(), String> {
         page.end()?;
     }
     exports.end()?;
-    if args.exports.take_standard_output() {
+    if args.exports.take_standard_output(&args.page) {
         return Ok(());
     }
     let mut items = recording.again()?;

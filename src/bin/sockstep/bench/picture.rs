@@ -10,6 +10,7 @@
 
 use std::fmt::Write; // into memory, which does not fail
 
+use crate::draw::xml::escape;
 use crate::lectures::crossings::grouped;
 
 /// How many connections.
@@ -69,7 +70,7 @@ pub fn picture(curves: &[Curve], notes: &[String]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"t d\" \
          font-family=\"system-ui, sans-serif\" font-size=\"16\">\n\
          <title id=\"t\">Designs of an echo server under the same load</title>\n<desc id=\"d\">{}</desc>\n<style>\n",
-        escaped(&in_words(curves))
+        escape(&in_words(curves))
     );
     svg += ".paper { fill: #fff } text { fill: #1a1a1a } .pale { fill: #5c5c5c } .line { stroke: #d5d5d5 }\n";
     svg += &style(0);
@@ -95,7 +96,7 @@ pub fn picture(curves: &[Curve], notes: &[String]) -> String {
         let _ = writeln!(
             svg,
             "<text class=\"pale\" x=\"60\" y=\"{y}\" font-size=\"14\">{}</text>",
-            escaped(&note)
+            escape(&note)
         );
     }
     svg + "</svg>\n"
@@ -246,7 +247,7 @@ impl Panel {
                     "<path class=\"c{colour}\" d=\"{mark}\" transform=\"translate({x:.1},{y:.1})\"/>"
                 );
             }
-            let mut name = escaped(&curves[number].name);
+            let mut name = escape(&curves[number].name);
             if let Some((x, y)) = points.last().filter(|_| points.len() == COUNTS.len()) {
                 let (from, to) = (x + 9.0, right + 12.0);
                 let _ = writeln!(
@@ -312,21 +313,6 @@ fn in_words(curves: &[Curve]) -> String {
         "Over the most connections that each was measured with: {}.",
         all.join("; ")
     )
-}
-
-/// As text of XML, which has no control characters.
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::new(), |mut out, c| {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-        out
-    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::check::contract::Contract;
 use crate::check::outcome::{Failure, Stop};
 use crate::draw::json::{array, number, object, text};
 use crate::draw::terminal::{ERASE, Style, fold, put};
+use crate::draw::xml::escape;
 use crate::sides::trouble::Trouble;
 
 #[derive(clap::Args)]
@@ -410,13 +411,13 @@ impl<'a> Report<'a> {
                 "FAIL" => writeln!(
                     xml,
                     ">\n    <failure message=\"{}\">{}</failure>\n  </testcase>",
-                    escaped(&row.said),
-                    escaped(&row.bytes.join("\n"))
+                    escape(&row.said),
+                    escape(&row.bytes.join("\n"))
                 ),
                 "skipped" => writeln!(
                     xml,
                     ">\n    <skipped message=\"{}\"/>\n  </testcase>",
-                    escaped(&row.said)
+                    escape(&row.said)
                 ),
                 _ => writeln!(xml, "/>"),
             };
@@ -487,23 +488,6 @@ impl<'a> Report<'a> {
         let named = self.points.iter().find(|(other, _)| other == name);
         named.map_or(1.0, |(_, points)| *points)
     }
-}
-
-/// Text in XML: what it must not hold at all is left out.
-fn escaped(words: &str) -> String {
-    let mut out = String::new();
-    for c in words.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\n' => out += "&#10;",
-            c if c.is_control() => out.push('?'),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// `NAME POINTS` in each line.

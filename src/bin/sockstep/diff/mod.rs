@@ -135,7 +135,7 @@ pub struct Args {
 pub fn diff(args: &Args) -> ExitCode {
     args.color.choose();
     let shown = if args.json { "--json" } else { "the report" };
-    if let Some(words) = args.exports.conflict(Some(shown)) {
+    if let Some(words) = args.exports.conflict(&args.page, Some(shown)) {
         remark(words);
         return ExitCode::from(2);
     }
@@ -343,8 +343,8 @@ impl Comparing<'_> {
         } else {
             Output::Text(Report::begin(sides, args.raw)?)
         };
-        let mut page = args.page.begin(self.title())?;
-        let mut exports = args.exports.begin(None)?;
+        let mut page = args.page.begin(self.title(), None)?;
+        let mut exports = args.exports.begin(None, page.as_ref())?;
         let mut totals = Totals::default();
         let mut trouble = None;
         let stop = AtomicBool::new(false);

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::common::text::escape;
-use crate::draw::history::{History, Moment, bytes_of};
+use crate::draw::history::{History, Moment};
+use crate::draw::story::bytes_of;
 use crate::strace::line::What;
 use crate::world::events::{End, Movement};
 
@@ -11,8 +12,9 @@ const COLUMNS: [&str; 20] = [
     "run", "event", "side", "task", "pid", "start_ns", "took_ns", "kind", "call", "text", "result",
     "error", "step", "socket", "protocol", "moved", "from", "to", "bytes", "remarks",
 ];
-/// Bytes of a call that stand in its row.
+/// Bytes of a call that stand in its row, and characters of its text: a cell of a spreadsheet has 32,767 at most.
 const BYTES: usize = 4096;
+const CHARACTERS: usize = 16_384;
 
 pub fn draw(runs: &[History], _: &mut Vec<String>) -> Vec<u8> {
     let mut table = COLUMNS.join(",") + ",causes\r\n";
@@ -37,6 +39,10 @@ fn row(run: &History, moment: &Moment, table: &mut String) {
     let text = match &event.what {
         What::Call(call) => format!("{}({})", call.name, call.args.join(", ")),
         What::Signal(words) | What::End(words) | What::Unknown(words) => words.clone(),
+    };
+    let text = match text.char_indices().nth(CHARACTERS) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text,
     };
     let error = call
         .filter(|call| call.failed())

@@ -1,13 +1,12 @@
 //! `--svg`, `--mermaid`, `--perfetto`, `--pcapng` and `--csv`: runs in files, for other tools.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::draw::history::History;
 use crate::draw::page::compared::Marked;
-use crate::draw::terminal::{put, remark};
+use crate::draw::page::{self, Page};
+use crate::draw::target::{STANDARD_OUTPUT, Target};
+use crate::draw::terminal::remark;
 use crate::draw::{csv, mermaid, pcapng, perfetto, svg};
 use crate::strace::line::Entry;
 use crate::world::Side;
@@ -37,17 +36,8 @@ type Draw = fn(&[History], &mut Vec<String>) -> Vec<u8>;
 
 /// The files that are asked for, open before anything is run.
 pub struct Exports {
-    targets: Vec<Target>,
+    targets: Vec<(Target, Draw)>,
     runs: Vec<History>,
-}
-
-struct Target {
-    option: &'static str,
-    draw: Draw,
-    /// `None`: standard output.
-    file: Option<(PathBuf, File)>,
-    /// It was not there before.
-    new: bool,
 }
 
 impl Options {
@@ -68,14 +58,20 @@ impl Options {
     }
 
     /// Whether one of them is written to standard output, where nothing else may stand then.
-    pub fn take_standard_output(&self) -> bool {
-        self.all().any(|(_, path, _)| path == Path::new("-"))
+    pub fn take_standard_output(&self, page: &page::Options) -> bool {
+        !self.those_on_standard_output(page).is_empty()
+    }
+
+    fn those_on_standard_output(&self, page: &page::Options) -> Vec<&'static str> {
+        let all = self.all().map(|(option, path, _)| (option, path));
+        let all = all.chain(page.path().map(|path| (page::OPTION, path)));
+        let out = all.filter(|(_, path)| *path == Path::new(STANDARD_OUTPUT));
+        out.map(|(option, _)| option).collect()
     }
 
     /// What does not fit together, if something does not. `taken`: standard output has something else already.
-    pub fn conflict(&self, taken: Option<&str>) -> Option<String> {
-        let out = self.all().filter(|(_, path, _)| *path == Path::new("-"));
-        let mut out = out.map(|(option, ..)| option).chain(taken);
+    pub fn conflict(&self, page: &page::Options, taken: Option<&str>) -> Option<String> {
+        let mut out = self.those_on_standard_output(page).into_iter().chain(taken);
         match (out.next(), out.next()) {
             (Some(one), Some(other)) => Some(format!(
                 "{one} and {other} cannot both be written to standard output"
@@ -85,54 +81,19 @@ impl Options {
     }
 
     /// Opens the files. Fails now if one cannot be written, and not after the run; then none has been touched. `input` is read
-    /// meanwhile.
-    pub fn begin(&self, input: Option<&Path>) -> Result<Exports, String> {
+    /// meanwhile, and the page is written too.
+    pub fn begin(&self, input: Option<&Path>, page: Option<&Page>) -> Result<Exports, String> {
         let mut exports = Exports {
             targets: Vec::new(),
             runs: Vec::new(),
         };
         for (option, path, draw) in self.all() {
-            if path == Path::new("-") {
-                exports.targets.push(Target {
-                    option,
-                    draw,
-                    file: None,
-                    new: false,
-                });
-                continue;
+            let mut target = Target::open(option, path, input)?;
+            let others = exports.targets.iter().map(|(other, _)| other);
+            for other in others.chain(page.map(Page::target)) {
+                target.differs(other)?;
             }
-            let failed = |error| format!("{option}: {}: {error}", path.display());
-            let new = !path.exists();
-            let mut options = OpenOptions::new();
-            let file = options.write(true).create(true).truncate(false).open(path);
-            let file = file.map_err(failed)?;
-            let place = |file: &File| {
-                let data = file.metadata().ok().filter(fs::Metadata::is_file)?;
-                Some((data.dev(), data.ino()))
-            };
-            let own = place(&file);
-            let same = |other: &Target| {
-                let theirs = other.file.as_ref().and_then(|(_, file)| place(file));
-                own.is_some() && theirs == own
-            };
-            let other = exports.targets.iter().find(|target| same(target));
-            let other = other.map(|target| target.option);
-            exports.targets.push(Target {
-                option,
-                draw,
-                file: Some((path.to_owned(), file)),
-                new: new && other.is_none(),
-            });
-            if let Some(other) = other {
-                return Err(format!(
-                    "{other} and {option} are the same file: {}",
-                    path.display()
-                ));
-            }
-            let read = input.and_then(|input| place(&File::open(input).ok()?));
-            if own.is_some() && read == own {
-                return Err(format!("{option}: {} is the recording", path.display()));
-            }
+            exports.targets.push((target, draw));
         }
         Ok(exports)
     }
@@ -180,36 +141,14 @@ impl Exports {
                 "the files have the first {kept} events; left out: {left_out}"
             ));
         }
-        for target in &mut self.targets {
+        for (target, draw) in self.targets {
             let mut words = Vec::new();
-            let bytes = (target.draw)(&self.runs, &mut words);
+            let bytes = draw(&self.runs, &mut words);
             for words in words {
                 remark(format_args!("{}: {words}", target.option));
             }
-            target.new = false;
-            match &mut target.file {
-                None => put(&bytes).map_err(|error| error.to_string())?,
-                Some((path, file)) => write(file, &bytes)
-                    .map_err(|error| format!("{}: {}: {error}", target.option, path.display()))?,
-            }
+            target.write(&bytes)?;
         }
         Ok(())
-    }
-}
-
-fn write(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
-    if file.metadata()?.is_file() {
-        file.rewind()?;
-        file.set_len(0)?;
-    }
-    file.write_all(bytes)
-}
-
-impl Drop for Target {
-    /// Leaves no empty file, if nothing has come of the run.
-    fn drop(&mut self) {
-        if let (Some((path, _)), true) = (&self.file, self.new) {
-            let _ = fs::remove_file(path); // it may have gone already
-        }
     }
 }

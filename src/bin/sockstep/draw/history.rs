@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use crate::draw::call::{Payload, brief, c_name};
-use crate::lectures::crossings;
-use crate::lectures::remarks::Remarks;
-use crate::lectures::steps::{Headings, Step};
-use crate::strace::calls::{self, Data, Does, For, Row};
+use crate::draw::story::{Story, Told};
+use crate::lectures::steps::Step;
+use crate::strace::calls::{self, Does, For};
 use crate::strace::line::{Call, Entry, What};
+use crate::world::Side;
 use crate::world::events::{Event, Made};
-use crate::world::sockets::{Address, Kind, Socket, SocketId};
+use crate::world::sockets::{Address, Kind, SocketId};
 use crate::world::tasks::TaskId;
-use crate::world::{Side, World};
 
 /// What is kept of a run: so many events, of so many bytes. What comes later is counted.
 const MOST: usize = 100_000;
@@ -23,9 +22,7 @@ const MOST_BYTES: usize = 128 << 20;
 pub struct History {
     /// What was run.
     pub name: String,
-    world: World,
-    headings: HashMap<(usize, Side), Headings>,
-    remarks: Remarks,
+    story: Story,
     pub moments: Vec<Moment>,
     /// The sockets that moments name, as they were at last.
     pub sockets: BTreeMap<SocketId, Endpoint>,
@@ -90,9 +87,7 @@ impl History {
     pub fn new(name: String) -> History {
         History {
             name,
-            world: World::default(),
-            headings: HashMap::new(),
-            remarks: Remarks::default(),
+            story: Story::default(),
             moments: Vec::new(),
             sockets: BTreeMap::new(),
             tasks: BTreeMap::new(),
@@ -104,47 +99,39 @@ impl History {
         }
     }
 
-    /// A run of a server with many clients.
+    /// A run of a server with many clients. Of these, `source` is the number; of the server it is 0.
     pub fn of_clients(name: String) -> History {
         History {
+            story: Story::of_clients(),
             of_clients: true,
             ..History::new(name)
         }
     }
 
-    /// Takes what strace has seen. Of a run with many clients, `source` is 0 for the server, and a client's number.
+    /// Takes what strace has seen.
     pub fn take(&mut self, source: usize, side: Side, entry: Entry) {
-        self.world.take(source, side, entry);
-        while self.world.is_full() {
-            let Some(event) = self.world.next(u64::MAX) else {
-                break;
-            };
-            self.event(event);
+        self.story.take(source, side, entry);
+        while let Some(told) = self.story.next() {
+            self.told(told);
         }
     }
 
     /// All that was taken has happened, and nothing more comes.
     pub fn end(&mut self) {
-        while let Some(event) = self.world.next(u64::MAX) {
-            self.event(event);
+        while let Some(told) = self.story.rest() {
+            self.told(told);
         }
     }
 
-    fn event(&mut self, event: Event) {
-        let column = (event.source, event.side);
-        let headings = self.headings.entry(column).or_default();
-        let step = headings.of(&self.world, &event);
-        let begun = headings.have_begun();
-        let mut notes = crossings::notes(&self.world, &event);
-        let remarks = self.remarks.on(&self.world, &event).into_iter();
-        notes.extend(
-            remarks.map(|remark| {
-                format!("{}. See: sockstep explain {}", remark.words, remark.explain)
-            }),
-        );
-        let words = event.call().and_then(said);
-        let words = words.filter(|_| event.socket.is_none());
-        if !self.is_shown(&event, begun, words.is_some()) {
+    fn told(&mut self, told: Told) {
+        let Told {
+            event,
+            step,
+            notes,
+            words,
+            is_shown,
+        } = told;
+        if !is_shown {
             if self.of_clients {
                 self.note_a_wait(&event);
             }
@@ -159,6 +146,7 @@ impl History {
         }
         self.bytes += size;
         self.know(&event);
+        let column = (event.source, event.side);
         let known = self.steps.get(&column);
         let heading = step.clone().filter(|step| known != Some(step));
         if let Some(step) = &step {
@@ -190,22 +178,6 @@ impl History {
         }
     }
 
-    /// Whether it has to do with the network, or with who does what; what a program prints, too.
-    fn is_shown(&self, event: &Event, begun: bool, words: bool) -> bool {
-        let socket = event.socket.and_then(|id| self.world.socket(id));
-        let systems = socket.is_some_and(Socket::is_the_systems);
-        match &event.what {
-            What::Call(_) if words => begun,
-            What::Call(_) => {
-                let network = (event.on_a_socket || event.socket.is_some()) && !systems;
-                network || (begun && matches!(event.made, Made::Task(_)))
-            }
-            What::Signal(words) => begun && !words.starts_with("stopped by"),
-            What::End(_) => begun,
-            What::Unknown(_) => false,
-        }
-    }
-
     /// Notes who has done it, and what the sockets that it is about look like now.
     fn know(&mut self, event: &Event) {
         let made = match event.made {
@@ -213,7 +185,7 @@ impl History {
             _ => None,
         };
         for id in [Some(event.task), made].into_iter().flatten() {
-            let task = self.world.task(id);
+            let task = self.story.world.task(id);
             let alike = |doer: &&Doer| doer.side == task.side && doer.source == task.source;
             let number = self.tasks.values().filter(alike).count() + 1;
             let known = self.tasks.entry(id).or_insert_with(|| Doer {
@@ -233,11 +205,13 @@ impl History {
             Made::Pair(one, other) => ids.extend([one, other]),
             _ => {}
         }
-        let peers = ids.iter().filter_map(|id| self.world.socket(*id)?.peer);
+        let peers = ids
+            .iter()
+            .filter_map(|id| self.story.world.socket(*id)?.peer);
         let peers: Vec<SocketId> = peers.collect();
         ids.extend(peers);
         for id in ids {
-            if let Some(socket) = self.world.socket(id) {
+            if let Some(socket) = self.story.world.socket(id) {
                 let known = self.sockets.get(&id).map(|own| own.source);
                 let own_event = event.socket == Some(id) || event.made == Made::Socket(id);
                 let source = known.filter(|_| !own_event).unwrap_or(event.source);
@@ -332,38 +306,4 @@ impl Moment {
         });
         took.filter(|_| self.words.is_none())
     }
-}
-
-/// Where a call's bytes stand.
-fn data_of(call: &Call) -> Option<(&'static Row, Data)> {
-    let row = calls::of(&call.name)?;
-    Some((row, row.sends.or(row.receives)?))
-}
-
-/// The bytes that a call has moved, as far as strace has written them, message by message.
-pub fn bytes_of(call: &Call) -> Vec<Vec<u8>> {
-    let Some((row, data)) = data_of(call) else {
-        return Vec::new();
-    };
-    let parcels = data.parcels(row, call).into_iter();
-    parcels
-        .map(|parcel| {
-            let mut bytes: Vec<u8> = parcel.pieces.into_iter().flat_map(|(it, _)| it).collect();
-            bytes.truncate(usize::try_from(parcel.length).unwrap_or(usize::MAX));
-            bytes
-        })
-        .collect()
-}
-
-/// What a program prints, if a call prints something.
-fn said(call: &Call) -> Option<(bool, String)> {
-    let row = calls::of(&call.name).filter(|row| !row.proves)?;
-    let wrong = match calls::number(call.args.get(row.sends?.on)?) {
-        Some(1) => false,
-        Some(2) => true,
-        _ => return None,
-    };
-    let bytes = bytes_of(call).concat();
-    let text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
-    (!text.is_empty()).then_some((wrong, text))
 }

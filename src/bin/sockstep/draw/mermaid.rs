@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use crate::draw::history::{History, Moment};
+use crate::draw::xml::harmless;
 use crate::world::Side;
 use crate::world::events::{End, EventId, Movement};
 use crate::world::sockets::SocketId;
@@ -142,7 +143,7 @@ fn arrow(
 /// Text that mermaid.js takes as it is: whatever could mean something to it is a code.
 fn escape(text: &str) -> String {
     let mut out = String::new();
-    for character in text.chars() {
+    for character in text.chars().map(harmless) {
         match character {
             'a'..='z'
             | 'A'..='Z'

@@ -14,5 +14,8 @@ pub mod pager;
 mod pcapng;
 mod perfetto;
 pub mod source;
+mod story;
 mod svg;
+mod target;
 pub mod terminal;
+pub mod xml;

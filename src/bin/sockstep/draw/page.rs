@@ -7,20 +7,23 @@ mod scene;
 mod source;
 mod words;
 
-use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use crate::draw::json::{array, object, text};
+use crate::draw::story::Story;
+use crate::draw::target::Target;
 use crate::strace::line::Entry;
 use crate::world::Side;
 use compared::Marked;
 use scene::Scene;
 use source::{Files, Sources};
 
+pub const OPTION: &str = "--html";
+
 #[derive(clap::Args)]
 pub struct Options {
-    /// Write a page for a browser: step through the run, share it, print it
+    /// Write a page for a browser: step through the run, share it, print it; - is standard output
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Take the page's words from this file, to translate it: a JSON object as in {"step": "Schritt"}
@@ -59,15 +62,19 @@ impl Options {
         self.html.is_some()
     }
 
-    /// The page that is asked for, about this. Fails now if the file cannot be written, and not after the run.
-    pub fn begin(&self, title: String) -> Result<Option<Page>, String> {
+    pub fn path(&self) -> Option<&Path> {
+        self.html.as_deref()
+    }
+
+    /// The page that is asked for, about this. Fails now if the file cannot be written, and not after the run. `input` is read
+    /// meanwhile.
+    pub fn begin(&self, title: String, input: Option<&Path>) -> Result<Option<Page>, String> {
         let Some(file) = &self.html else {
             return Ok(None);
         };
         let words = self.words.as_deref().map(words::read).transpose()?;
-        fs::write(file, "").map_err(|error| format!("{}: {error}", file.display()))?;
         Ok(Some(Page {
-            file: file.clone(),
+            target: Target::open(OPTION, file, input)?,
             title,
             words,
             scene: None,
@@ -78,7 +85,7 @@ impl Options {
 }
 
 pub struct Page {
-    file: PathBuf,
+    target: Target,
     title: String,
     /// The page's own words in another language: a JSON object.
     words: Option<String>,
@@ -91,9 +98,23 @@ pub struct Page {
 
 impl Page {
     /// Begins a run.
-    pub fn run(&mut self, title: String, sources: Sources) {
+    pub fn run(&mut self, sources: Sources) {
+        self.begin_run(String::new(), sources, Story::default());
+    }
+
+    /// Begins a run of many clients.
+    pub fn run_of_clients(&mut self, title: String, sources: Sources) {
+        self.begin_run(title, sources, Story::of_clients());
+    }
+
+    fn begin_run(&mut self, title: String, sources: Sources, story: Story) {
         self.end_run();
-        self.scene = Some(Scene::new(title, sources));
+        self.scene = Some(Scene::new(title, sources, story));
+    }
+
+    /// Where it is written.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     fn end_run(&mut self) {
@@ -112,7 +133,7 @@ impl Page {
     ) {
         let mut both = Vec::new();
         for (name, run) in names.into_iter().zip(runs) {
-            let mut scene = Scene::new(name.to_owned(), Sources::of(programs));
+            let mut scene = Scene::new(name.to_owned(), Sources::of(programs), Story::default());
             for (side, entry, mark) in run {
                 scene.mark(side, &entry, mark);
                 scene.traced(side as usize, side, entry);
@@ -161,12 +182,8 @@ impl Page {
             rest = after;
         }
         whole.push_str(rest);
-        write(&self.file, &whole)
+        self.target.write(whole.as_bytes())
     }
-}
-
-fn write(file: &Path, whole: &str) -> Result<(), String> {
-    fs::write(file, whole).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// JSON as it can stand in a page: `<` stands in strings alone, and no markup can begin or end.

@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::draw::history::{Endpoint, History, Moment, bytes_of};
+use crate::draw::history::{Endpoint, History, Moment};
+use crate::draw::story::bytes_of;
 use crate::strace::calls::{self, Does};
 use crate::world::events::{End, Made, Movement};
 use crate::world::sockets::{Address, Kind, SocketId};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use crate::draw::history::{History, Moment};
+use crate::draw::xml::{escape, harmless};
 use crate::lectures::crossings::grouped;
 use crate::world::Side;
 use crate::world::events::{End, EventId, Movement};
@@ -18,6 +19,8 @@ const BARS: [u64; 2] = [190, 760];
 const ROW: usize = 19;
 /// Characters in a row of a column, each 7.5 pixels wide.
 const COLUMNS: usize = 53;
+/// A letter of an arrow's label.
+const LETTER: usize = 7;
 /// Events of a picture.
 const MOST: usize = 2000;
 
@@ -30,7 +33,7 @@ svg{--paper:#fff;--ink:#1b1f24;--soft:#59636e;--line:#d1d9e0;--bytes:#0757b8;--o
 text{fill:var(--ink);font:12.5px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre}\
 .title{font:600 16px system-ui,sans-serif}.side{font:600 13px system-ui,sans-serif;fill:var(--soft)}\
 .step{font:600 13px system-ui,sans-serif}.note{fill:var(--note)}.soft,.words{fill:var(--soft)}.failed{fill:var(--reset)}\
-.label{font-size:11px}.over{paint-order:stroke;stroke:var(--paper)!important;stroke-width:5px;stroke-linejoin:round}\
+.label{font-size:11px}\
 line,path{stroke:var(--line);fill:none;stroke-width:1.5}\
 .bytes{stroke:var(--bytes)}.open{stroke:var(--open)}.end{stroke:var(--end);stroke-dasharray:6 4}.reset{stroke:var(--reset);stroke-width:2}\
 text.bytes,text.open,text.end,text.reset{stroke:none}\
@@ -152,7 +155,7 @@ impl Picture {
             }
             rows.insert(moment.event.id, (row, side));
             receive(moment, row, side, &rows, &mut crossings, &sends);
-            for crossing in crossings_of(moment, row, side) {
+            for crossing in crossings_of(run, moment, row, side) {
                 sends
                     .entry(moment.event.id)
                     .or_default()
@@ -200,10 +203,13 @@ impl Picture {
             self.body,
             "<line class=\"{class}\" x1=\"{start}\" y1=\"{from}\" x2=\"{end}\" y2=\"{to}\" marker-end=\"url(#{class})\"/>"
         );
-        let (x, y) = (usize::midpoint(start, end), usize::midpoint(from, to) + 4);
+        let (x, y) = (usize::midpoint(start, end), usize::midpoint(from, to));
+        let width = label.chars().count() * LETTER + 6;
+        let (left, top, foot) = (x - width / 2, y - 8, y + 4);
         let _ = writeln!(
             self.body,
-            "<text class=\"{class} label over\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{}</text>",
+            "<rect class=\"paper\" x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"16\"/>\
+             <text class=\"{class} label\" x=\"{x}\" y=\"{foot}\" text-anchor=\"middle\">{}</text>",
             escape(label)
         );
     }
@@ -371,7 +377,7 @@ impl Picture {
 }
 
 /// What leaves its side by this event.
-fn crossings_of(moment: &Moment, row: usize, side: Side) -> Vec<Crossing> {
+fn crossings_of(run: &History, moment: &Moment, row: usize, side: Side) -> Vec<Crossing> {
     let crossing = |class, label: String| Crossing {
         class,
         label,
@@ -379,9 +385,21 @@ fn crossings_of(moment: &Moment, row: usize, side: Side) -> Vec<Crossing> {
         from: row,
         side,
     };
+    // A Unix-domain socket has no packets, and no names for them.
+    let by_packets = |id| {
+        run.sockets
+            .get(&id)
+            .is_none_or(|own| matches!(own.name, "TCP" | "UDP"))
+    };
     let mut all: Vec<Crossing> = Vec::new();
     if moment.connects() {
-        all.push(crossing("open", "SYN".to_owned()));
+        let socket = moment.event.socket;
+        let name = if socket.is_some_and(by_packets) {
+            "SYN"
+        } else {
+            "connects"
+        };
+        all.push(crossing("open", name.to_owned()));
     }
     for moved in &moment.event.moved {
         let bytes = |count: u64| {
@@ -396,8 +414,14 @@ fn crossings_of(moment: &Moment, row: usize, side: Side) -> Vec<Crossing> {
                 Some(crossing("bytes", bytes(range.end - range.start)))
             }
             Movement::MessageSent { length, .. } => Some(crossing("bytes", bytes(length))),
-            Movement::Ended(End::Fin) => Some(crossing("end", "FIN".to_owned())),
-            Movement::Ended(End::Reset { .. }) => Some(crossing("reset", "RST".to_owned())),
+            Movement::Ended(end) => {
+                let (class, names) = match end {
+                    End::Fin => ("end", ["FIN", "end"]),
+                    End::Reset { .. } => ("reset", ["RST", "reset"]),
+                };
+                let name = names[usize::from(!by_packets(moved.socket))];
+                Some(crossing(class, name.to_owned()))
+            }
             _ => None,
         });
     }
@@ -439,10 +463,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut room = width;
     for word in text.split_inclusive(' ') {
-        let mut rest: Vec<char> = word
-            .chars()
-            .map(|it| if it.is_control() { '\u{fffd}' } else { it })
-            .collect();
+        let mut rest: Vec<char> = word.chars().map(harmless).collect();
         if rest.len() > room && room < width {
             lines.push(String::new());
             room = width.saturating_sub(4);
@@ -465,25 +486,4 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     }
     lines.retain(|line| !line.trim().is_empty());
     lines
-}
-
-/// Text of an XML document.
-fn escape(text: &str) -> String {
-    let mut out = String::new();
-    for character in text.chars() {
-        match character {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            it if it.is_control()
-                || matches!(it, '\u{fffe}' | '\u{ffff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-            {
-                out.push('\u{fffd}');
-            }
-            it => out.push(it),
-        }
-    }
-    out
 }

@@ -104,7 +104,7 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
             let client =
                 matches!(play.clients, Caller::Ours { .. }).then(|| Pair::TcpEcho.client());
             let sources = asked.sources.read([client, Some(&play.name)])?;
-            page.run(play.name.clone(), sources);
+            page.run_of_clients(play.name.clone(), sources);
         }
         asked.exports.run_of_clients(play.name.clone());
         if let Some(json) = &mut json {

@@ -144,7 +144,7 @@ pub fn run(args: &Args) -> ExitCode {
         return ExitCode::from(2);
     }
     let shown = if args.json { "--json" } else { "the ladder" };
-    if let Some(words) = args.exports.conflict(Some(shown)) {
+    if let Some(words) = args.exports.conflict(&args.page, Some(shown)) {
         remark(words);
         return ExitCode::from(2);
     }
@@ -185,14 +185,16 @@ fn watch_many(args: &Args, clients: u8, faults: Faults) -> Result<ExitStatus, Tr
             given: &args.client_arguments,
         },
     };
+    let page = args.page.begin(watch::title(args), None)?;
+    let exports = args.exports.begin(None, page.as_ref())?;
     clients::watch(Clients {
         servers,
         number: clients.into(),
         json: args.json,
         faults,
-        page: args.page.begin(watch::title(args))?,
+        page,
         sources: &args.sources,
-        exports: args.exports.begin(None)?,
+        exports,
     })
 }
 

@@ -199,11 +199,11 @@ impl View {
                 "files of a run need strace, and do not go with --plain".to_owned(),
             ));
         }
-        let mut exports = args.exports.begin(None)?;
+        let mut page = args.page.begin(title(args), None)?;
+        let mut exports = args.exports.begin(None, page.as_ref())?;
         exports.run(title(args));
-        let mut page = args.page.begin(title(args))?;
         if let Some(page) = &mut page {
-            page.run(String::new(), args.sources.read(programs)?);
+            page.run(args.sources.read(programs)?);
         }
         let mut lanes: [Recording; 2] = Default::default();
         if let Some(directory) = &args.keep {

@@ -1,6 +1,6 @@
 //! One run as a page has it: its events, and what they have done to the sockets, each as JSON.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::fmt::Write; // into memory, which does not fail
 use std::os::unix::ffi::OsStringExt;
@@ -12,18 +12,16 @@ use crate::draw::page::compared::Mark;
 use crate::draw::page::keep::{Kept, Kind, Shown};
 use crate::draw::page::source::{Files, Sources};
 use crate::draw::source::Lines;
-use crate::lectures::crossings;
+use crate::draw::story::{Story, Told, bytes_of};
 use crate::lectures::programs::ours_at;
-use crate::lectures::remarks::Remarks;
-use crate::lectures::steps::Headings;
 use crate::lectures::words;
 use crate::strace::calls::{self, Does, For};
 use crate::strace::line::{Call, Entry, What};
 use crate::strace::text::bytes;
+use crate::world::Side;
 use crate::world::events::{End, Event, Made, Moved, Movement};
 use crate::world::sockets::{Address, Socket, SocketId, State};
 use crate::world::tasks::TaskId;
-use crate::world::{Side, World};
 
 /// Bytes of a call that a page has, and of each when it has much already.
 const BYTES: usize = 2048;
@@ -45,49 +43,40 @@ type Beginning = (Side, Option<u32>, Option<u64>);
 pub struct Scene {
     title: String,
     pub sources: Sources,
-    world: World,
-    headings: [Headings; 2],
-    remarks: Remarks,
+    story: Story,
     /// Finds the line that made a call, if the recording has stacks.
     lines: Lines,
     kept: Kept,
-    /// The task that was seen first of each side; and all that have to do with sockets.
-    first: [Option<TaskId>; 2],
-    shown: HashSet<TaskId>,
     /// What each socket looked like when it was last written down, and whether it was closed.
     known: HashMap<SocketId, (String, bool)>,
     /// What a comparison says of entries that have not happened, by their beginnings.
     marks: HashMap<Beginning, VecDeque<Option<Mark>>>,
     /// The sections of `explain` that events have named: of each its first sentence.
     explained: Vec<String>,
+    /// Which of them is about a call.
+    named: HashMap<String, Option<usize>>,
 }
 
 impl Scene {
-    pub fn new(title: String, sources: Sources) -> Scene {
+    pub fn new(title: String, sources: Sources, story: Story) -> Scene {
         Scene {
             title,
             sources,
-            world: World::default(),
-            headings: Default::default(),
-            remarks: Remarks::default(),
+            story,
             lines: Lines::default(),
             kept: Kept::default(),
-            first: [None; 2],
-            shown: HashSet::new(),
             known: HashMap::new(),
             marks: HashMap::new(),
             explained: Vec::new(),
+            named: HashMap::new(),
         }
     }
 
     /// Takes what strace has seen of a side.
     pub fn traced(&mut self, source: usize, side: Side, entry: Entry) {
-        self.world.take(source, side, entry);
-        while self.world.is_full() {
-            let Some(event) = self.world.next(u64::MAX) else {
-                break;
-            };
-            self.event(&event);
+        self.story.take(source, side, entry);
+        while let Some(told) = self.story.next() {
+            self.told(&told);
         }
     }
 
@@ -99,14 +88,14 @@ impl Scene {
 
     /// All that was taken has happened.
     pub fn settle(&mut self) {
-        while let Some(event) = self.world.next(u64::MAX) {
-            self.event(&event);
+        while let Some(told) = self.story.rest() {
+            self.told(&told);
         }
     }
 
     pub fn json(&mut self, files: &mut Files) -> String {
         self.settle();
-        let tasks = self.world.tasks().iter().map(|task| {
+        let tasks = self.story.world.tasks().iter().map(|task| {
             let mut pairs = vec![("side", text(task.side.name()))];
             if task.source > 0 {
                 pairs.push(("source", task.source.to_string()));
@@ -121,7 +110,7 @@ impl Scene {
         });
         let tasks: Vec<String> = tasks.collect();
         let steps = [Side::Client, Side::Server].map(|side| {
-            let all = self.headings[side as usize].all().into_iter();
+            let all = self.story.steps(side).into_iter();
             (side.name(), array(all.map(text)))
         });
         object(&[
@@ -134,24 +123,31 @@ impl Scene {
         ])
     }
 
-    fn event(&mut self, event: &Event) {
-        let side = event.side as usize;
+    fn told(&mut self, told: &Told) {
+        let event = &told.event;
         if let Some(program) = event.call().and_then(program_of_ours) {
             self.sources.is(event.side, &program);
         }
-        let step = self.headings[side].of(&self.world, event);
-        let mut said = crossings::notes(&self.world, event);
-        let found = self.remarks.on(&self.world, event).into_iter();
-        said.extend(found.map(|it| format!("{}. See: sockstep explain {}", it.words, it.explain)));
-        let key = (event.side, self.world.task(event.task).pid, event.entered);
+        let key = (
+            event.side,
+            self.story.world.task(event.task).pid,
+            event.entered,
+        );
         let mark = self
             .marks
             .get_mut(&key)
             .and_then(|marks| marks.pop_front()?);
         let sockets = self.changed();
-        let Some(kind) = self.kind(event) else {
+        if !told.is_shown {
             self.kept.sockets(sockets);
             return;
+        }
+        let kind = match &event.what {
+            What::Call(_) if told.words.is_some() => "words",
+            What::Call(_) => "call",
+            What::Signal(_) => "signal",
+            What::End(_) => "end",
+            What::Unknown(_) => "unknown",
         };
         let room = if self.kept.bytes() > MUCH {
             FEW_BYTES
@@ -162,7 +158,7 @@ impl Scene {
             ("id", event.id.0.to_string()),
             ("task", event.task.0.to_string()),
             ("kind", text(kind)),
-            ("short", text(short(event))),
+            ("short", text(short(told))),
             (
                 "line",
                 text(cut(
@@ -172,7 +168,7 @@ impl Scene {
             ),
         ];
         if let Some(call) = event.call() {
-            self.of_call(event, call, step.as_deref(), &mut pairs);
+            self.of_call(event, call, told.step.as_deref(), &mut pairs);
             if let Some((digits, more)) = hex(call, room) {
                 pairs.push(("hex", text(digits)));
                 if more > 0 {
@@ -181,7 +177,7 @@ impl Scene {
             }
         }
         let mut put = |key, value: Option<String>| pairs.extend(value.map(|value| (key, value)));
-        put("step", step.as_deref().map(text));
+        put("step", told.step.as_deref().map(text));
         put("entered", event.entered.map(|it| it.to_string()));
         put("left", event.left.map(|it| it.to_string()));
         put("socket", event.socket.map(|id| id.0.to_string()));
@@ -190,11 +186,14 @@ impl Scene {
         put("causes", list(causes.collect()));
         let moved = event.moved.iter().map(|moved| self.moved(moved));
         put("moved", list(moved.collect()));
-        put("remarks", list(said.iter().map(text).collect()));
+        put("remarks", list(told.notes.iter().map(text).collect()));
         put("diff", mark.map(|mark| mark.json()));
         put(
             "deadlock",
-            self.world.is_deadlocked(event).then(|| "true".to_owned()),
+            self.story
+                .world
+                .is_deadlocked(event)
+                .then(|| "true".to_owned()),
         );
         if let Made::Task(task) = event.made {
             put("made", Some(task.0.to_string()));
@@ -207,7 +206,7 @@ impl Scene {
             }),
             event.call().map_or(kind, |call| call.name.as_str()),
         );
-        let task = self.world.task(event.task);
+        let task = self.story.world.task(event.task);
         let what = Kind {
             side: event.side,
             thread: task.thread,
@@ -262,66 +261,43 @@ impl Scene {
         if let Some(lines) = lines {
             pairs.push(("lines", lines));
         }
-        if let Some(section) = words::find(name).first() {
-            let words = sentence(section.text);
+        let at = match self.named.get(name) {
+            Some(known) => *known,
+            None => self.explain(name),
+        };
+        pairs.extend(at.map(|at| ("explain", at.to_string())));
+    }
+
+    /// Which of the sentences is about a call, if `explain` has one.
+    fn explain(&mut self, name: &str) -> Option<usize> {
+        let words = words::find(name).first().map(|it| sentence(it.text));
+        let at = words.map(|words| {
             let known = self.explained.iter().position(|it| *it == words);
-            let at = known.unwrap_or(self.explained.len());
-            if known.is_none() {
+            known.unwrap_or_else(|| {
                 self.explained.push(words);
-            }
-            pairs.push(("explain", at.to_string()));
-        }
+                self.explained.len() - 1
+            })
+        });
+        self.named.insert(name.to_owned(), at);
+        at
     }
 
     /// Who has a descriptor of the socket at the other end.
     fn holders_of_the_peer(&self, id: SocketId) -> Vec<TaskId> {
-        let Some(peer) = self.world.socket(id).and_then(|socket| socket.peer) else {
+        let Some(peer) = self.story.world.socket(id).and_then(|socket| socket.peer) else {
             return Vec::new();
         };
-        let tasks = self.world.tasks().iter().filter(|task| !task.ended);
+        let tasks = self.story.world.tasks().iter().filter(|task| !task.ended);
         let holds = |task: &TaskId| {
-            let mut own = self.world.descriptors(*task);
+            let mut own = self.story.world.descriptors(*task);
             own.any(|(_, socket)| socket.id == peer)
         };
         tasks.map(|task| task.id).filter(holds).take(9).collect()
     }
 
-    /// What kind of event it is, if the page shows it: of tasks that have to do with sockets what becomes of them.
-    fn kind(&mut self, event: &Event) -> Option<&'static str> {
-        let begun = self.headings[event.side as usize].have_begun();
-        let first = self.first[event.side as usize].get_or_insert(event.task);
-        let heard = begun || *first == event.task;
-        let known = self.shown.contains(&event.task);
-        match &event.what {
-            What::Call(call) => {
-                let socket = event.socket.and_then(|id| self.world.socket(id));
-                let system = socket.is_some_and(Socket::is_the_systems);
-                if let Some(words) = words_of(call).filter(|_| event.socket.is_none()) {
-                    let any = words.iter().any(|byte| !byte.is_ascii_whitespace());
-                    return (heard && any).then_some("words");
-                }
-                let network = (event.on_a_socket || event.socket.is_some()) && !system;
-                let made = match event.made {
-                    Made::Task(made) if begun => Some(made),
-                    _ => None,
-                };
-                if !network && made.is_none() {
-                    return None;
-                }
-                self.shown.insert(event.task);
-                self.shown
-                    .extend(made.filter(|_| event.side == Side::Server));
-                Some("call")
-            }
-            What::Signal(words) => (known && !words.starts_with("stopped by")).then_some("signal"),
-            What::End(_) => known.then_some("end"),
-            What::Unknown(_) => Some("unknown"),
-        }
-    }
-
     /// The sockets that look otherwise than when they were last written down.
     fn changed(&mut self) -> Vec<(SocketId, String)> {
-        let mut sockets: Vec<&Socket> = self.world.sockets().collect();
+        let mut sockets: Vec<&Socket> = self.story.world.sockets().collect();
         sockets.retain(|socket| {
             let closed = self
                 .known
@@ -331,9 +307,9 @@ impl Scene {
         });
         sockets.sort_by_key(|socket| socket.id);
         let mut numbers: HashMap<SocketId, Vec<(TaskId, i32)>> = HashMap::new();
-        let tasks = self.world.tasks().iter();
+        let tasks = self.story.world.tasks().iter();
         for task in tasks.filter(|task| !task.ended && !task.thread) {
-            for (number, socket) in self.world.descriptors(task.id) {
+            for (number, socket) in self.story.world.descriptors(task.id) {
                 numbers
                     .entry(socket.id)
                     .or_default()
@@ -355,7 +331,7 @@ impl Scene {
             }
         }
         if self.known.len() > 1024 {
-            let world = &self.world;
+            let world = &self.story.world;
             self.known
                 .retain(|id, (_, closed)| !*closed || world.socket(*id).is_some());
         }
@@ -384,11 +360,12 @@ impl Scene {
         put("received", amount(socket.received));
         // Nobody can have received what came before the connection was accepted.
         let queued = || {
-            self.world
+            self.story
+                .world
                 .sockets()
                 .any(|it| it.queue.iter().any(|it| it.socket == socket.id))
         };
-        let unread = self.world.under_way(socket.id);
+        let unread = self.story.world.under_way(socket.id);
         let unread = unread.or_else(|| (socket.sent > 0 && queued()).then_some(socket.sent));
         put("unread", unread.and_then(amount));
         put("counts", socket.counts.then(|| "true".to_owned()));
@@ -403,6 +380,7 @@ impl Scene {
     /// What crossed, by the stream that it is of: the socket that sends it, where that is known.
     fn moved(&self, moved: &Moved) -> String {
         let peer = self
+            .story
             .world
             .socket(moved.socket)
             .and_then(|socket| socket.peer);
@@ -495,30 +473,13 @@ fn meaning(note: &str) -> &str {
     words.unwrap_or(note)
 }
 
-/// What a program prints, if a call prints something.
-fn words_of(call: &Call) -> Option<Vec<u8>> {
-    let prints = matches!(call.name.as_str(), "write" | "writev")
-        && matches!(
-            call.args.first().and_then(|arg| calls::number(arg)),
-            Some(1 | 2)
-        );
-    let (row, data) = calls::of(&call.name).and_then(|row| Some((row, row.sends?)))?;
-    prints.then(|| {
-        let parcels = data.parcels(row, call).into_iter();
-        parcels
-            .flat_map(|parcel| parcel.pieces)
-            .flat_map(|(bytes, _)| bytes)
-            .collect()
-    })
-}
-
 /// The event in few words.
-fn short(event: &Event) -> String {
-    match &event.what {
+fn short(told: &Told) -> String {
+    if let Some((_, words)) = &told.words {
+        return cut(words, FEW);
+    }
+    match &told.event.what {
         What::Call(call) => {
-            if let Some(bytes) = words_of(call).filter(|_| event.socket.is_none()) {
-                return cut(String::from_utf8_lossy(&bytes).trim_end(), FEW);
-            }
             let rows = brief(call, Payload::Text, ROW);
             let rows: Vec<&str> = rows.iter().map(|row| row.trim()).collect();
             rows.join(" ")
@@ -566,21 +527,12 @@ fn cut(words: &str, most: usize) -> String {
 
 /// The first bytes that a call carries, and how many more there are.
 fn hex(call: &Call, room: usize) -> Option<(String, usize)> {
-    let row = calls::of(&call.name)?;
-    let data = row.sends.or(row.receives)?;
-    let pieces = data
-        .parcels(row, call)
-        .into_iter()
-        .flat_map(|parcel| parcel.pieces);
+    let bytes = bytes_of(call).concat();
     let mut digits = String::new();
-    let mut count = 0;
-    for byte in pieces.flat_map(|(bytes, _)| bytes) {
-        count += 1;
-        if count <= room {
-            let _ = write!(digits, "{byte:02x}");
-        }
+    for byte in bytes.iter().take(room) {
+        let _ = write!(digits, "{byte:02x}");
     }
-    (count > 0).then(|| (digits, count.saturating_sub(room)))
+    (!bytes.is_empty()).then(|| (digits, bytes.len().saturating_sub(room)))
 }
 
 /// A section's first sentence of prose, or of its item about the slides.

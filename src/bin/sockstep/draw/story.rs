@@ -1,0 +1,160 @@
+//! A run as files tell it: in the world's order, each event with its step and with what there is to say of it.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::lectures::crossings;
+use crate::lectures::remarks::Remarks;
+use crate::lectures::steps::{Headings, Step};
+use crate::strace::calls::{self, Data, Row};
+use crate::strace::line::{Call, Entry, What};
+use crate::world::events::{Event, Made};
+use crate::world::sockets::Socket;
+use crate::world::tasks::TaskId;
+use crate::world::{Side, World};
+
+#[derive(Default)]
+pub struct Story {
+    pub world: World,
+    /// Each source is a client of its own, or the server. Else what each side does may be in several.
+    of_clients: bool,
+    /// The steps of each side, of each client if there are many.
+    headings: HashMap<(usize, Side), Headings>,
+    remarks: Remarks,
+    /// The task that was seen first of each; and all that have to do with sockets.
+    first: HashMap<(usize, Side), TaskId>,
+    known: HashSet<TaskId>,
+}
+
+/// An event, told.
+pub struct Told {
+    pub event: Event,
+    /// The step that it belongs to.
+    pub step: Option<Step>,
+    pub notes: Vec<String>,
+    /// What a program prints, if it does; `true`: to standard error.
+    pub words: Option<(bool, String)>,
+    /// Whether it has to do with the network, or with who does what; what a program prints, too.
+    pub is_shown: bool,
+}
+
+impl Story {
+    /// A run of a server with many clients. Of these, `source` is the number; of the server it is 0.
+    pub fn of_clients() -> Story {
+        Story {
+            of_clients: true,
+            ..Story::default()
+        }
+    }
+
+    pub fn take(&mut self, source: usize, side: Side, entry: Entry) {
+        self.world.take(source, side, entry);
+    }
+
+    /// The next event, if nothing has to be waited for any more.
+    pub fn next(&mut self) -> Option<Told> {
+        if self.world.is_full() {
+            self.rest()
+        } else {
+            None
+        }
+    }
+
+    /// The next event, if nothing more is taken.
+    pub fn rest(&mut self) -> Option<Told> {
+        let event = self.world.next(u64::MAX)?;
+        let teller = self.teller(&event);
+        let headings = self.headings.entry(teller).or_default();
+        let step = headings.of(&self.world, &event);
+        let begun = headings.have_begun();
+        let mut notes = crossings::notes(&self.world, &event);
+        let found = self.remarks.on(&self.world, &event).into_iter();
+        notes.extend(found.map(|it| format!("{}. See: sockstep explain {}", it.words, it.explain)));
+        let words = event.call().and_then(said);
+        let words = words.filter(|_| event.socket.is_none());
+        let is_shown = self.shows(&event, begun, words.is_some());
+        Some(Told {
+            event,
+            step,
+            notes,
+            words,
+            is_shown,
+        })
+    }
+
+    fn teller(&self, event: &Event) -> (usize, Side) {
+        let source = if self.of_clients { event.source } else { 0 };
+        (source, event.side)
+    }
+
+    /// Of tasks that have to do with sockets what becomes of them.
+    fn shows(&mut self, event: &Event, begun: bool, words: bool) -> bool {
+        let teller = self.teller(event);
+        let first = *self.first.entry(teller).or_insert(event.task);
+        let known = self.known.contains(&event.task);
+        match &event.what {
+            What::Call(_) if words => begun || first == event.task,
+            What::Call(_) => {
+                let socket = event.socket.and_then(|id| self.world.socket(id));
+                let systems = socket.is_some_and(Socket::is_the_systems);
+                let network = (event.on_a_socket || event.socket.is_some()) && !systems;
+                let made = match event.made {
+                    Made::Task(made) if begun => Some(made),
+                    _ => None,
+                };
+                let shown = network || made.is_some();
+                if shown {
+                    self.known.insert(event.task);
+                    self.known
+                        .extend(made.filter(|_| event.side == Side::Server));
+                }
+                shown
+            }
+            What::Signal(words) => known && !words.starts_with("stopped by"),
+            What::End(_) => known,
+            What::Unknown(_) => true,
+        }
+    }
+
+    /// The steps of a side.
+    pub fn steps(&self, side: Side) -> Vec<&'static str> {
+        let own = self.headings.iter().filter(|((_, own), _)| *own == side);
+        let own = own.map(|((source, _), headings)| (source, headings.all()));
+        let own = own.filter(|(_, steps)| !steps.is_empty());
+        let first = own.min_by_key(|(source, _)| *source);
+        first.map(|(_, steps)| steps).unwrap_or_default()
+    }
+}
+
+/// Where a call's bytes stand.
+fn data_of(call: &Call) -> Option<(&'static Row, Data)> {
+    let row = calls::of(&call.name)?;
+    Some((row, row.sends.or(row.receives)?))
+}
+
+/// The bytes that a call has moved, as far as strace has written them, message by message.
+pub fn bytes_of(call: &Call) -> Vec<Vec<u8>> {
+    let Some((row, data)) = data_of(call) else {
+        return Vec::new();
+    };
+    let parcels = data.parcels(row, call).into_iter();
+    parcels
+        .map(|parcel| {
+            let mut bytes: Vec<u8> = parcel.pieces.into_iter().flat_map(|(it, _)| it).collect();
+            bytes.truncate(usize::try_from(parcel.length).unwrap_or(usize::MAX));
+            bytes
+        })
+        .collect()
+}
+
+/// What a program prints, if a call prints something.
+fn said(call: &Call) -> Option<(bool, String)> {
+    let row = calls::of(&call.name).filter(|row| !row.proves)?;
+    let wrong = match calls::number(call.args.get(row.sends?.on)?) {
+        Some(1) => false,
+        Some(2) => true,
+        _ => return None,
+    };
+    let bytes = bytes_of(call).concat();
+    let text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+    (!text.is_empty()).then_some((wrong, text))
+}

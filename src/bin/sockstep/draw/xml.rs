@@ -1,0 +1,34 @@
+//! Text in XML, and in pictures: whatever a program has sent is text there, and moves nothing else.
+
+/// Text in an element, or in an attribute.
+pub fn escape(words: &str) -> String {
+    let mut out = String::new();
+    for c in words.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\'' => out += "&#39;",
+            '\n' => out += "&#10;",
+            c => out.push(harmless(c)),
+        }
+    }
+    out
+}
+
+/// A character that can stand in a line: none that XML does not have, and none that turns the direction of others.
+pub fn harmless(c: char) -> char {
+    match c {
+        '\u{fffe}'
+        | '\u{ffff}'
+        | '\u{2028}'
+        | '\u{2029}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}
