@@ -38,7 +38,7 @@ static void talk(void)
     if (connect(clientSock, (struct sockaddr *)&echoServAddr, sizeof(echoServAddr)) < 0)
         DieWithError("connect() failed");
 
-    /* Not on the slide: where nobody listens, the kernel may give the client the very port that it asks. */
+    /* Not on the slide: where no server listens, the kernel may give the client that very port. */
     if (getsockname(clientSock, (struct sockaddr *)&ownAddr, &ownLen) < 0)
         DieWithError("getsockname() failed");
     if (areSame(&ownAddr, &echoServAddr))
@@ -50,8 +50,8 @@ static void talk(void)
     size_t sent = 0, received = 0;
 
     /*
-     * One recv is not one message: as many bytes come back as went, in whatever pieces. Those of a long word begin to come while
-     * it is still being sent.
+     * One recv is not one message: the bytes come back in pieces of any size. Those of a long word
+     * begin to come while it is still being sent.
      */
     while (received < echoStringLen) {
         if (sendUntilAnswered(clientSock, echoString, echoStringLen, &sent) < 0)

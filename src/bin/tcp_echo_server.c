@@ -54,8 +54,9 @@ static void serve(void)
     for (unsigned long long clients = 0; clients < maxClients; clients++) {
         /* a. Accept a new connection. */
         clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
-        while ((clntSock = acceptedFrom(accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen),
-                                        &echoClntAddr, &clntLen)) < 0)
+        while ((clntSock = acceptedFrom(
+                    accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen),
+                    &echoClntAddr, &clntLen)) < 0)
             recoverFrom("accept() failed");
 
         /* b. Communicate. What goes wrong with one client is that client's loss alone. */

@@ -44,8 +44,9 @@ static void serve(void)
 
         /* a. Accept a new connection. */
         clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
-        while ((clntSock = acceptedFrom(accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen),
-                                        &echoClntAddr, &clntLen)) < 0)
+        while ((clntSock = acceptedFrom(
+                    accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen),
+                    &echoClntAddr, &clntLen)) < 0)
             recoverFrom("accept() failed"); /* EINTR: a child has ended */
 
         /* b. Communicate: a new process does, beside this one. */

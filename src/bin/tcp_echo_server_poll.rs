@@ -8,7 +8,7 @@
 mod common;
 
 use common::{die, echo, needs_pause, parse, warn};
-use sockstep::{error::*, netinet::*, poll::*, socket::*}; // <errno.h>, <netinet/in.h>, <poll.h>, ...
+use sockstep::{error::*, netinet::*, poll::*, socket::*}; // <errno.h>, <poll.h>, ...
 
 fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
@@ -108,7 +108,8 @@ struct Args {
     #[command(flatten)]
     echo: echo::EchoArgs,
     /// Serve at most N clients at once; more wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = common::number::<u32>(1, u32::MAX))]
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = common::number::<u32>(1, u32::MAX))]
     limit: u32,
 }
 

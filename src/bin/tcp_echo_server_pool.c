@@ -51,8 +51,9 @@ static void serve(void)
     for (unsigned long long clients = 0; clients < maxClients; clients++) {
         /* a. Accept a new connection. */
         clntLen = sizeof(client.echoClntAddr); /* Set the size of the in-out parameter */
-        while ((client.clntSock = acceptedFrom(accept(servSock, (struct sockaddr *)&client.echoClntAddr,
-                                                  &clntLen), &client.echoClntAddr, &clntLen)) < 0)
+        while ((client.clntSock = acceptedFrom(
+                    accept(servSock, (struct sockaddr *)&client.echoClntAddr, &clntLen),
+                    &client.echoClntAddr, &clntLen)) < 0)
             recoverFrom("accept() failed");
 
         /*

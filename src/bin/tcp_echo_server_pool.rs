@@ -134,10 +134,12 @@ struct Args {
     #[command(flatten)]
     echo: echo::EchoArgs,
     /// Make N threads, each of which serves one client at a time
-    #[arg(long, visible_alias = "limit", value_name = "N", default_value_t = 8, value_parser = common::number::<u32>(1, u32::MAX))]
+    #[arg(long, visible_alias = "limit", value_name = "N", default_value_t = 8)]
+    #[arg(value_parser = common::number::<u32>(1, u32::MAX))]
     threads: u32,
     /// Let N accepted clients wait for a thread; more wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     queue: u16,
 }
 

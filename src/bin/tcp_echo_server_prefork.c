@@ -135,8 +135,9 @@ static void startWorker(struct worker *worker, int servSock, int tickets)
     while (takeOne(tickets)) {
         /* a. Accept a new connection: the kernel gives it to one of those that wait. */
         clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
-        while ((clntSock = acceptedFrom(accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen),
-                                        &echoClntAddr, &clntLen)) < 0)
+        while ((clntSock = acceptedFrom(
+                    accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen),
+                    &echoClntAddr, &clntLen)) < 0)
             recoverFrom("accept() failed");
 
         /* b. Communicate, c. close the connection. */

@@ -161,7 +161,8 @@ struct Args {
     #[command(flatten)]
     echo: echo::EchoArgs,
     /// Make N processes, each of which serves one client at a time
-    #[arg(long, visible_alias = "limit", value_name = "N", default_value_t = 8, value_parser = common::number::<u32>(1, u32::MAX))]
+    #[arg(long, visible_alias = "limit", value_name = "N", default_value_t = 8)]
+    #[arg(value_parser = common::number::<u32>(1, u32::MAX))]
     workers: u32,
 }
 

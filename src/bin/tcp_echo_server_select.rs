@@ -117,7 +117,8 @@ struct Args {
     #[command(flatten)]
     echo: echo::EchoArgs,
     /// Serve at most N clients at once; more wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = common::number::<u32>(1, u32::MAX))]
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = common::number::<u32>(1, u32::MAX))]
     limit: u32,
 }
 

@@ -23,7 +23,7 @@ static const char *serverIP = "127.0.0.1"; /* the arguments */
 static in_port_t serverPort = SERVER_PORT;
 static unsigned timeout = 0; /* not given */
 
-/* Steps 1 and 2, at the first of these addresses of the server. Returns -1 if it fails and there is another. */
+/* Steps 1 and 2 at the first of these addresses. Returns -1 if they fail and there is another. */
 static int connectTo(const struct addrinfo *server)
 {
     int clientSocket;

@@ -67,8 +67,9 @@ static void serve(void)
     for (unsigned long long clients = 0; clients < maxClients; clients++) {
         /* a. Accept a client: a new socket, the connection to it. */
         addrLen = sizeof(addr);
-        while ((connectionSocket = acceptedFrom(accept(serverSocket, (struct sockaddr *)&addr, &addrLen),
-                                            &addr, &addrLen)) < 0)
+        while ((connectionSocket = acceptedFrom(
+                    accept(serverSocket, (struct sockaddr *)&addr, &addrLen),
+                    &addr, &addrLen)) < 0)
             recoverFrom("accept() failed");
 
         /* b. Answer its sentences. What goes wrong with one client is that client's loss alone. */

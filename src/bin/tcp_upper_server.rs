@@ -158,10 +158,12 @@ struct Args {
     #[arg(long, value_name = "ADDRESS", value_parser = dotted)]
     bind: Option<String>,
     /// Let N connections wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = MAXPENDING, value_parser = number::<i32>(0, i32::MAX))]
+    #[arg(long, value_name = "N", default_value_t = MAXPENDING)]
+    #[arg(value_parser = number::<i32>(0, i32::MAX))]
     backlog: i32,
     /// End after N clients [default: never]
-    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = number::<u64>(1, u64::MAX))]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
+    #[arg(value_parser = number::<u64>(1, u64::MAX))]
     max_clients: u64,
     /// Receive and send once for each client, as in the book
     #[arg(long)]

@@ -80,13 +80,15 @@ struct Args {
     #[arg(default_value_t = ECHO_PORT)]
     port: u16,
     /// Send from this port; 0 takes a free one
-    #[arg(long, value_name = "PORT", default_value_t = 0, value_parser = number::<u16>(0, u16::MAX))]
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    #[arg(value_parser = number::<u16>(0, u16::MAX))]
     client_port: u16,
     /// Wait at most SECONDS for the answer [default: without end]
     #[arg(long, value_name = "SECONDS", value_parser = number::<u32>(1, u32::MAX))]
     timeout: Option<u32>,
     /// Send at most N times
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "timeout", value_parser = number::<u32>(1, u32::MAX))]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "timeout")]
+    #[arg(value_parser = number::<u32>(1, u32::MAX))]
     tries: u32,
 }
 

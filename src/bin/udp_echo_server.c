@@ -12,6 +12,7 @@
 #include <sys/socket.h> /* socket(), bind(), recvfrom(), sendto() */
 #include <unistd.h>     /* close() */
 
+#include "common/asked.h"  /* answerFromAsked() */
 #include "common/common.h" /* DieWithError(), WarnWithError(), recoverFrom(), mayAnswer() */
 
 static in_port_t echoServPort; /* the arguments */
@@ -20,7 +21,7 @@ static unsigned long long maxMessages = ULLONG_MAX;
 static int fromAsked = 0;
 static unsigned batch = 0; /* not given */
 
-static void answerFromAsked(int servSock, const struct sockaddr_in *echoServAddr, char *echoBuffer);
+static size_t same(const struct sockaddr_in *client, const char *message, size_t len, char *reply);
 static void answerInBatches(int servSock, const struct sockaddr_in *echoServAddr);
 
 static void serve(void)
@@ -58,7 +59,7 @@ static void serve(void)
     /* Not on the slide: the same by other calls. */
     if (fromAsked || batch > 0) {
         if (fromAsked)
-            answerFromAsked(servSock, &echoServAddr, echoBuffer);
+            answerFromAsked(servSock, &echoServAddr, maxMessages, same);
         else
             answerInBatches(servSock, &echoServAddr);
         if (close(servSock) < 0)
@@ -71,9 +72,10 @@ static void serve(void)
     while (messages < maxMessages) {
         /* Block until a message is received from a client. One of zero bytes is a message too. */
         clientAddrLen = sizeof(echoClientAddr); /* Set the size of the in-out parameter */
-        while ((recvMsgSize = receivedFrom(recvfrom(servSock, echoBuffer, DATAGRAM, 0,
-                                                    (struct sockaddr *)&echoClientAddr, &clientAddrLen),
-                                           DATAGRAM, &echoClientAddr, &clientAddrLen)) < 0)
+        while ((recvMsgSize = receivedFrom(
+                    recvfrom(servSock, echoBuffer, DATAGRAM, 0,
+                             (struct sockaddr *)&echoClientAddr, &clientAddrLen),
+                    DATAGRAM, &echoClientAddr, &clientAddrLen)) < 0)
             recoverFrom("recvfrom() failed");
 
         /* Not on the slide: no answer that could set two servers on each other. */
@@ -91,25 +93,20 @@ static void serve(void)
         DieWithError("close() failed");
 }
 
-/*
- * Not on the slide: step 3 for --from-asked. What sendto() sends leaves from the address with which the way to the client
- * begins. If another one was asked, a careful client takes the answer for a stranger's.
- */
-static void answerFromAsked(int servSock, const struct sockaddr_in *echoServAddr, char *echoBuffer)
+/* The answer for --from-asked. */
+static size_t same(const struct sockaddr_in *client, const char *message, size_t len, char *reply)
 {
-    struct sockaddr_in echoClientAddr;
-    struct in_pktinfo asked;
-    ssize_t recvMsgSize;
-    unsigned long long messages = 0;
-    while (messages < maxMessages) {
-        while ((recvMsgSize = recvfromAsked(servSock, echoBuffer, DATAGRAM, &echoClientAddr, &asked)) < 0)
-            recoverFrom("recvmsg() failed");
-        if (!mayAnswer(&echoClientAddr, echoServAddr))
-            continue;
-        if (sendtoAsked(servSock, echoBuffer, recvMsgSize, &echoClientAddr, &asked) < 0)
-            WarnWithError(&echoClientAddr, "sendmsg() failed");
-        messages++;
-    }
+    (void)client;
+    memcpy(reply, message, len);
+    return len;
+}
+
+/* A header for one datagram: whose it is, and its bytes. */
+static struct mmsghdr datagram(struct sockaddr_in *client, struct iovec *bytes)
+{
+    struct msghdr header = {.msg_name = client, .msg_namelen = sizeof(*client),
+                            .msg_iov = bytes, .msg_iovlen = 1};
+    return (struct mmsghdr){.msg_hdr = header};
 }
 
 /* What recvmmsg() returns, unless a length or an address in it is impossible. */
@@ -124,12 +121,13 @@ static int whole(int received, unsigned most, const struct mmsghdr *messages)
 }
 
 /*
- * Not on the slide: step 3 for --batch. One call takes what is there, and one sends all answers: under load, two calls for many
- * datagrams.
+ * Not on the slide: step 3 for --batch. One call receives all datagrams that have come, and one
+ * sends all answers: under load, two calls for many datagrams.
  */
 static void answerInBatches(int servSock, const struct sockaddr_in *echoServAddr)
 {
-    struct mmsghdr *headers = allocate(batch * sizeof(*headers)), *answers = allocate(batch * sizeof(*answers));
+    struct mmsghdr *headers = allocate(batch * sizeof(*headers));
+    struct mmsghdr *answers = allocate(batch * sizeof(*answers));
     struct sockaddr_in *clients = allocate(batch * sizeof(*clients));
     struct iovec *buffers = allocate(batch * sizeof(*buffers));
     char *echoBuffers = allocate((size_t)batch * DATAGRAM);
@@ -139,12 +137,13 @@ static void answerInBatches(int servSock, const struct sockaddr_in *echoServAddr
         int received;
         do {
             for (unsigned i = 0; i < most; i++) {
-                buffers[i] = (struct iovec){.iov_base = echoBuffers + (size_t)i * DATAGRAM, .iov_len = DATAGRAM};
-                headers[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &clients[i], .msg_namelen = sizeof(clients[i]),
-                                                          .msg_iov = &buffers[i], .msg_iovlen = 1}};
+                buffers[i].iov_base = echoBuffers + (size_t)i * DATAGRAM;
+                buffers[i].iov_len = DATAGRAM;
+                headers[i] = datagram(&clients[i], &buffers[i]);
             }
             /* Waits for the first, and takes along the others that have come. */
-            received = whole(recvmmsg(servSock, headers, most, MSG_WAITFORONE, NULL), most, headers);
+            received = recvmmsg(servSock, headers, most, MSG_WAITFORONE, NULL);
+            received = whole(received, most, headers);
             if (received < 0)
                 recoverFrom("recvmmsg() failed");
         } while (received < 0);
@@ -154,8 +153,7 @@ static void answerInBatches(int servSock, const struct sockaddr_in *echoServAddr
             if (!mayAnswer(&clients[i], echoServAddr))
                 continue;
             buffers[i].iov_len = headers[i].msg_len;
-            answers[count++] = (struct mmsghdr){.msg_hdr = {.msg_name = &clients[i], .msg_namelen = sizeof(clients[i]),
-                                                            .msg_iov = &buffers[i], .msg_iovlen = 1}};
+            answers[count++] = datagram(&clients[i], &buffers[i]);
         }
         while (sent < count) {
             int n = within(sendmmsg(servSock, answers + sent, count - sent, 0), count - sent);

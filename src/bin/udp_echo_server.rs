@@ -6,11 +6,10 @@
 
 mod common;
 
-use common::{DATAGRAM, die, dotted, may_answer, number, parse, print_line, recover_from};
-use common::{recvfrom_asked, sendto_asked, warn};
+use common::asked::answer_from_asked;
+use common::{DATAGRAM, die, dotted, may_answer, number, parse, print_line, recover_from, warn};
 use sockstep::{error::*, msg::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::OwnedFd;
+use std::{io::IoSlice, io::IoSliceMut, os::fd::OwnedFd};
 
 fn serve(args: &Args) -> Result<()> {
     let mut echo_buffer = vec![0; DATAGRAM]; // no datagram is longer, so none is cut
@@ -39,12 +38,8 @@ fn serve(args: &Args) -> Result<()> {
 
     // Not on the slide: the same by other calls.
     if args.from_asked {
-        answer_from_asked(
-            &serv_sock,
-            &echo_serv_addr,
-            args.max_messages,
-            &mut echo_buffer,
-        )?;
+        let same = |_: &sockaddr_in, message: &[u8], reply: &mut Vec<u8>| message.clone_into(reply);
+        answer_from_asked(&serv_sock, &echo_serv_addr, args.max_messages, same)?;
         return close(serv_sock);
     }
     if let Some(batch) = args.batch {
@@ -79,36 +74,8 @@ fn serve(args: &Args) -> Result<()> {
     close(serv_sock)
 }
 
-/// Not on the slide: step 3 for --from-asked. What `sendto` sends leaves from the address with which the way to the client
-/// begins. If another one was asked, a careful client takes the answer for a stranger's.
-fn answer_from_asked(
-    serv_sock: &OwnedFd,
-    echo_serv_addr: &sockaddr_in,
-    max_messages: u64,
-    echo_buffer: &mut [u8],
-) -> Result<()> {
-    let mut messages = 0;
-    while messages < max_messages {
-        let (recv_msg_size, echo_client_addr, asked) = loop {
-            match recvfrom_asked(serv_sock, echo_buffer) {
-                Ok(datagram) => break datagram,
-                Err(error) => recover_from(error)?,
-            }
-        };
-        if !may_answer(&echo_client_addr, echo_serv_addr) {
-            continue;
-        }
-        let received = &echo_buffer[..recv_msg_size];
-        if let Err(error) = sendto_asked(serv_sock, received, &echo_client_addr, asked) {
-            warn(&echo_client_addr, &error);
-        }
-        messages += 1;
-    }
-    Ok(())
-}
-
-/// Not on the slide: step 3 for --batch. One call takes what is there, and one sends all answers: under load, two calls for
-/// many datagrams.
+/// Not on the slide: step 3 for --batch. One call receives all datagrams that have come, and one
+/// sends all answers: under load, two calls for many datagrams.
 fn answer_in_batches(
     serv_sock: &OwnedFd,
     echo_serv_addr: &sockaddr_in,
@@ -170,10 +137,12 @@ struct Args {
     #[arg(long)]
     from_asked: bool,
     /// Receive and send up to N datagrams with one call
-    #[arg(long, value_name = "N", conflicts_with = "from_asked", value_parser = number::<u16>(1, 1024))]
+    #[arg(long, value_name = "N", conflicts_with = "from_asked")]
+    #[arg(value_parser = number::<u16>(1, 1024))]
     batch: Option<u16>,
     /// End after N datagrams [default: never]
-    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = number::<u64>(1, u64::MAX))]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
+    #[arg(value_parser = number::<u64>(1, u64::MAX))]
     max_messages: u64,
 }
 

@@ -44,7 +44,8 @@ static ssize_t ask(int clientSocket, const struct addrinfo *server, const char *
     ssize_t len;
     do {
         /* 2. Send a message to the server's address. */
-        if (within(sendto(clientSocket, message, messageLen, 0, server->ai_addr, server->ai_addrlen),
+        if (within(sendto(clientSocket, message, messageLen, 0,
+                          server->ai_addr, server->ai_addrlen),
                    messageLen) < 0) {
             if (last)
                 DieWithError("sendto() failed");

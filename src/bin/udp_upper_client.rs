@@ -128,9 +128,10 @@ fn unpadded(reply: &[u8], message_len: usize) -> &[u8] {
 #[derive(clap::Parser)]
 #[command(
     version,
-    after_help = "The first of a name's addresses that answers is used. Each but the last has SECONDS
-(--timeout, or 1) for each try; then the next is asked.\n
-Examples:\n  udp_upper_client -i localhost -p 12000\n  udp_upper_client -i 127.0.0.1 --timeout 1 --tries 3"
+    after_help = "Of a name's addresses the first that answers is used. All but the last get SECONDS
+(--timeout, or 1) for each try; then the next one is asked.\n
+Examples:\n  udp_upper_client -i localhost -p 12000
+  udp_upper_client -i 127.0.0.1 --timeout 1 --tries 3"
 )]
 struct Args {
     /// Send to the server of this name or address (also: -ip)
@@ -143,7 +144,8 @@ struct Args {
     #[arg(long, value_name = "SECONDS", value_parser = number::<u32>(1, u32::MAX))]
     timeout: Option<u32>,
     /// Send at most N times
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "timeout", value_parser = number::<u32>(1, u32::MAX))]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "timeout")]
+    #[arg(value_parser = number::<u32>(1, u32::MAX))]
     tries: u32,
 }
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h> /* socket(), bind(), recvfrom(), sendto() */
 #include <unistd.h>     /* close() */
 
+#include "common/asked.h"  /* answerFromAsked() */
 #include "common/common.h" /* DieWithError(), WarnWithError(), recoverFrom(), mayAnswer() */
 #include "common/text.h"   /* upper() */
 
@@ -22,13 +23,13 @@ static const char *bindAddress = NULL;
 static unsigned long long maxMessages = ULLONG_MAX;
 static int unicode = 0, quiet = 0, announced = 0, fromAsked = 0;
 
-static void answerFromAsked(int serverSocket, const struct sockaddr_in *serverAddr, char *message);
-
-static char modifiedMessage[3 * DATAGRAM];
+static size_t inUpperCase(const struct sockaddr_in *client, const char *message, size_t len,
+                          char *reply);
 
 static void serve(void)
 {
     static char message[DATAGRAM]; /* no datagram is longer, so none is cut */
+    static char modifiedMessage[3 * DATAGRAM];
     int serverSocket;
     struct sockaddr_in serverAddr, clientAddr;
     socklen_t serverLen = sizeof(serverAddr), clientLen;
@@ -62,7 +63,7 @@ static void serve(void)
 
     /* Not in the book: the same by other calls. */
     if (fromAsked) {
-        answerFromAsked(serverSocket, &serverAddr, message);
+        answerFromAsked(serverSocket, &serverAddr, maxMessages, inUpperCase);
         if (close(serverSocket) < 0)
             DieWithError("close() failed");
         return;
@@ -73,9 +74,10 @@ static void serve(void)
     while (messages < maxMessages) {
         /* a. Receive a message, and the address it came from. */
         clientLen = sizeof(clientAddr);
-        while ((len = receivedFrom(recvfrom(serverSocket, message, DATAGRAM, 0,
-                                            (struct sockaddr *)&clientAddr, &clientLen),
-                                   DATAGRAM, &clientAddr, &clientLen)) < 0)
+        while ((len = receivedFrom(
+                    recvfrom(serverSocket, message, DATAGRAM, 0,
+                             (struct sockaddr *)&clientAddr, &clientLen),
+                    DATAGRAM, &clientAddr, &clientLen)) < 0)
             recoverFrom("recvfrom() failed");
 
         /* Not in the book: no answer that could set two servers on each other. */
@@ -97,29 +99,15 @@ static void serve(void)
         DieWithError("close() failed");
 }
 
-/*
- * Not in the book: step 3 for --from-asked. What sendto() sends leaves from the address with which the way to the client
- * begins. If another one was asked, a careful client takes the answer for a stranger's.
- */
-static void answerFromAsked(int serverSocket, const struct sockaddr_in *serverAddr, char *message)
+/* The answer for --from-asked. */
+static size_t inUpperCase(const struct sockaddr_in *client, const char *message, size_t len,
+                          char *reply)
 {
-    struct sockaddr_in clientAddr;
-    struct in_pktinfo asked;
-    ssize_t len;
-    unsigned long long messages = 0;
-    while (messages < maxMessages) {
-        while ((len = recvfromAsked(serverSocket, message, DATAGRAM, &clientAddr, &asked)) < 0)
-            recoverFrom("recvmsg() failed");
-        if (!mayAnswer(&clientAddr, serverAddr))
-            continue;
-        if (!quiet)
-            logRequest(&clientAddr, message, len);
-        size_t modifiedLen;
-        upper(message, len, unicode, 1, modifiedMessage, &modifiedLen);
-        if (sendtoAsked(serverSocket, modifiedMessage, modifiedLen, &clientAddr, &asked) < 0)
-            WarnWithError(&clientAddr, "sendmsg() failed");
-        messages++;
-    }
+    size_t replyLen;
+    if (!quiet)
+        logRequest(client, message, len);
+    upper(message, len, unicode, 1, reply, &replyLen);
+    return replyLen;
 }
 
 /* ---- Arguments ---- */

@@ -8,9 +8,8 @@
 mod common;
 
 use common::{DATAGRAM, announce, die, dotted, log_request, may_answer, number, parse, print_line};
-use common::{recover_from, recvfrom_asked, sendto_asked, text::upper, warn};
+use common::{asked::answer_from_asked, recover_from, text::upper, warn};
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
-use std::os::fd::OwnedFd;
 
 const SERVER_PORT: u16 = 12000; // the book's
 
@@ -45,7 +44,18 @@ fn serve(args: &Args) -> Result<()> {
 
     // Not in the book: the same by other calls.
     if args.from_asked {
-        answer_from_asked(&server_socket, &server_addr, args, &mut message)?;
+        let in_upper_case = |client: &sockaddr_in, message: &[u8], reply: &mut Vec<u8>| {
+            if !args.quiet {
+                log_request(client, message, &mut line);
+            }
+            upper(message, args.unicode, true, reply);
+        };
+        answer_from_asked(
+            &server_socket,
+            &server_addr,
+            args.max_messages,
+            in_upper_case,
+        )?;
         return close(server_socket);
     }
 
@@ -78,38 +88,6 @@ fn serve(args: &Args) -> Result<()> {
     close(server_socket)
 }
 
-/// Not in the book: step 3 for --from-asked. What `sendto` sends leaves from the address with which the way to the client
-/// begins. If another one was asked, a careful client takes the answer for a stranger's.
-fn answer_from_asked(
-    server_socket: &OwnedFd,
-    server_addr: &sockaddr_in,
-    args: &Args,
-    message: &mut [u8],
-) -> Result<()> {
-    let (mut modified_message, mut line) = (Vec::new(), Vec::new());
-    let mut messages = 0;
-    while messages < args.max_messages {
-        let (len, client_addr, asked) = loop {
-            match recvfrom_asked(server_socket, message) {
-                Ok(datagram) => break datagram,
-                Err(error) => recover_from(error)?,
-            }
-        };
-        if !may_answer(&client_addr, server_addr) {
-            continue;
-        }
-        if !args.quiet {
-            log_request(&client_addr, &message[..len], &mut line);
-        }
-        upper(&message[..len], args.unicode, true, &mut modified_message);
-        if let Err(error) = sendto_asked(server_socket, &modified_message, &client_addr, asked) {
-            warn(&client_addr, &error);
-        }
-        messages += 1;
-    }
-    Ok(())
-}
-
 // ---- Arguments ----
 
 /// Answer each datagram with the same in upper case
@@ -126,7 +104,8 @@ struct Args {
     #[arg(long)]
     from_asked: bool,
     /// End after N datagrams [default: never]
-    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = number::<u64>(1, u64::MAX))]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
+    #[arg(value_parser = number::<u64>(1, u64::MAX))]
     max_messages: u64,
     /// Change all letters of Unicode to upper case, not only a to z
     #[arg(long)]

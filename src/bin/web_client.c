@@ -30,8 +30,35 @@ static char **headers; /* those that are asked for */
 static int headersLen = 0;
 static unsigned timeout = 0; /* wait without end */
 
-static int firstToConnect(const struct addrinfo **server);
 static char *request(size_t *len);
+
+/* Steps 1 and 2 with each of the server's addresses, until one takes the connection. */
+static int firstToConnect(const struct addrinfo **server)
+{
+    unsigned left = 0;
+    for (const struct addrinfo *each = *server; each != NULL; each = each->ai_next)
+        left++;
+    for (;; left--) {
+        const struct addrinfo *address = *server;
+
+        /* 1. Create a TCP socket. */
+        int sock = socket(address->ai_family, address->ai_socktype, address->ai_protocol);
+        if (sock < 0 && left == 1)
+            DieWithError("socket() failed");
+
+        /* 2. Establish the connection. */
+        if (sock >= 0) {
+            if (connectInTime(sock, address->ai_addr, address->ai_addrlen, left) == 0)
+                return sock;
+            int why = errno;
+            close(sock);
+            errno = why;
+            if (left == 1)
+                die(reason(0));
+        }
+        *server = address->ai_next;
+    }
+}
 
 /* The telnet session. */
 static void talk(void)
@@ -65,7 +92,8 @@ static void talk(void)
         }
         showPage(buffer, body);
         if (response.state == BROKEN) {
-            dieIfAlone(sock, server->ai_addr, server->ai_addr, server->ai_addrlen); /* it has heard its own request */
+            /* It may have heard its own request. */
+            dieIfAlone(sock, server->ai_addr, server->ai_addr, server->ai_addrlen);
             endEarly(1, "the response makes no sense: %s", response.problem);
         }
         if (received == 0)
@@ -77,34 +105,6 @@ static void talk(void)
     if (close(sock) < 0)
         endWithError("close() failed");
     freeaddrinfo(servers);
-}
-
-/* Steps 1 and 2 with each of the server's addresses, until one takes the connection. */
-static int firstToConnect(const struct addrinfo **server)
-{
-    unsigned left = 0;
-    for (const struct addrinfo *each = *server; each != NULL; each = each->ai_next)
-        left++;
-    for (;; *server = (*server)->ai_next, left--) {
-        const struct addrinfo *address = *server;
-        int isLast = left == 1;
-
-        /* 1. Create a TCP socket. */
-        int sock = socket(address->ai_family, address->ai_socktype, address->ai_protocol);
-        if (sock < 0 && isLast)
-            DieWithError("socket() failed");
-        if (sock < 0)
-            continue;
-
-        /* 2. Establish the connection. */
-        if (connectInTime(sock, address->ai_addr, address->ai_addrlen, left) == 0)
-            return sock;
-        int why = errno;
-        close(sock);
-        errno = why;
-        if (isLast)
-            die(reason(0));
-    }
 }
 
 /* What the person at the telnet prompt types. "Connection: close" says that it is all. */

@@ -5,13 +5,12 @@
 //! steps of "Example - Echo using stream socket", the client's column.
 //! C twin: `web_client.c`, which follows no redirects. Its server: `web_server.rs`.
 //!
-//! `web/` has more than the slides: `url` and `response` understand HTTP, `page` is for --output and
-//! terminals. `common/deadline` is for --timeout.
+//! `web/` has more than the slides: `url` and `response` understand HTTP, `page` is for --output
+//! and terminals. `common/deadline` is for --timeout.
 
 mod common;
 mod web;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
 use common::{addresses, deadline::Deadline, die_if_alone, note, number, parse, text};
 use sockstep::{error::*, netdb::*, socket::*}; // <errno.h>, <netdb.h>, <sys/socket.h>
 use std::{ffi::OsStr, os::fd::OwnedFd, os::unix::ffi::OsStrExt, path::PathBuf, process::exit};
@@ -19,6 +18,30 @@ use web::{page::Page, response::Response, response::is_of_a_name, url::Url};
 
 const RCVBUFSIZE: usize = 65536; // bytes asked of each recv
 const REFUSED: i32 = 22; // the status of --fail, as curl has it
+
+/// Steps 1 and 2, at one of the addresses of the server.
+fn establish(server: &AddrInfo, deadline: Deadline, left: usize) -> Result<OwnedFd> {
+    // 1. Create a TCP socket.
+    let sock = socket(server.ai_family, server.ai_socktype, server.ai_protocol)?;
+
+    // 2. Establish the connection.
+    deadline.connect(&sock, &server.ai_addr, left)?;
+    Ok(sock)
+}
+
+/// The same with each of its addresses, until one takes the connection.
+fn first_to_connect(servers: &AddrInfoList, deadline: Deadline) -> Result<(OwnedFd, AnyAddr)> {
+    let mut outcome = Err(Error::new("connect", Errno::EADDRNOTAVAIL)); // the list is never empty
+    let mut left = servers.iter().count();
+    for server in servers {
+        outcome = establish(&server, deadline, left).map(|sock| (sock, server.ai_addr));
+        if outcome.is_ok() {
+            break;
+        }
+        left -= 1;
+    }
+    outcome
+}
 
 /// The telnet session. Returns the URL to ask next, if --location is given and there is one.
 fn talk(args: &Args, url: &Url, deadline: Deadline, page: &mut Page) -> Outcome<Option<Url>> {
@@ -67,29 +90,6 @@ fn talk(args: &Args, url: &Url, deadline: Deadline, page: &mut Page) -> Outcome<
     // 4. Close the connection.
     close(sock)?;
     Ok(None)
-}
-
-/// Steps 1 and 2 with each of the server's addresses, until one takes the connection.
-fn first_to_connect(servers: &AddrInfoList, deadline: Deadline) -> Result<(OwnedFd, AnyAddr)> {
-    let mut outcome = Err(Error::new("connect", Errno::EADDRNOTAVAIL)); // the list is never empty
-    let mut left = servers.iter().count();
-    for server in servers {
-        outcome = establish(&server, deadline, left).map(|sock| (sock, server.ai_addr));
-        if outcome.is_ok() {
-            break;
-        }
-        left -= 1;
-    }
-    outcome
-}
-
-fn establish(server: &AddrInfo, deadline: Deadline, left: usize) -> Result<OwnedFd> {
-    // 1. Create a TCP socket.
-    let sock = socket(server.ai_family, server.ai_socktype, server.ai_protocol)?;
-
-    // 2. Establish the connection.
-    deadline.connect(&sock, &server.ai_addr, left)?;
-    Ok(sock)
 }
 
 /// What the person at the telnet prompt types. `Connection: close` says that it is all.
@@ -148,6 +148,8 @@ fn follow(url: &Url, location: &[u8]) -> Outcome<Url> {
 
 // ---- Arguments ----
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
 /// Ask a Web server for a page and show its response
 ///
 /// Exit status: 0 if the response is complete, 1 if a call failed or the response makes no sense, 2
@@ -155,7 +157,8 @@ fn follow(url: &Url, location: &[u8]) -> Outcome<Url> {
 #[derive(clap::Parser)]
 #[command(
     version,
-    after_help = "Examples:\n  web_client --include http://localhost:8080/index.html\n  web_client --location --output page.html http://www.example.com/"
+    after_help = "Examples:\n  web_client --include http://localhost:8080/index.html
+  web_client --location --output page.html http://www.example.com/"
 )]
 struct Args {
     /// Ask for this page: `http://HOST[:PORT][/PATH][?QUERY]`
@@ -174,7 +177,8 @@ struct Args {
     #[arg(short, long)]
     fail: bool,
     /// Send this header, too or instead of the usual one
-    #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = OsStringValueParser::new().try_map(|line| header(&line)))]
+    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(|line| header(&line)))]
     header: Vec<(String, Vec<u8>)>,
     /// Give up after SECONDS in all [default: never]
     #[arg(short = 'm', long, value_name = "SECONDS", value_parser = number::<u32>(1, u32::MAX))]

@@ -4,9 +4,9 @@
 //! Follows: Princeton deck, "Web Server": the five steps of "Handling a client request".
 //! C twin: `web_server.c`, all but `--list`. Read it beside `tcp_echo_server_thread.rs`.
 //!
-//! `web/` has more than the slide: `request` understands HTTP, `connection` receives and sends with
-//! deadlines, `access` and `files` say who may have what, `generate` writes a response, `log` a line
-//! about it, `listening` takes both kinds of addresses, `threads` take one client after the other.
+//! `web/` has more than the slide: `request` understands HTTP, `connection` receives and sends
+//! with deadlines, `access` and `files` check what a client may have, `generate` writes a response,
+//! `log` a line about it, `listening` takes both kinds of addresses, `threads` serve the clients.
 
 mod common;
 mod web;
@@ -175,16 +175,20 @@ struct Args {
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<IpAddr>,
     /// Let at most N connections wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = MAXPENDING, value_parser = number::<i32>(0, i32::MAX))]
+    #[arg(long, value_name = "N", default_value_t = MAXPENDING)]
+    #[arg(value_parser = number::<i32>(0, i32::MAX))]
     backlog: i32,
     /// Serve at most N connections at a time; more wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = number::<u32>(1, u32::MAX))]
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = number::<u32>(1, u32::MAX))]
     limit: u32,
     /// End after N connections [default: never]
-    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = number::<u64>(1, u64::MAX))]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
+    #[arg(value_parser = number::<u64>(1, u64::MAX))]
     max_clients: u64,
     /// Time limit for a request, for an idle connection, and for every 128 KiB of a response
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = number::<u32>(1, 86400_u32))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(value_parser = number::<u32>(1, 86400_u32))]
     request_timeout: u32,
     /// Require this name and password (HTTP Basic; visible in ps)
     #[arg(long, value_name = "NAME:PASSWORD", value_parser = access::name_and_password)]

@@ -119,6 +119,11 @@ fn the_notes_say_how_many_lines_each_program_has() {
         table,
         "| shared by the clients: `common/deadline.rs`, `deadline.h` | {rust} | {c} |"
     );
+    let (rust, c) = (lines("common/asked.rs"), lines("common/asked.h"));
+    let _ = writeln!(
+        table,
+        "| shared by the UDP servers: `common/asked.rs`, `asked.h` | {rust} | {c} |"
+    );
     let (rust, c) = (lines("common/echo.rs"), lines("common/echo.h"));
     let _ = writeln!(
         table,

@@ -448,46 +448,6 @@ static inline int mayAnswer(const struct sockaddr_in *sender, const struct socka
     return may;
 }
 
-/*
- * recvfrom() for --from-asked: by recvmsg(), which says too which of our addresses the datagram was sent to. Returns as it does.
- */
-static inline ssize_t recvfromAsked(int sock, char *buffer, size_t size, struct sockaddr_in *client,
-                                    struct in_pktinfo *asked)
-{
-    union {
-        char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
-        struct cmsghdr aligned;
-    } control;
-    struct iovec iov = {.iov_base = buffer, .iov_len = size};
-    struct msghdr message = {.msg_name = client, .msg_namelen = sizeof(*client), .msg_iov = &iov, .msg_iovlen = 1,
-                             .msg_control = &control, .msg_controllen = sizeof(control)};
-    ssize_t n = recvmsg(sock, &message, 0);
-    n = receivedFrom(n, size, client, &message.msg_namelen);
-    memset(asked, 0, sizeof(*asked)); /* not said: any */
-    for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c))
-        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
-            memcpy(asked, CMSG_DATA(c), sizeof(*asked));
-    return n;
-}
-
-/* sendto() for --from-asked: by sendmsg(), from the address that was asked, by whatever interface leads back. */
-static inline ssize_t sendtoAsked(int sock, const char *bytes, size_t len, const struct sockaddr_in *client,
-                                  const struct in_pktinfo *asked)
-{
-    union {
-        char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
-        struct cmsghdr header;
-    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(*asked)), .cmsg_level = IPPROTO_IP, .cmsg_type = IP_PKTINFO}};
-    struct in_pktinfo from = *asked;
-    struct iovec iov = {.iov_base = (char *)bytes, .iov_len = len};
-    struct msghdr message = {.msg_name = (struct sockaddr_in *)client, .msg_namelen = sizeof(*client),
-                             .msg_iov = &iov, .msg_iovlen = 1,
-                             .msg_control = &control, .msg_controllen = sizeof(control)};
-    from.ipi_ifindex = 0;
-    memcpy(CMSG_DATA(&control.header), &from, sizeof(from));
-    return within(sendmsg(sock, &message, 0), len);
-}
-
 /* Whether two addresses are one socket's. A scope that one of them does not name is no difference. */
 __attribute__((noinline, unused)) /* as addressText() */
 static int areSame(const void *one, const void *other)

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use clap::{Command, CommandFactory, Parser};
 use libc::c_long;
-use sockstep::{error::*, msg::*, netdb::*, netinet::*, poll::*, socket::*};
+use sockstep::{error::*, netdb::*, netinet::*, poll::*, socket::*};
 
+pub mod asked;
 pub mod deadline;
 pub mod echo;
 #[cfg(test)]
@@ -323,39 +324,6 @@ fn say_not_answered(sender: &sockaddr_in) {
             "{sender}: not answered: it may be a server too"
         ));
     }
-}
-
-/// `recvfrom` for --from-asked: by `recvmsg`, which says too which of our addresses the datagram was sent to.
-pub fn recvfrom_asked(
-    sock: &impl AsFd,
-    buffer: &mut [u8],
-) -> Result<(usize, sockaddr_in, Option<in_pktinfo>)> {
-    let mut control = CmsgBuf::with_space(CMSG_SPACE(size_of::<in_pktinfo>()));
-    let message = recvmsg(sock, &mut [IoSliceMut::new(buffer)], &mut control, 0)?;
-    let asked = message
-        .msg_control
-        .iter()
-        .find_map(|message| match message {
-            CmsgIn::Pktinfo(info) => Some(*info),
-            _ => None,
-        });
-    Ok((message.len, message.msg_name, asked))
-}
-
-/// `sendto` for --from-asked: by `sendmsg`, from the address that was asked, by whatever interface leads back.
-pub fn sendto_asked(
-    sock: &impl AsFd,
-    bytes: &[u8],
-    client: &sockaddr_in,
-    asked: Option<in_pktinfo>,
-) -> Result<usize> {
-    let by_any = |info| in_pktinfo {
-        ipi_ifindex: 0,
-        ..info
-    };
-    let control = CmsgBuf::of(asked.map(by_any).map(Cmsg::Pktinfo).as_slice());
-    let bytes = [IoSlice::new(bytes)];
-    sendmsg(sock, &MsgHdr::to(client, &bytes).with(&control), 0)
 }
 
 /// Receives the next datagram from `server`; what comes from elsewhere is no answer. Fails with `EAGAIN` after `timeout`

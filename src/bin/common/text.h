@@ -20,12 +20,14 @@ static inline int utf8(const unsigned char *s, size_t len, unsigned *character)
     *character = more > 0 ? s[0] & (0x3f >> more) : s[0];
     if (more < 0)
         return 0;
-    for (int i = 1; i <= more; i++, low = 0x80, high = 0xbf) {
+    for (int i = 1; i <= more; i++) {
         if ((size_t)i == len)
             return -1;
         if (s[i] < low || s[i] > high)
             return 0;
         *character = *character << 6 | (s[i] & 0x3f);
+        low = 0x80; /* the further ones may be any */
+        high = 0xbf;
     }
     return more + 1;
 }
