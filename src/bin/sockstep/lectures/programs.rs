@@ -55,6 +55,7 @@ macro_rules! headers {
     };
 }
 const HEADERS: &[(&str, &str)] = headers! {
+    "common/asked.h"
     "common/common.h"
     "common/deadline.h"
     "common/echo.h"
