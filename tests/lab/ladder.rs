@@ -1217,6 +1217,27 @@ fn an_empty_picture_says_why() {
     assert!(
         said("net.strace", &network).starts_with("sockstep: read, write and close are not in it")
     );
+    let wrong = [
+        (
+            "raw",
+            "100 1.3 accept(0x3, 0, 0) = 0x4\n",
+            "recorded with -e raw",
+        ),
+        (
+            "alone.strace",
+            "100 1.3 fork() = 101\n100 1.4 close(4) = 0\n",
+            "record it with strace -f",
+        ),
+        (
+            "clone.strace",
+            "100 1.3 close(4) = 0\n101 1.4 read(4, \"x\", 9) = 1\n",
+            "fork and clone are not in it",
+        ),
+    ];
+    for (name, rows, words) in wrong {
+        let said = said(name, &(LISTENING.to_owned() + rows));
+        assert!(said.contains(words), "{name}: {said}");
+    }
     let late = said(
         "late.strace",
         "1 recvfrom(4, \"x\", 9, 0, NULL, NULL) = 1\n1 close(4) = 0\n",

@@ -99,8 +99,8 @@ fn arguments(call: &Call, row: Option<&Row>, payload: Payload, columns: usize) -
             Some(address) if at == address + 1 => is_usual(call, at),
             _ => row.is_some_and(|row| row.mute == Some(at)),
         };
-        if hidden {
-            continue;
+        if hidden || arg.is_empty() {
+            continue; // strace leaves out what a call would have filled in
         }
         args.push(match data {
             Some(Place::Vector(place)) if place == at => vector(arg, payload, columns),

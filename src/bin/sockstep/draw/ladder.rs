@@ -131,6 +131,11 @@ struct Seen {
     went_on: bool,
     /// Something was sent or received.
     moved: bool,
+    /// A process or a thread was made; one that was made has done something.
+    made_task: bool,
+    followed: bool,
+    /// Calls that only a socket can have, on numbers alone.
+    raw: bool,
 }
 
 impl Seen {
@@ -146,6 +151,9 @@ impl Seen {
         self.went_on |= self.connected;
         self.connected |= matches!(does, Does::Accepts | Does::Connects) && !call.failed();
         self.moved |= !event.moved.is_empty();
+        self.made_task |= made_task(call).is_some();
+        let first = call.args.first().map_or("", String::as_str);
+        self.raw |= (makes || row.is_some_and(|row| row.proves)) && first.starts_with("0x");
     }
 }
 
@@ -353,11 +361,15 @@ impl Ladder {
         if let Some(words) = self.missing_lines().filter(|_| drawn) {
             return Some(words);
         }
+        let foundlings = self.world.foundlings();
         Some(match (drawn, seen.others) {
+            _ if seen.raw => "arguments of calls on sockets are bare numbers in it: it was recorded with -e raw=... Record it without".to_owned(),
             (false, false) => "no call in it is on a socket, and some calls were left out when it was recorded (-e trace=..., -Z): record it without these options".to_owned(),
             (false, true) => "no call in it is on a socket".to_owned(),
-            _ if seen.went_on && !seen.moved && !seen.others => "read, write and close are not in it: it was recorded with -e trace=network or the like. Record it with -e trace=network,desc, or without -e".to_owned(),
+            _ if seen.went_on && !seen.others => "read, write and close are not in it: it was recorded with -e trace=network or the like. Record it with -e trace=network,desc, or without -e".to_owned(),
             _ if seen.proven && !seen.made => "socket() is not in it: it begins after that call, or leaves calls out (-p, -Z, -e trace=...)".to_owned(),
+            _ if seen.made_task && !seen.followed => "what it has started is not in it, neither processes nor threads: record it with strace -f".to_owned(),
+            _ if foundlings > 0 && !seen.made_task => "fork and clone are not in it: it was recorded with -e trace=... Which descriptors a new process or thread has is a guess".to_owned(),
             _ => return None,
         })
     }
@@ -645,6 +657,7 @@ impl Ladder {
         let column = self.column(side);
         column.first.get_or_insert(task);
         self.seen.take(&event);
+        self.seen.followed |= self.world.task(task).parent.is_some();
         let remarks = self.remarks.on(&self.world, &event).into_iter();
         let words: Vec<String> = remarks
             .map(|remark| {

@@ -134,6 +134,7 @@ impl Reader {
     /// Reads a line without its newline. Nothing comes of a call's beginning until its end has come.
     pub fn take(&mut self, line: &[u8], entries: &mut Vec<Entry>) {
         self.lines += 1;
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line); // an editor's mark in front of UTF-8
         let line = uncoloured(unquoted(line.strip_suffix(b"\r").unwrap_or(line)));
         let line = &*line;
         if line.trim_ascii().is_empty() || self.is_in_a_table(line) {
@@ -666,9 +667,9 @@ fn unquoted(mut line: &[u8]) -> &[u8] {
     line
 }
 
-/// A line without strace's own colours. What has no end of a colour is none of them.
+/// A line without colours: strace's own, and grep's. What has no end of a colour is none of them.
 fn uncoloured(line: &[u8]) -> std::borrow::Cow<'_, [u8]> {
-    if find(line, b"\x1b[0m").is_none() {
+    if find(line, b"\x1b[0m").is_none() && find(line, b"\x1b[m").is_none() {
         return line.into();
     }
     let (mut plain, mut rest) = (Vec::with_capacity(line.len()), line);
@@ -678,7 +679,7 @@ fn uncoloured(line: &[u8]) -> std::borrow::Cow<'_, [u8]> {
             .iter()
             .position(|byte| !byte.is_ascii_digit() && *byte != b';');
         rest = match end.map(|end| at + 2 + end) {
-            Some(end) if rest[end] == b'm' => &rest[end + 1..],
+            Some(end) if matches!(rest[end], b'm' | b'K') => &rest[end + 1..],
             _ => {
                 plain.push(rest[at]);
                 &rest[at + 1..]

@@ -150,6 +150,39 @@ impl Queue {
         Some(held)
     }
 
+    /// Those of a source that nobody has been seen to make, the first ones first.
+    pub fn foundlings(&self, source: usize, known: impl Fn(Key) -> bool) -> Vec<Key> {
+        let making = |row: &Row| row.does == Does::MakesTask;
+        if self.is_under_way((source, None), making) {
+            return Vec::new();
+        }
+        let heads = self.heads().into_iter().map(|(_, _, key)| key);
+        heads
+            .filter(|&key| key.0 == source && !known(key) && !self.making.contains(&key))
+            .collect()
+    }
+
+    /// What a task does with a descriptor, before it gets another one of that number.
+    pub fn uses(&self, key: Key, descriptor: i32, wanted: impl Fn(&Row) -> bool) -> bool {
+        let held = self.tasks.get(&key).into_iter().flatten();
+        for held in held.take(AHEAD) {
+            let What::Call(call) = &held.entry.what else {
+                continue;
+            };
+            let Some(row) = calls::of(&call.name) else {
+                continue;
+            };
+            let on = row.on.and_then(|at| calls::descriptor(call.args.get(at)?));
+            if on == Some(descriptor) && wanted(row) {
+                return true;
+            }
+            if row.does == Does::Accepts && calls::descriptor(&call.result) == Some(descriptor) {
+                return false;
+            }
+        }
+        false
+    }
+
     fn is_under_way(&self, but: Key, wanted: impl Fn(&Row) -> bool) -> bool {
         self.under_way.iter().any(|(&source, calls)| {
             calls
@@ -158,6 +191,9 @@ impl Queue {
         })
     }
 }
+
+/// How many entries of a task are looked at to find out who it is.
+const AHEAD: usize = 1000;
 
 /// From here on a wait is one.
 const A_WHILE: u64 = 1_000_000_000;

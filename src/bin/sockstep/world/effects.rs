@@ -54,7 +54,8 @@ impl World {
 
     // ---- Tasks ----
 
-    /// The task that a source calls by this number. One whose making has not been seen has what the source's first task has.
+    /// The task that a source calls by this number. One whose making has not been seen has what the source's first task has: its
+    /// own table, if it looks like a thread.
     fn task_for(&mut self, source: usize, side: Side, pid: Option<u32>) -> TaskId {
         if let Some(&task) = self.by_pid.get(&(source, pid)) {
             let known = &mut self.tasks[task.0];
@@ -67,9 +68,33 @@ impl World {
             .tasks
             .iter()
             .find(|task| task.source == source && !task.ended);
-        match first.map(|task| task.id) {
-            Some(first) => self.new_task(source, side, pid, Some(first), false),
-            None => self.new_task(source, side, pid, None, false),
+        let Some((first, key)) = first.map(|task| (task.id, (source, task.pid))) else {
+            return self.new_task(source, side, pid, None, false);
+        };
+        // A process's maker closes what it has accepted for it; a thread closes it for both.
+        let table = self.tables.get(&self.tasks[first.0].table);
+        let open = table.into_iter().flat_map(|table| &table.open);
+        let shares = open.into_iter().any(|(&number, open)| {
+            matches!(open.thing, Thing::Socket(id) if self.socket(id).is_some_and(|it| it.accepted))
+                && self.queue.uses((source, pid), number, |_| true)
+                && !self.queue.uses(key, number, |row| row.does == Does::Closes)
+        });
+        self.foundlings += 1;
+        self.new_task(source, side, pid, Some(first), shares)
+    }
+
+    /// A task is about to close a socket: whoever goes on with it has its own descriptor of it.
+    fn leave_to_foundlings(&mut self, number: i32, event: &Event) {
+        let Some(Thing::Socket(id)) = self.thing(event.task, number) else {
+            return;
+        };
+        let one = self.socket(id).is_some_and(|socket| socket.accepted);
+        let known = |key| self.by_pid.contains_key(&key);
+        let mut heirs = self.queue.foundlings(event.source, known);
+        heirs.retain(|&key| self.queue.uses(key, number, |_| true));
+        for (source, pid) in heirs.into_iter().take(if one { 1 } else { usize::MAX }) {
+            self.foundlings += 1;
+            self.new_task(source, event.side, pid, Some(event.task), false);
         }
     }
 
@@ -496,6 +521,7 @@ impl World {
         if let Some(number) =
             number.filter(|_| !call.note.starts_with("EBADF") && call.result != "?")
         {
+            self.leave_to_foundlings(number, event);
             self.close(number, event);
         }
     }

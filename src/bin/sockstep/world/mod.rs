@@ -65,6 +65,8 @@ pub struct World {
     sockets: HashMap<SocketId, Socket>,
     /// The closed ones among them, in order.
     closed: VecDeque<SocketId>,
+    /// Tasks of which nobody has seen who made them.
+    foundlings: usize,
     /// Datagrams that have not arrived.
     messages: VecDeque<Message>,
     numbers: u64,
@@ -83,6 +85,11 @@ impl World {
 
     pub fn task(&self, id: TaskId) -> &Task {
         &self.tasks[id.0]
+    }
+
+    /// Tasks of which nobody has seen who made them: which descriptors they have is a guess.
+    pub fn foundlings(&self) -> usize {
+        self.foundlings
     }
 
     /// The task that a source calls by this number now.

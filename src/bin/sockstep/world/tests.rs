@@ -214,6 +214,26 @@ fn a_datagram_that_was_cut_knows_its_length() {
 }
 
 #[test]
+fn who_made_a_task_is_guessed_from_what_it_does_where_no_fork_is_recorded() {
+    let child = r#"8 2.42 recvfrom(4, "x", 99, 0, NULL, NULL) = 1
+8 2.43 close(4) = 0
+"#;
+    let again = "7 2.50 accept(3, NULL, NULL) = 4\n";
+    for (parent, closes) in [("", 1), ("7 2.41 close(4) = 0\n", 2)] {
+        let server = [SERVER, parent, child, again].concat();
+        let (world, events) = happened(&[&server]);
+        let received = find(&events, "recvfrom", 0);
+        assert_eq!(world.task(received.task).thread, parent.is_empty());
+        let ends = events
+            .iter()
+            .filter(|event| event.call().is_some_and(|call| call.name == "close"));
+        let ends: Vec<bool> = ends.map(|event| !event.moved.is_empty()).collect();
+        assert_eq!((ends.len(), ends.last()), (closes, Some(&true)), "{parent}");
+        assert!(!ends[..closes - 1].contains(&true), "{parent}");
+    }
+}
+
+#[test]
 fn a_fork_copies_descriptors_a_thread_shares_them_and_exec_closes_some() {
     let server = SERVER.to_owned()
         + r#"7 2.40 clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD) = 8

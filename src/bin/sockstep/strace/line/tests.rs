@@ -470,6 +470,8 @@ fn lines_come_quoted_coloured_set_in_and_with_carriage_returns() {
         ">> > 7 close(3) = 0",
         "    7 close(3)        = 0",
         "\t7 close(3) = 0\r",
+        "\u{feff}7 close(3) = 0",
+        "7 \x1b[01;31m\x1b[Kclose\x1b[m\x1b[K(3) = 0",
         "7 \x1b[33mclose\x1b[0m(\x1b[35m3\x1b[0m) = \x1b[32m0\x1b[0m",
     ] {
         let mut entries = Vec::new();
