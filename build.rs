@@ -198,6 +198,8 @@ fn package(cc: &str) -> String {
 /// Tells the linker how the programs are laid out.
 fn arrange_linking(out: &Path) {
     println!("cargo::rustc-link-arg-bins=-Wl,-z,separate-code"); // or `strace -k` cannot walk the stack
+    // What leads from a call to its line is for the programs: the tool that traces them would double its size with it.
+    println!("cargo::rustc-link-arg-bin=sockstep=-Wl,--strip-all");
     // The loader would map libgcc_s.so.1, to unwind a panic: nine calls of each start.
     if variable("CARGO_CFG_TARGET_ENV") == "gnu" && links(out, &["-l:libgcc_eh.a".to_owned()]) {
         println!("cargo::rustc-link-lib=static:-bundle=gcc_eh");
