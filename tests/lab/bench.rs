@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::{
-    Outcome, Process, Random, python, python3, require, run, wait_until_none_is_marked,
+    Outcome, Process, Random, python, python3, require, run, scratch, wait_until_none_is_marked,
 };
 use nix::sys::signal::Signal;
 
@@ -37,16 +37,6 @@ fn bench(args: &[&str]) -> Outcome {
             .args(args),
         b"",
     )
-}
-
-/// An empty directory of this name.
-fn directory(name: &str) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("bench")
-        .join(name);
-    let _ = fs::remove_dir_all(&directory); // there is none the first time
-    fs::create_dir_all(&directory).expect("it can be made");
-    directory
 }
 
 /// Has Python check the object, all of whose figures follow from its slices, and returns what it prints.
@@ -170,7 +160,7 @@ fn the_same_seed_gives_the_same_order() {
 /// A directory with a program in the place of `tcp_echo_server`.
 fn in_its_place(name: &str, what: &str) -> PathBuf {
     require("python3", "the servers of these tests");
-    let directory = directory(name);
+    let directory = scratch(Path::new("bench").join(name));
     let program = directory.join("tcp_echo_server");
     let text = format!(
         "#!/usr/bin/env python3
@@ -237,7 +227,7 @@ fn a_server_that_fails_is_named_with_its_words() {
             Outcome::new(2, "", &format!("sockstep: {words}\n"))
         );
     }
-    let empty = directory("empty");
+    let empty = scratch("bench/empty");
     let outcome = against(&empty);
     let words = format!(
         "sockstep: {} does not exist\n",
@@ -323,7 +313,7 @@ fn any_server_is_measured_beside_the_pair() {
 #[test]
 fn all_designs_and_a_peer_are_drawn() {
     require("python3", "the reader of these tests");
-    let directory = directory("plot");
+    let directory = scratch("bench/plot");
     let file = directory.join("designs.svg");
     let file = file.to_str().expect("UTF-8");
     let program = env!("CARGO_BIN_EXE_tcp_echo_server_epoll");
@@ -516,7 +506,7 @@ fn ended_at_any_moment_it_leaves_nothing() {
         .enumerate()
     {
         let signal = signals[round % signals.len()];
-        let temporary = directory("interrupted");
+        let temporary = scratch("bench/interrupted");
         let mark = format!("bench-{}-{round}", std::process::id());
         let mut command = Command::new(env!("CARGO_BIN_EXE_sockstep"));
         command.args(["bench", server, "--seconds", "60"]);

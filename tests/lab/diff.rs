@@ -4,12 +4,14 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use crate::support::{Outcome, Process, deadline, require, run, wait_until_none_is_marked};
+use crate::support::{
+    Outcome, Process, deadline, require, run, scratch, wait_until_none_is_marked,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -132,7 +134,7 @@ fn without_strace_it_says_what_to_install() {
 #[test]
 fn a_signal_ends_it_and_leaves_nothing_behind() {
     require("strace", "the tests of sockstep diff");
-    let directory = directory("interrupted");
+    let directory = scratch("diff/interrupted");
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockstep"));
     let mark = format!("diff-{}", std::process::id());
     command
@@ -605,7 +607,7 @@ fn a_twin_with_one_change_is_caught() {
 #[test]
 fn a_twin_without_a_change_is_not() {
     for pair in PAIRS {
-        let directory = directory(pair);
+        let directory = scratch(Path::new("diff").join(pair));
         for side in ["server", "client"] {
             compile(
                 &directory,
@@ -641,7 +643,7 @@ fn uncaught(at: usize, mutation: &Mutation) -> Option<String> {
         file,
         changes,
     } = mutation;
-    let directory = directory(&format!("mutation-{at}"));
+    let directory = scratch(format!("diff/mutation-{at}"));
     // The concurrent servers are pairs of their own, with the client that they share.
     let (pair, side, other) = match program.rsplit_once('_').expect("a side ends the name") {
         (pair, "server") => (pair, "server", format!("{pair}_client")),
@@ -681,16 +683,6 @@ fn uncaught(at: usize, mutation: &Mutation) -> Option<String> {
             outcome.stderr
         )
     })
-}
-
-/// An empty directory of this name.
-fn directory(name: &str) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("diff")
-        .join(name);
-    let _ = fs::remove_dir_all(&directory); // there is none the first time
-    fs::create_dir_all(&directory).expect("it can be made");
-    directory
 }
 
 /// Compiles a twin with changes in one of its files. Each text that is to be replaced must be there exactly once.

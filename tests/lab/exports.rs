@@ -4,25 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Outcome, python3, require, run};
+use crate::sockstep;
+use crate::support::{place, python3, run};
 
-const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 const FORMATS: [&str; 5] = ["svg", "mermaid", "perfetto", "pcapng", "csv"];
-
-fn place(name: &str) -> PathBuf {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("exports");
-    fs::create_dir_all(&place).unwrap();
-    place.join(name)
-}
-
-fn sockstep(arguments: &[&str]) -> Outcome {
-    require("strace", "the files");
-    run(Command::new(SOCKSTEP).args(arguments), b"")
-}
 
 /// Where the file of each format is, and the arguments that ask for it.
 fn files(name: &str) -> ([PathBuf; 5], Vec<String>) {
-    let paths = FORMATS.map(|format| place(&format!("{name}.{format}")));
+    let paths = FORMATS.map(|format| place(format!("exports/{name}.{format}")));
     let arguments = FORMATS.iter().zip(&paths);
     let arguments =
         arguments.flat_map(|(format, path)| [format!("--{format}"), path.display().to_string()]);
@@ -53,7 +42,7 @@ fn exports(name: &str, arguments: &[&str]) -> [String; 5] {
 
 /// The same of a recording.
 fn exports_of(name: &str, recording: &str) -> [String; 5] {
-    let trace = place(&format!("{name}.strace"));
+    let trace = place(format!("exports/{name}.strace"));
     fs::write(&trace, recording).unwrap();
     exports(name, &["show", trace.to_str().unwrap()])
 }
@@ -165,10 +154,10 @@ fn what_a_program_sends_is_text_in_each_format() {
 
 #[test]
 fn nothing_is_lost_when_a_file_cannot_be_written() {
-    let trace = place("refused.strace");
+    let trace = place("exports/refused.strace");
     fs::write(&trace, HOSTILE).unwrap();
     let trace = trace.to_str().unwrap();
-    let kept = place("kept.svg");
+    let kept = place("exports/kept.svg");
     fs::write(&kept, "kept").unwrap();
     let kept_path = kept.to_str().unwrap();
     for (arguments, status, words) in [
@@ -216,12 +205,12 @@ fn nothing_is_lost_when_a_file_cannot_be_written() {
     }
     assert_eq!(fs::read_to_string(&kept).unwrap(), "kept");
     assert_eq!(fs::read_to_string(trace).unwrap(), HOSTILE);
-    let empty = place("empty.strace");
+    let empty = place("exports/empty.strace");
     fs::write(&empty, "").unwrap();
     let empty = empty.to_str().unwrap();
     let (paths, options) = files("none");
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let html = place("none.html");
+    let html = place("exports/none.html");
     let page = ["show", empty, "--html", html.to_str().unwrap()];
     let outcome = sockstep(&[&page[..], &options].concat());
     assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
@@ -243,14 +232,14 @@ fn nothing_is_lost_when_a_file_cannot_be_written() {
 
 #[test]
 fn a_unix_domain_socket_has_no_packets_and_that_is_said() {
-    let trace = place("unix.strace");
+    let trace = place("exports/unix.strace");
     let recording = r#"10 1.0 socketpair(AF_UNIX, SOCK_STREAM, 0, [3, 4]) = 0 <0.00001>
 10 1.1 write(3, "hello", 5) = 5 <0.00001>
 10 1.2 read(4, "hello", 5) = 5 <0.00001>
 10 1.3 close(3) = 0 <0.00001>
 "#;
     fs::write(&trace, recording).unwrap();
-    let file = place("unix.pcapng");
+    let file = place("exports/unix.pcapng");
     let svg = sockstep(&["show", trace.to_str().unwrap(), "--svg", "-"]);
     assert!(!svg.stdout().contains("FIN"), "{svg:?}");
     let outcome = sockstep(&[

@@ -3,13 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{Outcome, require, run, scratch};
-
-const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
+use crate::support::{Outcome, run, scratch};
 
 fn sockstep(arguments: &[&str]) -> Outcome {
-    require("strace", "faults");
-    run(Command::new(SOCKSTEP).arg("run").args(arguments), b"")
+    crate::sockstep(&[&["run"], arguments].concat())
 }
 
 /// The rows of a side of the picture, without what it waited.

@@ -3,6 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::process::Command;
+
+use support::{Outcome, require, run};
+
 mod bench;
 mod check;
 mod clients;
@@ -20,3 +24,10 @@ mod sides;
 mod source;
 mod step;
 mod verbs;
+
+/// `sockstep` with these arguments and nothing to read.
+fn sockstep(arguments: &[&str]) -> Outcome {
+    require("strace", "the tests of sockstep");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockstep"));
+    run(command.args(arguments), b"")
+}

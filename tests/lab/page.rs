@@ -3,14 +3,12 @@
 mod browser;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::support::{Outcome, Program, at_this_load, python3, require, run};
+use crate::sockstep;
+use crate::support::{Program, at_this_load, place, python3};
 use browser::Browser;
-
-const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
 /// Keys, as WebDriver has them.
 const LEFT: char = '\u{e012}';
@@ -18,20 +16,9 @@ const RIGHT: char = '\u{e014}';
 const HOME: char = '\u{e011}';
 const END: char = '\u{e010}';
 
-fn place(name: &str) -> PathBuf {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
-    fs::create_dir_all(&place).unwrap();
-    place.join(name)
-}
-
-fn sockstep(arguments: &[&str]) -> Outcome {
-    require("strace", "the page");
-    run(Command::new(SOCKSTEP).args(arguments), b"")
-}
-
 /// The page of a run.
 fn page(name: &str, arguments: &[&str]) -> PathBuf {
-    let file = place(name).with_extension("html");
+    let file = place(format!("page/{name}")).with_extension("html");
     let html = ["run", "--html", file.to_str().unwrap()];
     let outcome = sockstep(&[&html, arguments].concat());
     assert!(outcome.status.success(), "{outcome:?}");
@@ -40,9 +27,9 @@ fn page(name: &str, arguments: &[&str]) -> PathBuf {
 
 /// The page of a recording.
 fn page_of(name: &str, recording: &str) -> PathBuf {
-    let trace = place(name).with_extension("strace");
+    let trace = place(format!("page/{name}")).with_extension("strace");
     fs::write(&trace, recording).unwrap();
-    let file = place(name).with_extension("html");
+    let file = place(format!("page/{name}")).with_extension("html");
     let outcome = sockstep(&[
         "show",
         "--html",
@@ -325,13 +312,13 @@ fn what_a_program_sends_is_text_and_never_markup() {
         "{} --bind 127.0.0.1 {{port}}",
         Program::rust("tcp_echo_server").path().display()
     );
-    let words = place("words.json");
+    let words = place("page/words.json");
     fs::write(
         &words,
         r#"{"step": "</script><script>document.title = 2</script>", "lang": "de"}"#,
     )
     .unwrap();
-    let source = place("<img src=x>.c");
+    let source = place("page/<img src=x>.c");
     fs::write(
         &source,
         "int main() { </script><script>document.title = 3</script> }\n",
@@ -478,8 +465,8 @@ fn many_clients_have_a_column_each_and_several_servers_a_choice() {
 
 #[test]
 fn words_of_a_course_stand_in_the_page_and_a_bad_file_is_named() {
-    let words = place("bad.json");
-    let html = place("bad.html");
+    let words = place("page/bad.json");
+    let html = place("page/bad.html");
     for (text, complaint) in [
         ("{\"steps\": \"Schritt\"}", "line 1: no word \"steps\""),
         ("{\"step\": \"Schritt\"", "a comma or } is missing"),
@@ -510,7 +497,7 @@ fn words_of_a_course_stand_in_the_page_and_a_bad_file_is_named() {
 
 #[test]
 fn diff_has_both_sides_in_one_page_with_their_differences_marked() {
-    let file = place("twins.html");
+    let file = place("page/twins.html");
     let html = file.to_str().unwrap();
     let outcome = sockstep(&["diff", "tcp_echo", "--scenario", "happy", "--html", html]);
     assert!(outcome.status.success(), "{outcome:?}");
@@ -572,8 +559,8 @@ fn diff_has_both_sides_in_one_page_with_their_differences_marked() {
 fn axe_finds_nothing_against_a_page() {
     let axe = std::env::var("AXE").expect("AXE is the path of axe.min.js");
     let axe = fs::read_to_string(axe).unwrap();
-    let html = place("axe.html");
-    let twins = place("axe-twins.html");
+    let html = place("page/axe.html");
+    let twins = place("page/axe-twins.html");
     let diff = [
         "diff",
         "tcp_echo",

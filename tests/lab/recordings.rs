@@ -9,7 +9,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::support::{
-    Outcome, Program, Random, Server, at_this_load, random_bytes, require, run, without_ports,
+    Outcome, Program, Random, Server, at_this_load, random_bytes, require, run, scratch,
+    without_ports,
 };
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
@@ -29,18 +30,8 @@ fn show(arguments: &[&str], path: &Path) -> Outcome {
     )
 }
 
-/// A place of a test's own.
-fn scratch(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("recordings")
-        .join(name);
-    let _ = fs::remove_dir_all(&path); // there may be none
-    fs::create_dir_all(&path).expect("it can be made");
-    path
-}
-
 fn shown(name: &str, bytes: &[u8]) -> Outcome {
-    let file = scratch(name).join("trace.txt");
+    let file = scratch(Path::new("recordings").join(name)).join("trace.txt");
     fs::write(&file, bytes).expect("it is writable");
     show(&[], &file)
 }
@@ -184,7 +175,7 @@ fn a_recording_without_its_beginning_shows_the_rest() {
 
 #[test]
 fn what_may_have_no_end_is_refused() {
-    let directory = scratch("no-end");
+    let directory = scratch("recordings/no-end");
     let pipe = directory.join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
     for path in [
@@ -282,7 +273,7 @@ fn no_bytes_make_show_fail_hang_or_act_on_a_terminal() {
     let mut random = Random(20);
     let begun = Instant::now();
     for round in 0..ROUNDS {
-        let directory = scratch("mutated");
+        let directory = scratch("recordings/mutated");
         for file in 0..FILES {
             let name = match random.below(3) {
                 0 => format!("t.{file}"),
@@ -341,7 +332,7 @@ fn what_a_program_writes_comes_back_from_a_real_strace() {
         ("plain", &["-ttt", "-T"][..]),
         ("hex", &["-xx", "-r", "-yy"]),
     ] {
-        let file = scratch(&format!("echoed-{name}")).join("trace.txt");
+        let file = scratch(format!("recordings/echoed-{name}")).join("trace.txt");
         let server = Program::c("udp_echo_server");
         let file_name = file.to_str().expect("text");
         let strace = [

@@ -9,9 +9,8 @@ use crate::support::{Outcome, require, run, scratch, within};
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
 fn sockstep(arguments: &[&str]) -> Outcome {
-    require("strace", "source lines");
     require("addr2line", "source lines");
-    run(Command::new(SOCKSTEP).args(arguments), b"")
+    crate::sockstep(arguments)
 }
 
 /// Every call of a picture that has a place: its name, the source and the line.

@@ -7,23 +7,16 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use sockstep::Errno::{EINVAL, ENODEV, ENOENT, ENXIO};
 use sockstep::*;
 
+use crate::sockets::{self, bound, name};
+
 fn pair(ty: SockType) -> [OwnedFd; 2] {
     socketpair(AF_UNIX, ty, 0).unwrap()
 }
 
 /// A UDP socket with a name, on which no call waits without end.
 fn udp() -> (OwnedFd, sockaddr_in) {
-    let sock = socket(AF_INET, SOCK_DGRAM, 0).unwrap();
-    let mut addr = sockaddr_in::zeroed();
-    addr.sin_family = AF_INET;
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bind(&sock, &addr).unwrap();
-    let deadline = timeval {
-        tv_sec: 10,
-        tv_usec: 0,
-    };
-    setsockopt(&sock, SOL_SOCKET, SO_RCVTIMEO, &deadline).unwrap();
-    let addr = getsockname(&sock).unwrap();
+    let sock = bound(sockets::udp());
+    let addr = name(&sock);
     (sock, addr)
 }
 

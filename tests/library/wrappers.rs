@@ -552,12 +552,7 @@ fn texts_are_the_addresses_that_they_are_in_c() {
         }
         assert_eq!(ours, c, "for the text {text:?}");
     }
-    let half = texts.len() / 4..texts.len() * 3 / 4;
-    assert!(
-        half.contains(&addresses),
-        "{addresses} of {} are addresses",
-        texts.len()
-    );
+    assert_about_half(addresses, texts.len());
 }
 
 #[test]
@@ -602,12 +597,7 @@ fn ipv6_texts_are_the_addresses_that_they_are_in_c() {
         };
         assert_eq!(ours, c, "for the text {text:?}");
     }
-    let half = texts.len() / 4..texts.len() * 3 / 4;
-    assert!(
-        half.contains(&addresses),
-        "{addresses} of {} are addresses",
-        texts.len()
-    );
+    assert_about_half(addresses, texts.len());
 }
 
 #[test]
@@ -837,6 +827,15 @@ fn c_says(name: &str, program: &str, input: &[u8]) -> String {
         .arg("-");
     run(&mut cc, program.as_bytes());
     run(&mut Command::new(exe), input)
+}
+
+/// Asserts that random texts try both: what is an address, and what is none.
+fn assert_about_half(addresses: usize, texts: usize) {
+    let half = texts / 4..texts * 3 / 4;
+    assert!(
+        half.contains(&addresses),
+        "{addresses} of {texts} are addresses"
+    );
 }
 
 /// Runs a program to its end, and returns what it printed.

@@ -27,7 +27,7 @@ use sockstep::{
 
 mod scratch;
 
-pub use scratch::scratch;
+pub use scratch::{place, scratch};
 
 /// How long anything may take before its test fails: it is for work that hangs, not for a slow machine.
 pub fn deadline() -> Duration {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
+use proptest::prelude::ProptestConfig;
+
 /// What each has: numbers of four bytes, and bytes with their number before them.
 const HELPERS: &str = r#"
     #define _GNU_SOURCE
@@ -146,4 +148,14 @@ fn compile(source: &Source) -> PathBuf {
         "install gcc, which brings the sanitizers"
     );
     program
+}
+
+/// As many cases of a property as the environment says, or this many.
+pub fn cases(number: u32) -> ProptestConfig {
+    let asked = env::var("PROPTEST_CASES").ok();
+    ProptestConfig {
+        cases: asked.and_then(|n| n.parse().ok()).unwrap_or(number),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }

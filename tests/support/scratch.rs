@@ -15,3 +15,12 @@ pub fn scratch(name: impl AsRef<Path>) -> PathBuf {
     }
     directory
 }
+
+/// A file of this name, whose directory is there.
+#[allow(dead_code, reason = "not every folder of tests uses it")]
+pub fn place(name: impl AsRef<Path>) -> PathBuf {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let directory = file.parent().expect("the target directory");
+    fs::create_dir_all(directory).expect("the target directory is writable");
+    file
+}

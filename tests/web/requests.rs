@@ -14,21 +14,9 @@ use self::date::{http_date, log_date};
 use self::request::{
     ByteRange, HEADERS, LINE, Request, content_type, escape_url, file_name, is_hidden, parse_date,
 };
-use crate::sanitized::{Sanitized, Source, len};
+use crate::sanitized::{Sanitized, Source, cases, len};
 use proptest::collection::vec;
 use proptest::prelude::*;
-
-/// As many as the environment says, or a few thousand.
-fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|n| n.parse().ok());
-    ProptestConfig {
-        cases: cases.unwrap_or(5000),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
 
 /// Bytes with what matters in a URL far more often than chance has it.
 fn url() -> impl Strategy<Value = Vec<u8>> {
@@ -179,7 +167,7 @@ fn walked(target: &[u8]) -> Option<Vec<u8>> {
 fn a_url_means_the_same_name_in_both_languages() {
     let twin = Twin::start();
     let any_bytes = vec(any::<u8>(), 1..100);
-    proptest!(config(), |(target in prop_oneof![3 => url(), 1 => any_bytes])| {
+    proptest!(cases(5000), |(target in prop_oneof![3 => url(), 1 => any_bytes])| {
         let mut name = Vec::new();
         let seen = file_name(&target, &mut name).map(|()| {
             let mut escaped = Vec::new();
@@ -194,7 +182,7 @@ fn a_url_means_the_same_name_in_both_languages() {
 #[test]
 fn lines_are_the_same_request_in_both_languages() {
     let twin = Twin::start();
-    proptest!(config(), |(lines in request_lines())| {
+    proptest!(cases(5000), |(lines in request_lines())| {
         let mut request = Request::default();
         let mut status = 0;
         for line in &lines {
@@ -223,7 +211,7 @@ fn lines_are_the_same_request_in_both_languages() {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(5000))]
 
     #[test]
     fn a_name_stays_beneath_the_root(target in url()) {

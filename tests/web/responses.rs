@@ -9,26 +9,13 @@ mod response;
 #[allow(dead_code, reason = "the same")]
 mod url;
 
-use std::env;
-
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use self::response::{HEADERS, Response};
 use self::url::Url;
-use crate::sanitized::{Sanitized, Source, len};
-
-fn config() -> ProptestConfig {
-    let cases = env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok());
-    ProptestConfig {
-        cases: cases.unwrap_or(3000),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
+use crate::sanitized::{Sanitized, Source, cases, len};
 
 // ---- Responses ----
 
@@ -250,7 +237,7 @@ fn cut<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
 #[test]
 fn a_sound_response_yields_its_body_however_it_is_cut() {
     let twin = Twin::start();
-    proptest!(config(), |(sound in sound(), cuts in vec(any::<Index>(), 0..12))| {
+    proptest!(cases(3000), |(sound in sound(), cuts in vec(any::<Index>(), 0..12))| {
         let pieces = cut(&sound.bytes, &cuts);
         let seen = seen("GET", &pieces);
         prop_assert_eq!(&seen.problem, &None);
@@ -263,7 +250,7 @@ fn a_sound_response_yields_its_body_however_it_is_cut() {
 #[test]
 fn a_sound_response_that_breaks_off_is_never_taken_for_whole() {
     let twin = Twin::start();
-    proptest!(config(), |(sound in sound(), at in any::<Index>())| {
+    proptest!(cases(3000), |(sound in sound(), at in any::<Index>())| {
         let end = sound.end.unwrap_or(0);
         if end == 0 {
             return Ok(()); // the close is its end
@@ -278,7 +265,7 @@ fn a_sound_response_that_breaks_off_is_never_taken_for_whole() {
 fn whatever_comes_is_the_same_however_it_is_cut_and_in_both_languages() {
     let twin = Twin::start();
     let method = select(&["GET", "GET", "HEAD"][..]);
-    proptest!(config(), |(bytes in unsound(), method in method, cuts in vec(any::<Index>(), 0..12))| {
+    proptest!(cases(3000), |(bytes in unsound(), method in method, cuts in vec(any::<Index>(), 0..12))| {
         let whole = seen(method, &[&bytes]);
         prop_assert!(!(whole.problem.is_some() && whole.may_end));
         prop_assert!(method != "HEAD" || whole.body.is_empty());
@@ -375,7 +362,7 @@ fn url_text() -> impl Strategy<Value = String> {
 #[test]
 fn a_url_is_the_same_in_both_languages_and_goes_into_a_request_as_one_line() {
     let twin = Twin::start();
-    proptest!(config(), |(text in url_text())| {
+    proptest!(cases(3000), |(text in url_text())| {
         let parsed = Url::parse(text.as_bytes());
         if let Ok(url) = &parsed {
             let sound = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -390,7 +377,7 @@ fn a_url_is_the_same_in_both_languages_and_goes_into_a_request_as_one_line() {
 
 #[test]
 fn a_redirect_leads_to_a_url_or_nowhere() {
-    proptest!(config(), |(base in url_text(), reference in vec(prop_oneof![3 => url_text().prop_map(String::into_bytes), 1 => vec(any::<u8>(), 0..4)], 0..3))| {
+    proptest!(cases(3000), |(base in url_text(), reference in vec(prop_oneof![3 => url_text().prop_map(String::into_bytes), 1 => vec(any::<u8>(), 0..4)], 0..3))| {
         let Ok(base) = Url::parse(base.as_bytes()) else { return Ok(()) };
         if let Ok(url) = base.resolve(&reference.concat()) {
             let again = format!("http://{}{}", url.authority(), url.target);
