@@ -249,6 +249,6 @@ fn a_unix_domain_socket_has_no_packets_and_that_is_said() {
         file.to_str().unwrap(),
     ]);
     assert!(outcome.status.success(), "{outcome:?}");
-    let words = "--pcapng: left out, as they make no TCP or UDP packet: 2 sends and ends";
+    let words = "--pcapng: left out, as they are neither TCP nor UDP: 2 sends and ends";
     assert!(outcome.stderr.contains(words), "{outcome:?}");
 }
