@@ -75,7 +75,7 @@ pub fn show(args: &Args) -> ExitCode {
     }
     match draw(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(words) if words.is_empty() => ExitCode::SUCCESS, // nobody reads any more
+        Err(words) if words.is_empty() => ExitCode::SUCCESS, // the reader has gone
         Err(words) => {
             remark(words);
             ExitCode::FAILURE

@@ -38,7 +38,7 @@ pub fn cpu_time_of_ended_children(process: Pid) -> Duration {
 /// Memory in KiB.
 #[derive(Clone, Copy, Default)]
 pub struct Memory {
-    /// What they have written to, and share with nobody (`Private_Dirty`).
+    /// What they have written to, and do not share (`Private_Dirty`).
     pub private: u32,
     /// All that they have, program and libraries included; what several processes have counts by parts (`Pss`).
     pub proportional: u32,

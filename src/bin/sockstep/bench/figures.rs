@@ -215,7 +215,7 @@ fn cpu(slices: &[Slice]) -> f64 {
 /// A line of the table: its name, decimals, and figure.
 type Row = (&'static str, usize, fn(&Figures) -> f64);
 
-/// What a person is told of one program.
+/// The lines about one program.
 struct Figures {
     round_trips: u32,
     per_second: f64,

@@ -99,7 +99,7 @@ impl Talk<'_> {
         Ok(())
     }
 
-    /// One round trip over each of so many new connections, closed again. The time counts from before `connect`.
+    /// One round trip over each of `count` new connections, closed again. The time counts from before `connect`.
     pub fn over_new(&mut self, port: u16, count: usize) -> Result<(), Trouble> {
         self.begun.clear();
         let mut socks = Vec::with_capacity(count);

@@ -537,7 +537,7 @@ impl Server {
         }
     }
 
-    /// Takes what it prints, and waits for it so many milliseconds.
+    /// Takes its output, and waits up to `patience` milliseconds for it.
     fn listen(&mut self, signals: &Signals, patience: u8) -> Result<(), Interrupted> {
         let said = &mut self.said;
         listen(

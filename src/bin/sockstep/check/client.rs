@@ -499,7 +499,7 @@ pub fn twice(visit: &mut Visit) -> Result<(), Stop> {
     }
     let (subject, socket, asked, from) = datagram(visit)?;
     for _ in 0..2 {
-        let _ = socket.send_to(&visit.contract.answer(&asked), from); // the second may meet nobody
+        let _ = socket.send_to(&visit.contract.answer(&asked), from); // the client may have gone before the second
     }
     visit.ends_well(&subject, "the answer came twice")
 }

@@ -121,7 +121,7 @@ const PLAUSIBLE: &[Plausible] = &[
     },
 ];
 
-/// So many calls within a look are no waiting.
+/// A task that makes this many calls between two looks does not wait.
 const BUSY: usize = 300;
 const GLANCE: Duration = Duration::from_millis(250);
 /// How long a client waits for an answer while the server rests.
@@ -318,7 +318,7 @@ fn udp_client(trial: &Trial) -> Fate {
                 match socket.recv(&mut buffer) {
                     Ok(n) if buffer[..n] == trial.answer(word) => break Fate::Served,
                     Ok(_) => return Ok(Fate::Wrong),
-                    Err(_) if wait.is_over() => break Fate::Lost, // nobody says that it was lost
+                    Err(_) if wait.is_over() => break Fate::Lost, // the loss is not reported
                     Err(_) => {}
                 }
             };

@@ -269,7 +269,7 @@ pub fn is_late(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// A connection that keeps so many bytes for us, and as many of ours. Small segments too: by their size Linux gives the server room for what it sends.
+/// A connection with buffers of this size in both directions. Small segments too: by their size Linux gives the server room for what it sends.
 fn connect_with(address: SocketAddr, patience: Duration, room: c_int) -> io::Result<TcpStream> {
     let family = if address.is_ipv4() { PF_INET } else { PF_INET6 };
     let sock = socket(family, SOCK_STREAM, 0)?;

@@ -8,7 +8,7 @@ use crate::check::patience::{LOOK, Wait};
 use crate::check::server::{Limits, Rest, Trial};
 
 const WORD: &[u8] = b"hello";
-/// How long nobody may say anything behind an answer.
+/// How long the server must be silent after an answer.
 const SILENCE: Duration = Duration::from_millis(100);
 /// A server that rests for so long has taken what was sent.
 const TAKEN: Duration = Duration::from_millis(10);
@@ -280,7 +280,7 @@ pub fn reverse_order(trial: &mut Trial) -> Result<(), Stop> {
         }
         match trial.connect_within(trial.moment())? {
             Some(talk) => talks.push(talk),
-            None => break, // the queue of listen is full: nobody accepts meanwhile
+            None => break, // the listen queue is full: accept is not called meanwhile
         }
     }
     for (at, talk) in talks.iter_mut().enumerate().rev() {

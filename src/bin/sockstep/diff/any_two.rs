@@ -629,5 +629,5 @@ fn end_time_wait(server: SocketAddrV4, client: SocketAddrV4) -> sockstep::Result
     setsockopt(&sock, SOL_SOCKET, SO_REUSEADDR, &1)?;
     let _ = fcntl(&sock, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
     bind(&sock, &address(client))?;
-    connect(&sock, &address(server)) // EINPROGRESS: nobody will accept it
+    connect(&sock, &address(server)) // EINPROGRESS: it is never accepted
 }

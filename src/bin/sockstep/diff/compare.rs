@@ -203,7 +203,7 @@ impl Lines {
                         lines.lines.push(line);
                     }
                 }
-                // A signal that comes of its own accord, and what is no call at all, are nobody's socket's.
+                // A signal that comes by itself, or a line that is not a call, belongs to no socket.
                 What::Signal(text) if calls == Calls::Network && !text.starts_with("SIGPIPE ") => {
                     lines
                         .aside
@@ -418,7 +418,7 @@ impl Lines {
     }
 }
 
-/// Repeated lines are folded if they come so often again, and are no more than so many.
+/// Lines are folded if they are repeated at least this often, and are no more than this many.
 const FOLDED_FROM: usize = 8;
 const LONGEST_PERIOD: usize = 8;
 
@@ -440,7 +440,7 @@ impl Line {
         line(words, &Ports::default())
     }
 
-    /// Bytes that somebody says.
+    /// Bytes that one side sends.
     pub fn of_data(kind: String, data: Data) -> Line {
         let text = format!("{kind} {} bytes: {data}", data.len);
         Line {

@@ -1,4 +1,4 @@
-//! `sockstep diff`: who is compared with whom, and in what. verdict.rs judges, report.rs shows.
+//! `sockstep diff`: which programs are compared, and in which scenarios. verdict.rs judges, report.rs shows.
 
 mod any_two;
 mod compare;
@@ -329,7 +329,7 @@ struct Comparing<'a> {
 }
 
 impl Comparing<'_> {
-    /// Runs each case, so many at a time, and shows the verdicts in order. Says whether all agree. `record` is told which
+    /// Runs each case, several at a time, and shows the verdicts in order. Says whether all agree. `record` is told which
     /// case, and which side of it.
     fn all(
         &self,

@@ -88,9 +88,9 @@ pub type Forms = BTreeMap<Form, usize>;
 
 /// Bytes that are more are compared by the first of them, their count and a number made of all.
 pub const LONG: usize = 256;
-/// So many are shown of them.
+/// This many of them are shown.
 const SHOWN: usize = 200;
-/// So many bytes of what is joined are kept, to show where two differ.
+/// This many bytes of joined pieces are kept, to show where two differ.
 const KEPT: usize = 1 << 18;
 
 /// Bytes, however many: a number that stands for them, as for their parts in any pieces, and the first of them.
@@ -123,7 +123,7 @@ impl Data {
         }
     }
 
-    /// So many bytes, of which these are known.
+    /// `len` bytes, of which these are known.
     pub fn partly(bytes: &[u8], len: u64) -> Data {
         Data {
             len,
@@ -323,7 +323,7 @@ fn letter(place: usize) -> String {
 #[derive(Clone, Default)]
 pub struct Ports {
     known: Vec<u16>,
-    /// Those that the program named itself, before anybody told it: they are compared as they are.
+    /// Those that the program named itself, before it was told: they are compared as they are.
     own: Vec<u16>,
 }
 

@@ -363,7 +363,7 @@ impl<'a> Recorder<'a> {
         self.watch_for(TICK, processes).map(drop)
     }
 
-    /// Waits so many milliseconds at most for what comes next. Says whether anything came.
+    /// Waits at most `patience` milliseconds for the next entry. Says whether any came.
     pub fn watch_for<const N: usize>(
         &mut self,
         patience: u8,
@@ -578,7 +578,7 @@ fn client(
     Ok((process, ports, terminal))
 }
 
-/// A UDP port that nobody has now, outside of the range from which the kernel picks.
+/// A UDP port that is free now, outside the range from which the kernel picks.
 fn free_port() -> Result<u16, Interrupted> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 10_000).unwrap_or_default();

@@ -21,10 +21,10 @@ pub struct Scenario {
 
 /// Who is in it. Only programs are traced; scripts are not.
 pub enum Play {
-    /// The server, and these clients one after the other. The server ends by itself after so many messages; one that has had
+    /// The server, and these clients one after the other. The server ends by itself after that many messages; one that has had
     /// fewer is ended by SIGTERM when it waits for more.
     Both(u32, &'static [Client]),
-    /// The server, and a script in the client's place. The server ends by itself after so many messages.
+    /// The server, and a script in the client's place. The server ends by itself after that many messages.
     Server(u32, fn(SocketAddrV4) -> io::Result<()>),
     /// The same with several clients at a time. The script waits where the order of things would be left to chance.
     Several(u32, fn(SocketAddrV4, &Settled) -> io::Result<()>),

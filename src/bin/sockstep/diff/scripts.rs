@@ -245,7 +245,7 @@ pub fn sends_and_leaves(server: SocketAddrV4) -> io::Result<()> {
 
 // ---- In the place of a TCP server ----
 
-/// A port that is taken and not listened to: to connect is refused, and nobody else can get it meanwhile.
+/// A port that is taken and not listened to: to connect is refused, and no other program can get it meanwhile.
 pub fn not_listening() -> io::Result<Place> {
     let make = || {
         // A program that is started meanwhile must not inherit it.

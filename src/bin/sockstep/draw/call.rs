@@ -19,7 +19,7 @@ pub enum Payload {
     None,
 }
 
-/// A call in rows of so many columns: addresses as `127.0.0.1:80`, no lengths of addresses, long payloads cut, of what makes
+/// A call in rows of `columns`: addresses as `127.0.0.1:80`, no lengths of addresses, long payloads cut, of what makes
 /// a process the flag that matters.
 pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
     let name = call.name.as_str();
@@ -189,10 +189,10 @@ fn argument(arg: &str, payload: Payload, columns: usize) -> String {
     format!("\"{shown}\"{}", if cut || !whole { "..." } else { "" })
 }
 
-/// From so many characters on, a structure that is no address is left out.
+/// A structure of more characters than this is left out, unless it is an address.
 const LONG: usize = 80;
 
-/// An address in short, what is none as it is.
+/// An address in short, any other argument as it is.
 fn shown(arg: &str) -> String {
     if let Some(address @ (Address::Inet { .. } | Address::Unix(_))) = Address::of(arg) {
         let text = address.to_string();

@@ -13,16 +13,16 @@ use crate::world::tasks::TaskId;
 const LABEL: usize = 10;
 const CHART: usize = 35;
 
-/// From so many milliseconds on a wait has its reason beside it.
+/// A wait of this many milliseconds or more has its reason beside it.
 const WORTH_A_WORD: u64 = 25;
 
-/// One server and so many clients, each a source of its own: 0 is the server's.
+/// One server and its clients, each a source of its own: 0 is the server's.
 pub struct Run {
     pub clients: usize,
     pub history: History,
 }
 
-/// What somebody does for a while.
+/// What a task does for a while.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Doing {
     Connects,
@@ -156,7 +156,7 @@ struct Chart<'a> {
 }
 
 impl<'a> Chart<'a> {
-    /// From the first connect to the last client's end; `None` if nobody connected.
+    /// From the first connect to the last client's end; `None` if no client connected.
     fn of(run: &'a Run) -> Option<Chart<'a>> {
         let history = &run.history;
         let of_clients = || history.moments.iter().filter(|it| it.event.source > 0);
@@ -332,7 +332,7 @@ fn server_spans(history: &History, task: TaskId, end: u64) -> Vec<Span<'_>> {
     spans.chain(idle).collect()
 }
 
-/// How long a client waited for its answer, and for whom its server was there meanwhile.
+/// How long a client waited for its answer, and which clients its server served meanwhile.
 fn waited(client: usize, spans: &[Span], server: &[Lane]) -> String {
     let waits = || spans.iter().filter(|span| span.doing == Doing::Waits);
     let total: u64 = waits().map(|span| span.to - span.from).sum();

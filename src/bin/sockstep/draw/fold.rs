@@ -10,10 +10,10 @@ use crate::world::Side;
 const SHOWN: usize = 4;
 /// The longest unit.
 const LONGEST: usize = 8;
-/// This many groups of no more than so many kinds, in whatever order, are counted from then on.
+/// After this many groups of no more than [`KINDS`] kinds, in any order, the further ones are counted.
 const MIXED: usize = 40;
 const KINDS: usize = 6;
-/// Fewer than so many groups are drawn after all.
+/// Fewer groups than this are drawn after all.
 const WORTH_IT: u64 = 9;
 
 /// What is drawn together: a call with its heading and its remarks, or a line of words.

@@ -14,7 +14,7 @@ use crate::world::events::{Event, Made};
 use crate::world::sockets::{Address, Kind, SocketId};
 use crate::world::tasks::TaskId;
 
-/// What is kept of a run: so many events, of so many bytes. What comes later is counted.
+/// The part of a run that is kept, limited in events and in bytes. Later events are counted.
 const MOST: usize = 100_000;
 const MOST_BYTES: usize = 128 << 20;
 
@@ -178,7 +178,7 @@ impl History {
         }
     }
 
-    /// Notes who has done it, and what the sockets that it is about look like now.
+    /// Notes the task that has done it, and the present state of its sockets.
     fn know(&mut self, event: &Event) {
         let made = match event.made {
             Made::Task(task) => Some(task),

@@ -27,7 +27,7 @@ use crate::world::tasks::TaskId;
 /// Columns of the gap between the two sides, where bytes cross.
 const GAP: usize = 4;
 
-/// From so many columns on, up to the other number, the sides are wider than they need be.
+/// A window of the first width has wider sides than needed, up to the second.
 const WIDE: usize = 100;
 const WIDEST: usize = 160;
 
@@ -63,14 +63,14 @@ pub struct Ladder {
     /// The rows of the group that is being drawn.
     rows: Vec<(String, bool)>,
     fold: Fold,
-    /// Who is known to wait for whom without end.
+    /// The tasks that are known to wait for each other without end.
     deadlock: Option<[(TaskId, u64); 2]>,
     /// Rows that are not on the screen yet.
     text: String,
     /// What the client has asked its user, who has not answered yet; and in its own words.
     prompt: String,
     asked: Option<Words>,
-    /// What is on the screen in the row that has no end yet: that prompt, or who is blocked now.
+    /// The text of the last row, which has no end yet: that prompt, or the blocked calls.
     last: String,
     /// What has been on the screen, if it can be paged through.
     pager: Option<Pager>,
@@ -88,7 +88,7 @@ impl Drop for Ladder {
             ("", _) => Ok(()),
             (_, "") => put(ERASE.as_bytes()),
             _ => put(b"\n"),
-        }; // nobody may be there to see it
+        }; // standard output may be closed
     }
 }
 
@@ -166,7 +166,7 @@ pub struct Next {
 }
 
 impl Next {
-    /// In so many columns: if the source's name does not fit, its line alone.
+    /// In `columns`: if the source's name does not fit, its line alone.
     fn words(&self, tag: &str, columns: usize) -> String {
         let call = format!("> {tag}{}", self.call);
         let Some(place) = &self.place else {
@@ -236,7 +236,7 @@ impl Column {
     }
 }
 
-/// The columns of a side in a window of so many.
+/// The columns of a side in a window of `columns`.
 fn side_of(columns: usize) -> usize {
     let columns = match columns {
         columns @ WIDE.. => columns.min(WIDEST),
@@ -921,7 +921,7 @@ impl Ladder {
             self.heading(side, &heading);
         }
         let look = match call.result.as_str() {
-            "?" => Look::Aside, // nobody has seen it return
+            "?" => Look::Aside, // its return is not in the recording
             "-1" => Look::Failed,
             _ => Look::Call,
         };
@@ -1146,7 +1146,7 @@ impl Look {
     }
 }
 
-/// Text in so many columns: if it is longer, its beginning and `...`.
+/// Text in `columns`: if it is longer, its beginning and `...`.
 fn shortened(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();

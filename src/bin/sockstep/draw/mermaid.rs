@@ -59,7 +59,7 @@ fn rows(run: &History, names: &[(TaskId, String)], text: &mut String) -> usize {
         .iter()
         .map(|(id, name)| (*id, name.as_str()))
         .collect();
-    // To whom what a call sends goes: to the task that receives it, or that has last used the other end.
+    // An arrow leads to the task that receives the bytes, or that has last used the other end.
     let mut receivers: HashMap<(EventId, SocketId), TaskId> = HashMap::new();
     for moment in &run.moments {
         for cause in &moment.event.causes {

@@ -95,7 +95,7 @@ impl Packets {
         self.now = time.unwrap_or(self.now + 1000).max(self.now);
     }
 
-    /// A packet. `missing` more bytes belong to it that nobody has seen.
+    /// A packet. `missing` more bytes belong to it that the recording does not have.
     fn packet(&mut self, bytes: &[u8], missing: usize, comment: &str) {
         self.now += 1; // none at the same time as another
         let mut body = Vec::new();

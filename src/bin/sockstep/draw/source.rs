@@ -392,7 +392,7 @@ impl Elf {
         (start[..4] == *b"\x7fELF").then_some(Elf { file, wide, little })
     }
 
-    /// An integer of so many bytes at a place in the file.
+    /// An integer of `length` bytes at a place in the file.
     fn number(&self, at: u64, length: usize) -> Option<u64> {
         let mut bytes = [0; 8];
         self.file.read_exact_at(&mut bytes[..length], at).ok()?;

@@ -1,4 +1,4 @@
-//! `--svg FILE`: the ladder as a picture; of many clients, who waits for whom. Light or dark, as its reader prefers.
+//! `--svg FILE`: the ladder as a picture; with many clients, the chart of their waits. Light or dark, as its reader prefers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -76,7 +76,7 @@ pub fn draw(runs: &[History], words: &mut Vec<String>) -> Vec<u8> {
 struct Crossing {
     class: &'static str,
     label: String,
-    /// `None`: nobody has been seen to receive it.
+    /// `None`: it was not received.
     to: Option<usize>,
     from: usize,
     side: Side,
@@ -458,7 +458,7 @@ fn receive(
     }
 }
 
-/// Text in rows of so many characters, broken at spaces where there are some.
+/// Text in rows of `width` characters, broken at spaces where there are some.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut room = width;

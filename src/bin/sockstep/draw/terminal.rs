@@ -226,7 +226,7 @@ pub fn harmless(line: &[u8], text: &mut Vec<u8>) {
     }
 }
 
-/// Text in rows of so many columns, broken at spaces where it has any.
+/// Text in rows of `columns`, broken at spaces where it has any.
 pub fn fold(text: &str, columns: usize) -> Vec<String> {
     let mut rest: Vec<char> = text.chars().collect();
     let mut rows = Vec::new();

@@ -435,7 +435,7 @@ fn nobody_has_the_port(_: &Seen, world: &World, event: &Event, call: &Call) -> O
     )
 }
 
-/// The same where nobody tells the sender: the kernel's own table has it.
+/// The same where the sender gets no error: the kernel's own table shows it.
 fn datagram_met_nobody(seen: &Seen, world: &World, event: &Event, _: &Call) -> Option<Remark> {
     let socket =
         socket(world, event).filter(|socket| seen.live && socket.kind == Kind::Datagram)?;
@@ -520,7 +520,7 @@ fn stranger(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remar
     )
 }
 
-/// Where a socket's datagrams to an address of this machine's come from: `Some(None)` if from a port that nobody knows yet, since
+/// Where a socket's datagrams to an address of this machine's come from: `Some(None)` if from a port that is not known yet, since
 /// this one, of that length, is its first.
 #[allow(clippy::option_option, reason = "unknown, new, known")]
 fn source(socket: &Socket, to: std::net::IpAddr, length: u64) -> Option<Option<Address>> {

@@ -211,7 +211,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.0 {
-            let _ = put(ERASE.as_bytes()); // nobody may be there to see it
+            let _ = put(ERASE.as_bytes()); // standard output may be closed
         }
     }
 }
@@ -391,7 +391,7 @@ impl<'a> Stage<'a> {
         self.watch_for(TICK, processes)
     }
 
-    /// Waits so many milliseconds at most for what comes next, and files it.
+    /// Waits at most `patience` milliseconds for the next entry, and files it.
     fn watch_for(&mut self, patience: u8, processes: &mut [Process]) -> Result<(), Trouble> {
         let mut all: Vec<&mut Process> = processes.iter_mut().collect();
         let patience = Some(patience);

@@ -307,7 +307,7 @@ fn input_of_the_server(args: &Args) -> Result<Stdio, String> {
     Ok(file.into())
 }
 
-/// Whether the kernel says that somebody listens. If nothing comes of waiting for that, the view gives it up.
+/// Whether the kernel says that a socket listens. If nothing comes of waiting for that, the view gives it up.
 fn is_reached(ready: &mut Ready, server: &Process, view: &mut View) -> Result<bool, Trouble> {
     match ready.look(server) {
         State::At(_) => return Ok(true),

@@ -29,7 +29,7 @@ pub const KEYS: &str =
 /// Which calls are made next.
 pub struct Steps {
     keys: Option<Keys>,
-    /// How long a call is held if nobody presses a key.
+    /// How long a call is held if no key is pressed.
     pause: Option<Duration>,
     /// Every call is made at once from now on.
     goes_on: bool,

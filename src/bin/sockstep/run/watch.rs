@@ -489,7 +489,7 @@ impl View {
         Ok(())
     }
 
-    /// Why a server has ended before anybody could reach it, and what a person can do about it.
+    /// Why a server has ended before a client could reach it, and what to do about it.
     pub fn why_it_did_not_start(&self, command: Option<&OsStr>, status: ExitStatus) -> String {
         let command = command.map(OsStr::to_string_lossy).unwrap_or_default();
         let why = match command.split_whitespace().next() {

@@ -70,7 +70,7 @@ const ON_SEVERAL: &[c_long] = &[
     libc::SYS_epoll_wait,
 ];
 
-/// From here on a descriptor's number is nobody's: that of the channel stays clear of the program's.
+/// Descriptors from this number on are not used by programs: that of the channel stays clear of the program's.
 const HIGH: i32 = 500;
 
 /// The gate of a side.
@@ -107,7 +107,7 @@ impl Gate {
             .map_err(|error| failed(error.to_string()))?;
         let high = fcntl(&its, FcntlArg::F_DUPFD_CLOEXEC(HIGH))
             .map_err(|errno| failed(errno.to_string()))?;
-        // SAFETY: the kernel has just made this descriptor, and nobody else has it.
+        // SAFETY: the kernel has just made this descriptor, and no other owner exists.
         let channel = unsafe { OwnedFd::from_raw_fd(high) };
         let shared = Arc::new(Shared::default());
         let gate = Gate(Arc::clone(&shared));

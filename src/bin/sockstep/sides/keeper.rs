@@ -84,7 +84,7 @@ pub fn directory() -> Result<PathBuf, String> {
     }
 }
 
-/// Ends whatever is left of what we started. strace's `-D` waits for ever when its program is killed before it has attached.
+/// Ends whatever is left of what we started. strace's `-D` waits without end when its program is killed before it has attached.
 pub fn leave() {
     let mut keeper = KEEPER.lock().unwrap_or_else(PoisonError::into_inner);
     let keepers = keeper.as_ref().map(|keeper| keeper.pid);

@@ -244,7 +244,7 @@ impl Process {
                 return true;
             }
             if self.silent_for() > DRAINED && self.processes().is_empty() {
-                self.hang_up(); // somebody else has the other ends of the pipes
+                self.hang_up(); // another process has the other ends of the pipes
             }
         }
         self.has_ended()
@@ -255,7 +255,7 @@ impl Process {
         !self.is_heard() && self.processes().is_empty()
     }
 
-    /// Whether each task of it waits for somebody else, and has told us everything.
+    /// Whether each of its tasks waits for another program, and all its output has been read.
     pub fn is_idle(&self) -> bool {
         self.is_idle_but_for(&HashSet::new())
     }
@@ -279,7 +279,7 @@ impl Process {
             && receives
     }
 
-    /// Whether all of it waits for somebody or something.
+    /// Whether all of its tasks wait.
     pub fn is_asleep(&self) -> bool {
         self.processes().into_iter().all(is_asleep)
     }
@@ -395,7 +395,7 @@ fn search_path() -> OsString {
     path
 }
 
-/// Waits until something comes from the processes, or so many milliseconds have passed, and hands it on.
+/// Waits up to `patience` milliseconds until something comes from the processes, and hands it on.
 pub fn listen<const N: usize>(
     signals: &Signals,
     processes: &mut [&mut Process; N],

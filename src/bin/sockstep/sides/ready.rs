@@ -140,7 +140,7 @@ const UNCONNECTED: &str = "07";
 const ACCEPTS: &str = "00010000";
 const DATAGRAMS: &str = "0002";
 
-/// Whether old connections keep a port, and nobody listens there: a bind without `SO_REUSEADDR` fails.
+/// Whether old connections keep a port, and no socket listens there: a bind without `SO_REUSEADDR` fails.
 pub fn is_in_time_wait(port: u16) -> bool {
     let tables = ["tcp", "tcp6"].map(|table| table_of(getpid(), table));
     let mut waits = false;
@@ -222,7 +222,7 @@ pub fn address(field: &str) -> Option<SocketAddr> {
 const HELD: usize = 32;
 static PORTS: Mutex<VecDeque<UnixListener>> = Mutex::new(VecDeque::new());
 
-/// A port that nobody has now, for TCP and for UDP, outside of the range from which the kernel picks. Its two bytes differ, so
+/// A port that is free now, for TCP and for UDP, outside the range from which the kernel picks. Its two bytes differ, so
 /// that to exchange them makes another port. The last [`HELD`] are given to nobody else who asks here, in other processes too.
 pub fn free_port() -> Result<u16, String> {
     let mut random = [0; 2];

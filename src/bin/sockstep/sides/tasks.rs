@@ -16,7 +16,7 @@ pub const CROWD: usize = 400;
 /// How long a crowd is stopped before it is killed as it is.
 const STOPPING: Duration = Duration::from_secs(1);
 
-/// The calls in which a task waits for somebody else, for as long as it takes.
+/// The calls in which a task waits for another one, for as long as it takes.
 const WAITS: &[libc::c_long] = &[
     libc::SYS_accept4,
     libc::SYS_pselect6,
@@ -170,7 +170,7 @@ fn has_mark(process: Pid, mark: &str) -> bool {
         .any(|variable| variable == mark.as_bytes())
 }
 
-/// Whether every thread of a process waits for somebody else. Where the kernel does not say in which call it is, to be asleep
+/// Whether every thread of a process waits. Where the kernel does not say in which call it is, to be asleep
 /// is enough.
 pub fn waits(process: Pid) -> bool {
     let waits = |call: String| {

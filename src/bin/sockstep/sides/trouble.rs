@@ -15,7 +15,7 @@ pub enum Trouble {
     Said(String),
     /// A signal to us, from Ctrl-C or `kill`.
     Signal(Signal),
-    /// Standard output is full, or nobody reads it.
+    /// Standard output is full, or its reader has gone.
     Output(Error),
 }
 

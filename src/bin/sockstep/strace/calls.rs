@@ -13,7 +13,7 @@ pub struct Row {
     pub name: &'static str,
     /// The descriptor that it is on.
     pub on: Option<usize>,
-    /// Only a socket can have it: it proves one that nobody has seen made.
+    /// Only a socket can have it: it proves a socket whose making was not seen.
     pub proves: bool,
     pub does: Does,
     pub sends: Option<Data>,

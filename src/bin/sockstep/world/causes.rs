@@ -347,7 +347,7 @@ impl World {
         let row = calls::of(&call.name)?;
         let socket = self.held_socket(key, row, call);
         if row.does == Does::Connects && (!call.failed() || call.note.starts_with("EINPROGRESS")) {
-            // One of datagrams meets nobody.
+            // A datagram socket has no listener.
             let meets = socket.is_none_or(Socket::is_connected_by_nature);
             return self.connect_waits(call).filter(|_| meets);
         }
@@ -357,7 +357,7 @@ impl World {
         }
         let data = row.receives.or(row.sends)?;
         let ended = matches!(call.note.split(' ').next(), Some("ECONNRESET" | "EPIPE"))
-            && !call.note.contains("(INJECTED"); // nobody has made it so
+            && !call.note.contains("(INJECTED"); // an injected error has no cause
         if !ended && (call.failed() || row.receives.is_none()) {
             return None;
         }
@@ -395,10 +395,10 @@ impl World {
         (self.queue.sends > 0).then_some(PATIENCE)
     }
 
-    // ---- Who waits for whom ----
+    // ---- Which task waits for which ----
 
     /// Two tasks that are each in a receive from the other, with nothing on its way, or each in a send that the other does not
-    /// receive; for a second at least, and nobody else does anything. `under_way` are each source's calls.
+    /// receive; for a second at least, and no other task does anything. `under_way` are each source's calls.
     pub fn deadlock(&self, under_way: &[Vec<Begun>; 2], now: u64) -> Option<[Waits; 2]> {
         let mut waits: Vec<(Waits, SocketId, bool)> = Vec::new();
         for (source, calls) in under_way.iter().enumerate() {
@@ -525,7 +525,7 @@ impl World {
             .any(|socket| socket.queue.iter().any(|waiting| waiting.socket == id))
     }
 
-    /// A connect that came about had somebody to listen.
+    /// A connect that succeeded had a listener.
     fn connect_waits(&self, call: &Call) -> Option<u64> {
         let to = Address::of(call.args.get(1)?)?;
         if self.listener_at(&to).is_some() {
@@ -542,7 +542,7 @@ impl World {
         may_come.then_some(PATIENCE)
     }
 
-    /// An accepted connection was made by somebody.
+    /// An accepted connection has a connect.
     fn accept_waits(&self, key: Key, listener: &Socket) -> Option<u64> {
         if !listener.queue.is_empty() {
             return None;

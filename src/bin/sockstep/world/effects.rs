@@ -750,7 +750,7 @@ impl World {
         self.give_up(table, event);
     }
 
-    /// Whether one of the descriptors that a call asks about is a socket. Of an epoll's, nobody has listed them.
+    /// Whether one of the descriptors that a call asks about is a socket. The call does not list those of an epoll.
     fn watches_a_socket(&self, by: By, call: &Call, task: TaskId) -> bool {
         if by == By::Change {
             let number = call.args.get(2).and_then(|arg| descriptor(arg));

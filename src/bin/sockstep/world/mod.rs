@@ -65,7 +65,7 @@ pub struct World {
     sockets: HashMap<SocketId, Socket>,
     /// The closed ones among them, in order.
     closed: VecDeque<SocketId>,
-    /// Tasks of which nobody has seen who made them.
+    /// Tasks whose making was not seen.
     foundlings: usize,
     /// Datagrams that have not arrived.
     messages: VecDeque<Message>,
@@ -87,7 +87,7 @@ impl World {
         &self.tasks[id.0]
     }
 
-    /// Tasks of which nobody has seen who made them: which descriptors they have is a guess.
+    /// Tasks whose making was not seen: their descriptors are a guess.
     pub fn foundlings(&self) -> usize {
         self.foundlings
     }

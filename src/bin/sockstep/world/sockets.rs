@@ -44,7 +44,7 @@ pub struct Socket {
     pub under_way: VecDeque<Sending>,
     /// How what this socket sends has ended, and by which event.
     pub ended: Option<(End, EventId)>,
-    /// Why a connect failed, and to whom.
+    /// Why a connect failed, and its address.
     pub refused: Option<(Address, String)>,
     pub nonblocking: bool,
     /// It waits only for a time (SO_RCVTIMEO, SO_SNDTIMEO).

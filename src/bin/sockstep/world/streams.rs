@@ -113,7 +113,7 @@ impl World {
                     .is_some_and(|local| local.is_reached_at(to))
         };
         let found = self.sockets.values().filter(listens);
-        // Of several (SO_REUSEPORT) nobody knows which: the one with the shorter queue.
+        // Of several (SO_REUSEPORT) it is not known which: the one with the shorter queue is taken.
         found
             .min_by_key(|socket| (socket.queue.len(), socket.id))
             .map(|socket| socket.id)

@@ -13,7 +13,7 @@ const KINDS: usize = 16;
 const OFTEN: usize = 4;
 /// Events of other kinds among them.
 const OTHERS: usize = 8;
-/// Events at the end of what is counted are kept, and at least so many more are counted.
+/// The last events of a counted stretch are kept; a stretch is counted if it has at least this many more.
 const TAIL: usize = 24;
 const WORTH_IT: usize = 40;
 /// Events and bytes from which on everything is counted, whatever it is.

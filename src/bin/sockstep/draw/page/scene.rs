@@ -358,7 +358,7 @@ impl Scene {
         let amount = |amount: u64| (amount > 0).then(|| amount.to_string());
         put("sent", amount(socket.sent));
         put("received", amount(socket.received));
-        // Nobody can have received what came before the connection was accepted.
+        // Bytes that came before the connection was accepted cannot have been received.
         let queued = || {
             self.story
                 .world
