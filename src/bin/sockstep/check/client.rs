@@ -11,7 +11,7 @@ use std::time::Duration;
 use sockstep::{SO_LINGER, SO_REUSEADDR, SOL_SOCKET, linger, setsockopt};
 
 use crate::check::contract::Contract;
-use crate::check::outcome::{Stop, fail, skip, wrong};
+use crate::check::outcome::{Stop, count, fail, skip, wrong};
 use crate::check::patience::{LOOK, Pulse, Wait};
 use crate::check::subject::{Options, Subject, ended};
 use crate::check::talk::{is_late, say_all};
@@ -26,6 +26,9 @@ const WORD: &str = "hello";
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How long nothing may come before a client has said all.
 const SILENCE: Duration = Duration::from_millis(100);
+
+/// No word of a client is as long.
+const MOST: usize = 1 << 20;
 
 pub struct Visit {
     pub contract: Contract,
@@ -128,6 +131,13 @@ impl Visit {
         if asked.is_empty() {
             return fail("it connects and sends nothing");
         }
+        if asked.len() >= MOST {
+            return fail(format!(
+                "it sends without end: {} for a word of {}",
+                count(asked.len()),
+                WORD.len()
+            ));
+        }
         Ok(Guest {
             subject,
             stream,
@@ -199,7 +209,7 @@ pub fn without_numbers(said: &str) -> String {
     said.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
-/// What comes until nothing more comes, and the client rests.
+/// What comes until nothing more comes, and the client rests; one that sends without end is heard up to [`MOST`].
 fn said(stream: &mut TcpStream, patience: Duration, pulse: &Pulse) -> Vec<u8> {
     let mut all = Vec::new();
     let mut buffer = [0; 16_384];
@@ -207,7 +217,7 @@ fn said(stream: &mut TcpStream, patience: Duration, pulse: &Pulse) -> Vec<u8> {
     let mut wait = Wait::begin(pulse, patience);
     loop {
         match stream.read(&mut buffer) {
-            Ok(n @ 1..) => {
+            Ok(n @ 1..) if all.len() < MOST => {
                 all.extend_from_slice(&buffer[..n]);
                 wait = Wait::begin(pulse, SILENCE);
             }

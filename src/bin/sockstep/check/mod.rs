@@ -167,7 +167,6 @@ fn checked(args: &Args) -> Result<bool, Trouble> {
     );
     let mut report = Report::begin(&args.output, "server", &words, contract, checks.len())?;
     report.runs_already = args.at.is_some();
-    let jobs = if named { usize::from(args.jobs) } else { 1 };
     let began = Instant::now();
     patience::ends_at(began + END);
     // The first two alone: without them the others mean nothing, and they say how fast a word is answered here.
@@ -177,6 +176,7 @@ fn checked(args: &Args) -> Result<bool, Trouble> {
     let first = first.count();
     let mut pace = None;
     let mut broken = false;
+    let mut apart = named; // each server has a port of its own
     for check in &checks[..first] {
         let mut trial = trial(contract);
         let outcome = if broken {
@@ -186,9 +186,11 @@ fn checked(args: &Args) -> Result<bool, Trouble> {
         };
         broken |= matches!(outcome.0, Err(Stop::Fail(_)));
         pace = Some(trial.pace);
+        apart &= trial.asked_port() == Some(trial.address().port());
         report.row(&row(check, outcome), args.verbose)?;
     }
     let checks = &checks[first..];
+    let jobs = if apart { usize::from(args.jobs) } else { 1 };
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         let (sender, receiver) = channel();

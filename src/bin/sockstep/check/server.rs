@@ -20,8 +20,8 @@ use crate::sides::shell::with_port;
 use crate::sides::signals::Signals;
 use crate::world::Side;
 
-/// How long a server may take to come up: a virtual machine has to start first.
-const UP: Duration = Duration::from_secs(10);
+/// How long a server may rest before it is up.
+const UP: Duration = Duration::from_secs(5);
 
 /// One that is up sooner is started anew for each check, so that none has to do with what came before.
 const QUICK: Duration = Duration::from_millis(200);

@@ -19,7 +19,7 @@ use crate::sides::end::{End, LAST_WORDS};
 use crate::sides::process::{Process, Source, Start, listen_to_all};
 use crate::sides::ready::{Place, places};
 use crate::sides::shell::shell;
-use crate::sides::signals::Signals;
+use crate::sides::signals::{Interrupted, Signals};
 use crate::sides::tasks::threads;
 use crate::world::Side;
 
@@ -151,7 +151,8 @@ impl Subject {
     /// How all of it ended, in words; nothing while some of it runs.
     pub fn death(&self) -> Option<String> {
         let how = ended(self.status()?); // under strace none is seen as its own at first
-        if !self.processes().is_empty() {
+        // Three looks: between two of the kernel's lists a daemon changes its parent, twice.
+        if (0..3).any(|_| !self.processes().is_empty()) {
             return None;
         }
         self.wait_for_words();
@@ -362,9 +363,16 @@ fn listen(
                         into.extend_from_slice(bytes);
                     },
                 );
-                if outcome.is_err() {
-                    crate::check::interrupted();
-                    return;
+                match outcome {
+                    Ok(()) => {}
+                    Err(Interrupted::Signal(_)) => {
+                        crate::check::interrupted();
+                        return;
+                    }
+                    // All of it has been killed: these are its last words.
+                    Err(Interrupted::Failed(why)) => {
+                        heard.extend_from_slice(format!("\n{why}\n").as_bytes());
+                    }
                 }
             }
             if looked.elapsed() > Duration::from_millis(200) {
