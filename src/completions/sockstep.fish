@@ -129,6 +129,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l seed -d 'See
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l junit -d 'Also write the outcomes as JUnit XML' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l gradescope -d 'Also write the outcomes as results.json for Gradescope' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l points -d 'Take each check\'s points from this file, a line each, as in \'half-close 5\' (default: 1 point)' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l html -d 'Also write the verdicts, and each failure with its picture, as an HTML page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l list -d 'List the checks, and start nothing'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l concurrent -d 'Fail a server that serves one client at a time'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l faults -d 'Instead of the checks, make each call fail, once and from then on, with each error that it can have, and report what that does to the program and its clients; --only and --skip then name calls'

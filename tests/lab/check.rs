@@ -489,8 +489,53 @@ const TCP_CLIENT: &[Fault] = &[
     ),
 ];
 
+const UDP_CLIENT: &[Fault] = &[
+    (
+        "udp_client_nul",
+        "send(sock, word, len, 0)",
+        "send(sock, word, len + 1, 0)",
+        "trailing",
+        Alone,
+    ),
+    (
+        "udp_client_other",
+        "send(sock, word, len, 0)",
+        "send(sock, word, 1, 0)",
+        "word",
+        AmongOthers,
+    ),
+    (
+        "udp_client_takes_any",
+        "    if (connect(sock, (struct sockaddr *)&there, sizeof there) < 0) {",
+        "#define send(s, b, n, f) sendto(s, b, n, f, (struct sockaddr *)&there, sizeof there)\n    if (0) {",
+        "stranger",
+        Alone,
+    ),
+    (
+        "udp_client_takes_both",
+        "            have += n;",
+        "            have += n;\n            if (udp && (n = recv(sock, b + have, sizeof b - have, 0)) > 0)\n                have += n;",
+        "twice",
+        Alone,
+    ),
+    (
+        "udp_client_silent",
+        "        fprintf(stderr, \"no answer\\n\");\n        return 1;",
+        "        return 1;",
+        "nobody",
+        Alone,
+    ),
+    (
+        "udp_client_status",
+        "        fprintf(stderr, \"no answer\\n\");\n        return 1;",
+        "        fprintf(stderr, \"no answer\\n\");\n        return 0;",
+        "nobody",
+        Alone,
+    ),
+];
+
 /// Each group of faults: the peer that is changed, what is checked, and how it is called.
-const GROUPS: [(&str, &[Fault], &str, &str, &str); 4] = [
+const GROUPS: [(&str, &[Fault], &str, &str, &str); 5] = [
     (
         "sound_server.c",
         TCP_SERVER,
@@ -518,6 +563,13 @@ const GROUPS: [(&str, &[Fault], &str, &str, &str); 4] = [
         "tcp-echo",
         "--client",
         "{word} {port}",
+    ),
+    (
+        "sound_client.c",
+        UDP_CLIENT,
+        "udp-echo",
+        "--client",
+        "udp {word} {port}",
     ),
 ];
 
@@ -579,6 +631,11 @@ fn each_fault_of_a_udp_server_is_found_by_its_check() {
 #[test]
 fn each_fault_of_a_tcp_client_is_found_by_its_check() {
     found(3, false);
+}
+
+#[test]
+fn each_fault_of_a_udp_client_is_found_by_its_check() {
+    found(4, false);
 }
 
 #[test]
@@ -857,6 +914,84 @@ fn graders_have_their_files() {
     assert!(
         results.contains("\"name\":\"trailing\",\"score\":0,\"max_score\":2.5"),
         "{results}"
+    );
+}
+
+#[test]
+fn the_page_of_failures_has_their_pictures_and_runs_nothing() {
+    require("strace", "the pictures");
+    let server = changed(
+        "sound_server.c",
+        "page_server",
+        Some((
+            "send(client, b + done, n - done, 0)",
+            "(b[n] = 0, send(client, b + done, n - done + 1, 0))",
+        )),
+    );
+    let page = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check/failures.html");
+    let command = format!("{server} {{port}} # </td><script>alert(1)</script>");
+    let outcome = run(
+        Command::new(SOCKSTEP)
+            .args(["check", "--contract", "tcp-echo", "--only", "trailing"])
+            .args(["--html", page.to_str().unwrap(), "--server", &command]),
+        b"",
+    );
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    let page = fs::read_to_string(page).unwrap();
+    for words in [
+        "default-src &#39;none&#39;; style-src &#39;nonce-",
+        "NUL bytes follow the answer",
+        "seen     6 bytes: &quot;hello\\x00&quot;",
+        "sockstep explain &#39;NUL&#39;",
+        "&lt;/td&gt;&lt;script&gt;",
+        "0 of 1",
+        "<svg ",
+    ] {
+        let found = page.contains(words) || page.contains(&words.replace("&#39;", "'"));
+        assert!(found, "{words}: {page}");
+    }
+    for words in ["<script", "http-equiv=\"refresh", " src=", " onload"] {
+        assert!(!page.contains(words), "{words}: {page}");
+    }
+}
+
+#[test]
+fn a_program_out_of_hand_is_ended_and_blamed() {
+    let started = |outcome: &Outcome| outcome.stdout().contains("FAIL      starts");
+    // It starts processes without end.
+    let bomb = changed(
+        "sound_server.c",
+        "bomb_server",
+        Some((
+            "    int udp = argc > 2;",
+            "    for (;;)\n        if (fork() == 0)\n            for (;;)\n                pause();\n    int udp = 0;",
+        )),
+    );
+    let outcome = check(&[
+        "--server",
+        &format!("{bomb} {{port}}"),
+        "--contract",
+        "tcp-echo",
+    ]);
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    assert!(
+        started(&outcome) && outcome.stdout().contains("more than 400"),
+        "{outcome:?}"
+    );
+    // It sends without end.
+    let endless = changed(
+        "sound_client.c",
+        "endless_client",
+        Some((
+            "        if (send(sock, word, len, 0) < 0) {",
+            "        while (send(sock, b, sizeof b, 0) > 0);\n        if (1) {",
+        )),
+    );
+    let outcome = check(&["--client", &format!("{endless} {{word}} {{port}}")]);
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    assert!(
+        outcome.stdout().contains("it sends without end"),
+        "{outcome:?}"
     );
 }
 

@@ -5,6 +5,7 @@ mod contract;
 mod faults;
 mod http;
 mod outcome;
+mod page;
 mod patience;
 mod report;
 mod server;
@@ -74,7 +75,7 @@ pub struct Args {
     concurrent: bool,
     /// Instead of the checks, make each call fail, once and from then on, with each error that it can have, and report what that does
     /// to the program and its clients; --only and --skip then name calls
-    #[arg(long, conflicts_with_all = ["at", "list", "concurrent"])]
+    #[arg(long, conflicts_with_all = ["at", "list", "concurrent", "html", "tap", "junit", "gradescope", "points"])]
     faults: bool,
     /// Give the reason for each check
     #[arg(long, short)]

@@ -3,15 +3,25 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _; // into memory, which does not fail
 use std::fs;
+use std::io::{Read as _, Seek as _};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getpid};
 
 use crate::check::contract::Contract;
 use crate::check::outcome::{Failure, Stop};
+use crate::check::page::page;
+use crate::check::patience::{self, LOOK};
 use crate::draw::json::{array, number, object, text};
 use crate::draw::terminal::{ERASE, Style, fold, put};
 use crate::draw::xml::escape;
+use crate::sides::tasks::send;
 use crate::sides::trouble::Trouble;
 
 #[derive(clap::Args)]
@@ -31,6 +41,9 @@ pub struct Output {
     /// Take each check's points from this file, a line each, as in 'half-close 5' (default: 1 point)
     #[arg(long, value_name = "FILE")]
     points: Option<PathBuf>,
+    /// Also write the verdicts, and each failure with its picture, as an HTML page
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// A check and its outcome.
@@ -75,32 +88,38 @@ impl Row {
 pub struct Report<'a> {
     output: &'a Output,
     style: Style,
-    kind: &'static str,
-    command: String,
-    contract: Contract,
+    pub kind: &'static str,
+    pub command: String,
+    pub contract: Contract,
     /// It was not started here: `command` is its address.
     pub runs_already: bool,
     all: usize,
-    rows: Vec<Kept>,
+    pub rows: Vec<Kept>,
     points: Vec<(String, f64)>,
 }
 
 /// What of a row is needed at the end.
-struct Kept {
-    name: &'static str,
-    question: &'static str,
-    why: &'static str,
-    word: &'static str,
-    alone: bool,
-    outcome: &'static str,
-    said: String,
-    bytes: Vec<String>,
-    took: Duration,
+pub struct Kept {
+    pub name: &'static str,
+    pub question: &'static str,
+    pub why: &'static str,
+    pub word: &'static str,
+    pub alone: bool,
+    pub outcome: &'static str,
+    pub said: String,
+    pub bytes: Vec<String>,
+    pub took: Duration,
     /// It was not made, and that was not the program's choice.
-    trouble: bool,
+    pub trouble: bool,
+    /// Its ladder, as SVG.
+    pub picture: String,
 }
 
 const WIDTH: usize = 80;
+/// What files say until all checks have been made.
+const UNFINISHED: &str = "The checks were not completed";
+/// Bytes of a picture.
+const MOST: u64 = 4 << 20;
 
 impl<'a> Report<'a> {
     pub fn begin(
@@ -125,7 +144,7 @@ impl<'a> Report<'a> {
             rows: Vec::new(),
             points,
         };
-        report.write_files("The checks were not completed")?; // in case we do not come back
+        report.write_files(UNFINISHED)?; // in case we do not come back
         if output.json {
             crate::draw::json::version()?;
         } else if output.tap {
@@ -177,7 +196,9 @@ impl<'a> Report<'a> {
             bytes,
             took: row.took,
             trouble: matches!(row.outcome, Err(Stop::Trouble(_))),
+            picture: String::new(),
         });
+        self.write_files(UNFINISHED)?;
         self.progress()
     }
 
@@ -257,15 +278,39 @@ impl<'a> Report<'a> {
         object(&pairs) + "\n"
     }
 
+    /// `27 of 29, 1 skipped`.
+    pub fn sum(&self) -> String {
+        let [right, failed, unmade] = self.counts();
+        let skipped = match unmade {
+            0 => String::new(),
+            unmade => format!(", {unmade} skipped"),
+        };
+        format!("{right} of {}{skipped}", right + failed)
+    }
+
+    /// How many were right, failed, and were not made.
+    fn counts(&self) -> [usize; 3] {
+        let count = |of: &[&str]| {
+            self.rows
+                .iter()
+                .filter(|row| of.contains(&row.outcome))
+                .count()
+        };
+        [
+            count(&["ok", "by design"]),
+            count(&["FAIL"]),
+            count(&["skipped"]),
+        ]
+    }
+
     /// Says what failed, and how many did not. Pictures are made until `pictures`.
-    pub fn end(self, command: Option<&OsStr>, pictures: Option<Instant>) -> Result<bool, Trouble> {
-        let failed = self.rows.iter().filter(|row| row.outcome == "FAIL").count();
-        let right = self
-            .rows
-            .iter()
-            .filter(|row| matches!(row.outcome, "ok" | "by design"))
-            .count();
-        let unmade = self.rows.len() - right - failed;
+    pub fn end(
+        mut self,
+        command: Option<&OsStr>,
+        pictures: Option<Instant>,
+    ) -> Result<bool, Trouble> {
+        let [right, failed, unmade] = self.counts();
+        let for_a_person = !self.output.json && !self.output.tap;
         if self.output.json {
             let pairs = [
                 ("kind", text("total")),
@@ -275,20 +320,31 @@ impl<'a> Report<'a> {
                 ("skipped", unmade.to_string()),
             ];
             put((object(&pairs) + "\n").as_bytes())?;
-        } else if !self.output.tap {
-            for row in self.rows.iter().filter(|row| row.outcome == "FAIL") {
-                put(self.explained(row).as_bytes())?;
-                if let Some(command) = command.filter(|_| !row.alone) {
-                    self.picture(row, command, pictures)?;
-                }
+        }
+        for at in 0..self.rows.len() {
+            let row = &self.rows[at];
+            if row.outcome != "FAIL" {
+                continue;
             }
-            let made = right + failed;
-            let skipped = if unmade > 0 {
-                format!(", {unmade} skipped")
-            } else {
-                String::new()
+            if for_a_person {
+                put(self.explained(row).as_bytes())?;
+            }
+            let (Some(command), Some(until)) = (command.filter(|_| !row.alone), pictures) else {
+                continue;
             };
-            put(format!("\n{right} of {made}{skipped}\n").as_bytes())?;
+            if !for_a_person && self.output.html.is_none() {
+                continue;
+            }
+            if let Some((text, svg)) = self.picture(row, command, until) {
+                if for_a_person {
+                    put(text.as_bytes())?;
+                }
+                self.rows[at].picture = svg;
+                self.write_files(UNFINISHED)?;
+            }
+        }
+        if for_a_person {
+            put(format!("\n{}\n", self.sum()).as_bytes())?;
         }
         self.write_files("")?;
         match self.rows.iter().find(|row| row.trouble) {
@@ -313,65 +369,87 @@ impl<'a> Report<'a> {
             line(bytes, 4);
         }
         line(&format!("why    {}", row.why), 2);
-        line(&format!("word   sockstep explain '{}'", row.word), 2);
-        let only = format!("--only {}", row.name);
-        let contract = self.contract.name();
         // Commands stay in one piece, to be copied.
-        let again = format!(
-            "again  sockstep check --{} '{}' --contract {contract} {only} -v",
-            if self.runs_already { "at" } else { self.kind },
-            self.command
-        );
-        let see = format!(
-            "see    sockstep run --server '{}' --client 'sockstep check --at 127.0.0.1:{{port}} --contract {contract} {only}'",
-            self.command
-        );
-        let mut commands = vec![again];
-        if self.kind == "server" && !row.alone && !self.runs_already {
-            commands.push(see);
-        }
-        for command in commands {
+        for (what, command) in self.commands(row) {
             let mut shown = Vec::new();
             crate::draw::terminal::harmless(command.as_bytes(), &mut shown);
-            let _ = writeln!(text, "  {}", String::from_utf8_lossy(&shown));
+            let _ = writeln!(text, "  {what:6} {}", String::from_utf8_lossy(&shown));
         }
         text
     }
 
-    /// The ladder of a check that failed, if strace is here and there is time.
-    fn picture(&self, row: &Kept, command: &OsStr, until: Option<Instant>) -> Result<(), Trouble> {
-        let (Some(until), Ok(())) = (until, crate::strace::command::available()) else {
-            return Ok(());
-        };
-        if Instant::now() > until {
-            return Ok(());
+    /// What can be typed about a failure: its word, the same again, and how to see it.
+    pub fn commands(&self, row: &Kept) -> Vec<(&'static str, String)> {
+        let (contract, name) = (self.contract.name(), row.name);
+        let side = if self.runs_already { "at" } else { self.kind };
+        let command = &self.command;
+        let mut commands = vec![
+            ("word", format!("sockstep explain '{}'", row.word)),
+            (
+                "again",
+                format!(
+                    "sockstep check --{side} '{command}' --contract {contract} --only {name} -v"
+                ),
+            ),
+        ];
+        if self.kind == "server" && !row.alone && !self.runs_already {
+            let client = format!(
+                "sockstep check --at 127.0.0.1:{{port}} --contract {contract} --only {name}"
+            );
+            let see = format!("sockstep run --server '{command}' --client '{client}'");
+            commands.push(("see", see));
         }
-        let Ok(this) = std::env::current_exe() else {
-            return Ok(());
-        };
+        commands
+    }
+
+    /// The ladder of a check that failed, as text and as a picture, if strace is here and there is time.
+    fn picture(&self, row: &Kept, command: &OsStr, until: Instant) -> Option<(String, String)> {
+        if Instant::now() > until || crate::strace::command::available().is_err() {
+            return None;
+        }
+        let this = std::env::current_exe().ok()?;
         let client = format!(
             "'{}' check --at 127.0.0.1:{{port}} --contract {} --only {} --json",
             this.display(),
             self.contract.name(),
             row.name
         );
-        let output = Command::new(&this)
+        let memory = || memfd_create(c"picture", MFdFlags::MFD_CLOEXEC).map(fs::File::from);
+        let (text, svg) = (memory().ok()?, memory().ok()?);
+        let mut run = Command::new(&this)
             .args(["run", "--server"])
             .arg(command)
             .args(["--client", &client])
+            .arg("--svg")
+            .arg(format!("/proc/{}/fd/{}", getpid(), svg.as_raw_fd()))
             .stdin(Stdio::null())
+            .stdout(text.try_clone().ok()?)
             .stderr(Stdio::null())
-            .output();
-        let Ok(output) = output else {
-            return Ok(());
-        };
-        let picture = String::from_utf8_lossy(&output.stdout);
-        let rows = picture.lines().filter(|line| !line.starts_with("| {"));
-        let mut text = String::from("\n");
-        for line in rows.take(120) {
-            let _ = writeln!(text, "{line}");
+            .spawn()
+            .ok()?;
+        while run.try_wait().ok()?.is_none() {
+            if patience::is_up() {
+                send(Pid::from_raw(run.id().try_into().ok()?), Signal::SIGTERM); // it ends what it has started
+            }
+            thread::sleep(LOOK);
         }
-        Ok(put(text.as_bytes())?)
+        let read = |mut file: fs::File| {
+            let mut bytes = Vec::new();
+            file.rewind().ok()?;
+            file.take(MOST).read_to_end(&mut bytes).ok()?;
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let mut shown = String::from("\n");
+        for line in read(text)?
+            .lines()
+            .filter(|line| !line.starts_with("| {"))
+            .take(120)
+        {
+            let _ = writeln!(shown, "{line}");
+        }
+        // One that is cut is no picture.
+        let svg = read(svg).filter(|svg| svg.trim_end().ends_with("</svg>"));
+        Some((shown, svg.unwrap_or_default()))
     }
 
     // ---- For graders ----
@@ -382,6 +460,9 @@ impl<'a> Report<'a> {
                 .map_err(|error| Trouble::Said(format!("{}: {error}", file.display()))),
             None => Ok(()),
         };
+        if self.output.html.is_some() {
+            write(&self.output.html, page(self, unfinished))?;
+        }
         write(&self.output.junit, self.junit(unfinished))?;
         write(&self.output.gradescope, self.gradescope(unfinished))
     }
