@@ -1278,3 +1278,34 @@ fn who_waits_for_whom_stays_in_the_picture() {
         "{picture}"
     );
 }
+
+#[test]
+fn words_are_shown_whichever_descriptor_of_the_terminal_they_go_to() {
+    let rows = servers_rows(
+        "reopened.strace",
+        &(LISTENING.to_owned()
+            + r#"100 1.3 openat(AT_FDCWD, "/dev/pts/7", O_RDWR|O_NOCTTY|O_CLOEXEC) = 20
+100 1.4 dup3(20, 1, O_CLOEXEC) = 1
+100 1.5 write(20, "by another number\n", 18) = 18
+100 1.6 fcntl(2, F_DUPFD, 7) = 7
+100 1.7 write(7, "a complaint\n", 12) = 12
+"#),
+    );
+    assert!(rows.contains(&"| by another number".to_owned()), "{rows:?}");
+    assert!(rows.contains(&"! a complaint".to_owned()), "{rows:?}");
+}
+
+#[test]
+fn a_line_that_rows_of_others_have_cut_has_no_second_end() {
+    let rows = r#"200 1.31 execve("./c", ["./c"], 0x7ffd /* 0 vars */) = 0
+200 1.32 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+200 1.33 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+200 1.34 write(1, "half a line", 11) = 11
+100 1.35 setsockopt(4, SOL_SOCKET, SO_KEEPALIVE, [1], 4) = 0
+200 1.36 write(1, "\n", 1) = 1
+200 1.37 close(3) = 0
+"#;
+    let (picture, _, _) = shown("half.strace", &(CONNECTED.to_owned() + rows));
+    let words = picture.lines().filter(|row| row.starts_with('|'));
+    assert_eq!(words.collect::<Vec<_>>(), ["| half a line"], "{picture}");
+}

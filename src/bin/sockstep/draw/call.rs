@@ -6,6 +6,8 @@ use crate::common::text::escape;
 use crate::strace::calls::{self, Does, Place, Row, items, makes_task, number, waits_for_several};
 use crate::strace::line::Call;
 use crate::strace::text::{bytes, first_bytes};
+use crate::world::World;
+use crate::world::events::Event;
 use crate::world::sockets::Address;
 
 /// How the bytes that a call carries are shown.
@@ -82,6 +84,30 @@ pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
         .collect()
 }
 
+/// What a call has written to standard output, or (then `true`) to standard error.
+pub fn said(world: &World, event: &Event) -> Option<(bool, Vec<u8>)> {
+    let call = event.call().filter(|_| event.socket.is_none())?;
+    let row = calls::of(&call.name).filter(|row| !row.proves)?;
+    let data = row.sends?;
+    let wrong = match calls::descriptor(call.args.get(data.on)?)? {
+        1 => false,
+        2 => true,
+        other => world.prints(event.task, other)?,
+    };
+    let pieces = data
+        .parcels(row, call)
+        .into_iter()
+        .flat_map(|parcel| parcel.pieces);
+    let mut words = Vec::new();
+    for (bytes, cut) in pieces {
+        words.extend(bytes);
+        if cut {
+            words.extend_from_slice(b"...\n"); // strace has left the rest out
+        }
+    }
+    (!words.is_empty()).then_some((wrong, words))
+}
+
 /// The arguments that say something here. The length of an address does not, if it is the right one, nor does what has no use.
 fn arguments(call: &Call, row: Option<&Row>, payload: Payload, columns: usize) -> Vec<String> {
     let data = row
@@ -95,7 +121,7 @@ fn arguments(call: &Call, row: Option<&Row>, payload: Payload, columns: usize) -
     let mut args = Vec::new();
     for (at, arg) in call.args.iter().enumerate() {
         let hidden = match place {
-            Some(address) if at == address => absent(at),
+            Some(address) if at == address => absent(at) && is_usual(call, at + 1),
             Some(address) if at == address + 1 => is_usual(call, at),
             _ => row.is_some_and(|row| row.mute == Some(at)),
         };
@@ -121,7 +147,11 @@ fn arguments(call: &Call, row: Option<&Row>, payload: Payload, columns: usize) -
 /// Whether a length is what the address before it has.
 fn is_usual(call: &Call, at: usize) -> bool {
     let address = &call.args[at - 1];
-    let Some(length) = number(&call.args[at]) else {
+    let length = call.args.get(at).map_or("", String::as_str);
+    if length.starts_with("[0 =>") {
+        return false; // no room for an address, and nobody wants that
+    }
+    let Some(length) = number(length) else {
         return true; // the kernel's own, or none
     };
     match Address::of(address) {

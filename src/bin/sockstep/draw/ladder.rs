@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use clap::ValueEnum;
 use sockstep::Result;
 
-use crate::draw::call::{Payload, brief};
+use crate::draw::call::{Payload, brief, said};
 use crate::draw::fold::{Drawn, Fold, Group};
 use crate::draw::pager::{Pager, Turn};
 use crate::draw::source::{Lines, Place};
@@ -115,6 +115,8 @@ struct Column {
     complaints: Vec<u8>,
     /// A line that has been begun, and whose end may come in the next call.
     begun: Option<Words>,
+    /// Who has begun a line that was ended for rows of others: its own end is no row.
+    cut: Option<(TaskId, bool)>,
 }
 
 /// What a recording has, as far as it matters for what it lacks.
@@ -398,10 +400,10 @@ impl Ladder {
                 self.put_in(drawn);
             }
         }
-        let last = if self.prompt.is_empty() {
-            self.blocked(under_way, now)
-        } else {
-            self.prompt.clone()
+        let last = match self.prompt.as_str() {
+            "" => self.blocked(under_way, now),
+            prompt if self.style.erasing || self.style.typing => prompt.to_owned(),
+            _ => String::new(), // nobody answers, and what is in a file is not taken back
         };
         self.put(last)
     }
@@ -583,6 +585,13 @@ impl Ladder {
 
     /// Takes what a process has said. Its complaints, and all that a server says, are drawn as lines.
     fn say(&mut self, side: Side, task: TaskId, wrong: bool, mut text: Vec<u8>) {
+        let cut = &mut self.column(side).cut;
+        if cut.take_if(|cut| *cut == (task, wrong)).is_some() && text.first() == Some(&b'\n') {
+            text.remove(0);
+            if text.is_empty() {
+                return;
+            }
+        }
         let goes_on = |begun: &mut Words| (begun.task, begun.wrong) == (task, wrong);
         match self.column(side).begun.take_if(goes_on) {
             Some(begun) => text.splice(0..0, begun.text).for_each(drop),
@@ -601,13 +610,9 @@ impl Ladder {
             text.splice(0..0, asked.text).for_each(drop);
             self.prompt.clear();
         }
-        self.print(side, &tag, wrong, &text);
-        if asks && !self.prompt.is_empty() {
-            let start = text
-                .iter()
-                .rposition(|&byte| byte == b'\n')
-                .map_or(0, |end| end + 1);
-            let text = text.split_off(start);
+        let last = self.print(side, &tag, wrong, &text);
+        if let Some(last) = last.filter(|_| asks) {
+            let text = last.into_bytes();
             self.asked = Some(Words { task, wrong, text });
         }
         if !rest.is_empty() {
@@ -623,13 +628,15 @@ impl Ladder {
             let tag = column.tag(words.task);
             if last {
                 words.text.push(b'\n');
+                column.cut = Some((words.task, words.wrong));
             }
             self.print(side, &tag, words.wrong, &words.text);
         }
     }
 
-    /// A side's own words, between its calls. `tag` says whose they are.
-    fn print(&mut self, side: Side, tag: &str, wrong: bool, bytes: &[u8]) {
+    /// A side's own words, between its calls. `tag` says whose they are. The last row of a prompt is given back.
+    fn print(&mut self, side: Side, tag: &str, wrong: bool, bytes: &[u8]) -> Option<String> {
+        let mut last = None;
         let mark = if wrong { "! " } else { "| " };
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
             let content = line.strip_suffix(b"\n");
@@ -637,10 +644,12 @@ impl Ladder {
             harmless(content.unwrap_or(line), &mut text);
             let text = String::from_utf8_lossy(&text).into_owned();
             self.begin(side);
-            for piece in fold(&text, self.side - mark.len() - tag.len()) {
+            let mut pieces = fold(&text, self.side - mark.len() - tag.len());
+            for piece in &pieces {
                 self.row(side, "", tag, &format!("{mark}{piece}"), Look::Words);
             }
             if content.is_none() && side == Side::Client {
+                last = pieces.pop();
                 let prompt = self.rows.pop();
                 self.group(side, None, String::new(), 0);
                 self.end_fold();
@@ -649,6 +658,7 @@ impl Ladder {
                 self.group(side, None, "words".to_owned(), 0);
             }
         }
+        last
     }
 
     /// A call, under its step; a signal or an end.
@@ -730,7 +740,7 @@ impl Ladder {
         let column = &self.columns[side as usize];
         // Before that, a wrapper's other processes (a shell's, say) have words of their own.
         let heard = column.headings.have_begun() || column.first == Some(task);
-        if let Some((wrong, words)) = said(call).filter(|_| heard && event.socket.is_none()) {
+        if let Some((wrong, words)) = said(&self.world, &event).filter(|_| heard) {
             self.pass_on(side, task);
             self.count_all(side, task);
             self.say(side, task, wrong, words);
@@ -1097,7 +1107,9 @@ impl Ladder {
 
     /// Makes a row like any other of the prompt, if there is one. The Enter of an `answered` one has ended it on the screen.
     fn end_prompt(&mut self, answered: bool) {
-        self.asked = None;
+        if let Some(asked) = self.asked.take() {
+            self.column(Side::Client).cut = (!answered).then_some((asked.task, asked.wrong));
+        }
         let prompt = std::mem::take(&mut self.prompt);
         if prompt.is_empty() {
             return;
@@ -1181,29 +1193,6 @@ fn injected(call: &Call) -> Option<String> {
         note if note.contains("(DELAYED)") => Some("injected: delayed".to_owned()),
         _ => None,
     }
-}
-
-/// What a call has written to standard output, or (then `true`) to standard error.
-fn said(call: &Call) -> Option<(bool, Vec<u8>)> {
-    let row = calls::of(&call.name).filter(|row| !row.proves)?;
-    let data = row.sends?;
-    let wrong = match number(call.args.get(data.on)?) {
-        Some(1) => false,
-        Some(2) => true,
-        _ => return None,
-    };
-    let pieces = data
-        .parcels(row, call)
-        .into_iter()
-        .flat_map(|parcel| parcel.pieces);
-    let mut words = Vec::new();
-    for (bytes, cut) in pieces {
-        words.extend(bytes);
-        if cut {
-            words.extend_from_slice(b"...\n"); // strace has left the rest out
-        }
-    }
-    (!words.is_empty()).then_some((wrong, words))
 }
 
 /// Whether a call has brought a line of standard input, with its newline.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::draw::call::said;
 use crate::lectures::crossings;
 use crate::lectures::remarks::Remarks;
 use crate::lectures::steps::{Headings, Step};
@@ -69,8 +70,10 @@ impl Story {
         let mut notes = crossings::notes(&self.world, &event);
         let found = self.remarks.on(&self.world, &event).into_iter();
         notes.extend(found.map(|it| format!("{}. See: sockstep explain {}", it.words, it.explain)));
-        let words = event.call().and_then(said);
-        let words = words.filter(|_| event.socket.is_none());
+        let words = said(&self.world, &event).and_then(|(wrong, words)| {
+            let text = String::from_utf8_lossy(&words).trim_end().to_owned();
+            (!text.is_empty()).then_some((wrong, text))
+        });
         let is_shown = self.shows(&event, begun, words.is_some());
         Some(Told {
             event,
@@ -144,17 +147,4 @@ pub fn bytes_of(call: &Call) -> Vec<Vec<u8>> {
             bytes
         })
         .collect()
-}
-
-/// What a program prints, if a call prints something.
-fn said(call: &Call) -> Option<(bool, String)> {
-    let row = calls::of(&call.name).filter(|row| !row.proves)?;
-    let wrong = match calls::number(call.args.get(row.sends?.on)?) {
-        Some(1) => false,
-        Some(2) => true,
-        _ => return None,
-    };
-    let bytes = bytes_of(call).concat();
-    let text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
-    (!text.is_empty()).then_some((wrong, text))
 }

@@ -17,7 +17,7 @@ use crate::draw::terminal::{Lanes, Side, Style, remark};
 use crate::run::Args;
 use crate::run::fault::Faults;
 use crate::run::step::{self, Steps};
-use crate::sides::end::{End, LAST_WORDS};
+use crate::sides::end::{End, LAST_WORDS, is_ours};
 use crate::sides::process::{Process, Source, TICK, listen};
 use crate::sides::ready;
 use crate::sides::signals::Signals;
@@ -309,6 +309,9 @@ impl View {
                         kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
                     }
                     for mut entry in lane.trace.take(bytes) {
+                        if is_ours(&entry) {
+                            continue;
+                        }
                         if let Some(steps) = &mut self.steps {
                             steps.correct(&mut entry);
                         }

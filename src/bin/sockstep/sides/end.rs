@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 
 use crate::sides::process::Process;
 use crate::sides::tasks::send;
+use crate::strace::line::{Entry, What};
 
 /// How long the first process may take to end its own children, before they are asked too.
 const FIRST: Duration = Duration::from_millis(100);
@@ -24,6 +25,12 @@ pub struct End {
     asked: Vec<Pid>,
     killed: Option<Instant>,
     gone: Option<Instant>,
+}
+
+/// Whether an entry is that of a SIGCONT which came along with a SIGTERM of ours.
+pub fn is_ours(entry: &Entry) -> bool {
+    let us = format!("si_pid={},", std::process::id());
+    matches!(&entry.what, What::Signal(what) if what.starts_with("SIGCONT ") && what.contains(&us))
 }
 
 impl End {

@@ -126,6 +126,15 @@ impl Queue {
         }
     }
 
+    /// Whether the first of a task ended when its time says: of a call without what it took, only its beginning is known.
+    fn knows_when(&self, key: Key) -> bool {
+        let first = self.tasks.get(&key).and_then(VecDeque::front);
+        first.is_some_and(|held| match &held.entry.what {
+            What::Call(call) => call.took.is_some() || !brings(call),
+            _ => true,
+        })
+    }
+
     /// The first of each task, in the order of time.
     fn heads(&self) -> Vec<(u64, u64, Key)> {
         let mut heads: Vec<_> = self
@@ -298,9 +307,10 @@ impl World {
             if at > settled && first.is_none() {
                 return None;
             }
-            // What came much later by the same clock does not overtake what waits.
-            let later =
-                |(waiting, its, _): (u64, Key, u64)| its.0 == key.0 && at > waiting + LONG_PATIENCE;
+            // What came much later by the same clock does not overtake what waits, if that has ended when it seems to.
+            let later = |(waiting, its, _): (u64, Key, u64)| {
+                its.0 == key.0 && at > waiting + LONG_PATIENCE && self.queue.knows_when(its)
+            };
             if first.is_some_and(later) {
                 continue;
             }

@@ -26,6 +26,8 @@ pub(super) enum Thing {
     Socket(SocketId),
     /// A process, by pidfd_open.
     Process(u32),
+    /// Where a program prints: another descriptor of standard output, or (`true`) error, or of the terminal.
+    Output(bool),
     /// A file, a pipe, an epoll instance.
     Another,
 }

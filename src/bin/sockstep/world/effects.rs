@@ -486,6 +486,7 @@ impl World {
                 let pid = calls::number(arg(0)).and_then(|pid| u32::try_from(pid).ok());
                 let thing = match pid {
                     Some(pid) if call.name == "pidfd_open" => Thing::Process(pid),
+                    _ if call.args.iter().any(|arg| is_a_terminal(arg)) => Thing::Output(false),
                     _ => Thing::Another,
                 };
                 let close_on_exec = call.args.iter().any(|arg| arg.contains("CLOEXEC"));
@@ -666,7 +667,10 @@ impl World {
     }
 
     fn duplicate(&mut self, number: i32, copy: i32, close_on_exec: bool, event: &mut Event) {
-        let thing = self.thing(event.task, number).unwrap_or(Thing::Another);
+        let thing = self.thing(event.task, number).unwrap_or(match number {
+            1 | 2 => Thing::Output(number == 2),
+            _ => Thing::Another,
+        });
         if let Some(Thing::Socket(id)) = self.thing(event.task, copy) {
             event.socket = event.socket.or(Some(id)); // dup2 closes what was there
             event.on_a_socket = true;
@@ -921,4 +925,9 @@ impl Said {
             remote,
         }
     }
+}
+
+/// Whether an argument is the path of a terminal.
+fn is_a_terminal(arg: &str) -> bool {
+    arg.starts_with("\"/dev/pts/") || arg.starts_with("\"/dev/tty")
 }

@@ -118,6 +118,15 @@ impl World {
         self.socket(table.socket(descriptor)?)
     }
 
+    /// Whether what a task writes to a descriptor is printed; `true`: as standard error.
+    pub fn prints(&self, task: TaskId, descriptor: i32) -> Option<bool> {
+        let table = self.tables.get(&self.tasks[task.0].table)?;
+        match table.open.get(&descriptor)?.thing {
+            descriptors::Thing::Output(wrong) => Some(wrong),
+            _ => None,
+        }
+    }
+
     /// The descriptors by which a task knows its sockets.
     pub fn descriptors(&self, task: TaskId) -> impl Iterator<Item = (i32, &Socket)> {
         let table = self.tables.get(&self.tasks[task.0].table);
