@@ -201,7 +201,8 @@ fn arrange_linking(out: &Path) {
     // What leads from a call to its line is for the programs: the tool that traces them would double its size with it.
     println!("cargo::rustc-link-arg-bin=sockstep=-Wl,--strip-all");
     // The loader would map libgcc_s.so.1, to unwind a panic: nine calls of each start.
-    if variable("CARGO_CFG_TARGET_ENV") == "gnu" && links(out, &["-l:libgcc_eh.a".to_owned()]) {
+    let gnu = env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|env| env == "gnu");
+    if gnu && links(out, &["-l:libgcc_eh.a".to_owned()]) {
         println!("cargo::rustc-link-lib=static:-bundle=gcc_eh");
     }
     let script = out.join("lines-of-our-own.ld");
