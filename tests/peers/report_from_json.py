@@ -87,4 +87,4 @@ if total["set_aside"]:
 verdicts = ", ".join(f"{count} {verdict}" for verdict, count in total["verdicts"].items())
 different = total["different_conversations"]
 differ = f"; {different} of {total['cases']} conversations differ" if different else ""
-print(f"{total['tasks']} tasks: {verdicts}{differ}")
+print(f"{total['tasks']} task{'' if total['tasks'] == 1 else 's'}: {verdicts}{differ}")

@@ -68,8 +68,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// Compare the system calls of a Rust pair and its C twins, or of any two servers or clients
 ///
 /// Run each program at least twice and compare it with itself first. Lines that vary between its own runs are counted and shown, but
-/// not compared. The rest is identical to the letter, normalised (equal in a named form), expected (different for a stated
-/// reason), or divergent.
+/// not compared. The rest is identical to the letter, equal after named normalisations, expected to differ for a stated reason, or
+/// divergent.
 ///
 /// Exit status: 0 if the two agree, 1 if they diverge anywhere, 2 if there was trouble. With --conversation: 0 if the
 /// conversations are the same, 1 if they differ, 2 if there was trouble.

@@ -313,7 +313,8 @@ impl Report<'_> {
             let count = totals.verdicts[verdict as usize];
             format!("{count} {}", verdict.word())
         });
-        let mut summary = format!("{} tasks: {}", totals.tasks, verdicts.join(", "));
+        let plural = if totals.tasks == 1 { "" } else { "s" };
+        let mut summary = format!("{} task{plural}: {}", totals.tasks, verdicts.join(", "));
         if totals.conversations > 0 {
             let _ = write!(
                 summary,
