@@ -355,8 +355,8 @@ impl Report<'_> {
                 .map(|(_, name, distance)| format!("{name} ({:.1} %)", distance * 100.0))
                 .collect();
             let _ = writeln!(text, "void: {}", void.join(", "));
-            text += "In half of the rounds two copies of the program differ by this much; 2 % is the limit.\n\
-                     Measure in longer slices, or while nothing else runs.\n";
+            text += "In half of the rounds two copies of the program differ by this much; the limit\n\
+                     is 2 %. Measure in longer slices, or while nothing else runs.\n";
         }
         text += &wrapped(&conditions.command());
         text
