@@ -113,7 +113,9 @@ fn what_has_been_seen_can_be_paged_and_the_rest_goes_on() {
 
 #[test]
 fn an_interrupt_ends_all_and_gives_the_terminal_back() {
-    let mut terminal = Terminal::of_known_size(80, &["tcp_upper", "--step"]);
+    let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interrupted.svg");
+    let svg = picture.to_str().expect("text");
+    let mut terminal = Terminal::of_known_size(80, &["tcp_upper", "--step", "--svg", svg]);
     terminal.wait_for(|screen| screen.contains("> socket("));
     let pid = terminal.child.id();
     kill(
@@ -123,6 +125,9 @@ fn an_interrupt_ends_all_and_gives_the_terminal_back() {
     .expect("it runs");
     terminal.child.wait().expect("it is our child");
     wait_until_none_is_marked(&format!("SOCKSTEP_SIDE={pid}.1"));
+    let drawn = fs::read_to_string(&picture).expect("what has happened so far");
+    assert!(drawn.starts_with("<svg "), "{drawn}");
+    fs::remove_file(picture).expect("it is there");
     let settings = tcgetattr(&terminal.keyboard).expect("it is a terminal");
     assert!(
         settings

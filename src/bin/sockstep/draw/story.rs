@@ -21,6 +21,8 @@ pub struct Story {
     /// The steps of each side, of each client if there are many.
     headings: HashMap<(usize, Side), Headings>,
     remarks: Remarks,
+    /// Steps whose words are not the program's own: of a Unix-domain socket, for one.
+    told: Vec<(Side, Step)>,
     /// The task that was seen first of each; and all that have to do with sockets.
     first: HashMap<(usize, Side), TaskId>,
     known: HashSet<TaskId>,
@@ -67,6 +69,12 @@ impl Story {
         let headings = self.headings.entry(teller).or_default();
         let step = headings.of(&self.world, &event);
         let begun = headings.have_begun();
+        if let Some(step @ Step::Owned(_)) = &step {
+            let told = (event.side, step.clone());
+            if !self.told.contains(&told) {
+                self.told.push(told);
+            }
+        }
         let mut notes = crossings::notes(&self.world, &event);
         let found = self.remarks.on(&self.world, &event).into_iter();
         notes.extend(found.map(|it| format!("{}. See: sockstep explain {}", it.words, it.explain)));
@@ -89,13 +97,18 @@ impl Story {
         (source, event.side)
     }
 
-    /// Of tasks that have to do with sockets what becomes of them.
+    /// Of tasks that have to do with sockets what becomes of them; of the first one, if it says something.
     fn shows(&mut self, event: &Event, begun: bool, words: bool) -> bool {
         let teller = self.teller(event);
         let first = *self.first.entry(teller).or_insert(event.task);
         let known = self.known.contains(&event.task);
         match &event.what {
-            What::Call(_) if words => begun || first == event.task,
+            What::Call(_) if words => {
+                if first == event.task {
+                    self.known.insert(event.task);
+                }
+                begun || first == event.task
+            }
             What::Call(_) => {
                 let socket = event.socket.and_then(|id| self.world.socket(id));
                 let systems = socket.is_some_and(Socket::is_the_systems);
@@ -118,13 +131,23 @@ impl Story {
         }
     }
 
-    /// The steps of a side.
-    pub fn steps(&self, side: Side) -> Vec<&'static str> {
+    /// The steps of a side, in the words in which they were told.
+    pub fn steps(&self, side: Side) -> Vec<Step> {
         let own = self.headings.iter().filter(|((_, own), _)| *own == side);
         let own = own.map(|((source, _), headings)| (source, headings.all()));
         let own = own.filter(|(_, steps)| !steps.is_empty());
         let first = own.min_by_key(|(source, _)| *source);
-        first.map(|(_, steps)| steps).unwrap_or_default()
+        let steps = first.map(|(_, steps)| steps).unwrap_or_default();
+        let number = |step: &str| step.find(". ").map(|at| step[..at].to_owned());
+        let told = |step: &str| {
+            let mut own = self.told.iter().filter(|(own, _)| *own == side);
+            let alike = own.find(|(_, told)| number(told) == number(step));
+            alike.map(|(_, told)| told.clone())
+        };
+        let steps = steps.into_iter();
+        steps
+            .map(|step| told(step).unwrap_or(Step::Borrowed(step)))
+            .collect()
     }
 }
 

@@ -208,8 +208,21 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
         return Ok(ExitStatus::default());
     }
     let mut view = View::new(args, faults)?;
-    let [client_options, server_options] = view.options()?;
+    let outcome = play(args, &mut plan, &signals, &mut view);
+    if let Err(Trouble::Signal(_)) = outcome {
+        view.write_files()?; // what has happened so far
+    }
+    outcome
+}
 
+/// Plays the run.
+fn play(
+    args: &Args,
+    plan: &mut Plan,
+    signals: &Signals,
+    view: &mut View,
+) -> Result<ExitStatus, Trouble> {
+    let [client_options, server_options] = view.options()?;
     let (program, arguments) = &plan.server;
     let mut server = Start {
         trace: server_options.as_deref(),
@@ -230,14 +243,14 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
             let why = view.why_it_did_not_start(args.server.as_deref(), status);
             return Err(Trouble::Said(why));
         }
-        view.watch(&signals, [&mut server])?;
+        view.watch(signals, [&mut server])?;
         if let Some((address, port)) = listening_on(&view.server_said) {
             plan.point_client_to(&address, &port, &args.client_arguments);
             view.server_is_ready = true;
         } else if view.holds() {
             ready = Ready::begin(); // its time begins anew
         } else if plan.pair.is_none() {
-            reached = view.server().listens || is_reached(&mut ready, &server, &mut view)?;
+            reached = view.server().listens || is_reached(&mut ready, &server, view)?;
             view.server_is_ready = reached || view.given_up;
         }
     }
@@ -255,7 +268,7 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     .process()?;
     while !client.is_done() {
         // The server first: it prints what it received before the client has the answer.
-        view.watch(&signals, [&mut server, &mut client])?;
+        view.watch(signals, [&mut server, &mut client])?;
         if !view.holds() && view.nobody_gives_up() && client.is_stuck() && server.is_stuck() {
             let seconds = STUCK.as_secs();
             let words = format!("each side has waited for the other for {seconds} s: ended");
@@ -267,7 +280,7 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
         if matches!(client.child.try_wait(), Ok(Some(_))) {
             view.aside(Side::Client, "the processes that it left are ended")?;
         }
-        view.end_side(&signals, &mut client)?;
+        view.end_side(signals, &mut client)?;
     }
     let status = client.child.wait().map_err(|error| error.to_string())?;
 
@@ -289,9 +302,9 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
             )?;
             break;
         }
-        view.watch(&signals, [&mut server])?;
+        view.watch(signals, [&mut server])?;
     }
-    view.end_side(&signals, &mut server)?;
+    view.end_side(signals, &mut server)?;
     view.end()?;
     view.write_files()?;
     view.tell_of_faults();

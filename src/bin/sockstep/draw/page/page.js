@@ -143,7 +143,7 @@
     grid.replaceChildren(); boxes = []; later = []; arrows = []; heads = new Map();
     const tips = draw('marker', { id: 'tip', viewBox: '0 0 8 8', refX: 8, refY: 4, markerWidth: 8, markerHeight: 8, markerUnits: 'userSpaceOnUse', orient: 'auto' }, draw('path', { d: 'M0 0 L8 4 L0 8 z' }));
     grid.append(draw('svg', { id: 'tips', width: 0, height: 0, 'aria-hidden': 'true', class: 'off' }, draw('defs', {}, tips)));
-    grid.style.gridTemplateColumns = columns.map((_, at) => (at ? 'minmax(2.6rem, 4rem) ' : '') + 'minmax(' + (columns.length > 2 ? '10rem' : '8rem') + ', 1fr)').join(' ');
+    grid.style.gridTemplateColumns = columns.map((_, at) => (at ? 'minmax(min(2.6rem, max(1.4rem, var(--least))), min(4rem, ' + 30 / columns.length + '%)) ' : '') + 'minmax(' + 'min(' + (columns.length > 2 ? '10rem' : '8rem') + ', var(--least)), 1fr)').join(' ');
     columns.forEach((lane, at) => {
       const first = tasks[lane.tasks[0]], status = make('span', {});
       const program = first.program || (first.tag ? words[first.thread ? 'thread' : 'process'] : tasks.find((task) => task.side === lane.side && task.run === lane.run && task.program)?.program);
@@ -229,28 +229,31 @@
       const data = (event.moved || []).find((moved) => moved.length && !moved.sent);
       const of = (cause.moved || []).find((moved) => moved.sent && moved.stream === data?.stream);
       const crossed = !data ? 0 : of?.stream ? Math.min(of.from + of.length, data.from + data.length) - Math.max(of.from, data.from) : data.whole || data.length;
-      const label = data && crossed > 0 ? number(crossed) + ' B' : meets === 'reset' ? 'RST' : meets === 'fin' ? 'FIN' : cause.name === 'connect' ? 'SYN' : '';
-      const kind = label === 'RST' ? ' reset' : label === 'FIN' ? ' end' : '';
+      const label = data && crossed > 0 ? number(crossed) + ' B' : packet(event, meets) || (cause.name === 'connect' ? packet(event, 'syn') : '');
+      const kind = meets === 'reset' ? ' reset' : meets ? ' end' : '';
       cause.met = true;
-      arrow(event, label, kind, cause.row, event.row, column(cause.task), column(event.task), cause.end);
+      arrow(event, label, kind, cause.row, event.row, column(cause.task), column(event.task), cause.end, event.causes.length > 1);
     }
   };
-  const arrow = (event, label, kind, from, to, one, other, cause) => {
+  // A Unix-domain socket has no packets, and no names for them.
+  const PACKETS = { syn: 'SYN', fin: 'FIN', reset: 'RST' };
+  const packet = (event, kind) => !kind ? '' : event.plain ? PACKETS[kind] : kind === 'syn' ? '' : words[kind === 'fin' ? 'end' : kind];
+  const arrow = (event, label, kind, from, to, one, other, cause, many) => {
     const right = one < other, line = draw('line', { x1: right ? 0 : '100%', y1: 0, x2: right ? '100%' : 0, y2: to > from ? '100%' : 0, 'marker-end': 'url(#tip)' });
     const node = draw('svg', { class: 'arrow' + kind, 'aria-hidden': 'true' }, line);
     const rows = from + ' / ' + Math.max(to, from + 1), gaps = (Math.min(one, other) + 1) + ' / ' + Math.max(one, other);
     put(node, rows, gaps, event.end);
     arrows.push([event.end, cause, node]);
-    if (label) { const text = put(make('span', { class: 'label' + kind, 'aria-hidden': 'true' }, label), rows, gaps, event.end); if (to > from + 1) text.style.alignSelf = 'center'; }
+    if (label) { const text = put(make('span', { class: 'label' + kind, 'aria-hidden': 'true' }, label), rows, gaps, event.end); if (many) text.style.justifySelf = right ? 'start' : 'end'; else if (to > from + 1) text.style.alignSelf = 'center'; }
   };
   // What nobody has received: an arrow that goes half the way.
   const drawStub = (event) => {
     const sent = (event.moved || []).find((moved) => moved.sent && moved.length), ends = (event.moved || []).find((moved) => moved.ends)?.ends;
-    const label = sent ? number(sent.length) + ' B' : ends === 'reset' ? 'RST' : ends ? 'FIN' : event.name === 'connect' && event.failed ? 'SYN' : '';
+    const label = sent ? number(sent.length) + ' B' : packet(event, ends || (event.name === 'connect' && event.failed ? 'syn' : ''));
     const own = column(event.task), client = tasks[event.task].side === 'client', gap = client ? own + 1 : own - 1;
     const next = columns[columns.indexOf(tasks[event.task].lane) + (client ? 1 : -1)];
     if (!label || !next || next.run !== tasks[event.task].run) return;
-    const kind = label === 'RST' ? ' reset' : label === 'FIN' ? ' end' : '';
+    const kind = ends === 'reset' ? ' reset' : ends ? ' end' : '';
     const line = draw('line', { x1: client ? 0 : '100%', y1: 0, x2: client ? '60%' : '40%', y2: 0, 'marker-end': 'url(#tip)' });
     const node = put(draw('svg', { class: 'arrow' + kind, 'aria-hidden': 'true' }, line), event.row, gap, event.end);
     arrows.push([event.end, event.end, node]);
@@ -303,12 +306,14 @@
       const indent = whole ? 0 : Math.min(...part.filter((line) => line.trim()).map((line) => line.length - line.trimStart().length));
       const code = make('div', { class: 'code' + (whole ? ' whole' : '') }, ...part.map((line, index) => {
         const here = lines.includes(from + index + 1);
-        return make('div', { class: here ? 'here' : null, 'aria-current': here ? 'true' : null }, make('span', {}, (here ? '▸' : '') + (from + index + 1)), line.slice(indent) || ' ');
+        return make('div', { class: here ? 'here' : null, 'aria-current': here ? 'true' : null }, make('span', {}, (here ? '▸' : '') + (from + index + 1)), near(line.slice(indent), whole) || ' ');
       }));
       return make('div', {}, make('h3', {}, source.name + (lines.length === 1 ? ':' + lines[0] : ''), toggle(key, words.whole_file, words.show_less)), lines.length > 1 ? make('p', { class: 'quiet' }, words.one_of) : null, code);
     });
     return [make('div', { class: 'two' + (nodes.length < 2 ? ' one' : '') }, ...nodes), none && event.kind === 'call' ? make('p', { class: 'quiet' }, words.no_line) : null];
   };
+  // What goes on far to the right of the line before it.
+  const near = (line, whole) => { const text = line.trimStart(); return whole || line.length - text.length < 24 ? line : ' '.repeat(12) + text; };
   const sourcesOf = (task) => scene.sources[tasks[task].side] || [];
   const socketsAt = (now) => {
     const sockets = new Map();

@@ -33,6 +33,8 @@ const LINE: usize = 4096;
 const FEW: usize = 400;
 /// A send that takes so long, in nanoseconds, waits for room: the other side does not receive.
 const FULL: u64 = 20_000_000;
+/// Of a call that a signal has ended.
+const UNTIL: &str = "until the signal";
 /// Characters of a call in a box, of which its bytes take a part.
 const ROW: usize = 72;
 
@@ -181,6 +183,14 @@ impl Scene {
         put("entered", event.entered.map(|it| it.to_string()));
         put("left", event.left.map(|it| it.to_string()));
         put("socket", event.socket.map(|id| id.0.to_string()));
+        let name = event
+            .socket
+            .and_then(|id| Some(self.story.world.socket(id)?.name()));
+        put(
+            "plain",
+            name.filter(|name| ["TCP", "UDP"].contains(name))
+                .map(|_| "true".to_owned()),
+        );
         let list = |values: Vec<String>| (!values.is_empty()).then(|| array(values.into_iter()));
         let causes = event.causes.iter().map(|cause| cause.0.to_string());
         put("causes", list(causes.collect()));
@@ -235,8 +245,16 @@ impl Scene {
         let name = c_name(call);
         pairs.push(("name", text(name)));
         if call.failed() {
-            pairs.push(("failed", "true".to_owned()));
-            pairs.push(("note", text(meaning(&call.note))));
+            let interrupted = call.note.starts_with("ERESTART");
+            if !interrupted {
+                pairs.push(("failed", "true".to_owned()));
+            }
+            let note = if interrupted {
+                UNTIL
+            } else {
+                meaning(&call.note)
+            };
+            pairs.push(("note", text(note)));
         }
         let row = calls::of(&call.name);
         let waits = row
