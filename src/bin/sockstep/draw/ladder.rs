@@ -284,6 +284,11 @@ impl Ladder {
         self
     }
 
+    /// Whether a person looks at what was shown before.
+    pub fn is_paged(&self) -> bool {
+        self.pager.as_ref().is_some_and(Pager::is_open)
+    }
+
     /// Turns a page, and goes on behind it.
     pub fn turn(&mut self, turn: Turn) -> Result<()> {
         let Some(pager) = &mut self.pager else {

@@ -84,9 +84,9 @@ impl Steps {
         self.holds
     }
 
-    /// Lets go what a key, or time, asks for. `reads` if the client waits for what a person types. The keys that are for the picture
-    /// come back.
-    pub fn go(&mut self, processes: &[&mut Process], reads: bool) -> Vec<Turn> {
+    /// Lets go what a key, or time, asks for. `reads` if the client waits for what a person types, `pages` if the person looks at
+    /// what was shown before. The keys that are for the picture come back.
+    pub fn go(&mut self, processes: &[&mut Process], reads: bool, mut pages: bool) -> Vec<Turn> {
         let mut turns = Vec::new();
         let mut held = held(processes);
         let pressed = self.keys.as_ref().map(Keys::pressed).unwrap_or_default();
@@ -94,11 +94,17 @@ impl Steps {
         while let Some((&key, after)) = rest.split_first() {
             if let Some((turn, length)) = turn(rest) {
                 turns.push(turn);
+                pages |= matches!(turn, Turn::Back | Turn::First);
                 rest = &rest[length..];
                 continue;
             }
             rest = after;
-            if held.is_empty() && reads {
+            if key == b'q' && pages {
+                turns.push(Turn::Leave);
+                pages = false;
+                continue;
+            }
+            if held.is_empty() && reads && !pages {
                 self.type_in(key);
                 continue;
             }
@@ -108,10 +114,6 @@ impl Steps {
                 b's' => Some(Side::Server),
                 b'g' => {
                     self.goes_on = true;
-                    continue;
-                }
-                b'q' => {
-                    turns.push(Turn::Leave);
                     continue;
                 }
                 _ => continue,

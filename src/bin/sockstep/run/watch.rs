@@ -365,7 +365,8 @@ impl View {
             let reads =
                 |call: &Begun| call.name == "read" && call.descriptor.as_deref() == Some("0");
             let reads = under_way[Side::Client as usize].iter().any(reads);
-            let turns = steps.go(&processes, reads);
+            let pages = matches!(&self.picture, Picture::Ladder(ladder) if ladder.is_paged());
+            let turns = steps.go(&processes, reads, pages);
             let next = steps.next(&processes, &mut under_way);
             if let Picture::Ladder(ladder) = &mut self.picture {
                 for turn in turns {

@@ -144,13 +144,7 @@ impl Scene {
             self.kept.sockets(sockets);
             return;
         }
-        let kind = match &event.what {
-            What::Call(_) if told.words.is_some() => "words",
-            What::Call(_) => "call",
-            What::Signal(_) => "signal",
-            What::End(_) => "end",
-            What::Unknown(_) => "unknown",
-        };
+        let kind = kind(told);
         let room = if self.kept.bytes() > MUCH {
             FEW_BYTES
         } else {
@@ -208,14 +202,7 @@ impl Scene {
         if let Made::Task(task) = event.made {
             put("made", Some(task.0.to_string()));
         }
-        let (sent, name) = (
-            event.moved.iter().map(|moved| match &moved.what {
-                Movement::Sent { range, .. } => range.end - range.start,
-                Movement::MessageSent { length, .. } => *length,
-                _ => 0,
-            }),
-            event.call().map_or(kind, |call| call.name.as_str()),
-        );
+        let name = event.call().map_or(kind, |call| call.name.as_str());
         let task = self.story.world.task(event.task);
         let what = Kind {
             side: event.side,
@@ -223,7 +210,7 @@ impl Scene {
             name: name.to_owned(),
             error: event.call().map_or("", error).to_owned(),
         };
-        let sent = sent.sum();
+        let sent = sent(event);
         let at = event.left.or(event.entered);
         self.kept.take(Shown {
             kind: what,
@@ -489,6 +476,28 @@ fn meaning(note: &str) -> &str {
         .split_once('(')
         .and_then(|(_, rest)| rest.strip_suffix(')'));
     words.unwrap_or(note)
+}
+
+/// A word of the page's script.
+fn kind(told: &Told) -> &'static str {
+    match &told.event.what {
+        What::Call(_) if told.words.is_some() => "words",
+        What::Call(_) => "call",
+        What::Signal(_) => "signal",
+        What::End(_) => "end",
+        What::Unknown(_) => "unknown",
+    }
+}
+
+/// Bytes that an event has sent.
+fn sent(event: &Event) -> u64 {
+    let moved = event.moved.iter();
+    let sent = moved.map(|moved| match &moved.what {
+        Movement::Sent { range, .. } => range.end - range.start,
+        Movement::MessageSent { length, .. } => *length,
+        _ => 0,
+    });
+    sent.sum()
 }
 
 /// The event in few words.
