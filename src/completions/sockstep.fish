@@ -51,7 +51,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l payload -d 'Sh
 hex\t'As hexadecimal digits'
 none\t'Not at all'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l keep -d 'Keep strace\'s recordings in this directory, as client.strace and server.strace' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l color -d 'Use colours; auto does on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l slow -d 'Hold each call on a socket for MS milliseconds; with --step, at most that long' -r
@@ -76,7 +76,7 @@ all\t'All'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l payload -d 'Show the bytes that a call carries in this form' -r -f -a "text\t'As text'
 hex\t'As hexadecimal digits'
 none\t'Not at all'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l color -d 'Use colours; auto does on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l html -d 'Write a page for a browser: step through the run, share it, print it; - is standard output' -r -F
@@ -96,7 +96,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l server -d 'Co
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l client -d 'Run the client of this command; give it once for both servers, or twice to compare two clients' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l calls -d 'Compare these calls; by default network for commands, all for a pair' -r -f -a "network\t'Those on a socket, and waits for one'
 all\t'All from the first socket() on'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l color -d 'Use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l color -d 'Use colours; auto does on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'In a file or a pipe too'
 never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l html -d 'Write a page for a browser: step through the run, share it, print it; - is standard output' -r -F

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::support::{Outcome, Process, at_this_load, marked, python3, require, run};
+use crate::support::{Outcome, Process, at_this_load, marked, python3, require, run, until};
 use nix::sys::signal::{Signal, killpg};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
@@ -250,13 +250,23 @@ fn several_clients_of_any_server() {
     }
 }
 
+/// Whether a process has this command line.
+fn is_running(command: &str) -> bool {
+    let processes = fs::read_dir("/proc").expect("it is there").flatten();
+    let lines = processes.filter_map(|it| fs::read(it.path().join("cmdline")).ok());
+    lines.into_iter().any(|line| line == command.as_bytes())
+}
+
 #[test]
 fn killed_with_its_whole_group_it_leaves_no_process() {
     use std::os::unix::process::CommandExt;
     require("strace", "the ladder");
     for option in [&[][..], &["--plain"]] {
         let mark = format!("group {option:?} {}", std::process::id());
-        let server = format!("{} daemon {{port}}", lives());
+        // It has no environment and no session of ours, and nobody else waits for this time.
+        let time = format!("60.{}{}", std::process::id(), option.len());
+        let stranger = format!("env -i setsid sleep {time}");
+        let server = format!("{stranger} & {} daemon {{port}}", lives());
         let mut command = Command::new(SOCKSTEP);
         command.args([
             "run",
@@ -271,10 +281,12 @@ fn killed_with_its_whole_group_it_leaves_no_process() {
             .process_group(0);
         let mut process = Process::start(&mut command);
         while !process.line().contains("| ready") {}
+        let sleeps = || is_running(&format!("sleep\0{time}\0"));
+        assert!(until(|| sleeps().then_some(())).is_some(), "no {stranger}");
         killpg(process.pid(), Signal::SIGKILL).expect("the group is there");
         let mark = format!("SOCKSTEP_TEST={mark}");
-        let left = crate::support::until(|| marked(&mark).is_empty().then_some(()));
-        assert!(left.is_some(), "left: {:?}", marked(&mark));
+        let left = until(|| (marked(&mark).is_empty() && !sleeps()).then_some(()));
+        assert!(left.is_some(), "left: {:?} {}", marked(&mark), sleeps());
     }
 }
 

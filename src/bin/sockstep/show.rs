@@ -53,7 +53,7 @@ pub struct Args {
     /// Print the entries as JSON, one a line, instead of the ladder
     #[arg(long)]
     json: bool,
-    /// Use colours
+    /// Use colours; auto does on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
     #[command(flatten)]

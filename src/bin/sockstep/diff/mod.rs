@@ -120,7 +120,7 @@ pub struct Args {
     /// Print the verdicts as JSON, one object a line; --help describes it
     #[arg(long)]
     json: bool,
-    /// Use colours
+    /// Use colours; auto does on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
     #[command(flatten)]

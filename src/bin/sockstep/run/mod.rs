@@ -95,7 +95,7 @@ pub struct Args {
     /// Print the entries as JSON, one a line, instead of the ladder
     #[arg(long, conflicts_with = "plain")]
     json: bool,
-    /// Use colours
+    /// Use colours; auto does on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
     /// Show beside each call the source line that made it, from debug information (a call takes 1 ms longer, in an interpreter 10)

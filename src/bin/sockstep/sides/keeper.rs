@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::prctl::{set_child_subreaper, set_name};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -26,6 +27,10 @@ use crate::sides::tasks::{MARK, children};
 
 /// How long the keeper tries to end what does not go.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// All that we start has this limit on real-time work, and our number added: in microseconds, so that it limits nobody. It stays
+/// with who clears the environment, leaves the session and closes every descriptor.
+const LIMIT: u64 = 1_000_000_000_000_000;
 
 /// What we ask of it. The end of the line without a word means that we are gone.
 const DIRECTORY: u8 = b'd';
@@ -48,6 +53,9 @@ pub fn begin() -> Result<(), String> {
     let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe"));
     let ((asked, ask), (answer, answers)) = (pipe()?, pipe()?);
     let us = getpid();
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_RTTIME) {
+        let _ = setrlimit(Resource::RLIMIT_RTTIME, limit_of(us), hard); // who has a lower one keeps it
+    }
     #[allow(unsafe_code, reason = "around fork")]
     // SAFETY: there is no other thread, so the child may do whatever we may.
     let forked = unsafe { fork() };
@@ -67,6 +75,10 @@ pub fn begin() -> Result<(), String> {
             exit(0)
         }
     }
+}
+
+fn limit_of(run: Pid) -> u64 {
+    LIMIT + u64::from(run.as_raw().unsigned_abs())
 }
 
 /// A new directory, which goes when we do.
@@ -172,10 +184,10 @@ fn leave_what_is_open(kept: &[i32]) {
     }
 }
 
-/// Kills all processes with a mark of this run, those that work in its directories, and what these started or trace.
+/// Kills all processes with a mark or the limit of this run, those that work in its directories, and what these started or trace.
 fn end_all(run: Pid, directories: &[PathBuf]) {
     let start = Instant::now();
-    let mark = format!("{MARK}={run}.");
+    let (mark, limit) = (format!("{MARK}={run}."), limit_of(run).to_string());
     let mut found: Vec<Pid> = Vec::new();
     while start.elapsed() < PATIENCE {
         let all = processes();
@@ -187,6 +199,7 @@ fn end_all(run: Pid, directories: &[PathBuf]) {
                 || known.contains(&process.tracer)
                 || known.contains(&process.pid)
                 || process.has(&mark)
+                || process.is_limited_to(&limit)
                 || process.works_in(directories);
             if ours {
                 send(process.pid, Signal::SIGKILL);
@@ -218,6 +231,16 @@ impl Other {
         environment
             .split(|&byte| byte == 0)
             .any(|variable| variable.starts_with(mark.as_bytes()))
+    }
+
+    /// Whether this is its limit on real-time work.
+    fn is_limited_to(&self, limit: &str) -> bool {
+        let limits = fs::read(format!("/proc/{}/limits", self.pid)).unwrap_or_default();
+        let limits = String::from_utf8_lossy(&limits);
+        let own = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max realtime timeout"));
+        own.and_then(|line| line.split_whitespace().next()) == Some(limit) && self.pid != getpid()
     }
 
     fn works_in(&self, directories: &[PathBuf]) -> bool {
