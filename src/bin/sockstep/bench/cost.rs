@@ -5,19 +5,7 @@ use std::time::Duration;
 
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
-use crate::sides::tasks::children;
 pub use crate::sides::tasks::cpu_time;
-
-/// A process, its children, and theirs.
-pub fn family(first: Pid) -> Vec<Pid> {
-    let mut all = vec![first];
-    let mut at = 0;
-    while let Some(&process) = all.get(at) {
-        all.extend(children(process));
-        at += 1;
-    }
-    all
-}
 
 /// The CPU time of the children that a process has waited for, in ticks of mostly 10 ms.
 pub fn cpu_time_of_ended_children(process: Pid) -> Duration {

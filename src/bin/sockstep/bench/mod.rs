@@ -52,6 +52,7 @@ use crate::sides::ready::{Place, Ready, State, free_port};
 use crate::sides::shell::replaced;
 use crate::sides::shell::shell;
 use crate::sides::signals::{Interrupted, Signals};
+use crate::sides::tasks::descendants;
 use crate::sides::trouble::Trouble;
 
 /// Bytes that the TCP servers ask of each recv.
@@ -593,7 +594,7 @@ impl Server {
         loop {
             let before = (self.cpu, self.family.len());
             self.listen(signals, 20)?;
-            self.family = cost::family(self.family[0]);
+            self.family = descendants(vec![self.family[0]]);
             self.read_cpu_time();
             if before == (self.cpu, self.family.len()) {
                 return Ok(());
@@ -625,7 +626,7 @@ impl Server {
         // What the server does after the slice, such as to wait for a child that has ended, belongs to it.
         self.listen(signals, 0)?;
         if args.reconnect {
-            self.family = cost::family(self.family[0]);
+            self.family = descendants(vec![self.family[0]]);
         }
         let before = self.cpu;
         self.read_cpu_time();

@@ -1,7 +1,7 @@
 //! The checks of a client: we are its server, and not always a kind one.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -37,6 +37,19 @@ pub struct Visit {
     pub timeout: Option<Duration>,
     /// How it ends, and what it prints, when all goes well.
     pub happy: Option<(ExitStatus, String)>,
+}
+
+/// What is bound at a free port, and the port. Another program may take it before we do.
+pub fn at_a_free_port<T>(bind: impl Fn(u16) -> io::Result<T>) -> Result<(T, u16), Stop> {
+    let mut why = String::new();
+    for _ in 0..5 {
+        let port = free_port().map_err(Stop::Trouble)?;
+        match bind(port) {
+            Ok(bound) => return Ok((bound, port)),
+            Err(error) => why = format!("port {port}: {error}"),
+        }
+    }
+    Err(Stop::Trouble(why))
 }
 
 /// A client that has come.
@@ -78,21 +91,16 @@ impl Visit {
         (named || matches!(self.contract, Contract::TcpUpper | Contract::UdpUpper)).then_some(WORD)
     }
 
-    pub fn listener() -> Result<(TcpListener, u16), Stop> {
-        let port = free_port().map_err(Stop::Trouble)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-        let listener = listener.and_then(|listener| {
-            let _ = setsockopt(&listener, SOL_SOCKET, SO_REUSEADDR, &1);
-            listener.set_nonblocking(true)?;
-            Ok(listener)
-        });
-        let listener = listener.map_err(|error| Stop::Trouble(format!("port {port}: {error}")))?;
-        Ok((listener, port))
+    pub fn listener(port: u16) -> io::Result<TcpListener> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let _ = setsockopt(&listener, SOL_SOCKET, SO_REUSEADDR, &1);
+        listener.set_nonblocking(true)?;
+        Ok(listener)
     }
 
     /// Starts it and waits until it has connected.
     fn come(&self, line: &str) -> Result<(Subject, TcpStream), Stop> {
-        let (listener, port) = Visit::listener()?;
+        let (listener, port) = at_a_free_port(Visit::listener)?;
         let subject = self.start(port, line)?;
         let pulse = subject.pulse();
         let mut wait = Wait::begin(&pulse, self.patience());
@@ -411,9 +419,7 @@ pub fn large(visit: &mut Visit) -> Result<(), Stop> {
 
 /// A datagram server of ours, the client that was started, and its first datagram.
 fn datagram(visit: &Visit) -> Result<(Subject, UdpSocket, Vec<u8>, std::net::SocketAddr), Stop> {
-    let port = free_port().map_err(Stop::Trouble)?;
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))
-        .map_err(|error| Stop::Trouble(format!("port {port}: {error}")))?;
+    let (socket, port) = at_a_free_port(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)))?;
     let subject = visit.start(port, WORD)?;
     match next(&socket, &subject, visit.patience()) {
         Some((bytes, from)) => Ok((subject, socket, bytes, from)),

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::check::Args;
-use crate::check::client::Visit;
+use crate::check::client::{Visit, at_a_free_port};
 use crate::check::contract::Contract;
 use crate::check::outcome::Stop;
 use crate::check::patience::{LOOK, Wait};
@@ -464,9 +464,11 @@ fn serve(contract: Contract, subject: &Subject, listener: &TcpListener, socket: 
 }
 
 fn client_run(visit: &Visit, more: Option<String>) -> Result<(Subject, u16), Stop> {
-    let (listener, port) = Visit::listener()?;
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))
-        .map_err(|error| Stop::Trouble(format!("port {port}: {error}")))?;
+    let both = |port| {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
+        Ok((Visit::listener(port)?, socket))
+    };
+    let ((listener, socket), port) = at_a_free_port(both)?;
     let subject = visit.start_traced(port, &options(more))?;
     serve(visit.contract, &subject, &listener, &socket);
     Ok((subject, port))

@@ -241,8 +241,9 @@ impl<'a> Report<'a> {
                     row.name,
                     text(said)
                 );
-                for line in bytes {
-                    let _ = writeln!(text, "  # {line}");
+                // `expected 5 bytes: "hello"` as a pair: a comment is none in there.
+                for (name, shown) in bytes.iter().filter_map(|line| line.split_once(' ')) {
+                    let _ = writeln!(text, "  {name}: {}", self::text(shown.trim_start()));
                 }
                 text + "  ...\n"
             }

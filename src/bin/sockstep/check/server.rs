@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use crate::check::contract::Contract;
 use crate::check::outcome::{Stop, fail, skip};
 use crate::check::patience::{Pulse, Wait};
-use crate::check::subject::{Busy, Counts, Options, Subject};
+use crate::check::subject::{Counts, Options, Subject};
 use crate::check::talk::Talk;
 use crate::sides::force::{Force, Forced};
 use crate::sides::ready::{Place, free_port};
 use crate::sides::shell::with_port;
 use crate::sides::signals::Signals;
+use crate::sides::tasks::Busy;
 use crate::world::Side;
 
 /// How long a server may rest before it is up.

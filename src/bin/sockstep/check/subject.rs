@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use crate::sides::process::{Process, Source, Start, listen_to_all};
 use crate::sides::ready::{Place, places};
 use crate::sides::shell::shell;
 use crate::sides::signals::{Interrupted, Signals};
-use crate::sides::tasks::threads;
+use crate::sides::tasks::{Busy, resident, threads, zombies};
 use crate::world::Side;
 
 /// Of what a program prints this much is kept: its beginning, and its last words.
@@ -209,7 +209,7 @@ impl Subject {
 
     /// What its processes have in memory, in bytes.
     pub fn memory(&self) -> u64 {
-        memory(&self.processes())
+        resident(&self.processes())
     }
 
     pub fn counts(&self) -> Counts {
@@ -221,7 +221,7 @@ impl Subject {
             descriptors: all.iter().map(|pid| entries(pid, "fd")).sum(),
             threads: all.iter().map(|pid| entries(pid, "task")).sum(),
             processes: all.len(),
-            zombies: zombies(&all),
+            zombies: all.iter().map(|&pid| zombies(pid)).sum(),
         }
     }
 
@@ -241,49 +241,6 @@ impl Drop for Subject {
         if let Some(reader) = self.reader.take() {
             let _ = reader.join(); // then the process goes with the last one who has it
         }
-    }
-}
-
-/// What a thread has done.
-#[derive(Clone, Copy, Default)]
-pub struct Busy {
-    /// Its time on a processor, in nanoseconds.
-    pub worked: u64,
-    /// Its time in the queue for one, as far as that is over.
-    pub queued: u64,
-    /// How often it has waited for something else.
-    pub waits: u64,
-    pub runs: bool,
-}
-
-impl Busy {
-    fn of(thread: &Path) -> Busy {
-        let read = |name| fs::read(thread.join(name)).unwrap_or_default(); // a name may be any bytes
-        let times = read("schedstat");
-        let times = String::from_utf8_lossy(&times);
-        let mut times = times.split_whitespace().flat_map(str::parse);
-        let status = read("status");
-        let status = String::from_utf8_lossy(&status);
-        let field = |name| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.map(str::trim).unwrap_or_default()
-        };
-        Busy {
-            worked: times.next().unwrap_or_default(),
-            queued: times.next().unwrap_or_default(),
-            waits: field("voluntary_ctxt_switches:")
-                .parse()
-                .unwrap_or_default(),
-            runs: field("State:").starts_with('R'),
-        }
-    }
-
-    /// Whether it has done nothing but work since then: it has not waited, or for less than a third of the time. The time in
-    /// the queue is known once it is over, so that who waits there now may seem to rest.
-    pub fn works_since(&self, then: &Busy, time: Duration) -> bool {
-        let never_waited = self.runs && then.runs && self.waits == then.waits;
-        let used = (self.worked + self.queued).saturating_sub(then.worked + then.queued);
-        never_waited || u128::from(used) > time.as_nanos() * 7 / 10
     }
 }
 
@@ -309,29 +266,6 @@ pub fn ended(status: ExitStatus) -> String {
         (None, Some(code)) => format!("it ended with status {code}"),
         (None, None) => "it ended".to_owned(),
     }
-}
-
-fn memory(processes: &[Pid]) -> u64 {
-    let resident = |pid: &Pid| {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()
-    };
-    processes.iter().filter_map(resident).sum::<u64>() << 10
-}
-
-fn zombies(parents: &[Pid]) -> usize {
-    let children = parents
-        .iter()
-        .flat_map(|&pid| crate::sides::tasks::children(pid));
-    let dead = |pid: &Pid| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ")
-            .is_some_and(|(_, state)| state.starts_with('Z'))
-    };
-    children.filter(dead).count()
 }
 
 /// Takes in what it prints until told to stop, and ends it when it takes too much memory.
@@ -377,7 +311,7 @@ fn listen(
             }
             if looked.elapsed() > Duration::from_millis(200) {
                 looked = Instant::now();
-                if memory(&process.processes()) > MEMORY {
+                if resident(&process.processes()) > MEMORY {
                     process.kill_all();
                     heard.extend_from_slice(b"\nended: it took more than 2 GiB of memory\n");
                 }

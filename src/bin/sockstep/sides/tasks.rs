@@ -115,16 +115,20 @@ impl Family<'_> {
     /// All that descends from the first process, and from those of our children that have the mark.
     fn all(&self) -> Vec<Status> {
         let ours = children(getpid()).into_iter();
-        let mut pids: Vec<Pid> = ours
-            .filter(|&child| child == self.first || has_mark(child, self.mark))
-            .collect();
-        let mut at = 0;
-        while let Some(&pid) = pids.get(at) {
-            pids.extend(children(pid));
-            at += 1;
-        }
-        pids.into_iter().filter_map(Status::of).collect()
+        let first = ours.filter(|&child| child == self.first || has_mark(child, self.mark));
+        let all = descendants(first.collect());
+        all.into_iter().filter_map(Status::of).collect()
     }
+}
+
+/// These processes, their children, and theirs.
+pub fn descendants(mut all: Vec<Pid>) -> Vec<Pid> {
+    let mut at = 0;
+    while let Some(&pid) = all.get(at) {
+        all.extend(children(pid));
+        at += 1;
+    }
+    all
 }
 
 /// What `/proc/PID/status` says.
@@ -137,12 +141,8 @@ struct Status {
 
 impl Status {
     fn of(pid: Pid) -> Option<Status> {
-        let bytes = fs::read(format!("/proc/{pid}/status")).ok()?; // a name may be any bytes
-        let text = String::from_utf8_lossy(&bytes);
-        let field = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name));
-            line.map(|value| value.trim().to_owned())
-        };
+        let text = read(Path::new(&format!("/proc/{pid}/status")))?;
+        let field = |name| field(&text, name).map(str::to_owned);
         Some(Status {
             pid,
             name: field("Name:")?,
@@ -250,6 +250,65 @@ fn is_alive(thread: &Path) -> bool {
 fn read(path: &Path) -> Option<String> {
     let bytes = fs::read(path).ok()?; // a name may be any bytes
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What a thread has done.
+#[derive(Clone, Copy, Default)]
+pub struct Busy {
+    /// Its time on a processor, in nanoseconds.
+    pub worked: u64,
+    /// Its time in the queue for one, as far as that is over.
+    pub queued: u64,
+    /// How often it has waited for something else.
+    pub waits: u64,
+    pub runs: bool,
+}
+
+impl Busy {
+    pub fn of(thread: &Path) -> Busy {
+        let times = read(&thread.join("schedstat")).unwrap_or_default();
+        let mut times = times.split_whitespace().flat_map(str::parse);
+        let status = read(&thread.join("status")).unwrap_or_default();
+        let field = |name| field(&status, name).unwrap_or_default();
+        Busy {
+            worked: times.next().unwrap_or_default(),
+            queued: times.next().unwrap_or_default(),
+            waits: field("voluntary_ctxt_switches:")
+                .parse()
+                .unwrap_or_default(),
+            runs: field("State:").starts_with('R'),
+        }
+    }
+
+    /// Whether it has done nothing but work since then: it has not waited, or for less than a third of the time. The time in
+    /// the queue is known once it is over, so that who waits there now may seem to rest.
+    pub fn works_since(&self, then: &Busy, time: Duration) -> bool {
+        let never_waited = self.runs && then.runs && self.waits == then.waits;
+        let used = (self.worked + self.queued).saturating_sub(then.worked + then.queued);
+        never_waited || u128::from(used) > time.as_nanos() * 7 / 10
+    }
+}
+
+/// What stands behind a name in `/proc/PID/status`.
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.map(str::trim)
+}
+
+/// What processes have in memory, in bytes.
+pub fn resident(processes: &[Pid]) -> u64 {
+    let resident = |pid: &Pid| {
+        let status = read(Path::new(&format!("/proc/{pid}/status")))?;
+        let kib = field(&status, "VmRSS:")?.split_whitespace().next()?;
+        kib.parse::<u64>().ok()
+    };
+    processes.iter().filter_map(resident).sum::<u64>() << 10
+}
+
+/// How many children of a process have ended, and nobody has waited for them.
+pub fn zombies(parent: Pid) -> usize {
+    let ended = |pid: &Pid| Status::of(*pid).is_some_and(|status| status.state == b'Z');
+    children(parent).iter().filter(|&pid| ended(pid)).count()
 }
 
 /// The CPU time that processes have had, with that of their threads, to the nanosecond.
