@@ -68,7 +68,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-source 
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Show only the output of client and server, without their calls'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l source -d 'Show beside each call the source line that made it, from debug information (a call takes 1 ms longer, in an interpreter 10)'
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l step -d 'Hold each call on a socket until a key is pressed: space lets the next call of either side go, c the client\'s, s the server\'s, g all the rest; PageUp pages back'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l step -d 'Hold each call on a socket until a key is pressed: space lets the next call of either side go, c the client\'s, s the server\'s, g all the rest; PageUp pages back. On x86-64 the last row names the source line too'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l print-command -d 'Print the strace commands, and run nothing'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l calls -d 'Show these calls' -r -f -a "network\t'Those on sockets'

@@ -102,7 +102,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["plain", "clients", "json"])]
     source: bool,
     /// Hold each call on a socket until a key is pressed: space lets the next call of either side go, c the client's, s the server's,
-    /// g all the rest; PageUp pages back
+    /// g all the rest; PageUp pages back. On x86-64 the last row names the source line too
     #[arg(long, conflicts_with_all = ["plain", "clients", "json", "print_command"])]
     step: bool,
     /// Hold each call on a socket for MS milliseconds; with --step, at most that long
