@@ -562,10 +562,10 @@ impl World {
             .queue
             .places
             .contains_key(&(Does::Connects, local.key()));
-        let may_come = held
-            || self
-                .queue
-                .is_under_way(key, |row| row.does == Does::Connects);
-        may_come.then_some(PATIENCE)
+        let connecting = |row: &Row| row.does == Does::Connects;
+        if !held && self.queue.is_under_way(key, connecting) {
+            return Some(LONG_PATIENCE);
+        }
+        held.then_some(PATIENCE)
     }
 }
