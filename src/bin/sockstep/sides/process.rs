@@ -48,6 +48,8 @@ pub struct Process {
     streams: Vec<Stream>,
     /// When something came from it last.
     heard: Instant,
+    /// When its first process was seen to have ended.
+    ended: Option<Instant>,
     /// When its processes were counted last, if they are counted.
     counted: Option<Instant>,
     gate: Option<Gate>,
@@ -202,6 +204,7 @@ impl<'a> Start<'a> {
             mark,
             streams,
             heard: Instant::now(),
+            ended: None,
             counted: self.is_counted.then(Instant::now),
             gate,
         })
@@ -240,10 +243,12 @@ impl Process {
     /// what is left has been silent for [`PATIENCE`].
     pub fn is_done(&mut self) -> bool {
         if self.is_heard() && matches!(self.child.try_wait(), Ok(Some(_))) {
-            if self.silent_for() > PATIENCE {
+            let ended = *self.ended.get_or_insert_with(Instant::now);
+            let silent_for = self.silent_for().min(ended.elapsed()); // before that it was silent because it waited
+            if silent_for > PATIENCE {
                 return true;
             }
-            if self.silent_for() > DRAINED && self.processes().is_empty() {
+            if silent_for > DRAINED && self.processes().is_empty() {
                 self.hang_up(); // another process has the other ends of the pipes
             }
         }
