@@ -337,10 +337,10 @@ impl Recorder<'_> {
                 continue;
             };
             match step {
-                Says(words) => open.says(words.as_bytes().to_vec()),
+                Says(words) => open.says(words.bytes()),
                 Letters(count) => {
                     let letters = (b'a'..=b'z').cycle().take(count - 1);
-                    open.says(letters.chain([b'\n']).collect());
+                    open.says(letters.chain([b'\n']));
                 }
                 Waits => {
                     let start = Instant::now();
@@ -462,9 +462,9 @@ impl Connection {
         }
     }
 
-    fn says(&mut self, bytes: Vec<u8>) {
+    /// It leaves with the next step: an answer may come before that, or not.
+    fn says(&mut self, bytes: impl IntoIterator<Item = u8>) {
         self.unsent.extend(bytes);
-        self.goes_on();
     }
 
     fn shuts_down(&mut self) {

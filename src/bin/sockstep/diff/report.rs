@@ -323,7 +323,9 @@ impl Report<'_> {
             );
         }
         let colour = if totals.diverge() { "1;31" } else { "1;32" };
-        let _ = writeln!(text, "{}", self.style.paint(colour, &summary));
+        let mut lines = String::new();
+        self.wrap(&summary, 0, &mut lines);
+        let _ = writeln!(text, "{}", self.style.paint(colour, lines.trim_end()));
         put(text.as_bytes())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::diff::compare::{Aside, Calls, Comparison, Lines, Verdict, View, compare};
 use crate::diff::normalise::Forms;
@@ -172,7 +172,9 @@ pub fn compared(name: &str, rules: Rules, runs: &[Vec<Lines>; 2]) -> Compared {
         let [left, right] = runs.each_ref().map(|runs| {
             let mut all = runs.iter().map(|run| run.seen(view));
             let mut first = all.next().unwrap_or_default();
-            all.for_each(|run| first.take_in(&run, rules.stop));
+            for run in all.take_while(|_| !rules.stop.load(Ordering::Relaxed)) {
+                first.take_in(&run, rules.stop);
+            }
             first
         });
         let next = Compared {
@@ -184,7 +186,7 @@ pub fn compared(name: &str, rules: Rules, runs: &[Vec<Lines>; 2]) -> Compared {
             best = Some(next);
         }
         let settled = |best: &Compared| best.varying() == 0 && !best.comparison.diverges();
-        if best.as_ref().is_some_and(settled) {
+        if best.as_ref().is_some_and(settled) || rules.stop.load(Ordering::Relaxed) {
             break;
         }
     }

@@ -4,6 +4,10 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// With more elements to be left out than this, a path that is short enough is taken instead of the shortest: the time would
+/// be their number's square.
+const EFFORT: usize = 512;
+
 /// The pairs of elements that the two sequences of these lengths have in common, in order. Once `stop` is set, the rest is
 /// left out.
 pub fn align(
@@ -74,6 +78,9 @@ impl<F: Fn(usize, usize) -> bool> Search<'_, F> {
             if self.stop.load(Ordering::Relaxed) {
                 return None;
             }
+            if d > EFFORT {
+                return self.farthest(left, right, zero);
+            }
             // Not beyond the edges.
             let lowest = zero + 2 * d.saturating_sub(m) - d;
             let highest = zero + d - 2 * d.saturating_sub(n);
@@ -132,6 +139,25 @@ impl<F: Fn(usize, usize) -> bool> Search<'_, F> {
             }
         }
         None
+    }
+}
+
+impl<F> Search<'_, F> {
+    /// How far the best path from the beginning has come.
+    fn farthest(
+        &self,
+        left: &Range<usize>,
+        right: &Range<usize>,
+        zero: usize,
+    ) -> Option<((usize, usize), (usize, usize))> {
+        let diagonals = zero - EFFORT..=zero + EFFORT;
+        let places = diagonals.filter_map(|k| {
+            let x = self.forward[k];
+            let y = (x + zero).checked_sub(k)?;
+            (x <= left.len() && y <= right.len()).then_some((left.start + x, right.start + y))
+        });
+        let far = places.max_by_key(|(l, r)| l + r)?;
+        (far != (left.start, right.start) && far != (left.end, right.end)).then_some((far, far))
     }
 }
 

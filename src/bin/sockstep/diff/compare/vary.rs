@@ -84,6 +84,9 @@ pub fn agree(left: &Line, right: &Line, new: bool) -> bool {
     if left.also.contains(&right.hash) || right.also.contains(&left.hash) {
         return true;
     }
+    if differ_where_nothing_varies(left, right) {
+        return false;
+    }
     let (l, r) = (words(&left.text), words(&right.text));
     places(&l, &r).into_iter().all(|[of_left, of_right]| {
         let own = [l[of_left.clone()].concat(), r[of_right.clone()].concat()];
@@ -95,6 +98,26 @@ pub fn agree(left: &Line, right: &Line, new: bool) -> bool {
             [None, Some(seen)] => new || seen.contains(&&own[0]),
         }
     })
+}
+
+/// Whether neither varies where they first differ: of many pairs of long lines the rest need not be looked at.
+fn differ_where_nothing_varies(left: &Line, right: &Line) -> bool {
+    let pairs = left.text.bytes().zip(right.text.bytes());
+    let mut same = pairs.take_while(|(l, r)| l == r).count();
+    while !left.text.is_char_boundary(same) {
+        same -= 1;
+    }
+    let before = words(&left.text[..same]);
+    let is_quote = |word: &&str| *word == "\"";
+    let inside = before.iter().filter(|word| is_quote(word)).count() % 2 == 1;
+    // A string that is no text is one word, which cannot be seen from its beginning.
+    let begin = before.iter().rposition(is_quote);
+    let begin = begin.filter(|_| inside).unwrap_or(before.len());
+    let fixed = |line: &Line| {
+        let around = line.varies.iter().take(before.len() + 1);
+        around.skip(begin.saturating_sub(2)).all(Option::is_none)
+    };
+    fixed(left) && fixed(right)
 }
 
 /// What two lines have to have in common to be one line that varies: the call, what it is on, and the error if it failed.
