@@ -1064,7 +1064,10 @@ impl Ladder {
                 }
             }
             Drawn::Left(side, words) => {
+                // "13,667 times more" is not broken.
+                let words = words.replace(" times more", "\u{a0}times\u{a0}more");
                 for row in fold(&words, self.side - 2) {
+                    let row = row.replace('\u{a0}', " ");
                     let row = self.row_text(side, "", "  ", &row, Look::Aside, "");
                     self.text += &row;
                     self.text.push('\n');
