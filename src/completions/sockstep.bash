@@ -131,7 +131,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__check)
-            opts="-v -h --server --client --at --contract --only --skip --list --concurrent --faults --verbose --timeout --jobs --seed --no-pictures --json --tap --junit --gradescope --points --html --help"
+            opts="-v -q -h --server --client --at --contract --only --skip --list --concurrent --faults --verbose --timeout --jobs --seed --no-pictures --json --tap --quiet --junit --gradescope --points --html --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -137,6 +137,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand check" -s v -l verbose
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l no-pictures -d 'Leave the pictures of failures out'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l json -d 'Print the outcomes as JSON, one object a line, as src/schema/check.json in the source describes it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l tap -d 'Print the outcomes in the Test Anything Protocol'
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -s q -l quiet -d 'Print nothing; the exit status says whether all is right'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l connections -d 'Open N connections to each copy, with a message under way on each; with UDP, N sockets' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l size -d 'Send messages of this size; over TCP 4096 at most' -r

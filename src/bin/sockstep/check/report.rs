@@ -32,6 +32,9 @@ pub struct Output {
     /// Print the outcomes in the Test Anything Protocol
     #[arg(long)]
     tap: bool,
+    /// Print nothing; the exit status says whether all is right
+    #[arg(short, long, conflicts_with_all = ["json", "tap", "faults"])]
+    quiet: bool,
     /// Also write the outcomes as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -154,17 +157,24 @@ impl<'a> Report<'a> {
             let mut shown = Vec::new();
             crate::draw::terminal::harmless(line.trim_end().as_bytes(), &mut shown);
             shown.extend_from_slice(b"\n\n");
-            put(&shown)?;
+            report.print(&shown)?;
         }
         report.progress()?;
         Ok(report)
+    }
+
+    fn print(&self, text: &[u8]) -> sockstep::Result<()> {
+        if self.output.quiet {
+            return Ok(());
+        }
+        put(text)
     }
 
     /// Says on a terminal how far it is.
     fn progress(&self) -> Result<(), Trouble> {
         if self.style.erasing && !self.output.json && !self.output.tap && self.rows.len() < self.all
         {
-            put(format!("{} of {} ...", self.rows.len() + 1, self.all).as_bytes())?;
+            self.print(format!("{} of {} ...", self.rows.len() + 1, self.all).as_bytes())?;
         }
         Ok(())
     }
@@ -184,7 +194,7 @@ impl<'a> Report<'a> {
         } else {
             ""
         };
-        put(format!("{erased}{line}").as_bytes())?;
+        self.print(format!("{erased}{line}").as_bytes())?;
         self.rows.push(Kept {
             name: row.name,
             question: row.question,
@@ -328,24 +338,24 @@ impl<'a> Report<'a> {
                 continue;
             }
             if for_a_person {
-                put(self.explained(row).as_bytes())?;
+                self.print(self.explained(row).as_bytes())?;
             }
             let (Some(command), Some(until)) = (command.filter(|_| !row.alone), pictures) else {
                 continue;
             };
-            if !for_a_person && self.output.html.is_none() {
+            if (!for_a_person || self.output.quiet) && self.output.html.is_none() {
                 continue;
             }
             if let Some((text, svg)) = self.picture(row, command, until) {
                 if for_a_person {
-                    put(text.as_bytes())?;
+                    self.print(text.as_bytes())?;
                 }
                 self.rows[at].picture = svg;
                 self.write_files(UNFINISHED)?;
             }
         }
         if for_a_person {
-            put(format!("\n{}\n", self.sum()).as_bytes())?;
+            self.print(format!("\n{}\n", self.sum()).as_bytes())?;
         }
         self.write_files("")?;
         match self.rows.iter().find(|row| row.trouble) {
@@ -395,7 +405,7 @@ impl<'a> Report<'a> {
         ];
         if self.kind == "server" && !row.alone && !self.runs_already {
             let client = format!(
-                "sockstep check --at 127.0.0.1:{{port}} --contract {contract} --only {name}"
+                "sockstep check --at 127.0.0.1:{{port}} --contract {contract} --only {name} -q"
             );
             let see = format!("sockstep run --server '{command}' --client '{client}'");
             commands.push(("see", see));
@@ -409,12 +419,13 @@ impl<'a> Report<'a> {
             return None;
         }
         let this = std::env::current_exe().ok()?;
-        let client = format!(
-            "'{}' check --at 127.0.0.1:{{port}} --contract {} --only {} --json",
-            this.display(),
+        let asked = format!(
+            "check --at 127.0.0.1:{{port}} --contract {} --only {} -q",
             self.contract.name(),
             row.name
         );
+        let program = format!("'{}'", this.display());
+        let client = format!("{program} {asked}");
         let memory = || memfd_create(c"picture", MFdFlags::MFD_CLOEXEC).map(fs::File::from);
         let (text, svg) = (memory().ok()?, memory().ok()?);
         let mut run = Command::new(&this)
@@ -441,16 +452,14 @@ impl<'a> Report<'a> {
             Some(String::from_utf8_lossy(&bytes).into_owned())
         };
         let mut shown = String::from("\n");
-        for line in read(text)?
-            .lines()
-            .filter(|line| !line.starts_with("| {"))
-            .take(120)
-        {
+        for line in read(text)?.lines().take(120) {
             let _ = writeln!(shown, "{line}");
         }
         // One that is cut is no picture.
         let svg = read(svg).filter(|svg| svg.trim_end().ends_with("</svg>"));
-        Some((shown, svg.unwrap_or_default()))
+        let svg = svg.unwrap_or_default();
+        let svg = svg.replace(&escape(&program), "sockstep");
+        Some((shown, svg))
     }
 
     // ---- For graders ----
