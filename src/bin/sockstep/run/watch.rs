@@ -308,17 +308,8 @@ impl View {
                     if let Some(file) = &mut lane.kept {
                         kept = std::mem::replace(&mut kept, Ok(())).and(file.write_all(bytes));
                     }
-                    for mut entry in lane.trace.take(bytes) {
-                        if is_ours(&entry) {
-                            continue;
-                        }
-                        if let Some(steps) = &mut self.steps {
-                            steps.correct(&mut entry);
-                        }
-                        lane.follow(&entry);
-                        self.faults.mark(side as usize, side, &mut entry);
-                        self.picture
-                            .traced(side, entry, self.page.as_mut(), self.exports.as_mut());
+                    for entry in lane.trace.take(bytes) {
+                        self.traced(side, entry);
                     }
                     return;
                 }
@@ -335,19 +326,8 @@ impl View {
             if process.silent_for() < STACKED && process.is_heard() {
                 continue;
             }
-            if let Some(mut entry) = lane.trace.in_a_pause() {
-                let side = process.side;
-                if let Some(steps) = &mut self.steps {
-                    steps.correct(&mut entry);
-                }
-                lane.follow(&entry);
-                self.faults.mark(side as usize, side, &mut entry);
-                self.picture.traced(
-                    process.side,
-                    entry,
-                    self.page.as_mut(),
-                    self.exports.as_mut(),
-                );
+            if let Some(entry) = lane.trace.in_a_pause() {
+                self.traced(process.side, entry);
             }
         }
         if signals.has_resized() {
@@ -381,6 +361,20 @@ impl View {
             Picture::Lanes(_) => {}
         }
         Ok(heard)
+    }
+
+    /// Takes what strace has seen of a side, and hands it on to all that is made of the run.
+    fn traced(&mut self, side: Side, mut entry: Entry) {
+        if is_ours(&entry) {
+            return;
+        }
+        if let Some(steps) = &mut self.steps {
+            steps.correct(&mut entry);
+        }
+        self.lanes[side as usize].follow(&entry);
+        self.faults.mark(side as usize, side, &mut entry);
+        self.picture
+            .traced(side, entry, self.page.as_mut(), self.exports.as_mut());
     }
 
     pub fn server(&self) -> &Recording {
