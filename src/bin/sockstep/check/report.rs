@@ -21,6 +21,7 @@ use crate::check::patience::{self, LOOK};
 use crate::draw::json::{array, number, object, text};
 use crate::draw::terminal::{ERASE, Style, fold, put};
 use crate::draw::xml::escape;
+use crate::sides::shell::quoted;
 use crate::sides::tasks::send;
 use crate::sides::trouble::Trouble;
 
@@ -393,21 +394,19 @@ impl<'a> Report<'a> {
     pub fn commands(&self, row: &Kept) -> Vec<(&'static str, String)> {
         let (contract, name) = (self.contract.name(), row.name);
         let side = if self.runs_already { "at" } else { self.kind };
-        let command = &self.command;
+        let command = quoted(self.command.as_ref());
         let mut commands = vec![
             ("word", format!("sockstep explain '{}'", row.word)),
             (
                 "again",
-                format!(
-                    "sockstep check --{side} '{command}' --contract {contract} --only {name} -v"
-                ),
+                format!("sockstep check --{side} {command} --contract {contract} --only {name} -v"),
             ),
         ];
         if self.kind == "server" && !row.alone && !self.runs_already {
             let client = format!(
                 "sockstep check --at 127.0.0.1:{{port}} --contract {contract} --only {name} -q"
             );
-            let see = format!("sockstep run --server '{command}' --client '{client}'");
+            let see = format!("sockstep run --server {command} --client '{client}'");
             commands.push(("see", see));
         }
         commands
@@ -424,7 +423,7 @@ impl<'a> Report<'a> {
             self.contract.name(),
             row.name
         );
-        let program = format!("'{}'", this.display());
+        let program = quoted(this.as_os_str());
         let client = format!("{program} {asked}");
         let memory = || memfd_create(c"picture", MFdFlags::MFD_CLOEXEC).map(fs::File::from);
         let (text, svg) = (memory().ok()?, memory().ok()?);
