@@ -137,7 +137,7 @@ static void seeOff(int connectionSocket, const struct sockaddr_in *addr, char *s
     }
     for (;;) {
         ssize_t n = within(recv(connectionSocket, sentence, RCVBUFSIZE, 0), RCVBUFSIZE);
-        if (n == 0 || (n < 0 && errno != EINTR)) /* stopped and continued, with a time-out set */
+        if (n == 0 || (n < 0 && errno != EINTR)) /* after SIGSTOP and SIGCONT, with a time-out set */
             return;
         clock_gettime(CLOCK_MONOTONIC, &now);
         long long gone = (now.tv_sec - start.tv_sec) * 1000000000LL + now.tv_nsec - start.tv_nsec;

@@ -60,7 +60,7 @@ static void serveClients(int servSock)
         socklen_t addrLen = sizeof(conn->addr);
         while ((conn->sock = accept(servSock, (struct sockaddr *)&conn->addr, &addrLen)) < 0 ||
                addrLen > sizeof(conn->addr)) {
-            if (conn->sock >= 0) { /* no sound kernel says so */
+            if (conn->sock >= 0) { /* a correct kernel never returns this */
                 close(conn->sock);
                 errno = EAFNOSUPPORT;
             }

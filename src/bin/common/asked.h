@@ -1,12 +1,15 @@
 /*
- * asked.h - the UDP servers' --from-asked: step 3 by other calls. The Rust programs have the same in asked.rs.
+ * asked.h - the UDP servers' --from-asked: step 3 with other calls. The Rust programs have the same
+ * in asked.rs.
  */
 #ifndef COMMON_ASKED_H
 #define COMMON_ASKED_H
 
 #include "common.h"
 
-/* recvfrom() by recvmsg(), which also says to which of our addresses the datagram was sent. */
+/*
+ * recvfrom() made with recvmsg(), which also says to which of our addresses the datagram was sent.
+ */
 static inline ssize_t recvfromAsked(int sock, char *buffer, size_t size, struct sockaddr_in *client,
                                     struct in_pktinfo *asked)
 {
@@ -19,14 +22,17 @@ static inline ssize_t recvfromAsked(int sock, char *buffer, size_t size, struct 
                              .msg_control = &control, .msg_controllen = sizeof(control)};
     ssize_t n = recvmsg(sock, &message, 0);
     n = receivedFrom(n, size, client, &message.msg_namelen);
-    memset(asked, 0, sizeof(*asked)); /* not said: any */
+    memset(asked, 0, sizeof(*asked)); /* zero if the kernel did not say: any address */
     for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c))
         if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
             memcpy(asked, CMSG_DATA(c), sizeof(*asked));
     return n;
 }
 
-/* sendto() by sendmsg(), from the address that was asked, by whatever interface leads back. */
+/*
+ * sendto() made with sendmsg(), from the address that was asked, by whichever interface leads to
+ * the client.
+ */
 static inline ssize_t sendtoAsked(int sock, const char *bytes, size_t len, const struct sockaddr_in *client,
                                   const struct in_pktinfo *asked)
 {
@@ -45,9 +51,10 @@ static inline ssize_t sendtoAsked(int sock, const char *bytes, size_t len, const
 }
 
 /*
- * Answers datagrams from the address that each of them asked. What sendto() sends leaves from the address with which the way to
- * the client begins, and a careful client takes that for a stranger's. `answer` puts the answer to a message into `reply`, which
- * has room for three times as many bytes, and returns its length.
+ * Answers each datagram from the address that it was sent to. With sendto(), the source is the
+ * address of the outgoing interface; if that is another one, a careful client ignores the answer.
+ * `answer` puts the answer to a message into `reply`, which has room for three times as many bytes,
+ * and returns its length.
  */
 static inline void answerFromAsked(int sock, const struct sockaddr_in *server, unsigned long long maxMessages,
                                    size_t (*answer)(const struct sockaddr_in *client, const char *message,

@@ -1,4 +1,5 @@
-//! The UDP servers' --from-asked: step 3 by other calls. The C twins have the same in `common/asked.h`.
+//! The UDP servers' --from-asked: step 3 with other calls. The C twins have the same in
+//! `common/asked.h`.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
@@ -7,9 +8,9 @@ use sockstep::{error::*, msg::*, netinet::*};
 
 use super::{DATAGRAM, may_answer, recover_from, warn};
 
-/// Answers datagrams from the address that each of them asked. What `sendto` sends leaves from the address with which the way to
-/// the client begins, and a careful client takes that for a stranger's. `answer` puts the answer to a message into its last
-/// argument.
+/// Answers each datagram from the address that it was sent to. With `sendto`, the source is the
+/// address of the outgoing interface; if that is another one, a careful client ignores the answer.
+/// `answer` puts the answer to a message into its last argument.
 pub fn answer_from_asked(
     sock: &OwnedFd,
     server: &sockaddr_in,
@@ -37,8 +38,7 @@ pub fn answer_from_asked(
     Ok(())
 }
 
-/// `recvfrom` by `recvmsg`, which also says to which of our addresses the datagram was
-/// sent.
+/// `recvfrom` made with `recvmsg`, which also says to which of our addresses the datagram was sent.
 fn recvfrom_asked(
     sock: &OwnedFd,
     buffer: &mut [u8],
@@ -55,7 +55,8 @@ fn recvfrom_asked(
     Ok((message.len, message.msg_name, asked))
 }
 
-/// `sendto` by `sendmsg`, from the address that was asked, by whatever interface leads back.
+/// `sendto` made with `sendmsg`, from the address that was asked, by whichever interface leads to
+/// the client.
 fn sendto_asked(
     sock: &OwnedFd,
     bytes: &[u8],

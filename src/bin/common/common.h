@@ -1,5 +1,6 @@
 /*
- * common.h - what the C twins share, so that each shows little but its steps. The Rust programs have the same in mod.rs.
+ * common.h - what the C twins share, so that each program shows its steps and little else. The Rust
+ * programs have the same in mod.rs.
  */
 #ifndef COMMON_H
 #define COMMON_H
@@ -31,25 +32,31 @@
 #define DATAGRAM_IPV6 65527 /* and over IPv6, whose length does not count its header */
 #define PAUSE 100           /* milliseconds before a server that lacks descriptors or memory tries again */
 
-/* What recv(), send() and their kin return; a length that is impossible is an error, EOVERFLOW, as it is in Rust. */
+/*
+ * Checks the return value of recv(), send() and similar calls: an impossible length becomes the
+ * error EOVERFLOW, as in Rust.
+ */
 static inline ssize_t within(ssize_t n, size_t room)
 {
     if (n < 0 || (size_t)n <= room)
         return n;
-    errno = EOVERFLOW; /* no sound kernel says so */
+    errno = EOVERFLOW; /* a correct kernel never returns this */
     return -1;
 }
 
-/* Whether the kernel has filled in an IPv4 address, or none. Else it is an error, as it is in Rust. */
+/*
+ * Whether the kernel has filled in a whole IPv4 address, or left the address empty. Otherwise sets
+ * EAFNOSUPPORT, as in Rust.
+ */
 static inline int isWhole(const struct sockaddr_in *addr, socklen_t addrLen)
 {
     if (addrLen == 0 || (addrLen == sizeof(*addr) && addr->sin_family == AF_INET))
         return 1;
-    errno = EAFNOSUPPORT; /* no sound kernel says so */
+    errno = EAFNOSUPPORT; /* a correct kernel never returns this */
     return 0;
 }
 
-/* What accept() returns, likewise. */
+/* Checks what accept() returned, in the same way. */
 static inline int acceptedFrom(int sock, const struct sockaddr_in *addr, const socklen_t *addrLen)
 {
     if (sock < 0 || isWhole(addr, *addrLen))
@@ -59,7 +66,7 @@ static inline int acceptedFrom(int sock, const struct sockaddr_in *addr, const s
     return -1;
 }
 
-/* What recvfrom() returns, likewise. */
+/* Checks what recvfrom() returned, in the same way. */
 static inline ssize_t receivedFrom(ssize_t n, size_t room, const struct sockaddr_in *addr, const socklen_t *addrLen)
 {
     n = within(n, room);
@@ -68,7 +75,10 @@ static inline ssize_t receivedFrom(ssize_t n, size_t room, const struct sockaddr
 
 /* ---- Output for the user ---- */
 
-/* Writes all of them, and waits for room where the descriptor is non-blocking and full. Returns 0, or -1. */
+/*
+ * Writes all bytes, and waits for room if the descriptor is non-blocking and full. Returns 0, or
+ * -1.
+ */
 static inline int writeAll(int fd, const char *bytes, size_t len)
 {
     while (len > 0) {
@@ -77,11 +87,11 @@ static inline int writeAll(int fd, const char *bytes, size_t len)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN) {
-            poll(&full, 1, -1); /* write() says what is wrong */
+            poll(&full, 1, -1); /* the next write() reports an error */
             continue;
         }
         if (n == 0)
-            errno = EIO; /* not from a sound kernel, and no way on */
+            errno = EIO; /* a correct kernel never returns this */
         if (n <= 0)
             return -1;
         bytes += n;
@@ -103,10 +113,10 @@ static inline void note(const char *format, ...)
         len = sizeof(line) - 2;
     line[len] = '\n';
     if (writeAll(STDERR_FILENO, line, len + 1) < 0)
-        return; /* no place is left to say so */
+        return; /* there is nowhere left to report it */
 }
 
-/* Ends the program with a message and no more. */
+/* Ends the program with a message. */
 static inline _Noreturn void die(const char *message)
 {
     note("%s", message);
@@ -129,7 +139,10 @@ static inline void *resize(void *memory, size_t size)
     return memory;
 }
 
-/* Why getaddrinfo() or getnameinfo() failed: they have codes of their own, of which one means errno. */
+/*
+ * Why getaddrinfo() or getnameinfo() failed. They return codes of their own; EAI_SYSTEM means that
+ * errno has the reason.
+ */
 static inline const char *resolverError(int code)
 {
     return code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code);
@@ -142,7 +155,7 @@ static inline void *allocate(size_t size)
 }
 
 /* An address and its port as text, [::1]:80 or 127.0.0.1:80. One at a time: the next call overwrites it. */
-__attribute__((noinline, unused)) /* gcc, inlining, takes the family for one that it is not */
+__attribute__((noinline, unused)) /* if gcc inlines this, it warns about a family that cannot occur */
 static const char *addressText(const struct sockaddr *addr)
 {
     static char text[80];
@@ -166,7 +179,10 @@ static inline void WarnWithError(const struct sockaddr_in *client, const char *m
     note("%s:%d: %s: %s", inet_ntoa(client->sin_addr), ntohs(client->sin_port), message, strerror(errno));
 }
 
-/* Bytes on standard output, in one piece. A reader that has gone has seen enough: that ends the program, quietly. */
+/*
+ * Bytes on standard output, in one piece. If the reader has closed its end, the program ends
+ * quietly.
+ */
 static inline void print(const char *bytes, size_t len)
 {
     if (writeAll(STDOUT_FILENO, bytes, len) == 0)
@@ -195,7 +211,7 @@ static inline void printLine(const char *format, ...)
     free(line);
 }
 
-/* The book's prompt, without a newline: the sentence is typed behind it. */
+/* The book's prompt, without a newline: the user types the sentence after it. */
 static inline void prompt(void)
 {
     static const char text[] = "Input lowercase sentence: ";
@@ -204,7 +220,10 @@ static inline void prompt(void)
 
 /* ---- Start, and reading the arguments ---- */
 
-/* What Rust's runtime does before main: descriptors 0 to 2 are open, and a broken connection is an error, not a death. */
+/*
+ * Does what Rust's runtime does before main: opens descriptors 0 to 2 if they are closed, and
+ * ignores SIGPIPE.
+ */
 static inline void start(char **argv)
 {
     for (int fd = 0; fd <= 2; fd++)
@@ -216,7 +235,7 @@ static inline void start(char **argv)
             *argv = "--ipaddress";
 }
 
-/* Ends the program over its arguments: 'h' and 'V' as asked, anything else with a usage line and status 2. */
+/* Ends the program after -h or -V, or after a bad argument with a usage line and status 2. */
 static inline _Noreturn void usage(int option, const char *path, const char *arguments)
 {
     const char *slash = strrchr(path, '/'), *program = slash ? slash + 1 : path;
@@ -253,7 +272,7 @@ static inline const char *dotted(const char *text)
     return text;
 }
 
-/* A text for getaddrinfo(); what is not UTF-8 is a bad argument, as it is in Rust. */
+/* A text for getaddrinfo(). Text that is not UTF-8 is a bad argument, as in Rust. */
 static inline const char *name(const char *text)
 {
     const unsigned char *s = (const unsigned char *)text, *end = s + strlen(text);
@@ -268,7 +287,10 @@ static inline const char *name(const char *text)
 
 /* ---- Names ---- */
 
-/* The addresses of a server, in the order in which to try them. In numbers, as in 127.0.0.1, it makes no system call. */
+/*
+ * The addresses of a server, in the order in which to try them. A numeric address, like 127.0.0.1,
+ * needs no system call.
+ */
 static inline struct addrinfo *addresses(const char *server, in_port_t port, int socktype)
 {
     struct addrinfo hints, *res;
@@ -287,13 +309,19 @@ static inline struct addrinfo *addresses(const char *server, in_port_t port, int
 
 /* ---- Standard input ---- */
 
-/* What has been read of it, and not yet been taken. C's stdin trusts read(), whatever it returns. */
+/*
+ * Bytes that have been read and not yet taken. (C's own stdin does not check the length that read()
+ * returns.)
+ */
 static struct {
     char bytes[8192];
     size_t taken, len;
 } input;
 
-/* Whether standard input has ended. Waits for a byte of it if need be. A terminal goes on after its end of file. */
+/*
+ * Whether standard input has ended. Waits for the next byte if necessary. A terminal can be read
+ * again after its end of file.
+ */
 static inline int inputEnded(void)
 {
     if (input.taken < input.len)
@@ -308,8 +336,8 @@ static inline int inputEnded(void)
 }
 
 /*
- * Reads the next line of standard input into *line, which grows as getline(3) has it, with room for one byte more. Returns its
- * length without the newline, or -1 at the end.
+ * Reads the next line of standard input into *line, which grows as with getline(3) and has room for
+ * one more byte. Returns its length without the newline, or -1 at the end.
  */
 static inline ssize_t readLine(char **line, size_t *size)
 {
@@ -334,15 +362,15 @@ static inline ssize_t readLine(char **line, size_t *size)
 
 /* ---- Calls that need more than one try ---- */
 
-/* Sends all of them: the kernel may take them in parts. Returns 0, or -1 if send() failed. */
+/* Sends all bytes: the kernel may take them in parts. Returns 0, or -1 if send() failed. */
 static inline int sendAll(int sock, const char *bytes, size_t len)
 {
     while (len > 0) {
         ssize_t n = within(send(sock, bytes, len, 0), len);
         if (n < 0 && errno == EINTR)
-            continue; /* stopped and continued, with a time-out set */
+            continue; /* after SIGSTOP and SIGCONT, with a time-out set */
         if (n == 0)
-            errno = EIO; /* not from a sound kernel, and no way on */
+            errno = EIO; /* a correct kernel never returns this */
         if (n <= 0)
             return -1;
         bytes += n;
@@ -351,7 +379,7 @@ static inline int sendAll(int sock, const char *bytes, size_t len)
     return 0;
 }
 
-/* A span of time in the kernel's form. Where seconds have 32 bits, one that is too long becomes the longest. */
+/* A duration as a timeval. Where seconds have 32 bits, a longer duration is cut to the maximum. */
 static inline struct timeval timeOf(long long microseconds)
 {
     struct timeval span = {.tv_sec = microseconds / 1000000, .tv_usec = microseconds % 1000000};
@@ -360,7 +388,10 @@ static inline struct timeval timeOf(long long microseconds)
     return span;
 }
 
-/* From now on recv() and send() fail with EAGAIN after `seconds` without a byte; 0 is no limit. Returns 0, or -1. */
+/*
+ * Makes recv() and send() fail with EAGAIN after `seconds` without a byte; 0 means no limit.
+ * Returns 0, or -1.
+ */
 static inline int setTimeouts(int sock, unsigned seconds)
 {
     struct timeval limit = timeOf(seconds * 1000000LL);
@@ -387,15 +418,16 @@ static inline int isFrequent(void)
 }
 
 /*
- * After accept() or recvfrom() failed, for a server that must not sleep: returns whether it is to wait for PAUSE milliseconds
- * before it tries again. An error that would come back without end ends it.
+ * To be called after accept() or recvfrom() failed, in a server that must not sleep: returns
+ * whether to wait for PAUSE milliseconds before the next try. An error that would occur again
+ * without end ends the server.
  */
 static inline int needsPause(const char *failed)
 {
     static int said = 0;
     int pause = 1;
     switch (errno) {
-    case EBADF: /* the socket is none, or (EOVERFLOW) the kernel claims an impossible length */
+    case EBADF: /* not a usable socket, or (EOVERFLOW) the kernel returned an impossible length */
     case EFAULT:
     case EINVAL:
     case ENOTSOCK:
@@ -404,7 +436,7 @@ static inline int needsPause(const char *failed)
     case EINTR:
     case EAGAIN:
         return 0;
-    case ECONNABORTED: /* one client is lost (accept(2) lists them): no pause, but for a failure that comes again and again */
+    case ECONNABORTED: /* one client is lost (accept(2) lists these errors): no pause, unless the failure is frequent */
     case EPROTO:
     case EPERM:
     case ENETDOWN:
@@ -418,14 +450,17 @@ static inline int needsPause(const char *failed)
         pause = isFrequent();
         break;
     default:
-        break; /* EMFILE, ENFILE, ENOBUFS, ENOMEM: nothing is left to serve a client with */
+        break; /* EMFILE, ENFILE, ENOBUFS, ENOMEM: no descriptor or memory for a client */
     }
     if (pause && !said++)
         note("%s: %s", failed, strerror(errno));
     return pause;
 }
 
-/* The same for a server that may sleep: returns if it can try again, at once or after PAUSE milliseconds. */
+/*
+ * The same for a server that may sleep: returns, at once or after PAUSE milliseconds, if it can try
+ * again.
+ */
 static inline void recoverFrom(const char *failed)
 {
     struct timespec pause = {.tv_nsec = PAUSE * 1000 * 1000};
@@ -434,9 +469,10 @@ static inline void recoverFrom(const char *failed)
 }
 
 /*
- * Whether a datagram may be answered. Its sender can be forged, so that the answer goes to another server that answers all it
- * gets, and the two never end (CVE-1999-0103). Such a server has a port below 1024, or our own. A network's or a group's
- * address is no sender's.
+ * Whether a datagram may be answered. Its source address can be forged: if it names another server
+ * that answers every datagram, the two servers answer each other without end (CVE-1999-0103). So a
+ * datagram from a port below 1024, or from our own port number, is not answered. Neither is one
+ * from an address that no host has (0.x.x.x, multicast, broadcast).
  */
 static inline int mayAnswer(const struct sockaddr_in *sender, const struct sockaddr_in *server)
 {
@@ -448,8 +484,10 @@ static inline int mayAnswer(const struct sockaddr_in *sender, const struct socka
     return may;
 }
 
-/* Whether two addresses are one socket's. A scope that one of them does not name is no difference. */
-__attribute__((noinline, unused)) /* as addressText() */
+/*
+ * Whether two addresses name the same socket. A scope that only one of them gives is not compared.
+ */
+__attribute__((noinline, unused)) /* for the reason given at addressText() */
 static int areSame(const void *one, const void *other)
 {
     const struct sockaddr_in *v4 = one, *other4 = other;
@@ -468,7 +506,7 @@ static inline _Noreturn void dieAlone(const struct sockaddr *server)
     exit(1);
 }
 
-/* Whether this is an address of this machine, whose port is taken: our own socket has it. */
+/* Whether this is an address of this machine with a port in use: then our own socket uses it. */
 static inline int isOurs(const struct sockaddr *addr, socklen_t addrLen)
 {
     int sock = socket(addr->sa_family, SOCK_DGRAM, IPPROTO_UDP);
@@ -479,8 +517,8 @@ static inline int isOurs(const struct sockaddr *addr, socklen_t addrLen)
 }
 
 /*
- * Ends the program if it was its own socket that it heard, from this address. Where nobody has the server's port, the kernel may
- * give it to the client.
+ * Ends the program if `heard` is the address of its own socket. If no server has the port, the
+ * kernel may give that port to the client.
  */
 static inline void dieIfAlone(int sock, const struct sockaddr *heard, const struct sockaddr *server, socklen_t serverLen)
 {
@@ -493,7 +531,9 @@ static inline void dieIfAlone(int sock, const struct sockaddr *heard, const stru
         dieAlone(server);
 }
 
-/* What to do if one of the server's addresses was asked, and it answers from another. */
+/*
+ * A hint for the case that the server was asked at one of its addresses and answers from another.
+ */
 static inline const char *advice(const void *from, const void *server)
 {
     static char text[96];
@@ -505,8 +545,8 @@ static inline const char *advice(const void *from, const void *server)
 }
 
 /*
- * Receives the next datagram from `server`; what comes from elsewhere is no answer. Returns its length, or -1: with EAGAIN
- * after `timeout` seconds in all, where 0 is no limit.
+ * Receives the next datagram from `server` and ignores datagrams from other addresses. Returns its
+ * length, or -1: with EAGAIN after `timeout` seconds in all; 0 means no limit.
  */
 static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int sock, char *buffer, size_t size,
                                  unsigned timeout)
@@ -516,19 +556,19 @@ static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int so
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (;;) {
         struct sockaddr_storage from;
-        socklen_t fromLen = serverLen; /* all that an address of its family needs */
+        socklen_t fromLen = serverLen; /* the size of an address of the server's family */
         struct timeval limit = timeOf(left);
         if (timeout > 0 && setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
             DieWithError("setsockopt() failed");
         memset(&from, 0, sizeof(from));
         ssize_t n = within(recvfrom(sock, buffer, size, 0, (struct sockaddr *)&from, &fromLen), size);
         if (n >= 0 && (fromLen != serverLen || from.ss_family != ((const struct sockaddr *)server)->sa_family)) {
-            errno = EAFNOSUPPORT; /* no sound kernel says so */
+            errno = EAFNOSUPPORT; /* a correct kernel never returns this */
             return -1;
         }
         if (n >= 0 && areSame(&from, server))
             return n;
-        if (n < 0 && errno != EINTR) /* stopped and continued, with a time-out set */
+        if (n < 0 && errno != EINTR) /* after SIGSTOP and SIGCONT, with a time-out set */
             return -1;
         if (n >= 0) {
             char other[80];
@@ -551,7 +591,9 @@ static inline void unknown(char *address, size_t size, const char *message)
     snprintf(address, size, "unknown (%s: %s)", message, strerror(errno));
 }
 
-/* The greeting of the book's interactive variant: where clients on other machines find this server. */
+/*
+ * The greeting of the book's interactive variant: the address that clients on other machines use.
+ */
 static inline void announce(const struct sockaddr_in *servAddr)
 {
     struct sockaddr_in own, farAway;
@@ -562,7 +604,10 @@ static inline void announce(const struct sockaddr_in *servAddr)
     farAway.sin_addr.s_addr = inet_addr("8.8.8.8");
     farAway.sin_port = htons(80);
 
-    /* Connecting a UDP socket sends nothing; it only picks the way, and with it the address to send from. */
+    /*
+     * Connecting a UDP socket sends nothing; the kernel only chooses a route, and with it the
+     * source address.
+     */
     int sock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP);
     if (sock < 0)
         unknown(address, sizeof(address), "socket() failed");
@@ -580,7 +625,7 @@ static inline void announce(const struct sockaddr_in *servAddr)
 
 /* ---- Text from the network ---- */
 
-/* A caption and what came from the network, as one line: the bytes themselves, or escaped where they reach a terminal. */
+/* Prints a caption and bytes from the network as one line. On a terminal the bytes are escaped. */
 static inline void show(const char *caption, const char *bytes, size_t len)
 {
     char *line = allocate(strlen(caption) + 4 * len + 1);
@@ -603,7 +648,10 @@ static inline void logRequest(const struct sockaddr_in *client, const char *requ
     print(line, end - line);
 }
 
-/* --unicode: towupper() and wctomb() speak Unicode in this locale. What the C library says stays in English. */
+/*
+ * For --unicode: in this locale towupper() and wctomb() use Unicode. Error messages stay in
+ * English.
+ */
 static inline void speakUnicode(void)
 {
     if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)

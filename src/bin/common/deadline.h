@@ -1,22 +1,26 @@
 /*
- * deadline.h - an end to waiting: the clients' --timeout. The Rust programs have the same in deadline.rs.
+ * deadline.h - a time limit for waiting: the clients' --timeout. The Rust programs have the same in
+ * deadline.rs.
  */
 #ifndef COMMON_DEADLINE_H
 #define COMMON_DEADLINE_H
 
 #include "common.h"
 
-#define QUIET 1000000 /* microseconds before a connect says which address it waits for */
-#define LARGE 4096       /* bytes that no buffer is smaller than */
+#define QUIET 1000000 /* microseconds before connect reports which address it waits for */
+#define LARGE 4096       /* bytes that fit every socket's send buffer */
 
-/* A moment after which no call waits. What would wait longer fails with ETIME, which no such call has of its own. */
+/*
+ * A moment after which no call waits. A call that would wait longer fails with ETIME, an error that
+ * these calls do not return themselves.
+ */
 static struct {
-    unsigned seconds;   /* 0: there is none */
+    unsigned seconds;   /* 0: no limit */
     long long end;      /* microseconds, on the clock of present() */
-    const char *failed; /* which call it was that failed */
+    const char *failed; /* the call that failed */
 } deadline;
 
-/* A call that returns -1 or something else: its name, for the former. */
+/* Remembers the name of a call in case it returned -1. */
 static inline int called(const char *failed, int result)
 {
     deadline.failed = failed;
@@ -36,7 +40,7 @@ static inline void setDeadline(unsigned seconds)
     deadline.end = present() + seconds * 1000000LL;
 }
 
-/* Microseconds up to `end`: at least one, or -1 and ETIME. Without a deadline they do not matter. */
+/* Microseconds until `end`: at least one, or -1 with ETIME. Unused without a deadline. */
 static inline long long leftUntil(long long end)
 {
     long long left = end - present();
@@ -46,7 +50,10 @@ static inline long long leftUntil(long long end)
     return -1;
 }
 
-/* What the socket is ready for, of `events`; nothing after `limit` microseconds (-1: no limit), or after a signal; -1 for an error. */
+/*
+ * Those of `events` for which the socket is ready; 0 after `limit` microseconds (-1: no limit) or
+ * after a signal; -1 for an error.
+ */
 static inline int waitFor(int sock, short events, long long limit)
 {
     struct pollfd fds = {.fd = sock, .events = events};
@@ -56,8 +63,9 @@ static inline int waitFor(int sock, short events, long long limit)
 }
 
 /*
- * connect(), to the first of `addresses` that are still to be tried: a dead one gets its share of the time, not all. After a
- * second it says which address it waits for. Returns as connect() does.
+ * connect() to the first of the `addresses` still to be tried. An address that does not answer uses
+ * up its share of the time only. After a second a line says which address it waits for. Returns as
+ * connect() does.
  */
 static inline int connectInTime(int sock, const struct sockaddr *server, socklen_t serverLen, unsigned addresses)
 {
@@ -70,7 +78,7 @@ static inline int connectInTime(int sock, const struct sockaddr *server, socklen
     do {
         if (called("connect() failed", connect(sock, server, serverLen)) == 0 || errno == EISCONN)
             return 0;
-    } while (errno == EINTR); /* stopped and continued: it goes on being made */
+    } while (errno == EINTR); /* SIGSTOP and SIGCONT; connecting goes on */
     if (errno != EINPROGRESS && errno != EALREADY)
         return -1;
     for (int said = 0, ready = 0; ready == 0;) {
@@ -97,8 +105,9 @@ static inline int connectInTime(int sock, const struct sockaddr *server, socklen
 }
 
 /*
- * Sends from bytes[*sent] on, until all are sent or something has come back: the answer to what is longer than all buffers
- * begins while we still send. If we only sent, both sides would wait for each other without end. Returns 0, or -1.
+ * Sends from bytes[*sent] on until all is sent or an answer has begun to arrive. The answer to a
+ * message that is longer than all buffers begins while we still send: if we only sent, both sides
+ * would wait for each other without end. Returns 0, or -1.
  */
 static inline int sendUntilAnswered(int sock, const char *bytes, size_t len, size_t *sent)
 {
@@ -111,9 +120,9 @@ static inline int sendUntilAnswered(int sock, const char *bytes, size_t len, siz
             continue;
         }
         if (n == 0)
-            errno = EIO; /* not from a sound kernel, and no way on */
+            errno = EIO; /* a correct kernel never returns this */
         if (errno == EINTR)
-            continue; /* stopped and continued, with a time-out set */
+            continue; /* after SIGSTOP and SIGCONT, with a time-out set */
         if (errno != EAGAIN)
             return -1;
         long long left = leftUntil(deadline.end);
@@ -146,7 +155,7 @@ static inline ssize_t recvInTime(int sock, char *buffer, size_t size)
             return n;
         if (errno == EAGAIN && deadline.seconds > 0)
             errno = ETIME;
-        if (errno != EINTR) /* stopped and continued, with a time-out set */
+        if (errno != EINTR) /* after SIGSTOP and SIGCONT, with a time-out set */
             return -1;
     }
 }
@@ -158,7 +167,10 @@ static inline const char *noAnswer(unsigned long long seconds, int begun)
     return text;
 }
 
-/* What to say of a call that failed: of a time-out, how long it was. `begun`: a part of the answer has come. */
+/*
+ * The message for a failed call; for a time-out, with its length. `begun`: a part of the answer has
+ * come.
+ */
 static inline const char *reason(int begun)
 {
     static char text[256];

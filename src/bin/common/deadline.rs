@@ -1,4 +1,5 @@
-//! An end to waiting: the clients' --timeout. The C twins have the same in `common/deadline.h`.
+//! A time limit for waiting: the clients' --timeout. The C twins have the same in
+//! `common/deadline.h`.
 
 use std::fmt::Display;
 use std::os::fd::AsFd;
@@ -8,10 +9,11 @@ use sockstep::{error::*, poll::*, socket::*};
 
 use super::{note, timeval_of};
 
-const QUIET: Duration = Duration::from_secs(1); // before a connect says which address it waits for
-const LARGE: usize = 4096; // bytes that no buffer is smaller than
+const QUIET: Duration = Duration::from_secs(1); // before connect reports which address it waits for
+const LARGE: usize = 4096; // bytes that fit every socket's send buffer
 
-/// A moment after which no call waits. What would wait longer fails with `ETIME`, which no such call has of its own.
+/// A moment after which no call waits. A call that would wait longer fails with `ETIME`, an error
+/// that these calls do not return themselves.
 #[derive(Clone, Copy)]
 pub struct Deadline {
     end: Option<Instant>,
@@ -19,7 +21,7 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// Waits as the calls do.
+    /// No limit: each call waits as long as it does without a deadline.
     pub const NEVER: Deadline = Deadline {
         end: None,
         seconds: 0,
@@ -32,7 +34,7 @@ impl Deadline {
         })
     }
 
-    /// The end for the first of `parts` that share what is left.
+    /// The deadline for the first of `parts` that share the time left.
     fn share(self, parts: usize) -> Deadline {
         let now = Instant::now();
         let parts = u32::try_from(parts).unwrap_or(u32::MAX).max(1);
@@ -43,8 +45,8 @@ impl Deadline {
         }
     }
 
-    /// `connect`, to the first of `addresses` that are still to be tried: a dead one gets its share of the time, not all. After
-    /// a second it says which address it waits for.
+    /// `connect` to the first of the `addresses` still to be tried. An address that does not answer
+    /// uses up its share of the time only. After a second a line says which address it waits for.
     pub fn connect<A: Sockaddr + Display>(
         self,
         sock: &impl AsFd,
@@ -57,8 +59,8 @@ impl Deadline {
         setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &timeval_of(limit))?;
         loop {
             match connect(sock, server) {
-                Err(error) if error == Errno::EINTR => {} // stopped and continued: it goes on being made
-                Err(error) if error == Errno::EISCONN => return Ok(()), // meanwhile
+                Err(error) if error == Errno::EINTR => {} // SIGSTOP and SIGCONT; connecting goes on
+                Err(error) if error == Errno::EISCONN => return Ok(()), // connected in the meantime
                 Err(error) if error == Errno::EINPROGRESS || error == Errno::EALREADY => break,
                 outcome => return outcome,
             }
@@ -86,8 +88,9 @@ impl Deadline {
         }
     }
 
-    /// Sends from `bytes[*sent]` on, until all are sent or something has come back: the answer to what is longer than all
-    /// buffers begins while we still send. If we only sent, both sides would wait for each other without end.
+    /// Sends from `bytes[*sent]` on until all is sent or an answer has begun to arrive. The answer
+    /// to a message that is longer than all buffers begins while we still send: if we only sent,
+    /// both sides would wait for each other without end.
     pub fn send_until_answered(
         self,
         sock: &impl AsFd,
@@ -102,9 +105,9 @@ impl Deadline {
         };
         while *sent < bytes.len() {
             match send(sock, &bytes[*sent..], flags) {
-                Ok(0) => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
+                Ok(0) => return Err(Error::new("send", Errno::EIO)), // a correct kernel never returns this
                 Ok(n) => *sent += n,
-                Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
+                Err(error) if error == Errno::EINTR => {} // after SIGSTOP and SIGCONT, with a time-out set
                 Err(error) if error == Errno::EAGAIN => {
                     if wait_for(sock, POLLIN | POLLOUT, self.left("send")?)?.has(POLLIN) {
                         break;
@@ -123,7 +126,7 @@ impl Deadline {
                 setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &timeval_of(left))?;
             }
             match recv(sock, buffer, 0) {
-                Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
+                Err(error) if error == Errno::EINTR => {} // after SIGSTOP and SIGCONT, with a time-out set
                 Err(error) if error == Errno::EAGAIN && self.end.is_some() => {
                     return Err(Error::new("recv", Errno::ETIME));
                 }
@@ -132,7 +135,8 @@ impl Deadline {
         }
     }
 
-    /// How much time is left, if there is an end. It is not zero, which as a time-out would be none.
+    /// The time left, if there is a limit. Never zero, because zero as a time-out means no
+    /// time-out.
     fn left(self, call: &'static str) -> Result<Option<Duration>> {
         let now = Instant::now();
         let left = self.end.map(|end| end.saturating_duration_since(now));
@@ -142,7 +146,8 @@ impl Deadline {
         Ok(left)
     }
 
-    /// What to say of a call that failed: of a time-out, how long it was. `begun`: a part of the answer has come.
+    /// The message for a failed call; for a time-out, with its length. `begun`: a part of the
+    /// answer has come.
     pub fn reason(self, error: &Error, begun: bool) -> String {
         if *error == Errno::ETIME {
             no_answer(self.seconds, begun)
@@ -160,7 +165,7 @@ pub fn no_answer(seconds: u64, begun: bool) -> String {
     format!("no {whole}answer within {seconds} second{s}")
 }
 
-/// What the socket is ready for, of `events`; nothing after `limit`, or after a signal.
+/// Those of `events` for which the socket is ready; empty after `limit`, or after a signal.
 fn wait_for(sock: &impl AsFd, events: PollEvents, limit: Option<Duration>) -> Result<PollEvents> {
     let mut fds = [pollfd::new(sock.as_fd(), events)];
     let limit = limit.map_or(-1, |limit| {

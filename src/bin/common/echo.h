@@ -20,13 +20,16 @@ static int backlog = MAXPENDING;
 static unsigned long long maxClients = ULLONG_MAX; /* run forever */
 static unsigned idleTimeout = 0;                   /* none */
 
-/* An option of one server alone: a number of at least 1. Each is `alias`, if there is one, too. */
+/* An option that only one server has: a number of at least 1. `alias` is a second name, or NULL. */
 struct extraOption {
     const char *name, *alias;
     unsigned *value;
 };
 
-/* Reads the arguments that all have, and those of this one, if it has any, of which the last has no name. */
+/*
+ * Reads the arguments that all servers have, and the options of this one: an array that ends with
+ * an entry without a name, or NULL.
+ */
 static inline void parse(int argc, char *argv[], const struct extraOption *extra, const char *arguments)
 {
     struct option options[16] = {
@@ -58,7 +61,7 @@ static inline void parse(int argc, char *argv[], const struct extraOption *extra
 
 /* ---- Steps 1 to 3 ---- */
 
-/* As tcp_echo_server.c has them: a socket that listens, and a line that says so. */
+/* The same as in tcp_echo_server.c: a listening socket, and the line "listening on". */
 static inline int listening(int type)
 {
     int servSock, on = 1;
@@ -92,7 +95,7 @@ static inline int listening(int type)
 
 /* ---- One client that has a process or a thread to itself ---- */
 
-/* For a thread with a stack of 64 KiB: what serving a client takes, with room to spare. */
+/* Attributes of a thread with a stack of 64 KiB, more than enough to serve a client. */
 static inline void smallStack(pthread_attr_t *attr)
 {
     if ((errno = pthread_attr_init(attr)) != 0)
@@ -113,7 +116,7 @@ static inline void communicate(int clntSock, const struct sockaddr_in *echoClntA
     /* zero indicates end of transmission */
     while ((recvMsgSize = within(recv(clntSock, echoBuffer, RCVBUFSIZE, 0), RCVBUFSIZE)) != 0) {
         if (recvMsgSize < 0 && errno == EINTR)
-            continue; /* stopped and continued, with a time-out set */
+            continue; /* after SIGSTOP and SIGCONT, with a time-out set */
         if (recvMsgSize < 0) {
             WarnWithError(echoClntAddr, "recv() failed");
             return;
@@ -125,7 +128,7 @@ static inline void communicate(int clntSock, const struct sockaddr_in *echoClntA
     }
 }
 
-/* Steps 4b and 4c: sends back what comes, until the client has sent all, and closes the connection. */
+/* Steps 4b and 4c: echoes until the client has sent all, then closes the connection. */
 static inline void serveClient(int clntSock, const struct sockaddr_in *echoClntAddr)
 {
     communicate(clntSock, echoClntAddr);
@@ -133,27 +136,28 @@ static inline void serveClient(int clntSock, const struct sockaddr_in *echoClntA
         WarnWithError(echoClntAddr, "close() failed");
 }
 
-/* In a new child process: the end of the server will be its end too, however it comes about. */
+/* To be called in a new child process: it ends when the server ends, for whatever reason. */
 static inline void endWithParent(pid_t parent)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
-        exit(1); /* too late: it has ended already */
+        exit(1); /* too late: the server has ended already */
 }
 
 /* ---- Several clients, served by a single thread ---- */
 
 /*
- * What is known of a connection that never makes the others wait, beside its socket. It takes memory only for bytes that its
- * client has not taken, and while it holds some, nothing more is received of it.
+ * The state of a connection that never makes the others wait, without its socket. It holds in
+ * memory only the bytes that its client has not yet taken. While it holds some, nothing more is
+ * received from the client.
  */
 struct client {
     struct sockaddr_in addr;
     char *held;
-    ssize_t size, sent;  /* bytes held, and how many of them are gone */
+    ssize_t size, sent;  /* bytes held, and how many of them have been sent */
     long long lastMoved; /* when a byte last moved, if there is an idle time-out */
 };
 
-/* The time in milliseconds, if there is an idle time-out. */
+/* The current time in milliseconds, if there is an idle time-out. */
 static inline long long now(void)
 {
     struct timespec time = {0};
@@ -162,7 +166,10 @@ static inline long long now(void)
     return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
 }
 
-/* How many milliseconds to wait at most for one of the clients: a second if there is an idle time-out, or else without end. */
+/*
+ * The longest time to wait for any client, in milliseconds: a second if there is an idle time-out,
+ * else -1 (no limit).
+ */
 static inline int longestWait(int paused)
 {
     if (paused)
@@ -175,13 +182,19 @@ static inline struct client newClient(const struct sockaddr_in *addr, long long 
     return (struct client){.addr = *addr, .lastMoved = now};
 }
 
-/* Whether it waits until its client takes bytes. Otherwise it waits for bytes to come. */
+/*
+ * Whether the server has bytes that this client must take. Otherwise it waits for bytes from the
+ * client.
+ */
 static inline int holdsBytes(const struct client *client)
 {
     return client->held != NULL;
 }
 
-/* Keeps what the client has not taken. Returns 0, or -1: without memory for that it is lost. */
+/*
+ * Keeps the bytes that the client has not taken. Returns 0, or -1 without memory; then the client
+ * is lost.
+ */
 static inline int hold(struct client *client, const char *rest, ssize_t size)
 {
     if ((client->held = malloc(size)) == NULL)
@@ -193,8 +206,8 @@ static inline int hold(struct client *client, const char *rest, ssize_t size)
 }
 
 /*
- * Step 4b, as far as it goes now: receives what has come, and sends back what the client takes. Returns whether the client is
- * still there. All clients have one buffer in turn.
+ * Step 4b, as far as possible without waiting: receives what has arrived and sends back what the
+ * client takes. Returns whether the client is still connected. All clients use one buffer in turn.
  */
 static inline int echoSome(int sock, struct client *client, long long now)
 {
@@ -218,7 +231,7 @@ static inline int echoSome(int sock, struct client *client, long long now)
     if (n == size && message == echoBuffer)
         return 1;
     if (n == 0)
-        errno = EIO; /* not from a sound kernel, and no way on */
+        errno = EIO; /* a correct kernel never returns this */
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         n = 0;
     else if (n <= 0)
@@ -241,7 +254,7 @@ lost:
     return 0;
 }
 
-/* Whether nothing has moved for too long. Says so. */
+/* Whether no byte has moved for too long. Reports it. */
 static inline int isIdle(const struct client *client, long long now)
 {
     if (idleTimeout == 0 || now - client->lastMoved < idleTimeout * 1000LL)

@@ -39,7 +39,7 @@ pub struct EchoArgs {
 
 // ---- Steps 1 to 3 ----
 
-/// As `tcp_echo_server.rs` has them: a socket that listens, and a line that says so.
+/// The same as in `tcp_echo_server.rs`: a listening socket, and the line `listening on`.
 pub fn listening(args: &EchoArgs, ty: SockType) -> Result<OwnedFd> {
     // 1. Create a TCP socket.
     let serv_sock = socket(PF_INET, ty, IPPROTO_TCP)?;
@@ -64,14 +64,14 @@ pub fn listening(args: &EchoArgs, ty: SockType) -> Result<OwnedFd> {
 
 // ---- One client that has a process or a thread to itself ----
 
-/// For a thread with a stack of 64 KiB: what serving a client takes, with room to spare.
+/// Attributes of a thread with a stack of 64 KiB, more than enough to serve a client.
 pub fn small_stack() -> Result<pthread_attr_t> {
     let mut attr = pthread_attr_init()?;
     pthread_attr_setstacksize(&mut attr, 64 * 1024)?;
     Ok(attr)
 }
 
-/// Steps 4b and 4c: sends back what comes, until the client has sent all, and closes the connection.
+/// Steps 4b and 4c: echoes until the client has sent all, then closes the connection.
 pub fn serve_client(clnt_sock: OwnedFd, echo_clnt_addr: &sockaddr_in, idle_timeout: Option<u32>) {
     communicate(&clnt_sock, idle_timeout).unwrap_or_else(|error| warn(echo_clnt_addr, &error));
     close(clnt_sock).unwrap_or_else(|error| warn(echo_clnt_addr, &error));
@@ -82,7 +82,7 @@ fn communicate(clnt_sock: &OwnedFd, idle_timeout: Option<u32>) -> Result<()> {
     set_timeouts(clnt_sock, idle_timeout)?;
     loop {
         let recv_msg_size = match recv(clnt_sock, &mut echo_buffer, 0) {
-            Err(error) if error == Errno::EINTR => continue, // stopped and continued, with a time-out set
+            Err(error) if error == Errno::EINTR => continue, // after SIGSTOP and SIGCONT, with a time-out set
             received => received?,
         };
         if recv_msg_size == 0 {
@@ -92,42 +92,44 @@ fn communicate(clnt_sock: &OwnedFd, idle_timeout: Option<u32>) -> Result<()> {
     }
 }
 
-/// In a new child process: the end of the server will be its end too, however it comes about.
+/// To be called in a new child process: it ends when the server ends, for whatever reason.
 pub fn end_with_parent(parent: Pid) {
     if set_pdeathsig(Signal::SIGTERM).is_err() || getppid() != parent {
-        exit(1); // too late: it has ended already
+        exit(1); // too late: the server has ended already
     }
 }
 
 // ---- Several clients, served by a single thread ----
 
-/// What is known of a connection that never makes the others wait, beside its socket. It takes memory only for bytes that its
-/// client has not taken, and while it holds some, nothing more is received of it.
+/// The state of a connection that never makes the others wait, without its socket. It holds in
+/// memory only the bytes that its client has not yet taken. While it holds some, nothing more is
+/// received from the client.
 pub struct Client {
     pub addr: sockaddr_in,
     held: Box<[u8]>,
-    /// How many of them are gone.
+    /// How many of the held bytes have been sent.
     sent: usize,
     /// When a byte last moved, if there is an idle time-out.
     last_moved: Option<Instant>,
 }
 
-/// What a client is after its turn.
+/// The state of a client after its turn.
 #[derive(PartialEq)]
 pub enum Turn {
-    /// It waits for what it waited for.
+    /// It waits for the same event as before.
     Same,
-    /// It waits for the other: it holds bytes now, or no more.
+    /// It waits for the other event: it has begun to hold bytes, or holds no more.
     Other,
     Done,
 }
 
-/// The time, if there is an idle time-out.
+/// The current time, if there is an idle time-out.
 pub fn now(args: &EchoArgs) -> Option<Instant> {
     args.idle_timeout.map(|_| Instant::now())
 }
 
-/// How many milliseconds to wait at most for one of the clients: a second if there is an idle time-out, or else without end.
+/// The longest time to wait for any client, in milliseconds: a second if there is an idle time-out,
+/// else -1 (no limit).
 pub fn longest_wait(paused: bool, args: &EchoArgs) -> i32 {
     match args.idle_timeout {
         _ if paused => PAUSE.as_millis().try_into().unwrap_or(i32::MAX),
@@ -146,13 +148,14 @@ impl Client {
         }
     }
 
-    /// Whether it waits until its client takes bytes. Otherwise it waits for bytes to come.
+    /// Whether the server has bytes that this client must take. Otherwise it waits for bytes from
+    /// the client.
     pub fn holds_bytes(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// Step 4b, as far as it goes now: receives what has come, and sends back what the client takes. All clients have one buffer
-    /// in turn.
+    /// Step 4b, as far as possible without waiting: receives what has arrived and sends back what
+    /// the client takes. All clients use one buffer in turn.
     #[inline]
     pub fn echo_some(&mut self, sock: &OwnedFd, buffer: &mut Buffer, now: Option<Instant>) -> Turn {
         if now.is_some() {
@@ -196,7 +199,7 @@ impl Client {
         Ok(Turn::Other)
     }
 
-    /// Keeps what the client has not taken. Without memory for that it is lost.
+    /// Keeps the bytes that the client has not taken. Without memory for them, the client is lost.
     #[cold]
     fn hold(&mut self, rest: &[u8]) -> Result<Turn> {
         let mut held = Vec::new();
@@ -207,7 +210,7 @@ impl Client {
         Ok(Turn::Other)
     }
 
-    /// Whether nothing has moved for too long. Says so.
+    /// Whether no byte has moved for too long. Reports it.
     #[inline]
     pub fn is_idle(&self, now: Option<Instant>, args: &EchoArgs) -> bool {
         now.is_some_and(|now| self.is_idle_at(now, args))
@@ -232,15 +235,15 @@ impl Client {
     }
 }
 
-/// What `send` took, at least a byte.
+/// The number of bytes that `send` took, which must not be 0.
 fn some(sent: usize) -> Result<usize> {
     match sent {
-        0 => Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
+        0 => Err(Error::new("send", Errno::EIO)), // a correct kernel never returns this
         sent => Ok(sent),
     }
 }
 
-/// Makes room in a list for more clients. Without memory for one it is lost, and the others are not.
+/// Makes room in a list for more clients. If memory runs out, only the new client is lost.
 pub fn make_room<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
     list.try_reserve(more)
         .map_err(|_| Error::new("realloc", Errno::ENOMEM))

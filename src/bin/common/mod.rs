@@ -1,4 +1,5 @@
-//! What the programs share, so that each shows little but its steps. The C twins have the same in `common.h`.
+//! What the programs share, so that each program shows its steps and little else. The C twins have
+//! the same in `common.h`.
 
 #![allow(dead_code, reason = "each program uses a part of it")]
 
@@ -45,7 +46,7 @@ pub fn warn(client: &impl Display, error: &Error) {
 #[cold]
 pub fn note(message: impl Display) {
     let line = format!("{message}\n");
-    let _ = write_all(&io::stderr(), line.as_bytes()); // if that fails, no place is left to say so
+    let _ = write_all(&io::stderr(), line.as_bytes()); // if that fails too, there is nowhere to report it
 }
 
 /// One line on standard output, in one piece.
@@ -53,7 +54,8 @@ pub fn print_line(line: impl Display) {
     print(format!("{line}\n").as_bytes());
 }
 
-/// Bytes on standard output, in one piece. A reader that has gone has seen enough: that ends the program, quietly.
+/// Bytes on standard output, in one piece. If the reader has closed its end, the program ends
+/// quietly.
 pub fn print(bytes: &[u8]) {
     match write_all(&io::stdout(), bytes) {
         Err(error) if error == Errno::EPIPE => exit(0),
@@ -61,7 +63,7 @@ pub fn print(bytes: &[u8]) {
     }
 }
 
-/// Writes all of `bytes`, and waits for room where the descriptor is non-blocking and full.
+/// Writes all of `bytes`, and waits for room if the descriptor is non-blocking and full.
 pub fn write_all(fd: &impl AsFd, bytes: &[u8]) -> Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -69,23 +71,23 @@ pub fn write_all(fd: &impl AsFd, bytes: &[u8]) -> Result<()> {
             Err(error) if error == Errno::EINTR => {}
             Err(error) if error == Errno::EAGAIN => {
                 let mut fds = [pollfd::new(fd.as_fd(), POLLOUT)];
-                let _ = poll(&mut fds, -1); // write says what is wrong
+                let _ = poll(&mut fds, -1); // the next write reports an error
             }
-            Ok(0) => return Err(Error::new("write", Errno::EIO)), // not from a sound kernel, and no way on
+            Ok(0) => return Err(Error::new("write", Errno::EIO)), // a correct kernel never returns this
             taken => rest = &rest[taken?..],
         }
     }
     Ok(())
 }
 
-/// The book's prompt, without a newline: the sentence is typed behind it.
+/// The book's prompt, without a newline: the user types the sentence after it.
 pub fn prompt() {
     print(b"Input lowercase sentence: ");
 }
 
 // ---- Reading the arguments ----
 
-/// The program's arguments; bad ones end it with status 2.
+/// Reads the program's arguments. If one is bad, the program ends with status 2.
 pub fn parse<Args: Parser>() -> Args {
     // The lectures write `-ip ADDRESS`, one dash and two letters.
     let mut options = true;
@@ -101,7 +103,7 @@ pub fn parse<Args: Parser>() -> Args {
     matches
         .and_then(|matches| Args::from_arg_matches(&matches))
         .unwrap_or_else(|answer| {
-            // Help and version come this way too, and standard output may be full.
+            // Help and version text arrive here too; writing them to standard output can fail.
             if answer.use_stderr() {
                 let _ = answer.print();
             } else {
@@ -111,9 +113,10 @@ pub fn parse<Args: Parser>() -> Args {
         })
 }
 
-/// What clap makes of `Args`: this program's command line.
+/// The command line of this program, built from `Args`.
 fn command<Args: CommandFactory>() -> Command {
-    // As getopt_long(3) has it: `--max` is enough for `--max-clients`, and of two the last one holds.
+    // As with getopt_long(3), `--max` stands for `--max-clients`, and a later option overrides an
+    // earlier one.
     Args::command()
         .name(env!("CARGO_BIN_NAME"))
         .max_term_width(100)
@@ -121,7 +124,7 @@ fn command<Args: CommandFactory>() -> Command {
         .args_override_self(true)
         .mut_args(|arg| {
             let option = !arg.is_positional() && arg.get_action().takes_values();
-            arg.allow_negative_numbers(option) // `-p -1` names a bad number
+            arg.allow_negative_numbers(option) // so that `-p -1` is reported as a bad number
         })
 }
 
@@ -155,7 +158,8 @@ pub fn dotted(text: &str) -> std::result::Result<String, &'static str> {
 
 // ---- Names ----
 
-/// The addresses of a server, in the order in which to try them. In numbers, as in 127.0.0.1, it makes no system call.
+/// The addresses of a server, in the order in which to try them. A numeric address, like 127.0.0.1,
+/// needs no system call.
 pub fn addresses(server: &str, port: u16, socktype: SockType) -> Result<AddrInfoList> {
     let mut hints = Hints::zeroed();
     hints.ai_flags = AI_NUMERICSERV;
@@ -165,7 +169,8 @@ pub fn addresses(server: &str, port: u16, socktype: SockType) -> Result<AddrInfo
 
 // ---- Standard input ----
 
-/// Standard input, with the calls that C's `stdin` makes. The standard library's own takes a failing one for the end.
+/// Standard input, read with the same calls as C's `stdin`. Rust's own `Stdin` treats a failed read
+/// (EBADF) as end of file.
 pub struct Input(BufReader<Keyboard>);
 
 struct Keyboard;
@@ -186,7 +191,7 @@ impl Input {
         Input(BufReader::with_capacity(8192, Keyboard))
     }
 
-    /// Whether it has ended. Waits for a byte of it if need be.
+    /// Whether standard input has ended. Waits for the next byte if necessary.
     pub fn has_ended(&mut self) -> bool {
         self.0
             .fill_buf()
@@ -224,15 +229,15 @@ pub fn send_all(sock: &impl AsFd, bytes: &[u8]) -> Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
         match send(sock, rest, 0) {
-            Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
-            Ok(0) => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
+            Err(error) if error == Errno::EINTR => {} // after SIGSTOP and SIGCONT, with a time-out set
+            Ok(0) => return Err(Error::new("send", Errno::EIO)), // a correct kernel never returns this
             taken => rest = &rest[taken?..],
         }
     }
     Ok(())
 }
 
-/// From now on `recv` and `send` fail with `EAGAIN` after `seconds` without a byte.
+/// Makes `recv` and `send` fail with `EAGAIN` after `seconds` without a byte.
 pub fn set_timeouts(sock: &impl AsFd, seconds: Option<u32>) -> Result<()> {
     let Some(seconds) = seconds else {
         return Ok(());
@@ -242,7 +247,7 @@ pub fn set_timeouts(sock: &impl AsFd, seconds: Option<u32>) -> Result<()> {
     setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit)
 }
 
-/// A span of time in C's form. Where seconds have 32 bits, one that is too long becomes the longest.
+/// A duration as a C timeval. Where seconds have 32 bits, a longer duration is cut to the maximum.
 pub fn timeval_of(span: Duration) -> timeval {
     timeval {
         tv_sec: span.as_secs().try_into().unwrap_or(c_long::MAX),
@@ -250,8 +255,9 @@ pub fn timeval_of(span: Duration) -> timeval {
     }
 }
 
-/// After `accept` or `recvfrom` failed: returns if the server can try again, at once or after `PAUSE`. An error that would
-/// come back without end is returned, and ends it.
+/// To be called after `accept` or `recvfrom` failed. Returns `Ok`, at once or after `PAUSE`, if the
+/// server can try again. An error that would occur again without end is returned, and ends the
+/// server.
 pub fn recover_from(error: Error) -> Result<()> {
     if needs_pause(error)? {
         sleep(PAUSE);
@@ -259,17 +265,20 @@ pub fn recover_from(error: Error) -> Result<()> {
     Ok(())
 }
 
-/// The same for a server that must not sleep: whether it is to wait for `PAUSE` before it tries again.
+/// The same for a server that must not sleep: returns whether to wait for `PAUSE` before the next
+/// try.
 #[cold]
 pub fn needs_pause(error: Error) -> Result<bool> {
     static SAID: AtomicBool = AtomicBool::new(false);
     let pause = match error.errno() {
-        // The socket is none, or (EOVERFLOW) the kernel claims an impossible length.
+        // The descriptor is not a usable socket, or (EOVERFLOW) the kernel returned an impossible
+        // length.
         Errno::EBADF | Errno::EFAULT | Errno::EINVAL | Errno::ENOTSOCK | Errno::EOVERFLOW => {
             return Err(error);
         }
         Errno::EINTR | Errno::EAGAIN => false,
-        // One client is lost (accept(2) lists them): no pause, but for a failure that comes again and again.
+        // One client is lost (accept(2) lists these errors): no pause, unless the failure is
+        // frequent.
         Errno::ECONNABORTED
         | Errno::EPROTO
         | Errno::EPERM
@@ -281,7 +290,7 @@ pub fn needs_pause(error: Error) -> Result<bool> {
         | Errno::ENOPROTOOPT
         | Errno::EOPNOTSUPP
         | Errno::ECONNREFUSED => is_frequent(),
-        _ => true, // EMFILE, ENFILE, ENOBUFS, ENOMEM: nothing is left to serve a client with
+        _ => true, // EMFILE, ENFILE, ENOBUFS, ENOMEM: no descriptor or memory for a client
     };
     if pause && !SAID.swap(true, Ordering::Relaxed) {
         note(error);
@@ -301,9 +310,10 @@ fn is_frequent() -> bool {
     *count > 10
 }
 
-/// Whether a datagram may be answered. Its sender can be forged, so that the answer goes to another server that answers all it
-/// gets, and the two never end (CVE-1999-0103). Such a server has a port below 1024, or our own. A network's or a group's
-/// address is no sender's.
+/// Whether a datagram may be answered. Its source address can be forged: if it names another server
+/// that answers every datagram, the two servers answer each other without end (CVE-1999-0103). So a
+/// datagram from a port below 1024, or from our own port number, is not answered. Neither is one
+/// from an address that no host has (0.x.x.x, multicast, broadcast).
 #[inline]
 pub fn may_answer(sender: &sockaddr_in, server: &sockaddr_in) -> bool {
     let port = ntohs(sender.sin_port);
@@ -315,7 +325,7 @@ pub fn may_answer(sender: &sockaddr_in, server: &sockaddr_in) -> bool {
     may
 }
 
-/// Once: each further one could be forged too.
+/// Prints this once only: forged datagrams could otherwise fill the log.
 #[cold]
 fn say_not_answered(sender: &sockaddr_in) {
     static SAID: AtomicBool = AtomicBool::new(false);
@@ -326,8 +336,8 @@ fn say_not_answered(sender: &sockaddr_in) {
     }
 }
 
-/// Receives the next datagram from `server`; what comes from elsewhere is no answer. Fails with `EAGAIN` after `timeout`
-/// seconds in all.
+/// Receives the next datagram from `server` and ignores datagrams from other addresses. Fails with
+/// `EAGAIN` after `timeout` seconds in all.
 pub fn answer_from<A: Sockaddr + Display + Into<AnyAddr>>(
     server: &A,
     sock: &impl AsFd,
@@ -352,7 +362,7 @@ pub fn answer_from<A: Sockaddr + Display + Into<AnyAddr>>(
                     "ignored a datagram from {from}: {server} was asked{advice}"
                 ));
             }
-            Err(error) if error == Errno::EINTR => {} // stopped and continued, with a time-out set
+            Err(error) if error == Errno::EINTR => {} // after SIGSTOP and SIGCONT, with a time-out set
             Err(error) => return Err(error),
         }
         left = match time_allowed.map(|allowed| allowed.saturating_sub(start.elapsed())) {
@@ -364,8 +374,8 @@ pub fn answer_from<A: Sockaddr + Display + Into<AnyAddr>>(
     }
 }
 
-/// Ends the program if it was its own socket that it heard, from this address. Where nobody has the server's port, the kernel may
-/// give it to the client.
+/// Ends the program if `heard` is the address of its own socket. If no server has the port, the
+/// kernel may give that port to the client.
 pub fn die_if_alone<A: Sockaddr + Display + Into<AnyAddr>>(
     sock: &impl AsFd,
     heard: &A,
@@ -379,7 +389,7 @@ pub fn die_if_alone<A: Sockaddr + Display + Into<AnyAddr>>(
     Ok(())
 }
 
-/// Whether this is an address of this machine, whose port is taken: our own socket has it.
+/// Whether this is an address of this machine with a port in use: then our own socket uses it.
 fn is_ours(addr: &AnyAddr) -> bool {
     let another = socket(addr.family(), SOCK_DGRAM, IPPROTO_UDP);
     another.is_ok_and(|sock| bind(&sock, addr).is_err_and(|error| error == Errno::EADDRINUSE))
@@ -396,7 +406,7 @@ fn port_of(addr: &AnyAddr) -> Option<Net16> {
     addr.v4().map(|addr| addr.sin_port).or(v6)
 }
 
-/// Whether two addresses are one socket's. A scope that one of them does not name is no difference.
+/// Whether two addresses name the same socket. A scope that only one of them gives is not compared.
 fn are_same(one: &AnyAddr, other: &AnyAddr) -> bool {
     let (Some(one), Some(other)) = (one.v6(), other.v6()) else {
         return one == other;
@@ -406,7 +416,7 @@ fn are_same(one: &AnyAddr, other: &AnyAddr) -> bool {
         && (scopes[0] == scopes[1] || scopes.contains(&0))
 }
 
-/// What to do if one of the server's addresses was asked, and it answers from another.
+/// A hint for the case that the server was asked at one of its addresses and answers from another.
 fn advice(from: &AnyAddr, server: &AnyAddr) -> String {
     match (from.v4(), server.v4()) {
         (Some(from), Some(server)) if from.sin_port == server.sin_port => {
@@ -417,7 +427,7 @@ fn advice(from: &AnyAddr, server: &AnyAddr) -> String {
     }
 }
 
-/// The greeting of the book's interactive variant: where clients on other machines find this server.
+/// The greeting of the book's interactive variant: the address that clients on other machines use.
 pub fn announce(serv_addr: &sockaddr_in) {
     let address = match own_address() {
         Ok(own) => own.sin_addr.to_string(),
@@ -430,7 +440,8 @@ pub fn announce(serv_addr: &sockaddr_in) {
     ));
 }
 
-/// The address that this machine would send from. Connecting a UDP socket sends nothing; it only picks the way.
+/// The address that this machine sends from. Connecting a UDP socket sends nothing; the kernel only
+/// chooses a route.
 fn own_address() -> Result<sockaddr_in> {
     let sock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?;
     let mut far_away = sockaddr_in::zeroed();
@@ -443,7 +454,7 @@ fn own_address() -> Result<sockaddr_in> {
 
 // ---- Text from the network ----
 
-/// A caption and what came from the network, as one line: the bytes themselves, or escaped where they reach a terminal.
+/// Prints a caption and bytes from the network as one line. On a terminal the bytes are escaped.
 pub fn show(caption: &str, bytes: &[u8]) {
     let mut line = caption.as_bytes().to_vec();
     if io::stdout().is_terminal() {
@@ -455,8 +466,8 @@ pub fn show(caption: &str, bytes: &[u8]) {
     print(&line);
 }
 
-/// Prints a request as the book's interactive variant does, `Received from 192.168.67.1#56855: udp is lazy`. `line` is room to
-/// use again.
+/// Prints a request as the book's interactive variant does, `Received from 192.168.67.1#56855: udp
+/// is lazy`. `line` is a buffer that the caller keeps for reuse.
 pub fn log_request(client: &sockaddr_in, request: &[u8], line: &mut Vec<u8>) {
     let request = request.strip_suffix(b"\n").unwrap_or(request);
     let (address, port) = (client.sin_addr, ntohs(client.sin_port));

@@ -1,5 +1,6 @@
-//! The man pages in `src/man` and the completions in `src/completions`, made from the arguments that each program takes. Its
-//! unit tests look whether what is kept is still that; `UPDATE=1 cargo test --release --bins` writes them anew.
+//! The man pages in `src/man` and the completions in `src/completions`, made from the arguments of
+//! each program. The unit tests check that the files are up to date; `UPDATE=1 cargo test --release
+//! --bins` writes them anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -17,7 +18,7 @@ const NAME: &str = env!("CARGO_BIN_NAME");
 const VERSION: &str = concat!("sockstep ", env!("CARGO_PKG_VERSION"));
 const SRC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 
-/// A space at which no line ends.
+/// A space at which no line is broken.
 const NO_BREAK: &str = "\u{a0}";
 
 /// Texts by their path in `src`.
@@ -27,7 +28,7 @@ type Files = BTreeMap<String, String>;
 fn man_pages_and_completions_are_what_the_arguments_say() {
     let programs = programs();
     let made = made(&programs).expect("memory takes it");
-    // Ours, and what a program that is gone has left.
+    // Our files, and those of programs that no longer exist.
     let (mut kept, others): (Files, Files) = kept()
         .into_iter()
         .partition(|(path, _)| owner(path) == NAME || !programs.contains(owner(path)));
@@ -55,7 +56,7 @@ fn man_pages_and_completions_are_what_the_arguments_say() {
     }
 }
 
-/// The programs that there are: `src/bin/NAME.rs` or `src/bin/NAME/main.rs`.
+/// All programs: `src/bin/NAME.rs` or `src/bin/NAME/main.rs`.
 fn programs() -> BTreeSet<String> {
     let bin = Path::new(SRC).join("bin");
     let paths = fs::read_dir(bin).expect("src/bin is readable");
@@ -68,7 +69,7 @@ fn programs() -> BTreeSet<String> {
         .collect()
 }
 
-/// What is kept, of all programs.
+/// The files as they are now, of all programs.
 fn kept() -> Files {
     let mut files = Files::new();
     for directory in ["man", "completions"] {
@@ -82,14 +83,15 @@ fn kept() -> Files {
     files
 }
 
-/// The program that a file is about: `sockstep`, of `man/sockstep-run.1` and of `completions/_sockstep`.
+/// The program that a file describes: `sockstep`, for `man/sockstep-run.1` and of
+/// `completions/_sockstep`.
 fn owner(path: &str) -> &str {
     let (_, name) = path.split_once('/').unwrap_or_default();
     let name = name.strip_prefix('_').unwrap_or(name);
     name.split(['-', '.']).next().unwrap_or_default()
 }
 
-/// What is to be kept of this program.
+/// The files of this program, made anew.
 fn made(programs: &BTreeSet<String>) -> io::Result<Files> {
     let mut files = Files::new();
     let mut command = super::command::<crate::Args>();
@@ -111,7 +113,7 @@ fn made(programs: &BTreeSet<String>) -> io::Result<Files> {
     Ok(files)
 }
 
-/// What clap_complete leaves out for fish: the values of an argument that is no option.
+/// What clap_complete leaves out for fish: the values of a positional argument.
 fn values_for_fish(command: &Command) -> String {
     let mut script = String::new();
     for verb in command.get_subcommands().chain([command]) {
@@ -137,7 +139,7 @@ fn values_for_fish(command: &Command) -> String {
     script
 }
 
-/// The man page of this program, or of one of its verbs. What is in backticks becomes bold.
+/// The man page of this program, or of one of its verbs. Text in backticks becomes bold.
 fn man_page(command: &Command, name: &str, programs: &BTreeSet<String>) -> io::Result<String> {
     let mut head = Roff::new();
     let title = name.to_uppercase();
@@ -152,7 +154,7 @@ fn man_page(command: &Command, name: &str, programs: &BTreeSet<String>) -> io::R
         .map(str::to_owned)
         .partition(|paragraph| paragraph.starts_with("Exit status: "));
     if !description[0].ends_with('.') {
-        description[0].push('.'); // clap takes it off
+        description[0].push('.'); // clap removes it
     }
     description.extend(follows(name));
     section(&mut head, "DESCRIPTION", description);
@@ -194,10 +196,10 @@ fn man_page(command: &Command, name: &str, programs: &BTreeSet<String>) -> io::R
     arguments.render_options_section(&mut page)?;
     tail.to_writer(&mut page)?;
 
-    let preamble = Roff::new().render(); // each piece has it, and once is enough
+    let preamble = Roff::new().render(); // each piece begins with it; keep one
     let mut page = preamble.clone() + &text(page).replace(&preamble, "");
     page = page.replace(NO_BREAK, "\\ ");
-    page = page.replace(".br\n\n.br\n", ".sp\n"); // what mandoc warns of
+    page = page.replace(".br\n\n.br\n", ".sp\n"); // mandoc warns about these
     while page.contains('`') {
         page = page.replacen('`', "\\fB", 1).replacen('`', "\\fR", 1);
     }
@@ -215,7 +217,7 @@ fn section(page: &mut Roff, heading: &str, paragraphs: impl IntoIterator<Item = 
     }
 }
 
-/// The usage line of the help, with the options for which it has only a word.
+/// The usage line of the help, with `[OPTIONS]` replaced by the options.
 fn synopsis(command: &Command) -> String {
     let called = command.get_bin_name().unwrap_or(NAME);
     let options: Vec<String> = command
@@ -233,7 +235,7 @@ fn synopsis(command: &Command) -> String {
         .replace(&format!(">{NO_BREAK}"), "> ")
 }
 
-/// What a program's source says at its head about the lecture.
+/// The sentence in the head of a program's source that names the lecture.
 fn follows(name: &str) -> Option<String> {
     let source = fs::read_to_string(Path::new(SRC).join(format!("bin/{name}.rs"))).ok()?;
     let head = source.lines().map_while(|line| line.strip_prefix("//!"));
@@ -243,7 +245,7 @@ fn follows(name: &str) -> Option<String> {
     Some(format!("It follows {follows}"))
 }
 
-/// The programs on the other side, the bench, and the twin.
+/// The programs of the other side, `sockstep`, and the twin.
 fn see_also(name: &str, programs: &BTreeSet<String>) -> Vec<String> {
     // Of tcp_echo_client and of tcp_echo_server_fork: tcp_echo.
     let cut = |program: &str| {

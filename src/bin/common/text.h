@@ -11,7 +11,7 @@
 #include <wchar.h>
 #include <wctype.h>
 
-/* Reads one character of UTF-8. Returns its length; 0 if that is none, -1 if it may still become one. */
+/* Reads one UTF-8 character. Returns its length; 0 if it is malformed, -1 if it is incomplete. */
 static inline int utf8(const unsigned char *s, size_t len, unsigned *character)
 {
     int more = s[0] < 0x80 ? 0 : s[0] < 0xc2 ? -1 : s[0] < 0xe0 ? 1 : s[0] < 0xf0 ? 2 : s[0] < 0xf5 ? 3 : -1;
@@ -26,13 +26,13 @@ static inline int utf8(const unsigned char *s, size_t len, unsigned *character)
         if (s[i] < low || s[i] > high)
             return 0;
         *character = *character << 6 | (s[i] & 0x3f);
-        low = 0x80; /* the further ones may be any */
+        low = 0x80; /* the bytes after the second may be any continuation byte */
         high = 0xbf;
     }
     return more + 1;
 }
 
-/* Control characters, and those of Unicode that are invisible or turn the direction of the text around them. */
+/* Control characters, and Unicode characters that are invisible or change the direction of text. */
 static inline int actsOnATerminal(unsigned c)
 {
     return c <= 0x1f || (c >= 0x7f && c <= 0x9f) || c == 0xad || c == 0x61c || c == 0x180e ||
@@ -41,8 +41,9 @@ static inline int actsOnATerminal(unsigned c)
 }
 
 /*
- * Writes bytes so that a terminal shows what they are and does nothing else: printable text as it is, the rest as \n, \x1b,
- * and a backslash as \\. `out` has room for four times as many. Returns its end.
+ * Writes bytes so that a terminal shows them and executes none of them: printable text unchanged,
+ * other bytes as \n, \x1b, and a backslash as \\. `out` has room for four times as many. Returns
+ * its end.
  */
 static inline char *escape(const char *bytes, size_t len, char *out)
 {
@@ -66,8 +67,9 @@ static inline char *escape(const char *bytes, size_t len, char *out)
 }
 
 /*
- * Writes a piece of a page as escape() does, but in its own lines and with its tabs, from *out on. Returns how many bytes are
- * done: fewer than all when they end amid a character or a line's end whose rest may still come, which `last` rules out.
+ * Writes a piece of a page to *out as escape() does, but keeps its newlines and tabs. Returns how
+ * many bytes were consumed: fewer than all if the piece ends within a character or a line ending.
+ * With `last`, all are consumed.
  */
 static inline size_t escapePage(const char *bytes, size_t len, int last, char **out)
 {
@@ -88,7 +90,10 @@ static inline size_t escapePage(const char *bytes, size_t len, int last, char **
     return done;
 }
 
-/* What towupper() cannot say, as it gives one character for one (Unicode's SpecialCasing.txt). NULL: nothing special. */
+/*
+ * Upper case that is longer than one character, which towupper() cannot return (Unicode's
+ * SpecialCasing.txt). NULL if there is no such case.
+ */
 static inline const char *specialUpper(unsigned c)
 {
     static const struct {
@@ -110,7 +115,7 @@ static inline const char *specialUpper(unsigned c)
         {0xfb05, "ST"}, {0xfb06, "ST"}, {0xfb13, "\u0544\u0546"}, {0xfb14, "\u0544\u0535"}, {0xfb15, "\u0544\u053b"},
         {0xfb16, "\u054e\u0546"}, {0xfb17, "\u0544\u053d"}
     };
-    static char iota[8]; /* Greek letters with an iota below: the letter, then the iota */
+    static char iota[8]; /* Greek letters with an iota subscript: the letter, then the iota */
     if (c >= 0x1f80 && c <= 0x1faf) {
         unsigned letter = (c < 0x1f90 ? 0x1f08 : c < 0x1fa0 ? 0x1f28 : 0x1f68) + (c & 7);
         sprintf(iota, "%lc\u0399", (wint_t)letter);
@@ -123,9 +128,10 @@ static inline const char *specialUpper(unsigned c)
 }
 
 /*
- * Writes bytes in upper case: a to z only, or, if `unicode`, as Unicode has it (an s sharp becomes SS), and what is no UTF-8 as
- * it is. Returns how many are done: fewer than all when they end amid a character whose rest may still come, which `last`
- * rules out. `reply` has room for three times as many; *replyLen says how many it holds.
+ * Writes bytes in upper case: a to z only or, if `unicode`, by Unicode's rules (an s sharp becomes
+ * SS; bytes that are not UTF-8 stay unchanged). Returns how many bytes were consumed: fewer than
+ * all if they end within a character. With `last`, all are consumed. `reply` has room for three
+ * times as many bytes; *replyLen is set to its length.
  */
 static inline size_t upper(const char *bytes, size_t len, int unicode, int last, char *reply, size_t *replyLen)
 {

@@ -2,8 +2,8 @@
 
 use std::str;
 
-/// Appends `bytes` so that a terminal shows what they are and does nothing else: printable text as it is, the rest as
-/// `\n`, `\x1b`, and a backslash as `\\`.
+/// Appends `bytes` so that a terminal shows them and executes none of them: printable text
+/// unchanged, other bytes as `\n`, `\x1b`, and a backslash as `\\`.
 pub fn escape(bytes: &[u8], line: &mut Vec<u8>) {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -22,8 +22,9 @@ pub fn escape(bytes: &[u8], line: &mut Vec<u8>) {
     }
 }
 
-/// Appends a piece of a page as `escape` has it, but in its own lines and with its tabs. Returns how many bytes are done: fewer
-/// than all when they end amid a character or a line's end whose rest may still come, which `last` rules out.
+/// Appends a piece of a page as `escape` does, but keeps its newlines and tabs. Returns how many
+/// bytes were consumed: fewer than all if the piece ends within a character or a line ending. With
+/// `last`, all are consumed.
 pub fn escape_page(bytes: &[u8], last: bool, page: &mut Vec<u8>) -> usize {
     let cut = bytes.utf8_chunks().last().map_or(0, |chunk| {
         let whole = str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_some());
@@ -53,15 +54,15 @@ fn escape_bytes(bytes: &[u8], line: &mut Vec<u8>) {
     }
 }
 
-/// Control characters, and those of Unicode that are invisible or turn the direction of the text around them.
+/// Control characters, and Unicode characters that are invisible or change the direction of text.
 fn acts_on_a_terminal(c: char) -> bool {
     matches!(u32::from(c),
         0x00..=0x1f | 0x7f..=0x9f | 0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e
         | 0x2060..=0x206f | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe0fff)
 }
 
-/// Fills `reply` with `bytes` in upper case: a to z only, or as Unicode has it. Returns how many bytes are done, as
-/// [`unicode_upper`] does.
+/// Fills `reply` with `bytes` in upper case: a to z only, or by Unicode's rules. Returns how many
+/// bytes were consumed, as [`unicode_upper`] does.
 pub fn upper(bytes: &[u8], unicode: bool, last: bool, reply: &mut Vec<u8>) -> usize {
     reply.clear();
     if unicode {
@@ -71,8 +72,9 @@ pub fn upper(bytes: &[u8], unicode: bool, last: bool, reply: &mut Vec<u8>) -> us
     bytes.len()
 }
 
-/// Appends `bytes` in upper case as Unicode has it (`ß` becomes `SS`); what is no UTF-8 as it is. Returns how many bytes
-/// are done: fewer than all when they end amid a character whose rest may still come, which `last` rules out.
+/// Appends `bytes` in upper case by Unicode's rules (`ß` becomes `SS`); bytes that are not UTF-8
+/// stay unchanged. Returns how many bytes were consumed: fewer than all if they end within a
+/// character. With `last`, all are consumed.
 fn unicode_upper(bytes: &[u8], last: bool, reply: &mut Vec<u8>) -> usize {
     let mut done = 0;
     while done < bytes.len() {

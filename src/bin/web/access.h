@@ -39,7 +39,10 @@ static inline struct credentials nameAndPassword(char *text)
     return credentials;
 }
 
-/* Whether a header's value is the word Basic and these. A good guess takes as long as a bad one. */
+/*
+ * Whether a header's value is the word Basic and these. Compares all bytes, so that the time does
+ * not tell how many were right.
+ */
 static inline int credentialsAreIn(const struct credentials *own, const char *value, size_t len)
 {
     unsigned char differences = 0;

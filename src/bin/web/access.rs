@@ -16,7 +16,8 @@ impl Credentials {
         }
     }
 
-    /// Whether a header's value is the word `Basic` and these. A good guess takes as long as a bad one.
+    /// Whether a header's value is the word `Basic` and these. Compares all bytes, so that the time
+    /// does not tell how many were right.
     pub fn are_in(&self, value: &[u8]) -> bool {
         let (scheme, given) = value.split_at_checked(6).unwrap_or_default();
         let pairs = self.base64.iter().zip(given);

@@ -15,20 +15,20 @@
 
 /* What all threads read. */
 static struct {
-    int root; /* the directory: nothing outside it is ever opened */
+    int root; /* the directory; no file outside it is ever opened */
     struct credentials credentials;
     unsigned timeout; /* seconds */
     int quiet;
 } site;
 
-/* A client, and memory that is used again for each of its requests. Times are in microseconds. */
+/* A client, and buffers that are reused for each of its requests. Times are in microseconds. */
 struct connection {
     int sock;
     struct sockaddr_storage addr;
     char host[INET6_ADDRSTRLEN], client[INET6_ADDRSTRLEN + 24]; /* the address as text, without the port and with it */
     char buffer[LINE + 2];                                      /* a line and its end */
-    size_t held, end;   /* the part of the buffer that no one has read yet */
-    long long patience; /* how long recv() waits, as SO_RCVTIMEO is set; 0: without end */
+    size_t held, end;   /* the part of the buffer that has not been parsed yet */
+    long long patience; /* the current SO_RCVTIMEO; 0: no limit */
     struct request request;
     char name[LINE + sizeof("index.html")]; /* the name of the file, relative to the root */
     char response[3 * LINE + 1024];         /* the response without its file */
@@ -44,7 +44,7 @@ static inline void warn(const struct connection *conn, const char *message)
     note("%s: %s: %s", conn->client, message, strerror(errno));
 }
 
-/* Keeps what went wrong until serveClient() says it. Returns -1. */
+/* Keeps the failed call and its reason, which serveClient() prints. Returns -1. */
 static inline int fail(struct connection *conn, const char *message)
 {
     conn->failed = message;
@@ -60,8 +60,9 @@ static inline long long now(void)
 }
 
 /*
- * Takes the next line out of the buffer, if all of it is there, into the request. It ends with CR LF, or, as a person types it,
- * with LF. Returns whether there was one, and in `status` what takeLine() says of it.
+ * Takes the next line out of the buffer, if all of it is there, into the request. The line ends
+ * with CR LF or, typed by hand, with LF. Returns whether there was one, and in `status` the result
+ * of takeLine().
  */
 static inline int takeNextLine(struct connection *conn, int *status)
 {
@@ -80,7 +81,7 @@ static inline int takeNextLine(struct connection *conn, int *status)
 static inline ssize_t receive(struct connection *conn, long long patience)
 {
     if (patience <= 0) {
-        errno = EAGAIN; /* a time-out of zero would be none */
+        errno = EAGAIN; /* a time-out of zero would mean no limit */
         return fail(conn, "recv() failed");
     }
     if (patience != conn->patience) {
@@ -100,7 +101,10 @@ static inline ssize_t receive(struct connection *conn, long long patience)
     return n;
 }
 
-/* Sends the response that is ready. A client that does not take it in time loses it. Returns 0 or -1. */
+/*
+ * Sends the response that is ready. If the client does not take it within --request-timeout, this
+ * fails with EAGAIN. Returns 0 or -1.
+ */
 static inline int sendResponse(struct connection *conn, int flags)
 {
     const char *rest = conn->response, *end = rest + conn->responseLen;
@@ -108,7 +112,7 @@ static inline int sendResponse(struct connection *conn, int flags)
     while (rest < end) {
         ssize_t n = within(send(conn->sock, rest, end - rest, flags), end - rest);
         if (n == 0)
-            errno = EIO; /* not from a sound kernel, and no way on */
+            errno = EIO; /* a correct kernel never returns this */
         if (n == 0 || (n < 0 && errno != EINTR))
             return fail(conn, "send() failed");
         if (n > 0)
@@ -122,8 +126,8 @@ static inline int sendResponse(struct connection *conn, int flags)
 }
 
 /*
- * Sends a part of a file, straight from the kernel's memory of it. Each chunk has the time that a request has. Counts in `sent`
- * what has left. Returns 0 or -1.
+ * Sends a part of a file from the kernel's page cache. Each chunk has the same time limit as a
+ * request. Adds to `sent` the bytes that were sent. Returns 0 or -1.
  */
 static inline int sendFile(struct connection *conn, int fd, off_t start, off_t end, long long *sent)
 {
@@ -134,7 +138,7 @@ static inline int sendFile(struct connection *conn, int fd, off_t start, off_t e
             off_t offset = start;
             ssize_t n = within(sendfile(conn->sock, fd, &offset, chunk - start), chunk - start);
             if (n == 0)
-                errno = EIO; /* the file has become shorter: only a close can say so */
+                errno = EIO; /* the file is shorter now: closing tells the client */
             if (n == 0 || (n < 0 && errno != EINTR))
                 return fail(conn, "sendfile() failed");
             if (n > 0) {
@@ -151,14 +155,15 @@ static inline int sendFile(struct connection *conn, int fd, off_t start, off_t e
 }
 
 /*
- * Before we close on a client that may still be sending: says that no more will come, and receives for a while what still
- * comes. Closing at once would answer that with a reset, which can overtake our last bytes. Returns 0 or -1.
+ * To be called before closing a connection whose client may still be sending: shuts down our side
+ * and then receives for a short time. Closing at once would answer further bytes with a reset,
+ * which can destroy our last bytes before the client has read them. Returns 0 or -1.
  */
 static inline int hangUp(struct connection *conn)
 {
     if (shutdown(conn->sock, SHUT_WR) < 0) {
         if (errno == ENOTCONN)
-            return 0; /* it has gone already */
+            return 0; /* the client has already disconnected */
         return fail(conn, "shutdown() failed");
     }
     long long deadline = now() + DRAIN * 1000000LL, left = DRAIN * 1000000LL;
@@ -168,7 +173,7 @@ static inline int hangUp(struct connection *conn)
         n = receive(conn, left);
         left = deadline - now();
     } while (n > 0 || (n < 0 && errno == EINTR));
-    return 0; /* the end; too late; or reset: it has its response, or never will */
+    return 0; /* end, time limit or reset: nothing more can be done for the response */
 }
 
 #endif

@@ -19,7 +19,7 @@ const DRAIN: Duration = Duration::from_secs(2); // for what a client still sends
 
 /// What all threads read.
 pub struct Site {
-    /// The directory: nothing outside it is ever opened.
+    /// The directory; no file outside it is ever opened.
     pub root: OwnedFd,
     pub credentials: Option<Credentials>,
     pub timeout: Duration,
@@ -27,15 +27,15 @@ pub struct Site {
     pub quiet: bool,
 }
 
-/// A client, and memory that is used again for each of its requests.
+/// A client, and buffers that are reused for each of its requests.
 pub struct Connection<'a> {
     pub site: &'a Site,
     pub sock: OwnedFd,
     pub client: AnyAddr,
     buffer: Box<[u8]>,
-    /// The part of the buffer that no one has read yet.
+    /// The part of the buffer that has not been parsed yet.
     held: Range<usize>,
-    /// How long `recv` waits, as `SO_RCVTIMEO` is set; zero: without end.
+    /// The current `SO_RCVTIMEO`; zero means no limit.
     patience: Duration,
     pub request: Request,
     /// The name of the file, relative to the root.
@@ -59,13 +59,13 @@ impl Connection<'_> {
         }
     }
 
-    /// Bytes that have come and have not been read as lines.
+    /// Bytes received that have not been parsed yet.
     pub fn unread(&self) -> &[u8] {
         &self.buffer[self.held.clone()]
     }
 
-    /// Takes the next line out of the buffer, if all of it is there, into the request. It ends with CR LF, or, as a person types
-    /// it, with LF. Returns whether the request is whole.
+    /// Takes the next line out of the buffer, if all of it is there, into the request. The line
+    /// ends with CR LF or, typed by hand, with LF. Returns whether the request is whole.
     pub fn take_line(&mut self) -> Option<std::result::Result<bool, Status>> {
         let start = self.held.start;
         let mut end = start + self.unread().iter().position(|&byte| byte == b'\n')?;
@@ -85,7 +85,7 @@ impl Connection<'_> {
     /// Receives more. Fails with `EAGAIN` if nothing comes for as long as `patience`.
     pub fn receive(&mut self, patience: Duration) -> Result<usize> {
         if patience.as_micros() == 0 {
-            return Err(Error::new("recv", Errno::EAGAIN)); // a time-out of zero would be none
+            return Err(Error::new("recv", Errno::EAGAIN)); // a time-out of zero would mean no limit
         }
         if patience != self.patience {
             let value = timeval_of(patience);
@@ -99,13 +99,14 @@ impl Connection<'_> {
         Ok(n)
     }
 
-    /// Sends the response that is ready. A client that does not take it in time loses it.
+    /// Sends the response that is ready. If the client does not take it within --request-timeout,
+    /// this fails with EAGAIN.
     pub fn send_response(&self, flags: MsgFlags) -> Result<()> {
         let mut rest = self.response.as_slice();
         let begun = Instant::now();
         while !rest.is_empty() {
             match send(&self.sock, rest, flags) {
-                Ok(0) => return Err(Error::new("send", Errno::EIO)), // not from a sound kernel, and no way on
+                Ok(0) => return Err(Error::new("send", Errno::EIO)), // a correct kernel never returns this
                 Ok(n) => rest = &rest[n..],
                 Err(error) if error == Errno::EINTR => {}
                 Err(error) => return Err(error),
@@ -117,8 +118,8 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Sends a part of a file, straight from the kernel's memory of it. Each chunk has the time that a request has. Counts in
-    /// `sent` what has left.
+    /// Sends a part of a file from the kernel's page cache. Each chunk has the same time limit as a
+    /// request. Adds to `sent` the bytes that were sent.
     pub fn send_file(&self, fd: &OwnedFd, part: &Range<u64>, sent: &mut u64) -> Result<()> {
         let failed = |errno| Error::new("sendfile", errno);
         let Range { mut start, end } = *part;
@@ -129,8 +130,8 @@ impl Connection<'_> {
                 let mut offset = start.try_into().unwrap_or(libc::off_t::MAX);
                 let left = (chunk - start).try_into().unwrap_or(usize::MAX);
                 match sendfile(&self.sock, fd, Some(&mut offset), left) {
-                    Ok(0) => return Err(failed(Errno::EIO)), // the file has become shorter: only a close can say so
-                    Ok(n) if n > left => return Err(failed(Errno::EOVERFLOW)), // no sound kernel says so
+                    Ok(0) => return Err(failed(Errno::EIO)), // the file is shorter now: closing tells the client
+                    Ok(n) if n > left => return Err(failed(Errno::EOVERFLOW)), // a correct kernel never returns this
                     Ok(n) => {
                         start += n as u64;
                         *sent += n as u64;
@@ -146,11 +147,12 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Before we close on a client that may still be sending: says that no more will come, and receives for a while what still
-    /// comes. Closing at once would answer that with a reset, which can overtake our last bytes.
+    /// To be called before closing a connection whose client may still be sending: shuts down our
+    /// side and then receives for a short time. Closing at once would answer further bytes with a
+    /// reset, which can destroy our last bytes before the client has read them.
     pub fn hang_up(&mut self) -> Result<()> {
         match shutdown(&self.sock, SHUT_WR) {
-            Err(error) if error == Errno::ENOTCONN => return Ok(()), // it has gone already
+            Err(error) if error == Errno::ENOTCONN => return Ok(()), // the client has already disconnected
             outcome => outcome?,
         }
         let (begun, mut left) = (Instant::now(), DRAIN);
@@ -160,13 +162,13 @@ impl Connection<'_> {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error == Errno::EINTR => {}
-                Err(_) => return Ok(()), // too late, or reset: it has its response, or never will
+                Err(_) => return Ok(()), // too late, or reset: nothing more can be done for the response
             }
             left = DRAIN.saturating_sub(begun.elapsed());
         }
     }
 
-    /// The server is at fault, and says why.
+    /// The server failed: prints the reason and returns status 500.
     pub fn fail(&self, error: Error) -> Status {
         warn(&self.client, &error);
         500

@@ -1,4 +1,4 @@
-//! Seconds since 1970 as a date, in universal time, and how HTTP and logs write it. C's library has this.
+//! Seconds since 1970 as a date, in UTC, and its forms in HTTP and in logs. C's library has this.
 
 use std::io::Write;
 
@@ -41,7 +41,7 @@ impl Date {
     }
 }
 
-/// Appends a time as HTTP has it: `Mon, 04 Feb 2008 13:09:03 GMT`.
+/// Appends a time in HTTP's form: `Mon, 04 Feb 2008 13:09:03 GMT`.
 pub fn http_date(seconds: i64, out: &mut Vec<u8>) {
     let Date {
         year,
@@ -59,7 +59,7 @@ pub fn http_date(seconds: i64, out: &mut Vec<u8>) {
     ); // into memory
 }
 
-/// Appends a time as logs have it: `04/Feb/2008:13:09:03 +0000`.
+/// Appends a time in the form used in logs: `04/Feb/2008:13:09:03 +0000`.
 pub fn log_date(seconds: i64, out: &mut Vec<u8>) {
     let Date {
         year,

@@ -1,5 +1,6 @@
 /*
- * web/files.h - what a name means on the disk: a file. The Rust program has the same in web/files.rs, and a directory's list.
+ * web/files.h - opens the file of a name. The Rust program has the same in web/files.rs, and also
+ * lists directories.
  */
 #ifndef WEB_FILES_H
 #define WEB_FILES_H
@@ -9,7 +10,7 @@
 
 #if __has_include(<linux/openat2.h>)
 #include <linux/openat2.h>
-#else /* musl comes without the kernel's headers */
+#else /* musl has no kernel headers */
 struct open_how {
     uint64_t flags, mode, resolve;
 };
@@ -21,7 +22,7 @@ struct open_how {
 
 /* The source of a response's body. */
 struct resource {
-    int fd; /* -1: there is none */
+    int fd; /* -1: no body */
     off_t size;
     time_t modified;
 };
@@ -34,17 +35,20 @@ static inline void openRoot(const char *path)
         DieWithError("open() failed");
 }
 
-/* Opens the file of the connection's name, or returns why not. Not even a symbolic link leads out of the root. */
+/*
+ * Opens the file of the connection's name, or returns the status to refuse with. A symbolic link
+ * cannot lead out of the root.
+ */
 static inline int openBeneath(struct connection *conn, int flag, int *fd)
 {
-    /* Non-blocking, as a named pipe would wait for a writer. */
+    /* Non-blocking: opening a named pipe would otherwise wait for a writer. */
     struct open_how how = {.flags = flag | O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     const char *name = *conn->name ? conn->name : ".";
     int tries = 0;
     do
         *fd = syscall(SYS_openat2, site.root, name, &how, sizeof(how));
-    while (*fd < 0 && errno == EAGAIN && ++tries < 10); /* something was renamed in that moment */
+    while (*fd < 0 && errno == EAGAIN && ++tries < 10); /* something was renamed at that moment */
     if (*fd >= 0)
         return 200;
     switch (errno) {
@@ -65,7 +69,10 @@ static inline int openBeneath(struct connection *conn, int flag, int *fd)
     }
 }
 
-/* Opens what the connection's name means. A directory's index.html stands for it. Returns 200, or why not. */
+/*
+ * Opens the file that the connection's name means: for a directory, its index.html. Returns 200, or
+ * why not.
+ */
 static inline int openResource(struct connection *conn, struct resource *found)
 {
     char *end = strchr(conn->name, '\0');
@@ -78,7 +85,7 @@ static inline int openResource(struct connection *conn, struct resource *found)
         if ((status = openBeneath(conn, O_DIRECTORY, &fd)) != 200)
             return status;
         close(fd);
-        return 403; /* it is there, but its list of names is not for clients */
+        return 403; /* the directory exists, but its names are not shown */
     }
     if (status != 200)
         return status;
@@ -92,12 +99,12 @@ static inline int openResource(struct connection *conn, struct resource *found)
         time_t seconds = time(NULL);
         found->fd = fd;
         found->size = about.st_size;
-        found->modified = about.st_mtime < seconds ? about.st_mtime : seconds; /* none is of the future */
+        found->modified = about.st_mtime < seconds ? about.st_mtime : seconds; /* a time in the future must not be sent */
         return 200;
     }
     close(fd);
     if (S_ISDIR(about.st_mode) && !isDirectory)
-        return 301; /* its name ends with a slash: the links of its pages are relative to that */
+        return 301; /* redirect to the name with a slash, to which the links in its pages are relative */
     return 403;     /* a pipe, a device */
 }
 

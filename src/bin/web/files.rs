@@ -1,4 +1,5 @@
-//! What a name means on the disk: a file, or for --list a directory. The C twin has the same in `web/files.h`, but for the list.
+//! Opens the file of a name or, with --list, lists a directory. The C twin has the same in
+//! `web/files.h`, without the list.
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -32,7 +33,7 @@ pub fn open_root(path: &Path) -> sockstep::Result<OwnedFd> {
     open(path, flags, Mode::empty()).map_err(|errno| Error::new("open", errno))
 }
 
-/// Opens what the connection's name means. A directory's index.html stands for it.
+/// Opens the file that the connection's name means: for a directory, its index.html.
 pub fn open_resource(conn: &mut Connection) -> Outcome<Resource> {
     let is_directory = conn.name.is_empty() || conn.name.ends_with(b"/");
     let directory = conn.name.len();
@@ -47,7 +48,7 @@ pub fn open_resource(conn: &mut Connection) -> Outcome<Resource> {
                 return Ok(Resource::Listing(listing(&conn.name, fd)));
             }
             close(fd).map_err(|error| conn.fail(error))?;
-            return Err(403); // it is there, but its list of names is not for clients
+            return Err(403); // the directory exists, but its names are not shown
         }
         outcome => outcome?,
     };
@@ -59,20 +60,21 @@ pub fn open_resource(conn: &mut Connection) -> Outcome<Resource> {
         return Ok(Resource::File {
             fd,
             size: status.st_size.try_into().unwrap_or_default(),
-            modified: modified.min(seconds_since_1970()), // none is of the future
+            modified: modified.min(seconds_since_1970()), // a time in the future must not be sent
         });
     }
     close(fd).map_err(|error| conn.fail(error))?;
     if kind == SFlag::S_IFDIR && !is_directory {
-        Err(301) // its name ends with a slash: the links of its pages are relative to that
+        Err(301) // redirect to the name with a slash, to which the links in its pages are relative
     } else {
         Err(403) // a pipe, a device
     }
 }
 
-/// Opens the file of the connection's name, or says why not. Not even a symbolic link leads out of the root.
+/// Opens the file of the connection's name, or returns the status to refuse with. A symbolic link
+/// cannot lead out of the root.
 fn open_beneath(conn: &Connection, flag: OFlag) -> Outcome<OwnedFd> {
-    // Non-blocking, as a named pipe would wait for a writer.
+    // Non-blocking: opening a named pipe would otherwise wait for a writer.
     let flags = flag | OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let how = OpenHow::new()
         .flags(flags)
@@ -87,7 +89,7 @@ fn open_beneath(conn: &Connection, flag: OFlag) -> Outcome<OwnedFd> {
         tries += 1;
         return match openat2(&conn.site.root, name, how) {
             Ok(fd) => Ok(fd),
-            Err(Errno::EAGAIN) if tries < 10 => continue, // something was renamed in that moment
+            Err(Errno::EAGAIN) if tries < 10 => continue, // something was renamed at that moment
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG) => Err(404),
             // Not readable, outside the root, a loop of links, a socket or a device without a driver.
             Err(
@@ -139,7 +141,8 @@ fn listing(name: &[u8], fd: OwnedFd) -> Vec<u8> {
     page
 }
 
-/// Appends a name as text of a page: control characters escaped, and the characters that would begin a tag or an entity.
+/// Appends a name as HTML text: escapes control characters and the characters that would begin a
+/// tag or an entity.
 fn escape_html(name: &[u8], page: &mut Vec<u8>) {
     let mut text = Vec::new();
     escape(name, &mut text);

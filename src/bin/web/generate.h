@@ -10,11 +10,14 @@
 
 /* The body of a response. */
 struct body {
-    size_t page;      /* bytes of a page of our own, which stands behind the headers already */
-    off_t start, end; /* the part of the file that is to follow */
+    size_t page;      /* bytes of a page of our own, which is already in the response */
+    off_t start, end; /* the part of the file that is sent after it */
 };
 
-/* The status and the part of a file for a request that may want no more than a part, or nothing if it has the file already. */
+/*
+ * The status and the part of the file to send, for a request that may ask for a part only, or only
+ * for a file that is newer than its copy.
+ */
 static inline int conditional(const struct request *request, const struct resource *found, struct body *body)
 {
     const struct byteRange *range = &request->range;
@@ -62,8 +65,8 @@ static inline const char *reason(int status)
 }
 
 /*
- * Writes everything before the body. Nothing that a client sent gets into it but the name of a directory, and that is escaped.
- * Returns its end.
+ * Writes everything before the body. The only thing in it that a client sent is the name of a
+ * directory, which is escaped. Returns its end.
  */
 static inline char *head(struct connection *conn, int status, const struct resource *found, const struct body *body)
 {

@@ -10,9 +10,9 @@ use super::request::{Request, Status, content_type, escape_url};
 
 /// The body of a response.
 pub struct Body {
-    /// Bytes of a page of our own, which stands behind the headers already.
+    /// Bytes of a page of our own, which is already in the response after the headers.
     pub page: u64,
-    /// The part of the file that is to follow.
+    /// The part of the file that is sent after it.
     pub part: Range<u64>,
 }
 
@@ -38,7 +38,8 @@ pub fn response(conn: &mut Connection, found: &Outcome<Resource>) -> (Status, Bo
     (status, Body { page, part })
 }
 
-/// The status and the part of a file for a request that may want no more than a part, or nothing if it has the file already.
+/// The status and the part of the file to send, for a request that may ask for a part only, or only
+/// for a file that is newer than its copy.
 fn conditional(request: &Request, size: u64, modified: i64) -> (Status, Range<u64>) {
     if request
         .if_modified_since
@@ -54,7 +55,8 @@ fn conditional(request: &Request, size: u64, modified: i64) -> (Status, Range<u6
     }
 }
 
-/// Everything before the body. Nothing that a client sent gets into it but the name of a directory, and that is escaped.
+/// Writes everything before the body. The only thing in it that a client sent is the name of a
+/// directory, which is escaped.
 fn head(
     conn: &mut Connection,
     status: Status,

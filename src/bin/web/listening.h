@@ -1,5 +1,6 @@
 /*
- * web/listening.h - a socket that listens for both kinds of addresses. The Rust program has the same in web/listening.rs.
+ * web/listening.h - a socket that listens for IPv4 and IPv6. The Rust program has the same in
+ * web/listening.rs.
  */
 #ifndef WEB_LISTENING_H
 #define WEB_LISTENING_H
@@ -9,8 +10,8 @@
 #include "connection.h"
 
 /*
- * The echo server's steps 1 to 3, and a line that says where it listens. `address` is text, or NULL for any. A send on a
- * connection waits for `seconds` at most.
+ * The echo server's steps 1 to 3, and the line "listening on". `address` is text, or NULL for any.
+ * A send on a connection waits at most `seconds`.
  */
 static inline int openListening(const char *address, in_port_t port, int backlog, unsigned seconds)
 {
@@ -20,7 +21,7 @@ static inline int openListening(const char *address, in_port_t port, int backlog
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&addr;
     int servSock, on = 1, off = 0;
     memset(&addr, 0, sizeof(addr)); /* any: in6addr_any, and INADDR_ANY */
-    addr.ss_family = AF_INET6;      /* a socket for that takes IPv4 as well */
+    addr.ss_family = AF_INET6;      /* a socket for this address accepts IPv4 too */
     if (address != NULL && inet_pton(AF_INET6, address, &v6->sin6_addr) != 1) {
         addr.ss_family = AF_INET;
         inet_pton(AF_INET, address, &v4->sin_addr);
@@ -40,7 +41,7 @@ static inline int openListening(const char *address, in_port_t port, int backlog
         if (setsockopt(servSock, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
             DieWithError("setsockopt() failed");
     }
-    /* Each connection inherits these. A short response waits for nothing. */
+    /* Connections inherit these options. TCP_NODELAY: short responses are sent at once. */
     if (setsockopt(servSock, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
         setsockopt(servSock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
         DieWithError("setsockopt() failed");
@@ -55,7 +56,10 @@ static inline int openListening(const char *address, in_port_t port, int backlog
     return servSock;
 }
 
-/* Writes a client's address as text. An IPv4 client at an IPv6 socket has its address behind ::ffff:, and is an IPv4 client. */
+/*
+ * Writes a client's address as text. The ::ffff: that an IPv6 socket puts before an IPv4 address is
+ * left out.
+ */
 static inline void nameClient(struct connection *conn)
 {
     struct sockaddr_in *v4 = (struct sockaddr_in *)&conn->addr;

@@ -1,4 +1,4 @@
-//! A socket that listens for both kinds of addresses. The C twin has the same in `web/listening.h`.
+//! A socket that listens for IPv4 and IPv6. The C twin has the same in `web/listening.h`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
@@ -12,14 +12,15 @@ use sockstep::{
 
 use crate::common::{print_line, timeval_of};
 
-/// The echo server's steps 1 to 3, and a line that says where it listens. A send on a connection waits for `timeout` at most.
+/// The echo server's steps 1 to 3, and the line `listening on`. A send on a connection waits at
+/// most `timeout`.
 pub fn open(
     address: Option<IpAddr>,
     port: u16,
     backlog: i32,
     timeout: Duration,
 ) -> Result<OwnedFd> {
-    let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED); // a socket for that takes IPv4 as well
+    let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED); // a socket for this address accepts IPv4 too
     let mut serv_addr = socket_address(address.unwrap_or(any), port);
     let serv_sock = match socket(serv_addr.family(), SOCK_STREAM, IPPROTO_TCP) {
         Err(error) if error == Errno::EAFNOSUPPORT && address.is_none() => {
@@ -32,7 +33,7 @@ pub fn open(
     if serv_addr.family() == AF_INET6 {
         setsockopt(&serv_sock, IPPROTO_IPV6, IPV6_V6ONLY, &0)?;
     }
-    // Each connection inherits these. A short response waits for nothing.
+    // Connections inherit these options. TCP_NODELAY: short responses are sent at once.
     setsockopt(&serv_sock, SOL_SOCKET, SO_SNDTIMEO, &timeval_of(timeout))?;
     setsockopt(&serv_sock, IPPROTO_TCP, TCP_NODELAY, &1)?;
     bind(&serv_sock, &serv_addr)?;
@@ -63,7 +64,8 @@ fn socket_address(address: IpAddr, port: u16) -> AnyAddr {
     }
 }
 
-/// An IPv4 client at an IPv6 socket has its address behind `::ffff:`. Here it is an IPv4 client.
+/// An IPv6 socket gives an IPv4 client's address as `::ffff:127.0.0.1`. This turns it into an IPv4
+/// address.
 pub fn in_its_own_family(client: AnyAddr) -> AnyAddr {
     let mapped = client.v6().and_then(|addr| {
         let address = Ipv6Addr::from(addr.sin6_addr.s6_addr).to_ipv4_mapped()?;

@@ -8,10 +8,10 @@
 
 #include "connection.h"
 
-/* Prints a line in the form that Web servers have in common: who, when, the request, the status, how many bytes. */
+/* Prints a line in the common log format: client, time, request, status, bytes sent. */
 static inline void logResponse(struct connection *conn, int status, long long sent)
 {
-    static pthread_mutex_t whole = PTHREAD_MUTEX_INITIALIZER; /* a pipe would mix long lines */
+    static pthread_mutex_t whole = PTHREAD_MUTEX_INITIALIZER; /* long lines on a pipe could otherwise mix */
     const struct request *request = &conn->request;
     char *out = stpcpy(stpcpy(conn->line, conn->host), " - ");
     if (credentialsAreIn(&site.credentials, request->credentials, request->credentialsLen))

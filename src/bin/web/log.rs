@@ -8,9 +8,9 @@ use super::date::log_date;
 use super::request::Status;
 use crate::common::{print, text::escape};
 
-/// Prints a line in the form that Web servers have in common: who, when, the request, the status, how many bytes.
+/// Prints a line in the common log format: client, time, request, status, bytes sent.
 pub fn response(conn: &mut Connection, status: Status, sent: u64) {
-    static WHOLE: Mutex<()> = Mutex::new(()); // a pipe would mix long lines
+    static WHOLE: Mutex<()> = Mutex::new(()); // long lines on a pipe could otherwise mix
     let line = &mut conn.response;
     line.clear();
     let _ = match (conn.client.v4(), conn.client.v6()) {

@@ -1,4 +1,5 @@
-//! What the Web programs have beyond the slides. The C twins have the same, under the same names.
+//! The parts of the Web programs that are not in the slides. The C twins have the same, under the
+//! same names.
 
 #![allow(dead_code, reason = "each program uses a part of it")]
 

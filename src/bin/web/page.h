@@ -1,6 +1,6 @@
 /*
- * web/page.h - where the Web client's page goes: a file, or standard output, which may be a terminal. The Rust program has the
- * same in web/page.rs.
+ * web/page.h - the output of the Web client's page: a file, or standard output, which may be a
+ * terminal. The Rust program has the same in web/page.rs.
  */
 #ifndef WEB_PAGE_H
 #define WEB_PAGE_H
@@ -9,13 +9,13 @@
 
 static struct {
     const char *path; /* --output's; NULL: standard output */
-    int file;         /* -1 before there is something to write: until then, an older one is not lost */
+    int file;         /* -1 until there is something to write; until then an older file is kept */
     int terminal;     /* whether standard output is one */
-    char *held;       /* the beginning of a character, for the terminal */
+    char *held;       /* an incomplete character at the end of the last piece, for the terminal */
     size_t heldLen;
 } page = {.file = -1};
 
-/* Ends the program before it is done: a line, and the exit status. */
+/* Ends the program early, with a line and an exit status. */
 __attribute__((format(printf, 2, 3)))
 static inline _Noreturn void endEarly(int status, const char *format, ...)
 {
@@ -31,7 +31,7 @@ static inline _Noreturn void endEarly(int status, const char *format, ...)
     exit(status);
 }
 
-/* DieWithError(), which also says what the file holds. */
+/* DieWithError(), which also says how much the file holds. */
 static inline _Noreturn void endWithError(const char *message)
 {
     endEarly(1, "%s: %s", message, strerror(errno));
@@ -58,7 +58,7 @@ static inline void showOnTerminal(const char *bytes, size_t len, int last)
     memmove(page.held, page.held + done, page.heldLen);
 }
 
-/* Writes the next piece of the page. Bytes from the network do nothing to a terminal. */
+/* Writes the next piece of the page. For a terminal, the bytes are escaped. */
 static inline void showPage(const char *bytes, size_t len)
 {
     if (page.terminal) {
@@ -76,7 +76,7 @@ static inline void showPage(const char *bytes, size_t len)
         endWithError("write() failed");
 }
 
-/* Writes the rest. A page of no bytes is a file of no bytes. */
+/* Writes the rest. For an empty page, makes an empty file. */
 static inline void endPage(void)
 {
     if (page.terminal)

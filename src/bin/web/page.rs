@@ -1,5 +1,5 @@
-//! Where the Web client's page goes: a file, or standard output, which may be a terminal. The C twin has the same in
-//! `web/page.h`.
+//! The output of the Web client's page: a file, or standard output, which may be a terminal. The C
+//! twin has the same in `web/page.h`.
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
@@ -14,12 +14,12 @@ pub struct Page {
     path: Option<PathBuf>,
     file: Option<OwnedFd>,
     terminal: bool,
-    /// The beginning of a character, for the terminal.
+    /// An incomplete character at the end of the last piece, for the terminal.
     held: Vec<u8>,
 }
 
 impl Page {
-    /// For the path of --output.
+    /// A page for the path of --output.
     pub fn new(path: Option<PathBuf>) -> Page {
         let path = path.filter(|path| path.as_os_str() != "-");
         Page {
@@ -35,7 +35,7 @@ impl Page {
         self.file.is_some()
     }
 
-    /// Writes the next piece. Bytes from the network do nothing to a terminal.
+    /// Writes the next piece. For a terminal, the bytes are escaped.
     pub fn show(&mut self, bytes: &[u8]) -> Result<()> {
         if self.terminal {
             self.held.extend_from_slice(bytes);
@@ -53,7 +53,7 @@ impl Page {
         write_all(file, bytes)
     }
 
-    /// Writes the rest. A page of no bytes is a file of no bytes.
+    /// Writes the rest. For an empty page, makes an empty file.
     pub fn end(&mut self) -> Result<()> {
         self.show_held(true);
         if self.path.is_some() {
@@ -62,7 +62,7 @@ impl Page {
         self.file.take().map_or(Ok(()), close)
     }
 
-    /// The file, made when there is something to write: before that, an older one is not lost.
+    /// The file, made when there is something to write; until then an older file is kept.
     fn open(&mut self) -> Result<&OwnedFd> {
         if let (None, Some(path)) = (&self.file, &self.path) {
             let file = File::create(path).map_err(|error| {

@@ -1,6 +1,7 @@
 /*
- * web/request.h - what the web server has to understand of HTTP/1.1 (RFC 9112, RFC 9110): a request's lines, a URL, a range, a
- * date. No call is made here. The Rust program has the same in web/request.rs.
+ * web/request.h - the parts of HTTP/1.1 that the web server reads (RFC 9112, RFC 9110): request
+ * lines, URLs, ranges, dates. There are no system calls here. The Rust program has the same in
+ * web/request.rs.
  */
 #ifndef WEB_REQUEST_H
 #define WEB_REQUEST_H
@@ -10,36 +11,36 @@
 
 /* ---- A request, line by line ---- */
 
-/* What "Range: bytes=..." asks for. */
+/* The range in "Range: bytes=...". */
 struct byteRange {
-    enum { ALL, FROM, LAST } kind;  /* all; first to last; so many (`last`) at the end */
-    unsigned long long first, last; /* as large as can be: to the end */
+    enum { ALL, FROM, LAST } kind;  /* all; first to last; the final `last` bytes */
+    unsigned long long first, last; /* the largest value means to the end */
 };
 
-/* A request. To be fed with its lines. */
+/* A request, filled in line by line. */
 struct request {
-    char line[LINE]; /* the request line, as it came */
+    char line[LINE]; /* the request line, as received */
     size_t lineLen;
-    const char *target; /* where in it the URL is */
+    const char *target; /* the URL's place in it */
     size_t targetLen;
     int head;                    /* HEAD: the answer has no body */
-    int whole;                   /* it has been read to its end, and has no body */
+    int whole;                   /* the request was read to its end: it has no body */
     int keepAlive;               /* whether another request may follow on the same connection */
-    int old;                     /* HTTP/1.0: a client that must be told so */
-    char credentials[LINE];      /* what Authorization: says */
+    int old;                     /* HTTP/1.0: such a client must be told if the connection is kept */
+    char credentials[LINE];      /* the value of Authorization: */
     size_t credentialsLen;
-    struct byteRange range;      /* what Range: says, if it is a single range */
-    int ifRange;                 /* If-Range: the range holds only for the file of this time */
-    time_t ifRangeTime;          /* -1: of none */
-    time_t ifModifiedSince;      /* -1: it does not hold */
+    struct byteRange range;      /* the value of Range:, if it is a single range */
+    int ifRange;                 /* If-Range: the range applies only if the file has this time */
+    time_t ifRangeTime;          /* -1: no date */
+    time_t ifModifiedSince;      /* -1: it does not apply */
     int asksToStay, asksToClose; /* Connection: keep-alive, close */
     int headers, hosts, authorizations, ranges;
-    int refused; /* why the method is refused, or 200: the headers come first */
-    int length; /* Content-Length: -1 none, or whether there is a body */
+    int refused; /* the status to refuse the method with, after the headers; or 200 */
+    int length; /* Content-Length: -1 if missing, else whether there is a body */
     int chunked, ifNoneMatch;
 };
 
-/* Makes ready for the next request. */
+/* Resets for the next request. */
 static inline void clearRequest(struct request *request)
 {
     request->lineLen = request->targetLen = request->credentialsLen = 0;
@@ -87,7 +88,7 @@ static inline int digit(const char *at, const char *end)
     return found ? found - digits : -1;
 }
 
-/* RFC 3986's reg-name, which an IPv4 address is too: plain bytes, and others as %XX. */
+/* RFC 3986's reg-name: plain bytes, and others as %XX. An IPv4 address is one too. */
 static inline int isRegName(const char *name, const char *end)
 {
     while (name < end) {
@@ -101,7 +102,7 @@ static inline int isRegName(const char *name, const char *end)
     return 1;
 }
 
-/* A host's name or address, perhaps with a port (RFC 9110, section 7.2); an empty one may be. */
+/* A host's name or address, perhaps with a port (RFC 9110, section 7.2); may be empty. */
 static inline int isHost(const char *value, size_t len)
 {
     const char *end = value + len, *port;
@@ -146,7 +147,9 @@ static inline const char *trim(const char *value, size_t *len)
     return value;
 }
 
-/* Digits; what is too large for any file is as large as can be. Returns 0 if they are none. */
+/*
+ * Reads digits; a number that is too large becomes the maximum. Returns 0 if they are not digits.
+ */
 static inline int readNumber(const char *digits, size_t len, unsigned long long *value)
 {
     if (!isDigits(digits, len))
@@ -160,7 +163,7 @@ static inline int readNumber(const char *digits, size_t len, unsigned long long 
     return 1;
 }
 
-/* A single range; ALL for what is none, and for several. */
+/* A single range; ALL if the value is malformed or has several. */
 static inline struct byteRange parseRange(const char *value, size_t len)
 {
     struct byteRange range = {FROM, 0, ULLONG_MAX}, all = {ALL, 0, 0};
@@ -181,7 +184,10 @@ static inline struct byteRange parseRange(const char *value, size_t len)
     return range.kind == FROM && range.first > range.last ? all : range;
 }
 
-/* The time that a header names, in any of the three forms of RFC 9110: the one that we write, and two of old. -1: none. */
+/*
+ * Reads the date of a header in any of the three forms of RFC 9110: the one that we write, and two
+ * old ones. -1: malformed.
+ */
 static inline time_t parseDate(const char *value, size_t len)
 {
     static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
@@ -199,7 +205,7 @@ static inline time_t parseDate(const char *value, size_t len)
     return -1;
 }
 
-/* What a line is refused with that is longer than LINE. */
+/* The status for a line that is longer than LINE. */
 static inline int tooLong(struct request *request, const char *line)
 {
     if (request->lineLen > 0)
@@ -223,7 +229,7 @@ static inline int takeRequestLine(struct request *request, const char *line, siz
     if (!isToken(line, methodLen) || targetLen == 0)
         return 400;
     for (size_t i = 0; i < targetLen; i++)
-        if (!isText(target[i])) /* what is beyond ASCII passes: a browser would escape it, a person does not */
+        if (!isText(target[i])) /* bytes beyond ASCII are allowed: a browser escapes them, a person does not */
             return 400;
     if (versionLen != 8 || memcmp(version, "HTTP/", 5) != 0 || !isDigits(version + 5, 1) || version[6] != '.' ||
         !isDigits(version + 7, 1))
@@ -248,7 +254,10 @@ static inline int takeHeader(struct request *request, const char *line, size_t l
 {
     if (++request->headers > HEADERS)
         return 431;
-    /* A line that begins with a blank would go on with the one before, in HTTP of old. Its name is no token here. */
+    /*
+     * In old HTTP a line that begins with a blank continues the line before it. Here it is refused:
+     * its name is not a token.
+     */
     const char *colon = memchr(line, ':', len);
     if (colon == NULL || !isToken(line, colon - line))
         return 400;
@@ -302,42 +311,46 @@ static inline int takeHeader(struct request *request, const char *line, size_t l
     return 0;
 }
 
-/* The empty line: what holds for the request as a whole. */
+/* The empty line: checks of the request as a whole. */
 static inline int takeEnd(struct request *request)
 {
     if ((!request->old && request->hosts == 0) || (request->chunked && (request->length >= 0 || request->old)))
         return 400;
-    /* A body is not read, so where the next request would begin is not known. */
+    /* A body is not read, so the start of the next request would be unknown. */
     request->whole = !request->chunked && request->length <= 0;
     request->keepAlive = request->whole && !request->asksToClose && (!request->old || request->asksToStay);
     if (request->ifNoneMatch)
-        request->ifModifiedSince = -1; /* it takes the place of this, and never matches: no answer of ours has a tag */
+        request->ifModifiedSince = -1; /* If-None-Match replaces it, and never matches: our responses have no tags */
     return request->refused;
 }
 
-/* Takes the next line, without its end. Returns 0 if there is more to come, 200 if the request is whole, else why not. */
+/*
+ * Takes the next line, without its line ending. Returns 0 if more lines follow, 200 if the request
+ * is complete, else the status to refuse with.
+ */
 static inline int takeLine(struct request *request, const char *line, size_t len)
 {
     if (len > LINE)
         return tooLong(request, line);
     if (request->lineLen == 0)
-        return len == 0 ? 0 : takeRequestLine(request, line, len); /* empty lines before a request mean nothing */
+        return len == 0 ? 0 : takeRequestLine(request, line, len); /* empty lines before a request are ignored */
     return len == 0 ? takeEnd(request) : takeHeader(request, line, len);
 }
 
 /* ---- A URL ---- */
 
 /*
- * The name of the file that a URL means, relative to the root: no empty name, no "." and no ".." is left in it. A directory's
- * ends with a slash, but for the root's, which is empty. `name` has room for as many bytes and a NUL. Returns 200, or why not.
+ * The name of the file that a URL means, relative to the root, without empty parts, "." and "..". A
+ * directory's name ends with a slash; the root's is empty. `name` has room for as many bytes and a
+ * NUL. Returns 200, or the status to refuse with.
  */
 static inline int fileName(const char *target, size_t len, char *name)
 {
-    const char *end = memchr(target, '?', len); /* what follows is not for us */
+    const char *end = memchr(target, '?', len); /* the query is ignored */
     end = end ? end : target + len;
     if (memchr(target, '#', end - target) != NULL)
-        return 400; /* that part of a URL stays with the client */
-    if (*target != '/') { /* as for a proxy: http:// and a host come first */
+        return 400; /* a client does not send the fragment */
+    if (*target != '/') { /* the form used for proxies: http:// and a host come first */
         if (end - target < 7 || strncasecmp(target, "http://", 7) != 0)
             return 400;
         target += 7;
@@ -347,11 +360,11 @@ static inline int fileName(const char *target, size_t len, char *name)
             return 400;
         target = path;
     }
-    char *part = name, *out = name; /* where its last part begins, and ends */
+    char *part = name, *out = name; /* where the last part begins, and ends */
     for (;; target++) {
         int byte = target < end ? (unsigned char)*target : -1;
         int slash = byte == '/';
-        if (byte == '%') { /* once: what has been decoded is not looked at again */
+        if (byte == '%') { /* decoded once only: a decoded % is not decoded again */
             int high = digit(target + 1, end), low = digit(target + 2, end);
             if (high < 0 || low < 0)
                 return 400;
@@ -361,7 +374,7 @@ static inline int fileName(const char *target, size_t len, char *name)
         }
         if (byte >= 0 && !slash) {
             if (!isText(byte))
-                return 400; /* NUL would end the name early; the others belong into no log and no header */
+                return 400; /* NUL would end the name early; other control bytes must not get into a log */
             *out++ = byte;
             continue;
         }
@@ -390,7 +403,10 @@ static inline int isHidden(const char *name)
     return *name == '.' || strstr(name, "/.") != NULL;
 }
 
-/* Writes a name as it stands in a URL: whatever is not plain as %XX. `out` has room for three times as many. Returns its end. */
+/*
+ * Writes a name in a URL's form: all but plain bytes as %XX. `out` has room for three times as many
+ * bytes. Returns its end.
+ */
 static inline char *escapeUrl(const char *name, char *out)
 {
     for (; *name != '\0'; name++)
@@ -402,7 +418,7 @@ static inline char *escapeUrl(const char *name, char *out)
     return out;
 }
 
-/* What a browser is to make of a file, by the end of its name. */
+/* The type of a file, by the ending of its name. */
 static inline const char *contentType(const char *name)
 {
     static const char *const types[][2] = {
@@ -426,9 +442,9 @@ static inline const char *contentType(const char *name)
     return "application/octet-stream";
 }
 
-/* ---- Dates, all in universal time ---- */
+/* ---- Dates, all in UTC ---- */
 
-/* Writes a time as strftime(3) has it. Returns the end. */
+/* Writes a time with strftime(3). Returns the end. */
 static inline char *writeDate(char *out, const char *format, time_t seconds)
 {
     struct tm date;

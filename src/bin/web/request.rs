@@ -1,5 +1,6 @@
-//! What the web server has to understand of HTTP/1.1 (RFC 9112, RFC 9110): a request's lines, a URL, a range, a date. No call
-//! is made here, and nothing can fail but by a status. The C twin has the same in `web/request.h`.
+//! The parts of HTTP/1.1 that the web server reads (RFC 9112, RFC 9110): request lines, URLs,
+//! ranges, dates. There are no system calls here, and each error is an HTTP status. The C twin has
+//! the same in `web/request.h`.
 
 use std::io::Write;
 use std::ops::Range;
@@ -7,7 +8,8 @@ use std::ops::Range;
 use super::date::{Date, MONTHS};
 use sockstep::{AF_INET6, in6_addr, inet_pton};
 
-/// What an answer begins with: 200 is good, from 400 on the request is at fault, from 500 on the server.
+/// A response's status: 200 for success, 400 and more for a bad request, 500 and more for a server
+/// error.
 pub type Status = u16;
 
 pub const LINE: usize = 8192; // bytes of a request's line at most, its end not counted
@@ -15,30 +17,30 @@ pub const HEADERS: usize = 100; // header lines of a request at most
 
 // ---- A request, line by line ----
 
-/// A request. To be fed with its lines; used again for the next one, so that its memory is.
+/// A request, filled in line by line. It is reused for the next request, with its buffers.
 #[derive(Default)]
 pub struct Request {
-    /// The request line, as it came.
+    /// The request line, as received.
     pub line: Vec<u8>,
-    /// Where in it the URL is.
+    /// The URL's place in it.
     target: Range<usize>,
     /// HEAD: the answer has no body.
     pub head: bool,
-    /// It has been read to its end, and has no body.
+    /// The request was read to its end: it has no body.
     pub whole: bool,
     /// Whether another request may follow on the same connection.
     pub keep_alive: bool,
-    /// HTTP/1.0: a client that must be told so.
+    /// HTTP/1.0: such a client must be told if the connection is kept.
     pub old: bool,
-    /// What `Authorization:` says.
+    /// The value of `Authorization:`.
     pub credentials: Vec<u8>,
-    /// What `Range:` says, if it is a single range.
+    /// The value of `Range:`, if it is a single range.
     pub range: Option<ByteRange>,
-    /// `If-Range:`: the range holds only for the file of this time.
+    /// `If-Range:`: the range applies only if the file has this time.
     pub if_range: Option<i64>,
-    /// `If-Modified-Since:`, if that holds.
+    /// `If-Modified-Since:`, if it applies.
     pub if_modified_since: Option<i64>,
-    /// Why the method is refused, if it is: the headers come first.
+    /// The status to refuse the method with, after the headers have been read.
     refused: Option<Status>,
     asks_to_stay: bool, // Connection: keep-alive, close
     asks_to_close: bool,
@@ -53,7 +55,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Makes ready for the next request.
+    /// Resets for the next request.
     pub fn clear(&mut self) {
         let (mut line, mut credentials) = (
             std::mem::take(&mut self.line),
@@ -68,12 +70,12 @@ impl Request {
         };
     }
 
-    /// The URL, as it came.
+    /// The URL, as received.
     pub fn target(&self) -> &[u8] {
         &self.line[self.target.clone()]
     }
 
-    /// What a line is refused with that is longer than `LINE`.
+    /// The status for a line that is longer than `LINE`.
     pub fn too_long(&mut self, line: &[u8]) -> Status {
         if self.line.is_empty() {
             self.line.extend_from_slice(&line[..LINE]);
@@ -83,13 +85,13 @@ impl Request {
         }
     }
 
-    /// Takes the next line, without its end. Returns whether the request is whole with it.
+    /// Takes the next line, without its line ending. Returns whether the request is now complete.
     pub fn take(&mut self, line: &[u8]) -> Result<bool, Status> {
         if line.len() > LINE {
             return Err(self.too_long(line));
         }
         match (self.line.is_empty(), line.is_empty()) {
-            (true, true) => Ok(false), // empty lines before a request mean nothing
+            (true, true) => Ok(false), // empty lines before a request are ignored
             (true, false) => self.request_line(line).map(|()| false),
             (false, false) => self.header(line).map(|()| false),
             (false, true) => self.end().map(|()| true),
@@ -132,7 +134,8 @@ impl Request {
         if self.headers > HEADERS {
             return Err(431);
         }
-        // A line that begins with a blank would go on with the one before, in HTTP of old. Its name is no token here.
+        // In old HTTP a line that begins with a blank continues the line before it. Here it is
+        // refused: its name is not a token.
         let colon = line.iter().position(|&byte| byte == b':').ok_or(400_u16)?;
         let (name, value) = (&line[..colon], &line[colon + 1..]);
         if !is_token(name) || !value.iter().all(|&byte| byte == b'\t' || is_text(byte)) {
@@ -183,19 +186,19 @@ impl Request {
         Ok(())
     }
 
-    /// The empty line: what holds for the request as a whole.
+    /// The empty line: checks of the request as a whole.
     fn end(&mut self) -> Result<(), Status> {
         if (!self.old && self.hosts == 0) || (self.chunked && (self.length.is_some() || self.old)) {
             return Err(400);
         }
-        // A body is not read, so where the next request would begin is not known.
+        // A body is not read, so the start of the next request would be unknown.
         self.whole = !self.chunked && self.length != Some(true);
         self.keep_alive = self.whole && !self.asks_to_close && (!self.old || self.asks_to_stay);
         if self.if_range_tag {
-            self.range = None; // no answer of ours has a tag
+            self.range = None; // our responses have no tags
         }
         if self.if_none_match {
-            self.if_modified_since = None; // it takes the place of this, and never matches
+            self.if_modified_since = None; // If-None-Match replaces it, and never matches
         }
         self.refused.map_or(Ok(()), Err)
     }
@@ -207,7 +210,8 @@ fn is_token(word: &[u8]) -> bool {
     !word.is_empty() && word.iter().all(may)
 }
 
-/// No control byte and no blank. What is beyond ASCII passes: a browser would escape it, a person at a prompt does not.
+/// No control byte and no blank. Bytes beyond ASCII are allowed: a browser escapes them, a person
+/// who types a request does not.
 fn is_visible(byte: u8) -> bool {
     byte > b' ' && byte != 0x7f
 }
@@ -217,7 +221,7 @@ fn is_text(byte: u8) -> bool {
     byte >= b' ' && byte != 0x7f
 }
 
-/// A host's name or address, perhaps with a port (RFC 9110, section 7.2); an empty one may be.
+/// A host's name or address, perhaps with a port (RFC 9110, section 7.2); may be empty.
 fn is_host(value: &[u8]) -> bool {
     let (known, port) = if let Some(rest) = value.strip_prefix(b"[") {
         let end = rest.iter().position(|&byte| byte == b']');
@@ -234,7 +238,7 @@ fn is_host(value: &[u8]) -> bool {
     known && colon.len() == usize::from(!port.is_empty()) && digits.iter().all(u8::is_ascii_digit)
 }
 
-/// RFC 3986's `reg-name`, which an IPv4 address is too: plain bytes, and others as `%XX`.
+/// RFC 3986's `reg-name`: plain bytes, and others as `%XX`. An IPv4 address is one too.
 fn is_name(name: &[u8]) -> bool {
     let mut bytes = name.iter();
     while let Some(byte) = bytes.next() {
@@ -262,14 +266,14 @@ fn trim(value: &[u8]) -> &[u8] {
 
 // ---- A URL ----
 
-/// The name of the file that a URL means, relative to the root: no empty name, no `.` and no `..` is left in it. A directory's
-/// ends with a slash, but for the root's, which is empty.
+/// The name of the file that a URL means, relative to the root, without empty parts, `.` and `..`.
+/// A directory's name ends with a slash; the root's is empty.
 pub fn file_name(target: &[u8], name: &mut Vec<u8>) -> Result<(), Status> {
     name.clear();
     let mut rest = path(target)?.iter();
-    let mut part = 0; // where in the name its last part begins
+    let mut part = 0; // where the last part of the name begins
     loop {
-        // Once: what has been decoded is not looked at again.
+        // Decoded once only: a decoded `%` is not decoded again.
         let byte = match rest.next() {
             Some(b'%') => Some(digit(rest.next())? << 4 | digit(rest.next())?),
             byte => byte.copied(),
@@ -285,26 +289,28 @@ pub fn file_name(target: &[u8], name: &mut Vec<u8>) -> Result<(), Status> {
                         let slash = name.iter().rposition(|&byte| byte == b'/');
                         name.truncate(slash.map_or(0, |slash| slash + 1));
                     }
-                    _ => name.extend(byte), // the slash, if it is one
+                    _ => name.extend(byte), // the slash, if there is one
                 }
                 part = name.len();
                 if byte.is_none() {
                     return Ok(());
                 }
             }
-            // NUL would end the name early; the others belong into no log and no header.
+            // NUL would end the name early; other control bytes must not get into a log or a
+            // header.
             Some(byte) if !is_text(byte) => return Err(400),
             Some(byte) => name.push(byte),
         }
     }
 }
 
-/// The path of a URL: it begins with a slash, or, as for a proxy, behind `http://` and a host; what follows a `?` is not for us.
+/// The path of a URL. It begins with a slash or, in the form used for proxies, after `http://` and
+/// a host. The query after `?` is ignored.
 fn path(target: &[u8]) -> Result<&[u8], Status> {
     let end = target.iter().position(|&byte| byte == b'?');
     let path = &target[..end.unwrap_or(target.len())];
     if path.contains(&b'#') {
-        return Err(400); // that part of a URL stays with the client
+        return Err(400); // a client does not send the fragment
     }
     if path.starts_with(b"/") {
         return Ok(path);
@@ -339,7 +345,7 @@ pub fn is_hidden(name: &[u8]) -> bool {
         .any(|part| part.starts_with(b"."))
 }
 
-/// Appends a name as it stands in a URL: whatever is not plain as `%XX`.
+/// Appends a name in a URL's form: all but plain bytes as `%XX`.
 pub fn escape_url(name: &[u8], out: &mut Vec<u8>) {
     for &byte in name {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
@@ -350,7 +356,7 @@ pub fn escape_url(name: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// What a browser is to make of a file, by the end of its name.
+/// The type of a file, by the ending of its name.
 pub fn content_type(name: &[u8]) -> &'static str {
     const TYPES: [(&str, &str); 24] = [
         ("css", "text/css; charset=utf-8"),
@@ -393,16 +399,16 @@ pub fn content_type(name: &[u8]) -> &'static str {
 
 // ---- A range of bytes ----
 
-/// What `Range: bytes=...` asks for.
+/// The range in `Range: bytes=...`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByteRange {
     /// `first-last` or `first-`
     From(u64, Option<u64>),
-    /// `-count`: so many at the end
+    /// `-count`: the last `count` bytes
     Last(u64),
 }
 
-/// A single range; `None` for what is none, and for several.
+/// A single range; `None` if the value is malformed or has several.
 fn byte_range(value: &[u8]) -> Option<ByteRange> {
     let (unit, range) = value.split_at_checked(6)?;
     if !unit.eq_ignore_ascii_case(b"bytes=") {
@@ -420,7 +426,7 @@ fn byte_range(value: &[u8]) -> Option<ByteRange> {
     }
 }
 
-/// Digits; what is too large for any file is as large as can be.
+/// Reads digits; a number that is too large becomes the maximum.
 fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -433,7 +439,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 impl ByteRange {
-    /// Which bytes of a file of this size are meant, if there are any.
+    /// The bytes of the range in a file of this size, if there are any.
     pub fn within(self, size: u64) -> Option<Range<u64>> {
         let range = match self {
             ByteRange::From(first, last) => {
@@ -445,10 +451,10 @@ impl ByteRange {
     }
 }
 
-// ---- Dates, all in universal time ----
+// ---- Dates, all in UTC ----
 
 impl Date {
-    /// The way back; `None` if there is no such day or time.
+    /// The seconds since 1970; `None` if there is no such day or time.
     fn seconds(&self) -> Option<i64> {
         let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
         let length = match self.month {
@@ -470,7 +476,8 @@ impl Date {
     }
 }
 
-/// The time that a header names, in any of the three forms of RFC 9110: the one that we write, and two of old.
+/// Reads the date of a header in any of the three forms of RFC 9110: the one that we write, and two
+/// old ones.
 pub fn parse_date(value: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(value).ok()?;
     let words: Vec<&str> = text.split_ascii_whitespace().collect();

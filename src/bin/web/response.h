@@ -1,23 +1,23 @@
 /*
- * web/response.h - a Web server's response, taken in as it comes, in whatever pieces (RFC 9112). No size in it is trusted. The Rust
- * program has the same in web/response.rs.
+ * web/response.h - parses a Web server's response in pieces of any size (RFC 9112). No size in it
+ * is trusted. The Rust program has the same in web/response.rs.
  */
 #ifndef WEB_RESPONSE_H
 #define WEB_RESPONSE_H
 
-#define HEADERS 65536 /* bytes of headers at most, and of what else stands around the body */
+#define HEADERS 65536 /* the most bytes of headers, and of lines between the chunks of a body */
 
-/* What the next byte belongs to. */
+/* The part of the response that the next byte belongs to. */
 enum state {
     HEAD,
-    COUNTED, /* a body of which `left` bytes are left */
+    COUNTED, /* a body with `left` bytes left */
     UNTIL_CLOSE,
     NO_SIZE, /* `left`, the size before a chunk: before and after its first digit, */
     SIZE,
     AFTER_SIZE, /* after its last one, */
     EXTENSION,  /* what follows a ';', the newline */
     END_OF_SIZE,
-    CHUNK, /* a chunk of which `left` bytes are left, and its CR and LF */
+    CHUNK, /* a chunk with `left` bytes left, and its CR and LF */
     END_OF_CHUNK,
     AFTER_CHUNK,
     TRAILER, /* headers that follow the last chunk: at the start of a line, */
@@ -29,16 +29,16 @@ enum state {
 
 /* A response so far; all zero at first. */
 struct response {
-    char head[HEADERS]; /* from the status line to the empty line; first those of each response before the real one */
+    char head[HEADERS]; /* from the status line to the empty line, preceded by those of any interim response */
     size_t headLen;
-    int hasHead; /* whether it is all there */
+    int hasHead; /* whether the headers are complete */
     int status;  /* 200, 404 and so on; 0 before it is known */
     int withoutBody; /* whether the request was HEAD, which is answered without a body */
     enum state state;
     uint64_t left;
     const char *problem;
-    size_t block, line; /* where in `head` the last response begins, and the last line */
-    size_t aside;       /* bytes so far of a line amid the body */
+    size_t block, line; /* the start, in `head`, of the last response and of the last line */
+    size_t aside;       /* bytes so far of a line between chunks */
 };
 
 /* A piece of a text. */
@@ -74,8 +74,8 @@ static inline int equals(struct span span, const char *text)
 }
 
 /*
- * Reads the header line at *at, and goes on to the next one. Returns 1, 0 at the empty line, -1 if it is none. A line that
- * begins with a space goes on with the one before.
+ * Reads the header line at *at and moves *at to the next one. Returns 1, 0 at the empty line, or -1
+ * if the line is malformed. A line that begins with a space continues the line before it.
  */
 static inline int nextField(const char **at, const char *end, struct span *name, struct span *value)
 {
@@ -94,7 +94,7 @@ static inline int nextField(const char **at, const char *end, struct span *name,
     return 1;
 }
 
-/* How the body's end will be known (RFC 9112, section 6.3). `fields` is the first header line. */
+/* How the end of the body is found (RFC 9112, section 6.3). `fields` is the first header line. */
 static inline void beginBody(struct response *response, const char *fields, const char *end)
 {
     int codings = 0, chunked = 0, lengths = 0, malformed = 0;
@@ -156,12 +156,12 @@ static inline void endHead(struct response *response)
     if (more < 0)
         return broken(response, "malformed headers");
     if (response->status < 200)
-        response->block = response->headLen; /* the real one is still to come */
+        response->block = response->headLen; /* the final response is still to come */
     else
         beginBody(response, fields, end);
 }
 
-/* The number in a status line like "HTTP/1.1 200 OK"; 0 if it is none. */
+/* The number in a status line like "HTTP/1.1 200 OK"; 0 if it is malformed. */
 static inline int statusOf(const char *line)
 {
     if (strncmp(line, "HTTP/1.", 7) != 0 || (line[7] != '0' && line[7] != '1') || line[8] != ' ')
@@ -176,7 +176,7 @@ static inline int statusOf(const char *line)
     return ends && status >= 100 ? status : 0;
 }
 
-/* Takes in bytes of the headers, up to the end of a line. Returns how many. */
+/* Takes bytes of the headers, up to the end of a line. Returns their number. */
 static inline size_t takeHead(struct response *response, const char *bytes, size_t len)
 {
     const char *newline = memchr(bytes, '\n', len);
@@ -202,7 +202,7 @@ static inline size_t takeHead(struct response *response, const char *bytes, size
     return len;
 }
 
-/* Takes in a byte of what stands around the chunks. */
+/* Takes a byte of a line between chunks. */
 static inline void takeAside(struct response *response, char byte)
 {
     enum state state = response->state, next = BROKEN;
@@ -243,7 +243,9 @@ static inline void takeAside(struct response *response, char byte)
     response->state = next;
 }
 
-/* Takes in what the next recv has brought. What of it is body is then at its beginning; returns how much that is. */
+/*
+ * Takes the bytes of the next recv. Moves those of the body to the front and returns their number.
+ */
 static inline size_t take(struct response *response, char *bytes, size_t len)
 {
     size_t at = 0, body = 0;
@@ -270,7 +272,7 @@ static inline size_t take(struct response *response, char *bytes, size_t len)
     return body;
 }
 
-/* Whether it is all there if the server has closed the connection. */
+/* Whether the response may end here because the server has closed the connection. */
 static inline int mayEnd(const struct response *response)
 {
     return response->state == DONE || response->state == UNTIL_CLOSE;

@@ -1,33 +1,34 @@
-//! A Web server's response, taken in as it comes, in whatever pieces (RFC 9112). No size in it is trusted. The C twin has the
-//! same in `web/response.h`.
+//! Parses a Web server's response in pieces of any size (RFC 9112). No size in it is trusted. The C
+//! twin has the same in `web/response.h`.
 
 use std::str;
 
-pub const HEADERS: usize = 65536; // bytes of headers at most, and of what else stands around the body
+pub const HEADERS: usize = 65536; // the most bytes of headers, and of lines between the chunks of a body
 
 /// A response so far.
 pub struct Response {
-    /// The headers, from the status line to the empty line; first those of each response before the real one (100 Continue).
+    /// The headers, from the status line to the empty line, preceded by those of any interim
+    /// response (100 Continue).
     pub head: Vec<u8>,
-    /// Whether they are all there.
+    /// Whether the headers are complete.
     pub has_head: bool,
     /// 200, 404 and so on; 0 before it is known.
     pub status: u16,
     state: State,
     /// Whether the request was HEAD, which is answered without a body.
     without_body: bool,
-    /// Where in `head` the last response begins, and the last line.
+    /// The start, in `head`, of the last response and of the last line.
     block: usize,
     line: usize,
-    /// Bytes so far of a line amid the body.
+    /// Bytes so far of a line between chunks.
     aside: usize,
 }
 
-/// What the next byte belongs to.
+/// The part of the response that the next byte belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Head,
-    /// A body of which so much is left.
+    /// A body with this many bytes left.
     Counted(u64),
     UntilClose,
     /// The size before a chunk: before and after its first digit, after its last one, what follows a `;`, the newline.
@@ -36,7 +37,7 @@ enum State {
     AfterSize(u64),
     Extension(u64),
     EndOfSize(u64),
-    /// A chunk of which so much is left, and its CR and LF.
+    /// A chunk with this many bytes left, and its CR and LF.
     Chunk(u64),
     EndOfChunk,
     AfterChunk,
@@ -49,7 +50,7 @@ enum State {
 }
 
 impl Response {
-    /// The response to GET or HEAD, nothing of which has come yet.
+    /// The response to GET or HEAD, before its first byte.
     pub fn new(head: bool) -> Response {
         Response {
             head: Vec::new(),
@@ -63,7 +64,8 @@ impl Response {
         }
     }
 
-    /// Takes in what the next recv has brought. What of it is body is then at its beginning; returns how much that is.
+    /// Takes the bytes of the next recv. Moves those of the body to the front and returns their
+    /// number.
     pub fn take(&mut self, bytes: &mut [u8]) -> usize {
         let (mut at, mut body) = (0, 0);
         while at < bytes.len() {
@@ -95,22 +97,22 @@ impl Response {
         body
     }
 
-    /// Whether a part of it is there.
+    /// Whether a part of the response has come.
     pub fn has_begun(&self) -> bool {
         !self.head.is_empty()
     }
 
-    /// Whether all of it is there.
+    /// Whether the whole response has come.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
-    /// Whether it is all there if the server has closed the connection.
+    /// Whether the response may end here because the server has closed the connection.
     pub fn may_end(&self) -> bool {
         matches!(self.state, State::Done | State::UntilClose)
     }
 
-    /// What is wrong with it, if it makes no sense.
+    /// The problem, if the response is malformed.
     pub fn problem(&self) -> Option<&'static str> {
         match self.state {
             State::Broken(problem) => Some(problem),
@@ -118,7 +120,7 @@ impl Response {
         }
     }
 
-    /// The value of a header; of several the first one's.
+    /// The value of the first header with this name.
     pub fn header(&self, name: &'static str) -> Option<&[u8]> {
         self.values(name).next()
     }
@@ -130,7 +132,7 @@ impl Response {
             .map(|(_, value)| value)
     }
 
-    /// Takes in bytes of the headers, up to the end of a line. Returns how many.
+    /// Takes bytes of the headers, up to the end of a line. Returns their number.
     fn take_head(&mut self, bytes: &[u8]) -> usize {
         let newline = bytes.iter().position(|&byte| byte == b'\n');
         let piece = &bytes[..newline.map_or(bytes.len(), |end| end + 1)];
@@ -154,7 +156,7 @@ impl Response {
         piece.len()
     }
 
-    /// What follows the headers that have just ended.
+    /// The state after the end of the headers.
     fn after_head(&mut self) -> State {
         let block = &self.head[self.block..];
         let stray = block.iter().enumerate().any(|(at, &byte)| match byte {
@@ -166,7 +168,7 @@ impl Response {
             return State::Broken("malformed headers");
         }
         if self.status < 200 {
-            self.block = self.head.len(); // the real one is still to come
+            self.block = self.head.len(); // the final response is still to come
             return State::Head;
         }
         let body = self.body();
@@ -174,7 +176,7 @@ impl Response {
         body
     }
 
-    /// How the body's end will be known (RFC 9112, section 6.3).
+    /// How the end of the body is found (RFC 9112, section 6.3).
     fn body(&self) -> State {
         if self.without_body || self.status == 204 || self.status == 304 {
             return State::Done;
@@ -203,7 +205,7 @@ impl Response {
         }
     }
 
-    /// What follows a byte of what stands around the chunks.
+    /// The state after a byte of a line between chunks.
     fn after(&mut self, byte: u8) -> State {
         self.aside += 1;
         if self.aside > HEADERS {
@@ -236,8 +238,8 @@ impl Response {
     }
 }
 
-/// The header lines of a response, each a name and a value; `None` for one that is neither. A line that begins with a space
-/// goes on with the one before.
+/// The header lines of a response, each a name and a value; `None` for a malformed line. A line
+/// that begins with a space continues the line before it.
 fn fields(block: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
     let mut rest = after_line(block).1; // the status line
     std::iter::from_fn(move || {

@@ -1,6 +1,6 @@
 /*
- * web/threads.h - the Web server's threads: each takes one client after the other, and there are never more than the limit. The
- * Rust program has the same in web/threads.rs.
+ * web/threads.h - the Web server's threads: each serves one client after another, and their number
+ * is limited. The Rust program has the same in web/threads.rs.
  */
 #ifndef WEB_THREADS_H
 #define WEB_THREADS_H
@@ -9,15 +9,15 @@
 #include <sys/resource.h>
 
 #define STACK (64 * 1024) /* bytes of a thread's stack: what serving a client takes, with room to spare */
-#define OWN 16            /* descriptors that are for no client, with some to spare */
-#define SPARE 32          /* threads that wait for a client at most; one more ends */
+#define OWN 16            /* descriptors kept for other purposes than clients, with some to spare */
+#define SPARE 32          /* at most this many threads wait for a client; further ones end */
 
-/* All threads together. */
+/* The state that all threads share. */
 static struct {
     void (*work)(int servSock);
     int servSock;
     unsigned limit, threads, idle; /* idle: how many of them wait for a client */
-    unsigned long clients;         /* those that no thread waits for yet; the server ends after them */
+    unsigned long clients;         /* clients still to be served for which no thread waits yet */
     int complained;
     pthread_mutex_t mutex;
     pthread_cond_t ended;
@@ -43,7 +43,9 @@ static inline int startThread(void)
     return 0;
 }
 
-/* Makes the first thread, which makes others as they are needed. Returns when all have ended. */
+/*
+ * Starts the first thread, which starts others when they are needed. Returns when all have ended.
+ */
 static inline void runThreads(unsigned limit, unsigned long clients, void (*work)(int), int servSock)
 {
     crew.work = work;
@@ -59,7 +61,10 @@ static inline void runThreads(unsigned limit, unsigned long clients, void (*work
     pthread_mutex_unlock(&crew.mutex);
 }
 
-/* This thread has a client. If no other one waits for the next, makes one that does. */
+/*
+ * To be called when this thread has a client. If no other thread waits for the next client, starts
+ * one.
+ */
 static inline void haveAClient(void)
 {
     pthread_mutex_lock(&crew.mutex);
@@ -73,7 +78,7 @@ static inline void haveAClient(void)
     pthread_mutex_unlock(&crew.mutex);
     if (!more || startThread() == 0)
         return;
-    /* Then the first that is done takes the next client. */
+    /* Then the first thread that has served its client takes the next one. */
     int why = errno;
     pthread_mutex_lock(&crew.mutex);
     crew.threads--;
@@ -84,7 +89,10 @@ static inline void haveAClient(void)
     pthread_mutex_unlock(&crew.mutex);
 }
 
-/* Whether this thread, which is done, takes another client: not if there is none left for it, or if enough threads wait. */
+/*
+ * To be called when this thread has served its client: whether it takes another. It does not if all
+ * clients are accounted for, or if enough threads wait.
+ */
 static inline int takeAnother(void)
 {
     pthread_mutex_lock(&crew.mutex);
@@ -101,8 +109,8 @@ static inline int takeAnother(void)
 }
 
 /*
- * A client needs two descriptors, for its connection and for its file. Raises the number that this process may have as far as
- * they need and the system allows. Returns how many clients there can be at a time.
+ * A client needs two descriptors, for its connection and for its file. Raises the process's limit
+ * of descriptors as far as needed and allowed. Returns how many clients can be served at once.
  */
 static inline unsigned allowDescriptors(unsigned limit)
 {

@@ -1,5 +1,5 @@
-//! The Web server's threads: each takes one client after the other, and there are never more than the limit. The C twin has the
-//! same in `web/threads.h`.
+//! The Web server's threads: each serves one client after another, and their number is limited. The
+//! C twin has the same in `web/threads.h`.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,10 +11,10 @@ use super::connection::Site;
 use crate::common::echo::small_stack;
 use crate::common::{die, note};
 
-const OWN: rlim_t = 16; // descriptors that are for no client, with some to spare
-const SPARE: u32 = 32; // threads that wait for a client at most; one more ends
+const OWN: rlim_t = 16; // descriptors kept for other purposes than clients, with some to spare
+const SPARE: u32 = 32; // at most this many threads wait for a client; further ones end
 
-/// What all threads have.
+/// The data that each thread gets.
 pub struct Crew {
     pub serv_sock: OwnedFd,
     pub site: &'static Site,
@@ -26,7 +26,7 @@ struct Count {
     threads: u32,
     /// How many of them wait for a client.
     idle: u32,
-    /// Clients that no thread waits for yet; the server ends after them.
+    /// Clients still to be served for which no thread waits yet.
     clients: u64,
     complained: bool,
 }
@@ -43,14 +43,15 @@ fn count() -> MutexGuard<'static, Count> {
     COUNT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes the first thread, which makes others as they are needed. Returns the socket when all have ended.
+/// Starts the first thread, which starts others when they are needed. Returns the socket when all
+/// have ended.
 pub fn run(crew: Crew, clients: u64) -> Result<OwnedFd> {
     let crew = Arc::new(crew);
     count().clients = clients - 1;
     start(&crew)?;
     let ended = ENDED.wait_while(count(), |count| count.threads > 0);
     drop(ended);
-    let crew = Arc::into_inner(crew).ok_or(Error::new("pthread_join", Errno::EBUSY))?; // not to be: each let go of it first
+    let crew = Arc::into_inner(crew).ok_or(Error::new("pthread_join", Errno::EBUSY))?; // cannot happen: all have ended
     Ok(crew.serv_sock)
 }
 
@@ -67,7 +68,8 @@ fn start(crew: &Arc<Crew>) -> Result<()> {
     pthread_detach(thread)
 }
 
-/// This thread has a client. If no other one waits for the next, makes one that does.
+/// To be called when this thread has a client. If no other thread waits for the next client, starts
+/// one.
 pub fn have_a_client(crew: &Arc<Crew>) {
     let mut before = count();
     before.idle -= 1;
@@ -79,7 +81,7 @@ pub fn have_a_client(crew: &Arc<Crew>) {
     before.clients -= 1;
     drop(before);
     if let Err(error) = start(crew) {
-        // Then the first that is done takes the next client.
+        // Then the first thread that has served its client takes the next one.
         let mut count = count();
         count.threads -= 1;
         count.idle -= 1;
@@ -91,7 +93,8 @@ pub fn have_a_client(crew: &Arc<Crew>) {
     }
 }
 
-/// Whether this thread, which is done, takes another client: not if there is none left for it, or if enough threads wait.
+/// To be called when this thread has served its client: whether it takes another. It does not if
+/// all clients are accounted for, or if enough threads wait.
 pub fn take_another() -> bool {
     let mut count = count();
     let may = count.clients > 0 && count.idle < SPARE;
@@ -102,8 +105,8 @@ pub fn take_another() -> bool {
     may
 }
 
-/// A client needs two descriptors, for its connection and for its file. Raises the number that this process may have as far as
-/// they need and the system allows. Returns how many clients there can be at a time.
+/// A client needs two descriptors, for its connection and for its file. Raises the process's limit
+/// of descriptors as far as needed and allowed. Returns how many clients can be served at once.
 pub fn allow_descriptors(limit: u32) -> u32 {
     let Ok((mut allowed, hard)) = getrlimit(RLIMIT_NOFILE) else {
         return limit;

@@ -1,26 +1,29 @@
 /*
- * web/url.h - a URL taken apart: whom to ask, and for what. The Rust program has the same in web/url.rs.
+ * web/url.h - splits a URL into host, port and target. The Rust program has the same in web/url.rs.
  */
 #ifndef WEB_URL_H
 #define WEB_URL_H
 
-#define HTTP_PORT 80 /* where a Web server is if nothing else is said */
+#define HTTP_PORT 80 /* the port if the URL names none */
 
 struct url {
-    char *host; /* a name, or an address in numbers; one of IPv6 without its brackets */
+    char *host; /* a name or a numeric address; IPv6 without its brackets */
     in_port_t port;
-    char *target; /* the path and the query, as the request has them */
+    char *target; /* the path and the query, as sent in the request */
     const char *problem; /* what is wrong with it */
 };
 
-/* Says what is wrong. Returns -1. */
+/* Sets the problem. Returns -1. */
 static inline int wrong(struct url *url, const char *problem)
 {
     url->problem = problem;
     return -1;
 }
 
-/* Whether it is a name, or an address in dotted form: what ends in a number is none of the names, and C would read 127.1. */
+/*
+ * Whether it is a name, or an IPv4 address in dotted form. A host whose last part is a number must
+ * be an address in full: getaddrinfo() would also take 127.1.
+ */
 static inline int isName(const char *host)
 {
     size_t len = strlen(host);
@@ -82,8 +85,8 @@ static inline int whom(const char *authority, size_t len, struct url *url)
 }
 
 /*
- * Takes http://HOST[:PORT][/PATH][?QUERY][#FRAGMENT] apart. Returns 0 or -1. The fragment is the reader's own, and dropped; bytes
- * beyond ASCII are written as %C3.
+ * Takes http://HOST[:PORT][/PATH][?QUERY][#FRAGMENT] apart. Returns 0 or -1. The fragment is
+ * dropped, because it is not sent; bytes beyond ASCII are written as %C3.
  */
 static inline int parseUrl(const char *text, struct url *url)
 {
@@ -109,7 +112,7 @@ static inline int parseUrl(const char *text, struct url *url)
     return 0;
 }
 
-/* The host as the Host header has it, with its port if that is not the usual one. The caller frees it. */
+/* The value of the Host header: the host, and the port unless it is 80. The caller frees it. */
 static inline char *authority(const struct url *url)
 {
     char *text = allocate(strlen(url->host) + 16), *end = text;

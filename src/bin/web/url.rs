@@ -1,24 +1,25 @@
-//! A URL taken apart: whom to ask, and for what. The C twin has the same in `web/url.h`, but for `resolve`.
+//! Splits a URL into host, port and target. The C twin has the same in `web/url.h`, except
+//! `resolve`.
 
 use std::fmt::Write;
 use std::str;
 
 use sockstep::{AF_INET, AF_INET6, in_addr, in6_addr, inet_pton};
 
-const HTTP_PORT: u16 = 80; // where a Web server is if nothing else is said
+const HTTP_PORT: u16 = 80; // the port if the URL names none
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
-    /// A name, or an address in numbers; one of IPv6 without its brackets.
+    /// A name or a numeric address; IPv6 without its brackets.
     pub host: String,
     pub port: u16,
-    /// The path and the query, as the request has them.
+    /// The path and the query, as sent in the request.
     pub target: String,
 }
 
 impl Url {
-    /// Takes `http://HOST[:PORT][/PATH][?QUERY][#FRAGMENT]` apart, or says what is wrong with it. The fragment is the reader's own,
-    /// and dropped; bytes beyond ASCII are written as `%C3`.
+    /// Takes `http://HOST[:PORT][/PATH][?QUERY][#FRAGMENT]` apart, or says what is wrong with it.
+    /// The fragment is dropped, because it is not sent; bytes beyond ASCII are written as `%C3`.
     pub fn parse(text: &[u8]) -> Result<Url, &'static str> {
         if text.iter().any(|&byte| byte <= b' ' || byte == 0x7f) {
             return Err("a URL has neither spaces (write %20) nor control characters");
@@ -49,7 +50,7 @@ impl Url {
         Ok(Url { host, port, target })
     }
 
-    /// The host as the Host header has it, with its port if that is not the usual one.
+    /// The value of the Host header: the host, and the port unless it is 80.
     pub fn authority(&self) -> String {
         let Url { host, port, .. } = self;
         let host = if host.contains(':') {
@@ -64,12 +65,12 @@ impl Url {
         }
     }
 
-    /// Whether another URL is of the same server.
+    /// Whether another URL names the same server.
     pub fn same_server(&self, other: &Url) -> bool {
         self.host.eq_ignore_ascii_case(&other.host) && self.port == other.port
     }
 
-    /// What a Location header in the answer to this URL means (RFC 3986, section 5.2).
+    /// The URL that a Location header in the response to this one means (RFC 3986, section 5.2).
     pub fn resolve(&self, reference: &[u8]) -> Result<Url, &'static str> {
         let relative = reference
             .iter()
@@ -141,7 +142,8 @@ fn whom(authority: &[u8]) -> Result<(String, u16), &'static str> {
     Ok((host.to_owned(), port))
 }
 
-/// Whether it is a name, or an address in dotted form: what ends in a number is none of the names, and C would read `127.1`.
+/// Whether it is a name, or an IPv4 address in dotted form. A host whose last part is a number must
+/// be an address in full: getaddrinfo would also take `127.1`.
 fn is_name(host: &str) -> bool {
     let labels = host.strip_suffix('.').unwrap_or(host);
     let last = labels.rsplit('.').next().unwrap_or_default();
@@ -160,7 +162,7 @@ fn parts(target: &str) -> (&str, &str) {
     target.split_at(target.find('?').unwrap_or(target.len()))
 }
 
-/// A path in which `.` and `..` have been followed.
+/// A path with `.` and `..` resolved.
 fn without_dots(path: &str) -> String {
     let mut segments = Vec::new();
     let mut rest = path.split('/').skip(1).peekable();
