@@ -1,4 +1,5 @@
-//! `sockstep doctor`: what this machine has of what the tool needs, and what to do about the rest.
+//! `sockstep doctor`: checks whether this machine has what the tool needs, and says what to do if
+//! not.
 
 use std::fs;
 use std::process::{Command, ExitCode};
@@ -24,7 +25,7 @@ pub struct Args {}
 type Finding = Result<String, String>;
 type Check = fn() -> Finding;
 
-/// What is looked at, in this order: the last one takes longest.
+/// The checks, in this order: the last one takes longest.
 const CHECKS: [(&str, Check); 9] = [
     ("strace", strace),
     ("ptrace", ptrace),
@@ -61,7 +62,7 @@ pub fn doctor(_: &Args) -> ExitCode {
     }
 }
 
-/// The first line that a command prints of its version.
+/// The first line of a command's version.
 fn version(program: &str, argument: &str, package: &str) -> Result<String, String> {
     let missing = |_| format!("{program} is not installed: apt-get install {package}");
     let output = Command::new(program)
@@ -75,7 +76,7 @@ fn version(program: &str, argument: &str, package: &str) -> Result<String, Strin
         .ok_or(format!("{program} {argument} prints nothing"))
 }
 
-/// strace, from the oldest version that is known to work on.
+/// Checks for strace, and for the oldest version that is known to work.
 fn strace() -> Finding {
     let words = version("strace", "-V", "strace")?;
     let number = words.rsplit(' ').next().unwrap_or_default();
@@ -121,13 +122,13 @@ fn programs() -> Finding {
         .map(|found| format!("{} in this directory", found.paths.len()))
 }
 
-/// Compiles one, which stands for all: they need the same compiler and the same headers.
+/// Compiles one twin; the others need the same compiler and headers.
 fn twins() -> Finding {
     Programs::find(&[("web_server", Implementation::C)], directory)
         .map(|_| "all compile".to_owned())
 }
 
-/// A port of 127.0.0.1 can be had; which ports are whose.
+/// Checks that a port of 127.0.0.1 is free, and explains the port ranges.
 fn ports() -> Finding {
     let mut addr = sockaddr_in::zeroed();
     addr.sin_family = AF_INET;
@@ -149,7 +150,7 @@ fn ports() -> Finding {
     ))
 }
 
-/// Whether it can be said which source line a call is on: by `strace -k`, addr2line and this build.
+/// Whether the source line of a call can be found: with `strace -k`, addr2line and this build.
 fn source_lines() -> Finding {
     source::option()?;
     let this = std::env::current_exe()

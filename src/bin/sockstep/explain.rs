@@ -1,6 +1,7 @@
-//! `sockstep explain`: what ffi-notes.md has on a call, and lectures/words.md on an error, an option, a state or an idea.
+//! `sockstep explain`: prints the section on a call from ffi-notes.md, or on an error, an option, a
+//! state or an idea from lectures/words.md.
 
-use std::fmt::Write; // into memory, which does not fail
+use std::fmt::Write; // writing into memory does not fail
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
@@ -26,7 +27,7 @@ pub struct Args {
     word: Vec<String>,
 }
 
-/// Columns that a page has at most.
+/// The widest page, in columns.
 const WIDTH: usize = 80;
 
 pub fn explain(args: &Args) -> ExitCode {
@@ -81,7 +82,7 @@ fn contents() -> String {
     out
 }
 
-/// A section without what only a renderer or a compiler needs.
+/// A section without the parts that only a renderer or a compiler needs.
 fn page(section: &Section) -> String {
     let bold = if io::stdout().is_terminal() {
         ("\x1b[1m", "\x1b[0m")

@@ -21,7 +21,7 @@ use crate::strace::recording::{Item, Recording};
 use crate::world::Side;
 use crate::world::tasks::Sides;
 
-/// Bytes of a recording that comes by standard input.
+/// The most bytes of a recording from standard input.
 const MOST: u64 = 2 << 30;
 
 const EXAMPLE: &str = "Example: strace -f -ttt -T -s 4096 -o trace.txt ./my_server 12000\n         sockstep show trace.txt";
@@ -75,7 +75,7 @@ pub fn show(args: &Args) -> ExitCode {
     }
     match draw(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(words) if words.is_empty() => ExitCode::SUCCESS, // the reader has gone
+        Err(words) if words.is_empty() => ExitCode::SUCCESS, // the reader has closed standard output
         Err(words) => {
             remark(words);
             ExitCode::FAILURE
@@ -93,7 +93,7 @@ fn draw(args: &Args) -> Result<(), String> {
         .map_err(|words| words.replace(&path.display().to_string(), "standard input"))
 }
 
-/// Keeps what comes in a file without a name, since a recording is read more than once.
+/// Copies standard input to an unnamed file, because a recording is read twice.
 fn keep_standard_input() -> Result<File, String> {
     let input = io::stdin();
     if input.is_terminal() {
@@ -115,13 +115,13 @@ fn keep_standard_input() -> Result<File, String> {
     Ok(file)
 }
 
-/// Draws the recording at this path, by the name that it is known by.
+/// Draws the recording at this path. `name` is shown for it.
 fn draw_recording(args: &Args, path: &Path, name: &Path) -> Result<(), String> {
     let title = name.file_name().unwrap_or(name.as_os_str());
     let mut page = args
         .page
         .begin(title.to_string_lossy().into_owned(), Some(path))?;
-    // Once to know whose calls each process's are, once to draw them.
+    // Read twice: first to find which side each process is, then to draw.
     let mut recording = Recording::open(path)?;
     let mut exports = args.exports.begin(Some(path), page.as_ref())?;
     let mut finders: HashMap<usize, Sides> = HashMap::new();

@@ -1,4 +1,5 @@
-//! What a server costs, from the kernel's own books: CPU time and memory of all its processes and threads.
+//! The CPU time and memory of a server, as the kernel counts them for all its processes and
+//! threads.
 
 use std::fs;
 use std::time::Duration;
@@ -26,9 +27,10 @@ pub fn cpu_time_of_ended_children(process: Pid) -> Duration {
 /// Memory in KiB.
 #[derive(Clone, Copy, Default)]
 pub struct Memory {
-    /// What they have written to, and do not share (`Private_Dirty`).
+    /// Pages that they have written to and do not share (`Private_Dirty`).
     pub private: u32,
-    /// All that they have, program and libraries included; what several processes have counts by parts (`Pss`).
+    /// All their pages, with program and libraries; a page of several processes is divided among
+    /// them (`Pss`).
     pub proportional: u32,
 }
 

@@ -1,6 +1,6 @@
-//! What `sockstep bench` found: ratios and how far they spread, as a table and as JSON.
+//! The figures of `sockstep bench`: ratios and their spread, as a table and as JSON.
 
-use std::fmt::Write; // into memory, which does not fail
+use std::fmt::Write; // writing into memory does not fail
 use std::fs;
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::draw::json;
 use crate::draw::terminal::harmless;
 use crate::sides::shell::quoted;
 
-/// How far the same program twice may be from 1 in half of the rounds.
+/// The largest distance from 1 allowed, in half of the rounds, between two copies of one program.
 pub const TOLERANCE: f64 = 0.02;
-/// What lines of the table are called.
+/// The names of the table's lines.
 const RATE: &str = "round trips a second";
 const CPU: &str = "CPU time of the server";
 const EACH: &str = "  more for each connection";
 /// Columns of the output.
 const COLUMNS: usize = 80;
 
-/// What one copy did in one slice.
+/// The work of one copy in one slice.
 #[derive(Clone, Copy, Default)]
 pub struct Slice {
     /// Since the first one.
@@ -34,7 +34,7 @@ pub struct Slice {
 /// A slice of each copy, two of each program after each other.
 pub type Round = Vec<Slice>;
 
-/// Under what conditions.
+/// The conditions of the measurement.
 pub struct Conditions<'a> {
     pub args: &'a Args,
     pub core: Option<usize>,
@@ -42,7 +42,7 @@ pub struct Conditions<'a> {
 }
 
 impl Conditions<'_> {
-    /// What is said before the measurement.
+    /// The text printed before the measurement.
     pub fn heading(&self) -> String {
         let args = self.args;
         let (size, count) = (
@@ -69,7 +69,7 @@ impl Conditions<'_> {
         }
     }
 
-    /// The command that does the same again, in parts that stay together.
+    /// The command that repeats the measurement, in parts that are not broken across lines.
     fn command(&self) -> Vec<String> {
         let args = self.args;
         let mut parts = vec![
@@ -100,7 +100,7 @@ pub fn plural(count: u16, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Kernel, but for who built it, and processor.
+/// Kernel, without its builder's name, and processor.
 pub fn machine() -> String {
     let kernel = uname().map_or_else(
         |_| "unknown kernel".to_owned(),
@@ -118,7 +118,7 @@ pub fn machine() -> String {
     format!("{kernel}, {}", model.unwrap_or(std::env::consts::ARCH))
 }
 
-/// What was seen of one program, its two copies together.
+/// The measurements of one program, its two copies together.
 pub struct Program {
     /// How long each round trip took, in nanoseconds.
     pub times: Vec<u32>,
@@ -127,12 +127,12 @@ pub struct Program {
     pub with_connections: Memory,
 }
 
-/// A median, and where 80 % of what it stands for are.
+/// A median, and the range that holds 80 % of the values.
 struct Spread {
     median: f64,
-    /// None if one figure is all there is.
+    /// None if there is only one value.
     p10_p90: Option<[f64; 2]>,
-    /// From 1, in the half of them that is nearer.
+    /// The distance from 1 that half of the ratios stay within.
     distance: f64,
 }
 
@@ -152,7 +152,7 @@ impl Spread {
     }
 }
 
-/// Of values in order.
+/// Of sorted values.
 pub fn percentile<T: Copy>(values: &[T], percent: usize) -> Option<T> {
     let last = values.len().checked_sub(1)?;
     values.get((last * percent + 50) / 100).copied()
@@ -244,7 +244,7 @@ impl Figures {
         }
     }
 
-    /// What a connection adds.
+    /// The memory that one connection adds.
     fn more(&self, kib: fn(&Memory) -> u32) -> f64 {
         let [rest, open] = [&self.at_rest, &self.with_connections]
             .map(kib)
@@ -270,7 +270,7 @@ impl Figures {
     }
 }
 
-/// All that was found.
+/// All figures.
 pub struct Report<'a> {
     subjects: &'a [Subject],
     rounds: Vec<Round>,
@@ -318,8 +318,8 @@ impl Report<'_> {
         }
     }
 
-    /// Which figures do not hold: as JSON and as a person has it, and how far the same program twice is from 1 in half of the
-    /// rounds.
+    /// The figures that are void: as named in JSON, as shown to a person, and the distance from 1,
+    /// in half of the rounds, between the two copies.
     fn void(&self) -> Vec<(&'static str, &'static str, f64)> {
         let figures = [
             ("per_second", RATE, &self.per_second),
@@ -526,7 +526,7 @@ impl Spread {
     }
 }
 
-/// A number as JSON has it.
+/// A number in JSON's form.
 fn number(number: f64) -> String {
     if number.is_finite() {
         format!("{number:.4}")
@@ -535,7 +535,7 @@ fn number(number: f64) -> String {
     }
 }
 
-/// A command in lines that fit, to be typed as it stands.
+/// A command, broken into lines that fit the terminal and can be pasted into a shell.
 fn wrapped(parts: &[String]) -> String {
     let mut text = "again:".to_owned();
     let mut column = text.len();

@@ -15,15 +15,15 @@ use crate::sides::process::listen;
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 
-/// How long the server may take to answer, or to take something.
+/// How long the server may take to answer, or to receive.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a call waits until we look whether a signal has come.
+/// How long a call waits before we check for a signal.
 const ATTENTION: timeval = timeval {
     tv_sec: 0,
     tv_usec: 100_000,
 };
 
-/// What is said, what is to be answered, and how long that takes.
+/// The message, the expected answer, and the times that it took.
 pub struct Talk<'a> {
     signals: &'a Signals,
     tcp: bool,
@@ -33,7 +33,7 @@ pub struct Talk<'a> {
     begun: Vec<Instant>,
     /// Connections made so far.
     pub connections: u32,
-    /// Of each round trip since they were taken last, in nanoseconds.
+    /// The time of each round trip since the last reading, in nanoseconds.
     pub times: Vec<u32>,
 }
 
@@ -59,9 +59,10 @@ impl Talk<'_> {
 
     /// A socket that is connected to a server on this machine.
     ///
-    /// With TCP each comes from another address, 127.0.0.1 to 127.0.63.1: a closed connection keeps its port for a minute, and
-    /// an address has 28,000 of them. With UDP all come from the server's own, where none can have its port: such a one it
-    /// does not answer.
+    /// With TCP each connection has another source address, 127.0.0.1 to 127.0.63.1: a closed
+    /// connection keeps its port for a minute, and an address has 28,000 ports. With UDP all have
+    /// the server's address, so that no client can get the server's port: the server would not
+    /// answer such a client.
     pub fn connect(&mut self, port: u16) -> sockstep::Result<OwnedFd> {
         let sock = if self.tcp {
             socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?
@@ -113,12 +114,12 @@ impl Talk<'_> {
         for (at, sock) in socks.into_iter().enumerate() {
             self.hear(&sock)?;
             self.note_time(at);
-            close(sock).map_err(failed)?; // now: the server may serve one client at a time
+            close(sock).map_err(failed)?; // at once: the server may serve one client at a time
         }
         Ok(())
     }
 
-    /// Receives an answer, and looks whether it is the right one.
+    /// Receives an answer and checks it.
     fn hear(&mut self, sock: &OwnedFd) -> Result<(), Trouble> {
         let mut have = 0;
         let mut since = None;

@@ -1,10 +1,11 @@
 //! `sockstep bench`: a server's Rust program and its C twin under the same load, in turns.
 //!
-//! Two copies of each run, and only one of all copies is asked at a time, for a slice of some milliseconds. A slice of each, in
-//! random order, is a round, and gives one ratio of Rust to C; the figure is the median of all rounds. Peers (`--against`) are
-//! two copies more each, and one ratio of Rust to each of them. The same is done
-//! with the two copies of one program: that ratio should be 1, and how far it is from that is what this machine can tell apart.
-//! CPU time is that of the server's processes and threads together, and nothing of the clients'.
+//! Two copies of each run, and only one of all copies is asked at a time, for a slice of some
+//! milliseconds. A slice of each, in random order, is a round, and gives one ratio of Rust to C;
+//! the figure is the median of all rounds. Peers (`--against`) are two copies more each, and one
+//! ratio of Rust to each of them. The same ratio is taken between the two copies of one program. It
+//! should be 1; its distance from 1 is the smallest difference that this machine can show. CPU time
+//! is that of the server's processes and threads, without the clients'.
 //!
 //! `--json` prints one object:
 //!
@@ -57,21 +58,21 @@ use crate::sides::trouble::Trouble;
 
 /// Bytes that the TCP servers ask of each recv.
 const RCVBUFSIZE: u32 = 4096;
-/// Connections that `--reconnect` makes at most: each leaves a port behind for a minute.
+/// The most connections that `--reconnect` makes: each keeps a port in use for a minute.
 const MAX_CONNECTIONS: u32 = 60_000;
-/// How long a server may take to start, and to come to rest.
+/// How long a server may take to start and to become idle.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What stands for a free port in the command of a peer.
+/// The placeholder for a free port in a peer's command.
 const PORT: &str = "{port}";
 
-/// What a server needs for many connections.
+/// The argument that a server needs for many connections.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Design {
-    /// It has one at a time.
+    /// The server serves one at a time.
     Iterative,
-    /// It has none.
+    /// UDP: it has no connections.
     Datagrams,
-    /// As many as this option says.
+    /// As many as the value of this option.
     Concurrent(&'static str),
 }
 
@@ -186,7 +187,7 @@ pub fn bench(args: &Args) -> ExitCode {
     }
 }
 
-/// Where all is measured.
+/// The core on which everything runs.
 pub struct Bench {
     signals: Signals,
     core: Option<usize>,
@@ -196,7 +197,7 @@ pub struct Bench {
 impl Bench {
     fn new(args: &Args) -> Result<Bench, String> {
         let signals = Signals::collect()?;
-        // What cannot be is said first.
+        // Impossible requests are refused first.
         if args.plot.is_none() {
             design(args)?;
         } else if u32::from(args.size) > RCVBUFSIZE {
@@ -229,7 +230,7 @@ fn measure(bench: &Bench, args: &Args) -> Result<bool, Trouble> {
     let &Bench { core, seed, .. } = bench;
     let conditions = Conditions { args, core, seed };
     if !args.json {
-        put(conditions.heading().as_bytes())?; // the person sees what is going on meanwhile
+        put(conditions.heading().as_bytes())?; // printed first, so that the user sees what is running
     }
 
     let arguments = arguments(args, design);
@@ -268,7 +269,7 @@ fn measure(bench: &Bench, args: &Args) -> Result<bool, Trouble> {
     Ok(!report.is_void())
 }
 
-/// Asks all copies in turns, for as long as that is to take.
+/// Asks all copies in turns, for the time requested.
 fn rounds(
     bench: &Bench,
     copies: &mut [Server],
@@ -307,7 +308,7 @@ fn rounds(
     Ok(rounds)
 }
 
-/// What is measured.
+/// A server to be measured.
 pub struct Subject {
     /// Its name in JSON.
     pub key: String,
@@ -317,9 +318,9 @@ pub struct Subject {
 
 /// How it is started.
 enum Launch {
-    /// One of ours, which takes a free port and says which.
+    /// A program of ours, which takes a free port and prints it.
     Program(PathBuf, Vec<OsString>),
-    /// Anything, with a `{port}`.
+    /// Any command, with a `{port}`.
     Command(OsString),
 }
 
@@ -338,9 +339,9 @@ impl Subject {
     }
 }
 
-/// What was seen of both copies of a program.
+/// The measurements of both copies of a program.
 fn program(copies: &mut [Server]) -> Program {
-    // The kernel may give one of them a larger page where the other gets what it needs.
+    // The kernel may give one copy a huge page and the other only the pages that it needs.
     let of_less = usize::from(copies[1].at_rest.private < copies[0].at_rest.private);
     Program {
         at_rest: copies[of_less].at_rest,
@@ -352,7 +353,7 @@ fn program(copies: &mut [Server]) -> Program {
     }
 }
 
-/// What the server needs, if it can do what is asked of it.
+/// The arguments that the server needs, or why it cannot do what is asked.
 fn design(args: &Args) -> Result<Design, String> {
     let name = args.server();
     let design = SERVERS
@@ -397,7 +398,7 @@ fn arguments(args: &Args, design: Design) -> Vec<OsString> {
     arguments.into_iter().map(OsString::from).collect()
 }
 
-/// Keeps us, and what we start from now on, on the last core that we may use.
+/// Pins this process, and those it starts from now on, to the last core allowed.
 fn stay_on_one_core() -> Result<usize, String> {
     let this = Pid::from_raw(0);
     let may = sched_getaffinity(this).map_err(|errno| format!("sched_getaffinity: {errno}"))?;
@@ -410,10 +411,11 @@ fn stay_on_one_core() -> Result<usize, String> {
     Ok(core)
 }
 
-/// As many sockets as we may have. Not before the servers run: they are to have what they would have otherwise.
+/// Raises our limit of sockets to the maximum. Called after the servers have started, so that they
+/// keep the normal limit.
 fn raise_limit_of_files() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard); // if it is too low, socket() says so
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard); // if it is too low, socket() fails with EMFILE
     }
 }
 
@@ -445,16 +447,16 @@ impl Random {
     }
 }
 
-/// A copy that runs, and its clients.
+/// A running copy, and its clients.
 struct Server {
     who: String,
     process: Process,
     port: u16,
-    /// What it has printed, but for the line that says where it listens.
+    /// Its output, without the line `listening on`.
     said: Vec<u8>,
     socks: Vec<OwnedFd>,
     family: Vec<Pid>,
-    /// What it has had so far.
+    /// Its totals so far.
     cpu: Duration,
     cpu_of_ended_children: Duration,
     of_ended_at_first: Duration,
@@ -476,7 +478,7 @@ impl Server {
         };
         let process = Start {
             trace: None,
-            is_counted: false, // many clients are many processes, and to count them takes time
+            is_counted: false, // counting the processes of many clients takes time
             ..Start::of(Side::Server, &program, &arguments)
         }
         .process()?;
@@ -523,7 +525,7 @@ impl Server {
             let waits = match ready.look(&self.process) {
                 State::At(places) if places.iter().any(is_there) => return Ok(()),
                 State::At(_) => start.elapsed() < PATIENCE,
-                State::Starting => true, // but not without end
+                State::Starting => true, // `Ready` limits this
                 State::Idle => false,
             };
             if waits && self.process.is_heard() {
@@ -551,7 +553,7 @@ impl Server {
         )
     }
 
-    /// Says who it is, and what it has printed.
+    /// An error text that names the copy and quotes its output.
     fn complain(&mut self, signals: &Signals, trouble: Trouble) -> Trouble {
         let Trouble::Said(mut words) = trouble else {
             return trouble;
@@ -588,7 +590,7 @@ impl Server {
         Ok(())
     }
 
-    /// Waits until all its processes and threads are there and have nothing to do.
+    /// Waits until all its processes and threads have started and are idle.
     fn settle(&mut self, signals: &Signals) -> Result<(), Trouble> {
         let start = Instant::now();
         loop {
@@ -623,7 +625,8 @@ impl Server {
             }
             time = start.elapsed();
         }
-        // What the server does after the slice, such as to wait for a child that has ended, belongs to it.
+        // The server's work after the slice, such as waiting for an ended child, belongs to the
+        // slice.
         self.listen(signals, 0)?;
         if args.reconnect {
             self.family = descendants(vec![self.family[0]]);
@@ -631,7 +634,7 @@ impl Server {
         let before = self.cpu;
         self.read_cpu_time();
         let slice = Slice {
-            start: Duration::ZERO, // our caller knows
+            start: Duration::ZERO, // set by the caller
             round_trips: u32::try_from(talk.times.len()).unwrap_or(u32::MAX),
             time,
             cpu: self.cpu.saturating_sub(before),

@@ -1,5 +1,5 @@
-//! Curves over the number of connections as an SVG picture, light or dark as its viewer prefers. What comes from a command line
-//! stands in it as text.
+//! Curves over the number of connections as an SVG picture, light or dark as its viewer prefers.
+//! Text from a command line is escaped.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -8,7 +8,7 @@
     reason = "small numbers"
 )]
 
-use std::fmt::Write; // into memory, which does not fail
+use std::fmt::Write; // writing into memory does not fail
 
 use crate::draw::xml::escape;
 use crate::lectures::crossings::grouped;
@@ -16,16 +16,16 @@ use crate::lectures::crossings::grouped;
 /// How many connections.
 pub const COUNTS: [u16; 4] = [1, 8, 64, 512];
 
-/// A server, by what it is called, over each number of connections.
+/// A server's name and its values over each number of connections.
 pub struct Curve {
     pub name: String,
-    /// Relative to the reference; none where it cannot have so many connections.
+    /// Relative to the reference; `None` if the server cannot have that many connections.
     pub round_trips: Vec<Option<f64>>,
     pub private_kib: Vec<Option<f64>>,
 }
 
 const WIDTH: f64 = 1200.0;
-/// Of a curve, on light and on dark ground.
+/// A curve's colours, on a light and on a dark background.
 const COLOURS: [[&str; 2]; 10] = [
     ["#5c5c5c", "#b8b8b8"],
     ["#b3261e", "#ff8a80"],
@@ -38,7 +38,7 @@ const COLOURS: [[&str; 2]; 10] = [
     ["#33691e", "#aed581"],
     ["#283593", "#9fa8da"],
 ];
-/// What marks a point, around 0,0: a curve is told from others without colours too.
+/// A mark for points, drawn around 0,0: curves can be told apart without colours too.
 const MARKS: [&str; 5] = [
     "M-5,0a5,5 0 1,0 10,0a5,5 0 1,0 -10,0z",
     "M-4.5,-4.5h9v9h-9z",
@@ -51,9 +51,9 @@ const MARKS: [&str; 5] = [
 struct Panel {
     left: f64,
     title: &'static str,
-    /// Its lines across, from below: where in 0 to 1, and what is written beside them.
+    /// Its horizontal lines, from the bottom: the position from 0 to 1, and the label.
     lines: Vec<(f64, String)>,
-    /// Of each curve, its points: where in 0 to 1, and the last one's value as it is written.
+    /// The points of each curve: the positions from 0 to 1, and the last value as text.
     points: Vec<(Vec<Option<f64>>, String)>,
 }
 
@@ -269,7 +269,8 @@ impl Panel {
         *svg += "</g>\n";
     }
 
-    /// Where the label of each curve is, beside its last point as far as they leave room for each other.
+    /// The position of each curve's label: beside its last point, but moved if labels would
+    /// overlap.
     fn labels(&self) -> Vec<f64> {
         let wish = |places: &Vec<Option<f64>>| {
             let last = places.last().copied().flatten();
@@ -285,7 +286,7 @@ impl Panel {
         let mut labels = vec![0.0; order.len()];
         let mut room = TOP + HIGH + 10.0;
         for (left, (at, wish)) in order.iter().enumerate().rev() {
-            let above = TOP - 10.0 + LINE * left as f64; // what is over it needs that
+            let above = TOP - 10.0 + LINE * left as f64; // room for the labels above it
             room = wish.min(room).max(above);
             labels[*at] = room;
             room -= LINE;
@@ -294,7 +295,7 @@ impl Panel {
     }
 }
 
-/// The picture for one who cannot see it.
+/// The picture in words, for readers who cannot see it.
 fn in_words(curves: &[Curve]) -> String {
     let all: Vec<String> = curves
         .iter()

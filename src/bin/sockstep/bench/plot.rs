@@ -1,7 +1,8 @@
-//! `--plot FILE.svg`: all designs of the echo server over TCP under the same load, over more and more connections, as a picture
-//! for a lecture. Each figure is relative to that of the epoll server in the same round.
+//! `--plot FILE.svg`: all designs of the TCP echo server under the same load, over a growing number
+//! of connections, as a picture for a lecture. Each figure is relative to that of the epoll server
+//! in the same round.
 
-use std::fmt::Write as _; // into memory, which does not fail
+use std::fmt::Write as _; // writing into memory does not fail
 use std::fs::{self, OpenOptions};
 use std::path::Path;
 
@@ -15,21 +16,22 @@ use crate::lectures::programs::{Implementation, Programs};
 use crate::sides::keeper::directory;
 use crate::sides::trouble::Trouble;
 
-/// What all are relative to.
+/// The server that all others are compared with.
 const REFERENCE: &str = "tcp_echo_server_epoll";
 
-/// What was measured over one number of connections: of each curve, if it can have so many, and of the reference beside itself.
+/// The measurements with one number of connections: of each curve, if its server can have that
+/// many, and of the reference against its own copy.
 struct Column {
     round_trips: Vec<Option<f64>>,
     private_kib: Vec<Option<f64>>,
     again: f64,
-    /// How far that is from 1 in half of the rounds.
+    /// The distance of that ratio from 1 in half of the rounds.
     distance: f64,
 }
 
 /// Says whether the figures hold.
 pub fn plot(bench: &Bench, args: &Args, file: &Path) -> Result<bool, Trouble> {
-    // What cannot be written is said before the work, not after it.
+    // A file that cannot be written is reported before the work, not after it.
     let failed = |error| format!("{}: {error}", file.display());
     let new = !file.exists();
     let mut options = OpenOptions::new();
@@ -156,7 +158,7 @@ fn short(name: &str) -> String {
     design.to_owned()
 }
 
-/// All servers over this number of connections.
+/// Measures all servers with this number of connections.
 fn column(
     bench: &Bench,
     args: &Args,

@@ -58,7 +58,7 @@ pub struct Wait {
     pub to: Option<u64>,
 }
 
-/// A process or a thread.
+/// It makes a process or a thread.
 pub struct Doer {
     pub side: Side,
     pub source: usize,

@@ -87,7 +87,7 @@ impl Drop for Target {
     /// Leaves no empty file, if nothing has come of the run.
     fn drop(&mut self) {
         if let (Some((path, _)), true) = (&self.file, self.new) {
-            let _ = fs::remove_file(path); // it may have gone already
+            let _ = fs::remove_file(path); // it may no longer exist already
         }
     }
 }

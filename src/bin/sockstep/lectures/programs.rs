@@ -234,7 +234,7 @@ impl Programs {
 impl Drop for Programs {
     fn drop(&mut self) {
         if let Some(directory) = &self.directory {
-            let _ = fs::remove_dir_all(directory); // it is in the system's own place for such
+            let _ = fs::remove_dir_all(directory); // left in the system's temporary directory
         }
     }
 }

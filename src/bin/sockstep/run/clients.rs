@@ -30,9 +30,10 @@ use crate::strace::calls::{self, Does};
 use crate::strace::command::{Trace, available};
 use crate::strace::line::What;
 
-/// A client that is in connect for so long has to wait for its place, and the next one starts.
+/// After this time in connect a client counts as waiting for its place, and the next one starts.
 const CONNECTING: Duration = Duration::from_millis(100);
-/// How long a client may take to its first socket, and from there to connect. Some programs never do.
+/// How long a client may take to make its first socket, and from there to connect. Some programs
+/// never connect.
 const STARTING: Duration = Duration::from_secs(5);
 const LEAVING: Duration = Duration::from_secs(1);
 
@@ -47,18 +48,18 @@ pub struct Clients<'a> {
     pub exports: Exports,
 }
 
-/// Which servers, and which client for all of them.
+/// The servers, and the client used with all of them.
 pub enum Servers<'a> {
     Ours {
         names: Vec<&'static str>,
         server_impl: Implementation,
         client_impl: Implementation,
-        /// Milliseconds for which a client keeps its connection when it has its answer.
+        /// How long a client keeps its connection after its answer, in milliseconds.
         think: u32,
         /// The user's arguments for the client.
         given: &'a [OsString],
     },
-    /// A server and a client, as a shell has them.
+    /// A server and a client, as shell commands.
     Commands([&'a OsString; 2]),
 }
 
@@ -69,19 +70,19 @@ struct Play {
     clients: Caller,
 }
 
-/// How a client is called.
+/// How a client is started.
 enum Caller {
-    /// Ours is told where the server says that it listens.
+    /// A client of ours gets the address from the server's `listening on` line.
     Ours {
         program: PathBuf,
         given: Vec<OsString>,
         think: u32,
     },
-    /// Another one knows.
+    /// Another client has the address in its command.
     Command(OsString),
 }
 
-/// What stands for a client's number in its command.
+/// The placeholder for a client's number in its command.
 const NUMBER: &str = "{client}";
 
 /// Runs the servers one after the other, and draws all at the end. The status is that of the first client that failed.
@@ -154,7 +155,7 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
     Ok(outcome)
 }
 
-/// What is to be run; the programs of ours last as long as what keeps them.
+/// The servers to run. Keeps the compiled twins until they are dropped.
 fn plays(servers: &Servers) -> Result<(Vec<Play>, Option<Programs>), String> {
     let (names, server_impl, client_impl, think, given) = match servers {
         Servers::Commands(commands) => {
@@ -195,7 +196,7 @@ fn plays(servers: &Servers) -> Result<(Vec<Play>, Option<Programs>), String> {
     Ok((plays, Some(programs)))
 }
 
-/// Says on a terminal what is being run, until that is over.
+/// Shows on a terminal which server is running, until it is dropped.
 struct Progress(bool);
 
 impl Progress {
@@ -227,9 +228,9 @@ struct Stage<'a> {
     traces: Vec<Trace>,
     complaints: Vec<Vec<u8>>,
     server_said: Vec<u8>,
-    /// Who has called connect.
+    /// The clients that have called connect.
     connected: Vec<bool>,
-    /// Who stands at the starting line.
+    /// The clients that are held at their first socket.
     ready: Vec<bool>,
 }
 
@@ -260,7 +261,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Runs the server and all clients to the end: how the clients ended.
+    /// Runs the server and all clients to the end. Returns how the clients ended.
     fn play(&mut self, play: &Play) -> Result<Vec<ExitStatus>, Trouble> {
         let (program, arguments) = &play.server;
         let options = self.faults.options(Side::Server)?;
@@ -271,7 +272,8 @@ impl<'a> Stage<'a> {
         let mut processes = vec![server.process()?];
         let place = self.wait_for_the_server(play, &mut processes)?;
 
-        // strace holds each client back at its first socket, so that all start together, and ours in its printing of the answer.
+        // strace delays each client at its first socket, so that all start together, and a client
+        // of ours while it prints the answer.
         if ["socket", "write"]
             .iter()
             .any(|name| self.faults.concern(Side::Client, name))
@@ -316,7 +318,8 @@ impl<'a> Stage<'a> {
         {
             self.watch(&mut processes)?;
         }
-        // One after the other, as soon as the one before has connected or been kept from it: their order is that of their numbers.
+        // They connect one after the other, each as soon as the one before it is connected or
+        // waits: so they are in the order of their numbers.
         for number in 1..=self.run.clients {
             processes[number].signal(Signal::SIGCONT);
             let start = Instant::now();
@@ -352,7 +355,7 @@ impl<'a> Stage<'a> {
         Ok(statuses)
     }
 
-    /// Where the server says that it listens; empty where it is enough that it does.
+    /// The address from the server's `listening on` line; empty if the clients do not need it.
     fn wait_for_the_server(
         &mut self,
         play: &Play,
@@ -411,7 +414,7 @@ impl<'a> Stage<'a> {
                         if let Some(json) = &mut self.json {
                             json.take(at, side, entry.clone());
                         }
-                        // How a client is held back is none of its doing.
+                        // The delays that we inject are not shown as the client's own.
                         let held = matches!(&entry.what, What::Signal(what) if what.contains("SIGSTOP") || what.starts_with("SIGCONT"));
                         if let Some(page) = self.page.as_mut().filter(|_| !held) {
                             page.traced(at, side, entry.clone());

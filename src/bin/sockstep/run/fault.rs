@@ -1,5 +1,6 @@
-//! `--fault 'server recv error=ECONNRESET when=2'`: a call of a side fails, comes late, is interrupted or moves less, on purpose.
-//! strace injects errors, signals and delays; a shared object of ours, loaded before the program, makes sends and receives short.
+//! `--fault 'server recv error=ECONNRESET when=2'`: makes a call of one side fail, come late, be
+//! interrupted or move fewer bytes. strace injects errors, signals and delays; a shared object of
+//! ours (the shim), loaded before the program, makes sends and receives short.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -14,7 +15,8 @@ use crate::sides::force::Force;
 use crate::strace::calls::{self, number};
 use crate::strace::line::{Call, Entry, What};
 
-/// The calls that can be named, as C has them, and as the kernel has them. Of the last column's the shim knows how to make less.
+/// The calls that can be named: C's name and the kernel's names. The last column says whether the
+/// shim can make the call short.
 const CALLS: &[(&str, &[&str], bool)] = &[
     ("socket", &["socket"], false),
     ("bind", &["bind"], false),
@@ -55,7 +57,7 @@ const LONGEST: u64 = 60_000_000; // microseconds
 /// What is injected.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// As it was written.
+    /// As the user wrote it.
     text: String,
     pub side: Side,
     pub calls: &'static [&'static str],
@@ -67,7 +69,7 @@ pub struct Fault {
     when: When,
 }
 
-/// Which of a task's calls: counted from 1.
+/// Which of a task's calls, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct When {
     first: u64,
@@ -105,7 +107,7 @@ impl When {
 }
 
 impl Fault {
-    /// Reads one; if it is none, what there is.
+    /// Reads one. If it is malformed, the error lists the possible forms.
     pub fn of(text: &str) -> Result<Fault, String> {
         let mut words = text.split_whitespace();
         let side = match words.next() {
@@ -173,7 +175,7 @@ impl Fault {
         }
     }
 
-    /// What strace is told, if it is strace's to do.
+    /// The option for strace, if strace injects this fault.
     fn injection(&self) -> Option<String> {
         let mut what = String::new();
         if let Some(error) = &self.error {
@@ -191,7 +193,7 @@ impl Fault {
         (!what.is_empty()).then(|| format!("--inject={}{what}:{when}", names.join(",")))
     }
 
-    /// What the shim is told, if it is the shim's to do.
+    /// The setting for the shim, if the shim makes this fault.
     fn at(&self) -> Option<String> {
         let When { first, last, step } = self.when;
         let name = match self.calls[0] {
@@ -203,7 +205,7 @@ impl Fault {
             .map(|bytes| format!(" {name} {bytes} {first} {last} {step}"))
     }
 
-    /// What stands in the picture.
+    /// The text shown in the picture.
     fn what(&self) -> String {
         let mut all = Vec::new();
         all.extend(self.error.as_ref().map(|error| format!("error={error}")));
@@ -231,7 +233,7 @@ fn list(words: &[&str]) -> String {
     format!("there are {}", words.join(", "))
 }
 
-/// That a word is not known; the one that was meant, it seems, and all that there are.
+/// The error text for an unknown word: a similar known word, and the list of all.
 fn no(what: &str, word: Option<&str>, known: &[&str]) -> String {
     let all = list(known);
     let Some(word) = word.filter(|word| !word.is_empty()) else {
@@ -282,7 +284,7 @@ fn delay(text: &str) -> Result<u64, String> {
         })
 }
 
-/// The known word that differs least, if it differs little.
+/// The known word that differs least, if the difference is small.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |other: &str| {
         let mut row: Vec<usize> = (0..=other.len()).collect();
@@ -303,7 +305,7 @@ fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
     (distance(nearest) <= 1 + word.len() / 4).then_some(nearest)
 }
 
-/// The faults of a run, and how far they have come.
+/// The faults of a run, and which of them have happened.
 #[derive(Default)]
 pub struct Faults {
     all: Vec<(Fault, u64)>,
@@ -313,7 +315,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Fails if two are about the same call of a side: strace has one for each.
+    /// Fails if two faults are for the same call of a side: strace takes one for each.
     pub fn of(faults: &[Fault]) -> Result<Faults, String> {
         for (at, fault) in faults.iter().enumerate() {
             let same = |other: &&Fault| other.side == fault.side && other.calls == fault.calls;
@@ -332,7 +334,7 @@ impl Faults {
         })
     }
 
-    /// What strace is to be told for a side.
+    /// The options for strace for a side.
     pub fn options(&self, side: Side) -> Result<Vec<String>, String> {
         let ours = || {
             self.all
@@ -359,7 +361,7 @@ impl Faults {
         if self.all.is_empty() {
             return;
         }
-        // The shim counts the calls on sockets alone: it cannot see the loader's.
+        // The shim counts calls on sockets only: it does not see the loader's calls.
         let short = |(fault, _): &(Fault, u64)| fault.short.is_some();
         let on_a_socket = match &entry.what {
             What::Call(call) if self.all.iter().any(short) => {
@@ -395,7 +397,7 @@ impl Faults {
         call.note = format!("{}{space}(INJECTED: {})", note.trim_end(), fault.what());
     }
 
-    /// Those that have not happened: a line for each.
+    /// The faults that have not happened, a line for each.
     pub fn missed(&self) -> impl Iterator<Item = String> {
         let missed = self.all.iter().filter(|(_, happened)| *happened == 0);
         missed.map(|(fault, _)| {
@@ -408,7 +410,7 @@ impl Faults {
         })
     }
 
-    /// Those that have: a line for each.
+    /// The faults that have happened, a line for each.
     pub fn happened(&self) -> impl Iterator<Item = String> {
         let happened = self.all.iter().filter(|(_, happened)| *happened > 0);
         happened.map(|(fault, times)| format!("injected, {times} in all: {}", fault.text))
@@ -421,7 +423,7 @@ impl Faults {
     }
 }
 
-/// Whether the call's line bears that it has been injected.
+/// Whether the call's line says that it was injected.
 fn is_so(fault: &Fault, call: &Call) -> bool {
     if let Some(bytes) = fault.short {
         let row = calls::of(&call.name);

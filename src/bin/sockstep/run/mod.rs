@@ -31,7 +31,7 @@ use crate::sides::ready::{Ready, State};
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 
-/// For how long a client of ours keeps its connection, in milliseconds.
+/// How long a client of ours keeps its connection, in milliseconds.
 const THINK: u32 = 100;
 
 const EXAMPLE: &str = "Example: sockstep run tcp_echo --impl c -- hello";
@@ -173,7 +173,7 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Runs each server with many clients, and shows what they do.
+/// Runs each server with many clients, and draws their calls.
 fn watch_many(args: &Args, clients: u8, faults: Faults) -> Result<ExitStatus, Trouble> {
     let servers = match (&args.server, &args.client) {
         (Some(server), Some(client)) => Servers::Commands([server, client]),
@@ -198,7 +198,7 @@ fn watch_many(args: &Args, clients: u8, faults: Faults) -> Result<ExitStatus, Tr
     })
 }
 
-/// Runs the pair to the client's end, and shows what both do and print meanwhile.
+/// Runs the pair until the client has ended, and shows the calls and output of both sides.
 fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     let signals = Signals::collect()?;
     let mut plan = Plan::of(args)?;
@@ -215,7 +215,7 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     outcome
 }
 
-/// Plays the run.
+/// Runs both sides.
 fn play(
     args: &Args,
     plan: &mut Plan,
@@ -248,7 +248,7 @@ fn play(
             plan.point_client_to(&address, &port, &args.client_arguments);
             view.server_is_ready = true;
         } else if view.holds() {
-            ready = Ready::begin(); // its time begins anew
+            ready = Ready::begin(); // its time starts again
         } else if plan.pair.is_none() {
             reached = view.server().listens || is_reached(&mut ready, &server, view)?;
             view.server_is_ready = reached || view.given_up;
@@ -284,7 +284,7 @@ fn play(
     }
     let status = client.child.wait().map_err(|error| error.to_string())?;
 
-    // The server may still have to notice that its client has gone.
+    // The server may not yet have noticed that its client has disconnected.
     let mut done = Instant::now();
     view.waiting_for("the server to become idle");
     while reached
@@ -292,7 +292,7 @@ fn play(
         && (view.holds() || !server.is_idle_but_for(&view.server().stopped))
     {
         if view.holds() {
-            done = Instant::now(); // its time begins anew
+            done = Instant::now(); // its time starts again
         }
         if done.elapsed() >= PATIENCE {
             let seconds = PATIENCE.as_secs();
@@ -311,7 +311,7 @@ fn play(
     Ok(status)
 }
 
-/// What `--server-input` names, or nothing to read.
+/// The file of `--server-input`, or an empty input.
 fn input_of_the_server(args: &Args) -> Result<Stdio, String> {
     let Some(path) = &args.server_input else {
         return Ok(Stdio::null());
@@ -320,7 +320,8 @@ fn input_of_the_server(args: &Args) -> Result<Stdio, String> {
     Ok(file.into())
 }
 
-/// Whether the kernel says that a socket listens. If nothing comes of waiting for that, the view gives it up.
+/// Whether the kernel says that a socket listens. After too long a wait, the view stops waiting for
+/// it.
 fn is_reached(ready: &mut Ready, server: &Process, view: &mut View) -> Result<bool, Trouble> {
     match ready.look(server) {
         State::At(_) => return Ok(true),

@@ -1,4 +1,4 @@
-//! What is to be run: a pair of ours, or two commands.
+//! What to run: a pair of ours, or two commands.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,13 +12,13 @@ use crate::sides::keeper::directory;
 use crate::sides::shell::{quoted, shell, with_a_free_port};
 use crate::strace::command;
 
-/// What is to be run.
+/// The programs to run.
 pub struct Plan {
-    /// One of our pairs, or else any two programs.
+    /// One of our pairs; otherwise any two programs.
     pub pair: Option<Pair>,
     pub server: Command,
     pub client: Command,
-    /// Keeps the twins until the end.
+    /// Keeps the compiled twins until the end.
     _programs: Option<Programs>,
 }
 
@@ -63,7 +63,7 @@ impl Plan {
         })
     }
 
-    /// Tells the client of a pair where its server is.
+    /// Gives the client of a pair its server's address.
     pub fn point_client_to(&mut self, address: &str, port: &str, given: &[OsString]) {
         if let Some(pair) = self.pair {
             self.client.1 = pair.client_arguments(address, port, given);

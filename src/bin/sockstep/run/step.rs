@@ -22,11 +22,11 @@ use crate::sides::process::Process;
 use crate::sides::terminal;
 use crate::strace::line::{Begun, Entry, What};
 
-/// What the keys do, for the person in front of them.
+/// The help line that lists the keys.
 pub const KEYS: &str =
     "space: next call, c: the client's, s: the server's, g: all the rest, PageUp: back";
 
-/// Which calls are made next.
+/// Which calls are let go next.
 pub struct Steps {
     keys: Option<Keys>,
     /// How long a call is held if no key is pressed.
@@ -35,12 +35,12 @@ pub struct Steps {
     goes_on: bool,
     made: Instant,
     lines: Lines,
-    /// Where the calls are that are held.
+    /// The gates that hold the calls.
     places: HashMap<u32, Option<Place>>,
     /// When each task's last call was let go, by strace's clock.
     let_go: HashMap<u32, u64>,
     holds: bool,
-    /// What is typed goes here while the client waits for it.
+    /// Typed text goes here while the client reads its input.
     input: Option<OwnedFd>,
     typed: usize,
 }
@@ -69,7 +69,7 @@ impl Steps {
         })
     }
 
-    /// The client's standard input: ours, or what is typed while nothing else is asked for.
+    /// The client's standard input: ours, or a pipe for text typed while no call is held.
     pub fn input_of_the_client(&mut self) -> Result<Stdio, String> {
         if self.keys.is_none() || !io::stdin().is_terminal() {
             return Ok(Stdio::inherit());
@@ -84,8 +84,8 @@ impl Steps {
         self.holds
     }
 
-    /// Lets go what a key, or time, asks for. `reads` if the client waits for what a person types, `pages` if the person looks at
-    /// what was shown before. The keys that are for the picture come back.
+    /// Lets calls go as keys or the time require. `reads`: the client waits for typed input.
+    /// `pages`: the user has paged back. Returns the keys that are for the picture.
     pub fn go(&mut self, processes: &[&mut Process], reads: bool, mut pages: bool) -> Vec<Turn> {
         let mut turns = Vec::new();
         let mut held = held(processes);
@@ -173,7 +173,8 @@ impl Steps {
         let _ = write(input, &[key]).and_then(|_| put(echo)); // the client may have ended
     }
 
-    /// Takes the time out of an entry for which its call was held: the program has not waited for it.
+    /// Subtracts from an entry the time for which its call was held: the program did not cause that
+    /// wait.
     pub fn correct(&mut self, entry: &mut Entry) {
         let (Some(pid), Some(start), What::Call(call)) = (entry.pid, entry.start, &mut entry.what)
         else {
@@ -188,7 +189,7 @@ impl Steps {
         }
     }
 
-    /// What each side is about to do. Its calls under way are then those that are not held.
+    /// The calls that each side is about to make, without the held ones.
     pub fn next(
         &mut self,
         processes: &[&mut Process],
@@ -198,7 +199,7 @@ impl Steps {
         for (at, held) in held(processes) {
             let side = processes[at].side as usize;
             let calls = &mut under_way[side];
-            // The end of the task's call before may still be on its way to us.
+            // The end of the task's previous call may not have reached us yet.
             let let_go = self.let_go.get(&held.task).copied();
             let is_it = |call: &Begun| {
                 let new = call
@@ -209,7 +210,7 @@ impl Steps {
             };
             let place = calls.iter().position(is_it);
             let Some(call) = place.map(|place| calls.remove(place)) else {
-                continue; // strace is about to say what it is
+                continue; // strace will name the call in a moment
             };
             if next[side].is_some() {
                 continue;
@@ -229,7 +230,7 @@ impl Steps {
     }
 }
 
-/// The calls that are held, the longest first, and whose they are.
+/// The held calls with their sides, the longest held first.
 fn held(processes: &[&mut Process]) -> Vec<(usize, Held)> {
     let all = processes.iter().enumerate();
     let mut held: Vec<_> = all
@@ -239,7 +240,7 @@ fn held(processes: &[&mut Process]) -> Vec<(usize, Held)> {
     held
 }
 
-/// A key that pages, and its length.
+/// A key sequence that pages, and its length.
 fn turn(keys: &[u8]) -> Option<(Turn, usize)> {
     const TURNS: [(&[u8], Turn); 10] = [
         (b"\x1b[5~", Turn::Back),
@@ -265,7 +266,8 @@ struct Keys {
 
 impl Keys {
     fn take() -> Option<Keys> {
-        // A description of our own: what is set on it is ours. Standard output's where something else is on standard input.
+        // Opened anew, so that flags set on it do not affect others. Standard output's terminal, if
+        // standard input is not one.
         let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
         let number = u8::from(!io::stdin().is_terminal());
         let path = format!("/proc/self/fd/{number}");
@@ -289,6 +291,6 @@ impl Keys {
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        let _ = tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before); // it may have gone
+        let _ = tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before); // it may no longer exist
     }
 }

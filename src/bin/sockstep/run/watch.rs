@@ -1,4 +1,4 @@
-//! What the person sees of a run.
+//! The output of a run for the user.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -25,55 +25,55 @@ use crate::sides::trouble::Trouble;
 use crate::strace::command::{self, Trace};
 use crate::strace::line::{Begun, Entry, What};
 
-/// After this time a person in front of a terminal is told what is waited for.
+/// After this time a terminal shows what the run is waiting for.
 const UNEASY: Duration = Duration::from_secs(1);
 
-/// For how long nothing comes when a call's stack has come to its end.
+/// A silence of this length means that a call's stack is complete.
 const STACKED: Duration = Duration::from_millis(200);
 
-/// What the person sees of the two processes.
+/// The view of the two processes.
 pub struct View {
-    /// strace's, if the two are to run under it.
+    /// The strace of each side, if the two run under it.
     options: Option<Vec<String>>,
     faults: Faults,
-    /// Which calls are held, if they are to be.
+    /// The calls that are held, with --step or --slow.
     steps: Option<Steps>,
     has_stacks: bool,
     picture: Picture,
     page: Option<Page>,
     exports: Option<Exports>,
     lanes: [Recording; 2],
-    /// What the server has printed, for the line that says where it listens.
+    /// The server's output, in which the line `listening on` is looked for.
     pub server_said: Vec<u8>,
     pub server_is_ready: bool,
-    /// Nothing will come of waiting for the server to listen.
+    /// Waiting for the server to listen has been given up.
     pub given_up: bool,
     waiting: Option<(Instant, String)>,
-    /// What a person has been told already.
+    /// The message already shown to the user.
     hinted_at_listen: Option<&'static str>,
 }
 
-/// What strace says of one side.
+/// The state of one side, from strace.
 #[derive(Default)]
 pub struct Recording {
     trace: Trace,
     kept: Option<File>,
     /// Its `listen`, or its `bind` of a datagram socket, has succeeded.
     pub listens: bool,
-    /// Its calls may fail with EAGAIN after a while.
+    /// A time-out is set: its calls may fail with EAGAIN.
     pub gives_up: bool,
     /// Tasks that a signal has stopped.
     pub stopped: HashSet<u32>,
-    /// It has come to the end of its standard input.
+    /// It has read its standard input to the end.
     found_no_input: bool,
-    /// What has become of its last `bind` to a port, and since when.
+    /// The result of its last `bind` to a port, and since when.
     bind: Option<(Bind, Instant)>,
 }
 
 #[derive(Clone, Copy)]
 enum Bind {
     To,
-    /// Somebody else has the port.
+    /// Another program has the port.
     InUse(u16),
 }
 
@@ -117,7 +117,7 @@ enum Picture {
 }
 
 impl Picture {
-    /// Takes what strace has seen of a side, and so do the files.
+    /// Takes new entries of a side's trace, for the picture and for the files.
     fn traced(
         &mut self,
         side: Side,
@@ -250,7 +250,7 @@ impl View {
         })
     }
 
-    /// What strace is told for the client and for the server; `None` if they are to run without it.
+    /// strace's options for the client and for the server; `None` if they run without strace.
     pub fn options(&self) -> Result<[Option<Vec<String>>; 2], Trouble> {
         let of = |side| -> Result<Option<Vec<String>>, String> {
             let Some(options) = &self.options else {
@@ -276,7 +276,7 @@ impl View {
         steps.map_or(Ok(Stdio::inherit()), Steps::input_of_the_client)
     }
 
-    /// Says which faults have not happened.
+    /// Prints the faults that have not happened.
     pub fn tell_of_faults(&self) {
         self.faults.missed().for_each(remark);
     }
@@ -285,7 +285,7 @@ impl View {
         self.options.is_some()
     }
 
-    /// Waits for what comes next, and shows it. Says whether anything came.
+    /// Waits for new output or entries, and shows them. Returns whether anything came.
     pub fn watch<const N: usize>(
         &mut self,
         signals: &Signals,
@@ -317,7 +317,7 @@ impl View {
                 match &mut self.picture {
                     Picture::Lanes(lanes) => shown = shown.and(lanes.show(side, wrong, bytes)),
                     Picture::Ladder(ladder) if wrong => ladder.complained(side, bytes),
-                    _ => {} // what a program prints stands among its calls
+                    _ => {} // a program's output is shown as its write calls
                 }
             },
         )?;
@@ -363,7 +363,7 @@ impl View {
         Ok(heard)
     }
 
-    /// Takes what strace has seen of a side, and hands it on to all that is made of the run.
+    /// Takes new entries of a side's trace, and passes them to the picture and to the files.
     fn traced(&mut self, side: Side, mut entry: Entry) {
         if is_ours(&entry) {
             return;
@@ -381,16 +381,16 @@ impl View {
         &self.lanes[Side::Server as usize]
     }
 
-    /// Whether the server has had a port for so long that it could listen, and does not.
+    /// Whether the server has had a port for some time without listening.
     pub fn is_bound_and_late(&self) -> bool {
         if self.steps.is_some() {
-            return false; // its calls have been held
+            return false; // its calls were held
         }
         let bind = self.server().bind;
         bind.is_some_and(|(_, since)| since.elapsed() >= ready::PATIENCE)
     }
 
-    /// Tells a person who waits in vain that the server does not listen, and what it has not called.
+    /// Tells the user that the server does not listen, and which call it has not made.
     pub fn hint_at_listen(&mut self, what_now: &'static str) -> sockstep::Result<()> {
         if self.hinted_at_listen == Some(what_now) {
             return Ok(());
@@ -401,13 +401,13 @@ impl View {
         self.hint(&format!("the server does not listen. {why}{what_now}"))
     }
 
-    /// Waits no longer for the server to listen.
+    /// Stops waiting for the server to listen.
     pub fn give_up(&mut self) -> sockstep::Result<()> {
         self.given_up = true;
         self.hint_at_listen("The client starts anyway")
     }
 
-    /// What is known about a server that does not listen.
+    /// Describes a server that does not listen.
     fn why_nobody_reaches_the_server(&self) -> String {
         match self.server().bind {
             Some((Bind::InUse(port), _)) if ready::is_in_time_wait(port) => format!(
@@ -423,24 +423,24 @@ impl View {
         }
     }
 
-    /// Whether neither side ends its waiting by itself, as far as strace has seen.
+    /// Whether neither side will stop waiting by itself, as far as strace has seen.
     pub fn nobody_gives_up(&self) -> bool {
         self.traces() && !self.lanes.iter().any(|lane| lane.gives_up)
     }
 
-    /// From now on this is waited for; a person in front of a terminal is told when it takes long.
+    /// Sets what the run is waiting for; a terminal shows it if it takes long.
     pub fn waiting_for(&mut self, what: &str) {
         self.waiting = Some((Instant::now(), what.to_owned()));
     }
 
-    /// From now on nothing is waited for that the picture does not show.
+    /// Ends that wait: the picture shows the next one itself.
     pub fn waits_no_more(&mut self) {
         self.waiting = None;
     }
 
     fn tell_of_waiting(&mut self) -> sockstep::Result<()> {
         if self.steps.is_some() {
-            return Ok(()); // the picture says what for
+            return Ok(()); // the picture shows why
         }
         let long = self.waiting.take_if(|(since, _)| since.elapsed() >= UNEASY);
         match long.filter(|_| io::stderr().is_terminal()) {
@@ -449,7 +449,7 @@ impl View {
         }
     }
 
-    /// Says in the picture what we do to a side.
+    /// Shows in the picture a signal that we send to a side.
     pub fn aside(&mut self, side: Side, words: &str) -> sockstep::Result<()> {
         if let Picture::Ladder(ladder) = &mut self.picture {
             ladder.aside(side, words);
@@ -487,7 +487,7 @@ impl View {
         Ok(())
     }
 
-    /// Why a server has ended before a client could reach it, and what to do about it.
+    /// Why a server ended before a client could reach it, and what to do.
     pub fn why_it_did_not_start(&self, command: Option<&OsStr>, status: ExitStatus) -> String {
         let command = command.map(OsStr::to_string_lossy).unwrap_or_default();
         let why = match command.split_whitespace().next() {
@@ -515,7 +515,7 @@ impl View {
         page.and(self.exports.take().map_or(Ok(()), Exports::end))
     }
 
-    /// Shows what is still held back.
+    /// Shows the entries that are still held back.
     pub fn end(&mut self) -> sockstep::Result<()> {
         match &mut self.picture {
             Picture::Ladder(ladder) => {
@@ -535,7 +535,7 @@ fn with_pages(ladder: Ladder, wanted: bool) -> Ladder {
     if wanted { ladder.with_pages() } else { ladder }
 }
 
-/// What was asked for, as the page's title.
+/// The command line, as the page's title.
 pub fn title(args: &Args) -> String {
     let command = |command: &Option<std::ffi::OsString>| {
         command

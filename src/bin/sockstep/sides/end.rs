@@ -9,19 +9,19 @@ use crate::sides::process::Process;
 use crate::sides::tasks::send;
 use crate::strace::line::{Entry, What};
 
-/// How long the first process may take to end its own children, before they are asked too.
+/// How long the first process may take to end its own children before they get SIGTERM too.
 const FIRST: Duration = Duration::from_millis(100);
-/// How long a side that was asked to end may take.
+/// How long a side may take to end after SIGTERM.
 pub const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long strace may take to say that all have been killed.
+/// How long strace may take to report that all have been killed.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// A side that is being ended: SIGTERM to its first process, a moment later to every other one, SIGKILL after [`LAST_WORDS`].
 pub struct End {
     since: Instant,
-    /// How long it may take.
+    /// The time from SIGTERM to SIGKILL.
     last_words: Duration,
-    /// Who has been asked to end.
+    /// The processes that have got SIGTERM.
     asked: Vec<Pid>,
     killed: Option<Instant>,
     gone: Option<Instant>,
@@ -51,13 +51,14 @@ impl End {
         end
     }
 
-    /// Whether all of it has ended and all is heard. To be asked again and again, as it does what comes next.
+    /// Whether all of it has ended and all its output is read. Call it repeatedly: each call takes
+    /// the next step.
     pub fn is_over(&mut self, process: &mut Process) -> bool {
         let now = Instant::now();
         let left = process.processes();
         if left.is_empty() {
             let gone = *self.gone.get_or_insert(now);
-            // Whoever still has the other ends of the pipes has nothing to do with it.
+            // Another process that still holds the pipes' other ends does not belong to this side.
             if now - gone > LAST_LINES {
                 process.hang_up();
             }
@@ -65,7 +66,7 @@ impl End {
             process.kill_all();
             if now - killed > LAST_LINES {
                 process.hang_up();
-                return true; // a call that nothing interrupts: to drop it is all that can still be done
+                return true; // it is in a call that cannot be interrupted: give it up
             }
         } else if now - self.since >= self.last_words {
             self.killed = Some(now);
@@ -76,12 +77,12 @@ impl End {
         left.is_empty() && !process.is_heard()
     }
 
-    /// It may take so long.
+    /// The time that it may still take.
     pub fn wait_for(&mut self, time: Duration) {
         self.last_words = time;
     }
 
-    /// Whether it took SIGKILL.
+    /// Whether SIGKILL was needed.
     pub fn took_force(&self) -> bool {
         self.killed.is_some()
     }
@@ -91,7 +92,7 @@ impl End {
             if !self.asked.contains(&process) {
                 self.asked.push(process);
                 send(process, Signal::SIGTERM);
-                send(process, Signal::SIGCONT); // a stopped one gets it then
+                send(process, Signal::SIGCONT); // a stopped process receives it only then
             }
         }
     }

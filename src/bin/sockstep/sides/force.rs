@@ -1,4 +1,5 @@
-//! Makes the C library's calls do less than they are asked to: a shared object of ours, loaded before the program's own.
+//! Makes the C library's calls transfer fewer bytes than requested: with a shared object of ours,
+//! loaded before the program's libraries.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -13,9 +14,9 @@ use nix::unistd::getpid;
 
 const SOURCE: &str = include_str!("force.c");
 
-/// What has happened since the last [`Force::environment`].
+/// Counts since the last [`Force::environment`].
 pub struct Forced {
-    /// Calls that have done less than they were asked.
+    /// Calls that were made short.
     pub less: u64,
     /// Calls that went through the C library.
     pub seen: u64,
@@ -23,22 +24,22 @@ pub struct Forced {
     pub handlers: u64,
 }
 
-/// The object, compiled when it is first needed, and where it counts.
+/// The object, compiled at first use, and the file in which it counts.
 #[derive(Default)]
 pub struct Force {
     made: OnceLock<Result<(File, File), String>>,
 }
 
 impl Force {
-    /// What the program's environment must have. `how` is "short", "eintr", or `at CALL LENGTH FIRST LAST STEP` for each call
-    /// that is to be short.
+    /// The variables for the program's environment. `how` is "short", "eintr", or `at CALL LENGTH
+    /// FIRST LAST STEP` for each call that is to be short.
     pub fn environment(&self, how: &str) -> Result<Vec<(OsString, OsString)>, String> {
         let (object, count) = self
             .made
             .get_or_init(make)
             .as_ref()
             .map_err(String::clone)?;
-        let _ = count.write_all_at(&[0; 24], 0); // memory, which does not fail
+        let _ = count.write_all_at(&[0; 24], 0); // a file in memory does not fail
         let path = |file: &File| format!("/proc/{}/fd/{}", getpid(), file.as_raw_fd());
         Ok([
             ("LD_PRELOAD", path(object)),
@@ -81,7 +82,7 @@ fn make() -> Result<(File, File), String> {
     let place = nix::unistd::mkdtemp(&place).map_err(|errno| format!("mkdtemp: {errno}"))?;
     let file = place.join("force.so");
     let compiled = compile(&file).and_then(|()| fs::read(&file).map_err(|error| error.to_string()));
-    let _ = fs::remove_dir_all(&place); // it is in the system's own place for such
+    let _ = fs::remove_dir_all(&place); // left in the system's temporary directory
     object
         .write_all(&compiled?)
         .map_err(|error| format!("memfd: {error}"))?;
@@ -102,7 +103,7 @@ fn compile(file: &std::path::Path) -> Result<(), String> {
         .spawn()
         .map_err(|_| "no C compiler: apt-get install gcc libc6-dev".to_owned())?;
     if let Some(mut input) = child.stdin.take() {
-        let _ = input.write_all(SOURCE.as_bytes()); // if it cannot be read, its status says so
+        let _ = input.write_all(SOURCE.as_bytes()); // if the compiler does not read it, its exit status tells
     }
     let status = child.wait().map_err(|error| error.to_string())?;
     if status.success() {

@@ -1,5 +1,6 @@
-//! Holds each call on a socket before it is made, until it is let go. The kernel asks us about the call (seccomp's user
-//! notification) and then makes it as it was: a program sees nothing of it but the time.
+//! Holds each call on a socket before it is made, until it is let go. The kernel asks us about the
+//! call (seccomp's user notification) and then makes it unchanged: a program notices only the
+//! delay.
 
 #![allow(
     unsafe_code,
@@ -70,7 +71,7 @@ const ON_SEVERAL: &[c_long] = &[
     libc::SYS_epoll_wait,
 ];
 
-/// Descriptors from this number on are not used by programs: that of the channel stays clear of the program's.
+/// The channel's descriptor is at or above this number, which programs do not use.
 const HIGH: i32 = 500;
 
 /// The gate of a side.
@@ -78,7 +79,7 @@ pub struct Gate(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// What the kernel asks on, once the side has installed its filter.
+    /// The descriptor on which the kernel asks, once the side has installed its filter.
     listener: OnceLock<OwnedFd>,
     held: Mutex<Vec<Held>>,
     open: AtomicBool,
@@ -87,20 +88,20 @@ struct Shared {
 /// A call that is about to be made.
 #[derive(Clone, Copy)]
 pub struct Held {
-    /// The process or the thread that makes it.
+    /// The task that makes it.
     pub task: u32,
     pub since: Instant,
     id: u64,
 }
 
-/// What a side does about it between fork and exec.
+/// The part of the gate that a side runs between fork and exec.
 pub struct Filter {
     program: Vec<sock_filter>,
     channel: OwnedFd,
 }
 
 impl Gate {
-    /// A gate, and what the side is to install.
+    /// A gate, and the part that the side installs.
     pub fn new() -> Result<(Gate, Filter), String> {
         let failed = |error| format!("a channel for --step: {error}");
         let [ours, its] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)
@@ -123,7 +124,7 @@ impl Gate {
         held.clone()
     }
 
-    /// Has a call be made.
+    /// Lets a held call be made.
     pub fn let_go(&self, call: Held) {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.retain(|other| other.id != call.id);
@@ -132,7 +133,7 @@ impl Gate {
         }
     }
 
-    /// From now on no call is held.
+    /// Stops holding calls.
     pub fn open(&self) {
         {
             let _held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,10 +145,10 @@ impl Gate {
     }
 }
 
-/// The filter: the calls of the lists are asked about, all others are made. So is the one by which the side hands us what the
-/// kernel asks on.
+/// The filter: the kernel asks about the calls in the lists and makes all others. It also makes the
+/// call by which the side hands us the descriptor.
 fn program(channel: i32) -> Vec<sock_filter> {
-    const NUMBER: u32 = 0; // where the call's number and the low half of its first argument stand
+    const NUMBER: u32 = 0; // offsets of the call's number and of the low half of its first argument
     const FIRST: u32 = if cfg!(target_endian = "little") {
         16
     } else {
@@ -162,7 +163,7 @@ fn program(channel: i32) -> Vec<sock_filter> {
         .into_iter()
         .filter_map(|number| u32::try_from(number).ok())
         .collect();
-    let n = u8::try_from(all.len()).unwrap_or(0); // some forty
+    let n = u8::try_from(all.len()).unwrap_or(0); // about forty
     let sendmsg = u32::try_from(libc::SYS_sendmsg).unwrap_or_default();
     let mut program = vec![
         load(NUMBER),
@@ -181,7 +182,7 @@ fn program(channel: i32) -> Vec<sock_filter> {
 
 fn statement(code: c_uint, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter {
-        code: u16::try_from(code).unwrap_or_default(), // all of these are small
+        code: u16::try_from(code).unwrap_or_default(), // all of these fit in 16 bits
         jt,
         jf,
         k,
@@ -189,7 +190,7 @@ fn statement(code: c_uint, k: u32, jt: u8, jf: u8) -> sock_filter {
 }
 
 impl Filter {
-    /// Between fork and exec: makes system calls alone, and no allocation.
+    /// Runs between fork and exec: makes only system calls and allocates nothing.
     pub fn install(&self) -> io::Result<()> {
         set_no_new_privs()?;
         let program = libc::sock_fprog {
@@ -197,7 +198,7 @@ impl Filter {
             filter: self.program.as_ptr().cast_mut(),
         };
         let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
-        // With the second flag a signal does not interrupt a call that we hold, unless it is to end the program.
+        // With the second flag only a deadly signal interrupts a call that we hold.
         let killable = listener | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
         let mut made = seccomp(killable, &program);
         if made < 0 && Errno::last() == Errno::EINVAL {
@@ -257,7 +258,7 @@ fn hand_over(channel: i32, descriptor: i32) -> io::Result<()> {
     }
 }
 
-/// What the side has handed over; `None` if it has ended before.
+/// The descriptor that the side has handed over; `None` if it ended before.
 fn handed_over(channel: &OwnedFd) -> Option<OwnedFd> {
     let (mut word, mut control) = ([0], CmsgBuf::with_space(CMSG_SPACE(size_of::<i32>())));
     let mut iov = [IoSliceMut::new(&mut word)];
@@ -271,7 +272,7 @@ fn handed_over(channel: &OwnedFd) -> Option<OwnedFd> {
         })
 }
 
-/// Answers the kernel until the side has no task any more.
+/// Answers the kernel until all tasks of the side have ended.
 fn keep(channel: &OwnedFd, shared: &Shared) {
     let Some(listener) = handed_over(channel) else {
         return;
@@ -336,7 +337,7 @@ fn asked(listener: &OwnedFd) -> Option<libc::seccomp_notif> {
     (got == 0).then_some(asked)
 }
 
-/// Has the kernel make the call as it is.
+/// Lets the kernel make the call unchanged.
 fn go_on(listener: &OwnedFd, id: u64) -> io::Result<()> {
     let answer = libc::seccomp_notif_resp {
         id,

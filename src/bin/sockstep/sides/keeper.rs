@@ -1,5 +1,6 @@
-//! What is left when we are killed: a second process of ours, in a session of its own, ends what we have started and removes
-//! what we have made. Nothing that is sent to us, or to our process group, reaches it.
+//! The keeper: a second process of ours, in its own session. If we are killed, it ends the
+//! processes that we started and removes the files that we made. Signals to us or to our process
+//! group do not reach it.
 
 use std::env;
 use std::fs;
@@ -25,28 +26,29 @@ use sockstep::{Errno, read, write};
 use crate::sides::tasks::send;
 use crate::sides::tasks::{MARK, children};
 
-/// How long the keeper tries to end what does not go.
+/// How long the keeper tries to kill a process that does not end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// All that we start has this limit on real-time work, and our number added: in microseconds, so that it limits nobody. It stays
-/// with who clears the environment, leaves the session and closes every descriptor.
+/// All processes that we start get this limit on real-time work, plus our pid: a mark that no
+/// program clears by accident, not even one that clears its environment, leaves the session and
+/// closes every descriptor. In microseconds it is too large to limit anything.
 const LIMIT: u64 = 1_000_000_000_000_000;
 
-/// What we ask of it. The end of the line without a word means that we are gone.
+/// Requests to the keeper. If the channel ends without a request, we have died.
 const DIRECTORY: u8 = b'd';
 const FAREWELL: u8 = b'.';
 
 static KEEPER: Mutex<Option<Keeper>> = Mutex::new(None);
 
-/// Our end of it.
+/// Our end of the channel.
 struct Keeper {
     pid: Pid,
     ask: OwnedFd,
     answer: OwnedFd,
 }
 
-/// Before a verb starts or makes anything, and any thread: from now on nothing of it outlives us. What loses its parent
-/// becomes our child.
+/// Call this before starting a process or a thread or making a file: from now on none of them
+/// outlives us. A process that loses its parent becomes our child.
 pub fn begin() -> Result<(), String> {
     let failed = |call: &'static str| move |errno: Errno| format!("{call}: {errno}");
     set_child_subreaper(true).map_err(failed("prctl"))?;
@@ -54,7 +56,7 @@ pub fn begin() -> Result<(), String> {
     let ((asked, ask), (answer, answers)) = (pipe()?, pipe()?);
     let us = getpid();
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_RTTIME) {
-        let _ = setrlimit(Resource::RLIMIT_RTTIME, limit_of(us), hard); // who has a lower one keeps it
+        let _ = setrlimit(Resource::RLIMIT_RTTIME, limit_of(us), hard); // a lower limit is kept
     }
     #[allow(unsafe_code, reason = "around fork")]
     // SAFETY: there is no other thread, so the child may do whatever we may.
@@ -81,7 +83,7 @@ fn limit_of(run: Pid) -> u64 {
     LIMIT + u64::from(run.as_raw().unsigned_abs())
 }
 
-/// A new directory, which goes when we do.
+/// A new directory that is removed when we end.
 pub fn directory() -> Result<PathBuf, String> {
     let keeper = KEEPER.lock().unwrap_or_else(PoisonError::into_inner);
     let keeper = keeper.as_ref().ok_or("nothing has begun")?;
@@ -96,7 +98,8 @@ pub fn directory() -> Result<PathBuf, String> {
     }
 }
 
-/// Ends whatever is left of what we started. strace's `-D` waits without end when its program is killed before it has attached.
+/// Ends all remaining processes that we started. strace's `-D` waits without end if its program is
+/// killed before strace has attached.
 pub fn leave() {
     let mut keeper = KEEPER.lock().unwrap_or_else(PoisonError::into_inner);
     let keepers = keeper.as_ref().map(|keeper| keeper.pid);
@@ -110,11 +113,11 @@ pub fn leave() {
             break;
         }
         for child in children {
-            let _ = waitpid(child, None); // one that is interrupted comes again
+            let _ = waitpid(child, None); // if interrupted, the loop calls it again
         }
     }
     if let Some(keeper) = keeper.take() {
-        let _ = write(&keeper.ask, &[FAREWELL]); // it may have been killed
+        let _ = write(&keeper.ask, &[FAREWELL]); // the keeper may have been killed
         let _ = waitpid(keeper.pid, None);
     }
 }
@@ -124,7 +127,7 @@ fn keep(whose: Pid, asked: &OwnedFd, answers: &OwnedFd) {
     let _ = set_name(c"sockstep-keeper");
     let _ = setsid();
     let _ = SigSet::all().thread_set_mask();
-    let temporary = fs::canonicalize(env::temp_dir()); // it may be relative to where we are
+    let temporary = fs::canonicalize(env::temp_dir()); // it may be a relative path
     leave_what_is_open(&[asked.as_raw_fd(), answers.as_raw_fd()]);
     let _ = env::set_current_dir("/");
 
@@ -148,7 +151,7 @@ fn keep(whose: Pid, asked: &OwnedFd, answers: &OwnedFd) {
                     }
                     Err(words) => words,
                 };
-                let _ = write(answers, answer.as_bytes()); // we may be gone: then it goes below
+                let _ = write(answers, answer.as_bytes()); // we may have died; then it is removed below
             }
             Err(error) if error == Errno::EINTR => {}
             _ => break,
@@ -156,11 +159,11 @@ fn keep(whose: Pid, asked: &OwnedFd, answers: &OwnedFd) {
     }
     end_all(whose, &directories);
     for directory in directories {
-        let _ = fs::remove_dir_all(directory); // it may have gone
+        let _ = fs::remove_dir_all(directory); // it may no longer exist
     }
 }
 
-/// Closes what we have open, in the keeper: who reads our output is to see its end when we go.
+/// Closes our descriptors in the keeper, so that a reader of our output sees its end when we end.
 fn leave_what_is_open(kept: &[i32]) {
     if let Ok(nothing) = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
         let _ = dup2_stdin(&nothing);
@@ -180,11 +183,12 @@ fn leave_what_is_open(kept: &[i32]) {
         others.extend(number.filter(|number| *number > 2 && !kept.contains(number)));
     }
     for number in others {
-        let _ = close(number); // that of the listing is closed already
+        let _ = close(number); // the listing's own descriptor is closed already
     }
 }
 
-/// Kills all processes with a mark or the limit of this run, those that work in its directories, and what these started or trace.
+/// Kills all processes with a mark or the limit of this run, those whose working directory is one
+/// of its directories, and the processes that these started or trace.
 fn end_all(run: Pid, directories: &[PathBuf]) {
     let start = Instant::now();
     let (mark, limit) = (format!("{MARK}={run}."), limit_of(run).to_string());

@@ -1,20 +1,19 @@
 //! A side's life, the same for every verb: start, ready, done, idle, end.
 //!
 //! ```text
-//! begin()?                                       the verb: nothing of it outlives it, not even SIGKILL
-//! let mut server = Start { trace, ..Start::of(Side::Server, &program, &arguments) }.process()?;
-//! let mut ready = Ready::default();
-//! while ready.look(&server) == State::Starting { listen(..)? }    asks the kernel; strace may know earlier
-//! let mut client = Start::of(..).process()?;
-//! while !client.is_done() { listen(..)? }        its first process has ended, and what that left behind
-//! while !server.is_idle() { listen(..)? }        every task of it waits for anybody
-//! let mut end = End::begin(&mut server);         SIGTERM, after two seconds SIGKILL
-//! while !end.is_over(&mut server) { listen(..)? }
-//! leave()                                        nothing is left
+//! begin()? once for each verb: no process outlives it, even if it gets SIGKILL let mut server =
+//! Start { trace, ..Start::of(Side::Server, &program, &arguments) }.process()?; let mut ready =
+//! Ready::default(); while ready.look(&server) == State::Starting { listen(..)? } asks the kernel;
+//! strace may know earlier let mut client = Start::of(..).process()?; while !client.is_done() {
+//! listen(..)? } until its first process and all others have ended while !server.is_idle() {
+//! listen(..)? } until every task waits for a new client let mut end = End::begin(&mut server);
+//! SIGTERM, after two seconds SIGKILL while !end.is_over(&mut server) { listen(..)? } leave()
+//! all processes and files are gone
 //! ```
 //!
-//! `listen` waits for what a side prints and for what strace writes about it, [`TICK`](process::TICK) milliseconds at most
-//! in these loops: what they ask the kernel about makes no noise. Dropping a [`Process`](process::Process) kills all of it.
+//! `listen` waits for what a side prints and for what strace writes about it,
+//! [`TICK`](process::TICK) milliseconds at most in these loops: the kernel does not notify us of
+//! the states that they ask about. Dropping a [`Process`](process::Process) kills all of it.
 
 pub mod end;
 pub mod force;

@@ -1,4 +1,4 @@
-//! The two processes of a run: started so that they do not outlive us, and what comes from them.
+//! The two processes of a run: starts them so that they do not outlive us, and reads their output.
 
 use std::collections::HashSet;
 use std::env;
@@ -26,27 +26,27 @@ use crate::sides::tasks::{CROWD, Family, MARK, is_asleep, send, waits, waits_wit
 use crate::sides::terminal;
 use crate::strace::command::{Pipe, strace};
 
-/// How long to listen at most, in milliseconds, before it is looked at whether a side is ready, done, idle or has ended.
+/// How often to check whether a side is ready, done, idle or has ended, in milliseconds.
 pub const TICK: u8 = 20;
-/// How long a side goes on when the client is done, whatever it does.
+/// How long a side may go on after the client is done.
 pub const PATIENCE: Duration = Duration::from_secs(3);
-/// From then on a side that waits is idle: strace's own words take a moment.
+/// A side that has waited this long is idle; strace's output needs this time to arrive.
 const SILENCE: Duration = Duration::from_millis(30);
-/// From then on a side that waits without a limit is stuck, if the other one is too.
+/// A side that has waited this long without a time-out is stuck, if the other one is too.
 pub const STUCK: Duration = Duration::from_secs(10);
-/// How often they are counted.
+/// How often processes are counted.
 const COUNTING: Duration = Duration::from_millis(50);
-/// When all processes of a side have ended, the last of what they wrote has come by then.
+/// After all processes of a side have ended, their last output arrives within this time.
 const DRAINED: Duration = Duration::from_millis(200);
 
-/// A running program and what comes from it.
+/// A running program and its output.
 pub struct Process {
     pub side: Side,
     pub child: Child,
-    /// What its processes have in their environment.
+    /// The mark in the environment of its processes.
     mark: String,
     streams: Vec<Stream>,
-    /// When something came from it last.
+    /// The time of its last output.
     heard: Instant,
     /// When its first process was seen to have ended.
     ended: Option<Instant>,
@@ -58,7 +58,8 @@ pub struct Process {
 struct Stream {
     source: Source,
     pipe: OwnedFd,
-    /// The end that strace is to open: ours until it has done so, for otherwise the pipe would seem to have ended.
+    /// The end of the pipe that strace opens. We hold it until then, or the pipe would seem to have
+    /// ended.
     other_end: Option<OwnedFd>,
 }
 
@@ -72,7 +73,7 @@ impl Stream {
     }
 }
 
-/// Where bytes came from.
+/// The source of bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     StandardOutput,
@@ -80,28 +81,28 @@ pub enum Source {
     Strace,
 }
 
-/// How a program is to be started.
+/// How to start a program.
 pub struct Start<'a> {
     pub side: Side,
     pub program: &'a Path,
     pub arguments: &'a [OsString],
-    /// More options for strace; without strace if there are none, not even an empty list.
+    /// More options for strace; `None` runs the program without strace.
     pub trace: Option<&'a [String]>,
     pub input: Stdio,
     /// Its standard output is a terminal, instead of a pipe.
     pub terminal: bool,
-    /// In a process group of its own: what is typed at our terminal (Ctrl-C, Ctrl-Z) does not reach it.
+    /// In a process group of its own, so that Ctrl-C and Ctrl-Z at our terminal do not reach it.
     pub apart: bool,
-    /// One that starts more processes than a sound program does is ended.
+    /// A program that starts too many processes is ended.
     pub is_counted: bool,
-    /// Each call on a socket is held before it is made.
+    /// Holds each call on a socket before it is made.
     pub gated: bool,
-    /// What it may have less of than we do.
+    /// A limit lower than ours.
     pub limits: &'a [(Resource, rlim_t)],
 }
 
 impl<'a> Start<'a> {
-    /// Under strace, without any input. A server is apart.
+    /// Under strace, without input. A server is in its own process group.
     pub fn of(side: Side, program: &'a Path, arguments: &'a [OsString]) -> Start<'a> {
         Start {
             side,
@@ -151,7 +152,7 @@ impl<'a> Start<'a> {
         } else {
             None
         };
-        // Where there are no terminals (sockstep doctor says so), C keeps back what it prints.
+        // Without a pseudo-terminal (sockstep doctor reports that), C's stdio buffers its output.
         if let Some((ours, its)) = terminal {
             command.stdout(its).env("TERM", terminal::KIND);
             streams.insert(0, Stream::of(Source::StandardOutput, ours));
@@ -167,7 +168,8 @@ impl<'a> Start<'a> {
         };
         let parent = getpid();
         let limits = self.limits.to_vec();
-        // Of ours it is not to hear that it has another size: that would interrupt its calls. Else ours holds back what is to end it.
+        // It must not get our SIGWINCH, which would interrupt its calls; the other signals must not
+        // stay blocked, as they are in us.
         let held: SigSet = self
             .terminal
             .then_some(Signal::SIGWINCH)
@@ -212,22 +214,22 @@ impl<'a> Start<'a> {
 }
 
 impl Process {
-    /// Whether something may still come.
+    /// Whether more output may come.
     pub fn is_heard(&self) -> bool {
         !self.streams.is_empty()
     }
 
-    /// For how long nothing has come.
+    /// How long it has been silent.
     pub fn silent_for(&self) -> Duration {
         self.heard.elapsed()
     }
 
-    /// The process that was started.
+    /// The process started first.
     pub fn first(&self) -> Pid {
         Pid::from_raw(self.child.id().try_into().unwrap_or(i32::MAX))
     }
 
-    /// All processes of this side that have not ended: what it started, daemons too. strace is none of them.
+    /// All processes of this side that have not ended, with daemons and without strace.
     pub fn processes(&self) -> Vec<Pid> {
         self.family().processes()
     }
@@ -239,23 +241,23 @@ impl Process {
         }
     }
 
-    /// Whether a program that ends by itself is done: its first process has ended, and all that this one has left behind; or
-    /// what is left has been silent for [`PATIENCE`].
+    /// Whether a program that ends by itself is done: all its processes have ended, or the first
+    /// one has and the rest have been silent for [`PATIENCE`].
     pub fn is_done(&mut self) -> bool {
         if self.is_heard() && matches!(self.child.try_wait(), Ok(Some(_))) {
             let ended = *self.ended.get_or_insert_with(Instant::now);
-            let silent_for = self.silent_for().min(ended.elapsed()); // before that it was silent because it waited
+            let silent_for = self.silent_for().min(ended.elapsed()); // earlier silence does not count: it was waiting
             if silent_for > PATIENCE {
                 return true;
             }
             if silent_for > DRAINED && self.processes().is_empty() {
-                self.hang_up(); // another process has the other ends of the pipes
+                self.hang_up(); // another process holds the other ends of the pipes
             }
         }
         self.has_ended()
     }
 
-    /// Whether all of it has ended, and is heard.
+    /// Whether all its processes have ended and their output is read.
     pub fn has_ended(&self) -> bool {
         !self.is_heard() && self.processes().is_empty()
     }
@@ -265,7 +267,8 @@ impl Process {
         self.is_idle_but_for(&HashSet::new())
     }
 
-    /// The same, if these of its tasks are stopped: strace says so, and the kernel says of whatever strace looks at that it is.
+    /// The same, if these of its tasks are stopped. strace knows that; the kernel reports every
+    /// task as stopped while strace inspects it.
     pub fn is_idle_but_for(&self, stopped: &HashSet<u32>) -> bool {
         let is_stopped =
             |process: Pid| u32::try_from(process.as_raw()).is_ok_and(|pid| stopped.contains(&pid));
@@ -273,7 +276,8 @@ impl Process {
         self.silent_for() >= SILENCE && self.processes().into_iter().all(is_idle)
     }
 
-    /// Whether all of it has waited for a while, some of it for bytes, and nothing but another process ends that.
+    /// Whether all its tasks have waited for a while, some for bytes, in waits that only another
+    /// process can end.
     pub fn is_stuck(&self) -> bool {
         let mut receives = false;
         self.silent_for() >= STUCK
@@ -289,7 +293,7 @@ impl Process {
         self.processes().into_iter().all(is_asleep)
     }
 
-    /// Fails if it has started more processes than a sound program does.
+    /// Fails if it has started too many processes.
     fn count(&mut self) -> Result<(), String> {
         if self.counted.is_none_or(|last| last.elapsed() < COUNTING) {
             return Ok(());
@@ -310,7 +314,8 @@ impl Process {
         self.family().kill();
     }
 
-    /// Asks its first process to end, as Ctrl-C would. [`End`](crate::sides::end::End) sees to it that all of it does.
+    /// Sends SIGINT to its first process, as Ctrl-C would. [`End`](crate::sides::end::End) ends the
+    /// others.
     pub fn end(&self) {
         send(self.first(), Signal::SIGTERM);
     }
@@ -322,7 +327,7 @@ impl Process {
         }
     }
 
-    /// Tells it that the person's terminal has another size now.
+    /// Sets its terminal to the user's new terminal size.
     pub fn resize(&self) {
         let output = self
             .streams
@@ -333,26 +338,26 @@ impl Process {
         }
     }
 
-    /// The calls that are held before they are made, the first ones first.
+    /// The held calls, the first ones first.
     pub fn held(&self) -> Vec<Held> {
         self.gate.as_ref().map(Gate::held).unwrap_or_default()
     }
 
-    /// Has a call be made that is held.
+    /// Lets a held call be made.
     pub fn let_go(&self, call: Held) {
         if let Some(gate) = &self.gate {
             gate.let_go(call);
         }
     }
 
-    /// Holds no call any more.
+    /// Stops holding calls.
     pub fn open_gate(&self) {
         if let Some(gate) = &self.gate {
             gate.open();
         }
     }
 
-    /// Hears no more of it.
+    /// Stops reading from it.
     pub fn hang_up(&mut self) {
         self.streams.clear();
     }
@@ -360,7 +365,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Its strace goes first: while that holds a program back, even a killed one stays.
+        // Its strace is killed first: a program that strace holds stays even when killed.
         let family = self.family();
         let (processes, tracers) = (family.processes(), family.tracers());
         for strace in tracers {
@@ -370,15 +375,17 @@ impl Drop for Process {
             send(process, Signal::SIGKILL);
         }
         let _ = self.child.kill();
-        self.streams.clear(); // strace may be writing into a full pipe, and holds the program until it is done
+        self.streams.clear(); // strace may be blocked on a full pipe while it holds the program
         let _ = self.child.wait();
     }
 }
 
-/// Has `exec` close what a terminal, an editor or a script has left open in us: a program's first socket is to be 3.
+/// Makes `exec` close descriptors that a terminal, an editor or a script has left open in us, so
+/// that a program's first socket is 3.
 fn leave_descriptors() {
     #[allow(unsafe_code, reason = "around fork")]
-    // SAFETY: closes nothing now, and integers are no memory. Where the kernel does not know the flag nothing happens.
+    // SAFETY: closes nothing now and takes only integers. A kernel that does not know the flag does
+    // nothing.
     unsafe {
         libc::syscall(
             libc::SYS_close_range, // musl has no function for it
@@ -389,7 +396,7 @@ fn leave_descriptors() {
     };
 }
 
-/// Where programs are looked for: last of all where this one is.
+/// The directories in which programs are looked for; the last one is this program's own.
 fn search_path() -> OsString {
     let mut path = env::var_os("PATH").unwrap_or("/usr/bin:/bin".into());
     let this = env::current_exe();
@@ -400,7 +407,7 @@ fn search_path() -> OsString {
     path
 }
 
-/// Waits up to `patience` milliseconds until something comes from the processes, and hands it on.
+/// Waits up to `patience` milliseconds for output of the processes, and passes it on.
 pub fn listen<const N: usize>(
     signals: &Signals,
     processes: &mut [&mut Process; N],
@@ -413,7 +420,7 @@ pub fn listen<const N: usize>(
     })
 }
 
-/// The same with any number of processes, each known by its place among them.
+/// The same with any number of processes, each known by its index.
 pub fn listen_to_all(
     signals: &Signals,
     processes: &mut [&mut Process],
@@ -448,7 +455,7 @@ pub fn listen_to_all(
             n > 0
         });
         process.heard = last;
-        // A program that could not be started has no strace that would write.
+        // A program that could not be started has no strace that writes.
         if process
             .streams
             .iter()

@@ -1,4 +1,5 @@
-//! Whether a server can be reached, by the kernel's own tables: it listens, or a datagram socket of it has an address.
+//! Whether a server can be reached, from the kernel's tables: it listens, or has a datagram socket
+//! with an address.
 
 use std::collections::{HashSet, VecDeque};
 use std::fs;
@@ -17,11 +18,11 @@ use sockstep::{
 use crate::sides::process::Process;
 use crate::sides::tasks::threads;
 
-/// How long a server may take to listen before a person is told.
+/// How long a server may take to listen before the user is told.
 pub const PATIENCE: Duration = Duration::from_secs(3);
-/// How long one may take that works on its start, before a person is told: an interpreter on a busy machine.
+/// The same for a server that is busy starting: an interpreter on a busy machine.
 const SLOW: Duration = Duration::from_secs(10);
-/// How long one may take that still works on its start: a compiler, a virtual machine.
+/// How long a server that is busy starting may take in all: a compiler, a virtual machine.
 const STARTING: Duration = Duration::from_secs(30);
 
 /// Where a server can be reached.
@@ -33,10 +34,10 @@ pub enum Place {
     Unix(String),
 }
 
-/// A server on its way to be reached.
+/// A server that is starting.
 pub struct Ready {
     since: Instant,
-    /// Since when none of it has had anything to do.
+    /// Since when all its tasks have been idle.
     asleep: Option<Instant>,
 }
 
@@ -46,7 +47,7 @@ pub enum State {
     At(Vec<Place>),
     /// Not yet.
     Starting,
-    /// It has had its time, and does nothing about it: all of it sleeps, or it works without end.
+    /// Its time is over: all its tasks sleep, or it is busy without end.
     Idle,
 }
 
@@ -58,7 +59,7 @@ impl Ready {
         }
     }
 
-    /// To be asked again and again.
+    /// Call it repeatedly.
     pub fn look(&mut self, server: &Process) -> State {
         let processes = server.processes();
         let places = places(&processes);
@@ -79,13 +80,13 @@ impl Ready {
         State::Starting
     }
 
-    /// Whether a person who waits for one that is at work is to be told.
+    /// Whether to tell the user that a busy server has not listened yet.
     pub fn is_slow(&self) -> bool {
         self.since.elapsed() >= SLOW
     }
 }
 
-/// Where processes can be reached. What one of them has inherited is not told from what it made.
+/// The addresses at which processes can be reached, with inherited sockets.
 pub fn places(processes: &[Pid]) -> Vec<Place> {
     let sockets: HashSet<u64> = processes.iter().flat_map(|&pid| sockets_of(pid)).collect();
     let Some(first) = processes.first().filter(|_| !sockets.is_empty()) else {
@@ -121,7 +122,7 @@ pub fn places(processes: &[Pid]) -> Vec<Place> {
     for line in table_of(*first, "unix").lines().skip(1) {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [_, _, _, flags, kind, _, inode, path, ..] = fields.as_slice() else {
-            continue; // one without a name
+            continue; // a socket without a name
         };
         let theirs = inode.parse().is_ok_and(|inode| sockets.contains(&inode));
         if theirs && (*flags == ACCEPTS || *kind == DATAGRAMS) {
@@ -132,7 +133,7 @@ pub fn places(processes: &[Pid]) -> Vec<Place> {
 }
 
 /// States and flags, as the tables have them.
-/// The other side has our end, and we do not have its.
+/// The other side has received our FIN and has not sent its own.
 pub const FIN_WAIT2: &str = "05";
 const TIME_WAIT: &str = "06";
 const LISTEN: &str = "0A";
@@ -140,7 +141,7 @@ const UNCONNECTED: &str = "07";
 const ACCEPTS: &str = "00010000";
 const DATAGRAMS: &str = "0002";
 
-/// Whether old connections keep a port, and no socket listens there: a bind without `SO_REUSEADDR` fails.
+/// Whether only old connections keep a port: then a bind without `SO_REUSEADDR` fails.
 pub fn is_in_time_wait(port: u16) -> bool {
     let tables = ["tcp", "tcp6"].map(|table| table_of(getpid(), table));
     let mut waits = false;
@@ -179,7 +180,7 @@ pub fn table_of(process: Pid, name: &str) -> String {
 
 /// The inodes of the sockets that a process has open.
 fn sockets_of(process: Pid) -> Vec<u64> {
-    // By a thread that has not ended: the first one may have.
+    // Read from a thread that has not ended; the first one may have.
     let descriptors = threads(process).find_map(|thread| fs::read_dir(thread.join("fd")).ok());
     descriptors
         .into_iter()
@@ -196,7 +197,8 @@ fn sockets_of(process: Pid) -> Vec<u64> {
         .collect()
 }
 
-/// An address of the tables, `0100007F:2EE0`: groups of four bytes, each as this machine has an integer.
+/// An address of the tables, `0100007F:2EE0`: groups of four bytes, each an integer in this
+/// machine's byte order.
 pub fn address(field: &str) -> Option<SocketAddr> {
     let (host, port) = field.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
@@ -218,12 +220,13 @@ pub fn address(field: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(host, port))
 }
 
-/// How many ports stay ours.
+/// How many ports are reserved.
 const HELD: usize = 32;
 static PORTS: Mutex<VecDeque<UnixListener>> = Mutex::new(VecDeque::new());
 
-/// A port that is free now, for TCP and for UDP, outside the range from which the kernel picks. Its two bytes differ, so
-/// that to exchange them makes another port. The last [`HELD`] are given to nobody else who asks here, in other processes too.
+/// A port that is free now, for TCP and for UDP, outside the kernel's ephemeral range. Its two
+/// bytes differ, so that a missing htons names another port. The last [`HELD`] ports are not given
+/// out again, not even by another `sockstep`.
 pub fn free_port() -> Result<u16, String> {
     let mut random = [0; 2];
     for _ in 0..1000 {
@@ -233,7 +236,8 @@ pub fn free_port() -> Result<u16, String> {
             .map_err(|error| format!("/dev/urandom: {error}"))?;
         let port = 20_000 + u16::from_ne_bytes(random) % 10_000;
         let [high, low] = port.to_be_bytes();
-        // Its name first: whoever has it may be about to bind, and a look would take the port from him.
+        // Reserve its name first: a process that has reserved it may be about to bind, and a trial
+        // bind would get in its way.
         let name = UnixAddr::from_abstract_name(format!("sockstep port {port}"));
         let Ok(name) = name.and_then(|name| UnixListener::bind_addr(&name)) else {
             continue;
@@ -245,7 +249,7 @@ pub fn free_port() -> Result<u16, String> {
         place.sin_family = AF_INET;
         place.sin_addr.s_addr = htonl(INADDR_ANY);
         place.sin_port = htons(port);
-        // Without SO_REUSEADDR: no connection of an earlier run is to be in TIME_WAIT there.
+        // Without SO_REUSEADDR: a port with an earlier run's connection in TIME_WAIT is not taken.
         let free = |kind, protocol| {
             socket(PF_INET, kind, protocol)
                 .and_then(|sock| bind(&sock, &place))

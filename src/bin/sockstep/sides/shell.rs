@@ -1,4 +1,4 @@
-//! Commands as a shell has them: `cd d && ./s`, `ulimit -n 20; ./s`, `./s | tee log`.
+//! Shell commands: `cd d && ./s`, `ulimit -n 20; ./s`, `./s | tee log`.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -6,15 +6,15 @@ use std::path::PathBuf;
 
 use crate::sides::ready::free_port;
 
-/// What cannot follow `exec`: a shell does these by itself.
+/// Shell builtins, which cannot follow `exec`.
 const OWN: [&[u8]; 32] = [
     b"!", b".", b":", b"[", b"{", b"}", b"alias", b"case", b"cd", b"command", b"do", b"done",
     b"echo", b"esac", b"eval", b"exec", b"exit", b"export", b"fi", b"for", b"if", b"printf",
     b"read", b"set", b"source", b"test", b"then", b"trap", b"ulimit", b"umask", b"wait", b"while",
 ];
 
-/// What to start for a command, and its arguments. Whatever shell it is, the last program of a list takes its place, as with
-/// `exec`: then the process that is started is the one that the command is about.
+/// The program and arguments that run a command. The last program of a list replaces the shell, as
+/// with `exec`, so that the process we start is the user's program.
 pub fn shell(command: &OsStr) -> (PathBuf, Vec<OsString>) {
     let mut script = command.as_bytes().to_vec();
     if let Some(at) = last_program(&script) {
@@ -24,7 +24,7 @@ pub fn shell(command: &OsStr) -> (PathBuf, Vec<OsString>) {
     (PathBuf::from("/bin/sh"), arguments)
 }
 
-/// Where in a list the program stands that ends it, if nothing runs beside or after it.
+/// The position of a list's last program, if no other program runs beside or after it.
 fn last_program(script: &[u8]) -> Option<usize> {
     let mut start = 0;
     let mut quote = None;
@@ -95,10 +95,10 @@ pub fn with_port(command: &OsStr, port: u16) -> (OsString, bool) {
     (whole, named)
 }
 
-/// What stands for a port.
+/// The placeholder for a port.
 const PORT: &str = "{port}";
 
-/// A command with a value in each place of a word.
+/// A command with a placeholder replaced by a value.
 pub fn replaced(command: &OsStr, word: &str, value: &str) -> OsString {
     let mut rest = command.as_bytes();
     let mut whole = Vec::new();
@@ -114,7 +114,7 @@ pub fn replaced(command: &OsStr, word: &str, value: &str) -> OsString {
     OsString::from_vec(whole)
 }
 
-/// A word as a shell takes it.
+/// A word, quoted for a shell.
 pub fn quoted(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./%".contains(c);

@@ -1,4 +1,4 @@
-//! The signals to us.
+//! The signals sent to us.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// Why waiting ended without anything to hear.
+/// Why a wait ended without output.
 pub enum Interrupted {
     Signal(Signal),
     Failed(String),
@@ -18,8 +18,8 @@ impl From<String> for Interrupted {
     }
 }
 
-/// The signals that end us, held back until they are asked for, so that what we started and made goes first; and the one that
-/// says that our terminal has another size.
+/// The signals that end us, blocked until they are asked for, so that our processes and files are
+/// cleaned up first; and SIGWINCH.
 pub struct Signals {
     queue: SignalFd,
     resized: AtomicBool,
@@ -46,7 +46,7 @@ impl Signals {
             .map_err(|errno| format!("signalfd: {errno}"))
     }
 
-    /// Fails with the signal that came, if one did that ends us.
+    /// Fails if a signal that ends us has arrived.
     pub fn take(&self) -> Result<(), Interrupted> {
         let Ok(Some(info)) = self.queue.read_signal() else {
             return Ok(());
@@ -62,7 +62,7 @@ impl Signals {
         }
     }
 
-    /// Whether our terminal has another size than when this was asked last.
+    /// Whether our terminal has changed its size since the last call.
     pub fn has_resized(&self) -> bool {
         self.resized.swap(false, Ordering::Relaxed)
     }

@@ -1,4 +1,5 @@
-//! The processes of a side, from the kernel's own books: those that it started, daemons too, whoever their parent is now.
+//! The processes of a side, as listed in /proc: all that it started, with daemons, whatever their
+//! parent is now.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +9,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::{Pid, getpid};
 
-/// The variable in the environment of all that we start. Its value says which side of which run: a daemon that has left its
-/// parent and its session still has it.
+/// The variable in the environment of all processes that we start. Its value names the run and the
+/// side: a daemon that has left its parent and its session still has it.
 pub const MARK: &str = "SOCKSTEP_SIDE";
-/// More processes than any server has that is not out of hand.
+/// More processes than a correct server starts.
 pub const CROWD: usize = 400;
-/// How long a crowd is stopped before it is killed as it is.
+/// How long to stop a growing group of processes before killing it.
 const STOPPING: Duration = Duration::from_secs(1);
 
 /// The calls in which a task waits for another one, for as long as it takes.
@@ -61,16 +62,16 @@ const WAITS: &[libc::c_long] = &[
     libc::SYS_semop,
 ];
 
-/// What is to be known to tell a side's processes from others.
+/// How to tell a side's processes from others.
 pub struct Family<'a> {
-    /// The process that was started.
+    /// The process started first.
     pub first: Pid,
-    /// What stands behind [`MARK`] in its environment.
+    /// The value of [`MARK`] in its environment.
     pub mark: &'a str,
 }
 
 impl Family<'_> {
-    /// Its processes that have not ended. strace is none of them.
+    /// Its processes that have not ended, without strace.
     pub fn processes(&self) -> Vec<Pid> {
         self.all()
             .into_iter()
@@ -91,7 +92,8 @@ impl Family<'_> {
     /// Kills all of them.
     pub fn kill(&self) {
         let mut left = self.processes();
-        // What starts processes without end is stopped first, or there would always be one more.
+        // A program that starts processes without end is stopped first; otherwise there would
+        // always be a new one.
         let mut stopped: Vec<Pid> = Vec::new();
         let limit = Instant::now() + STOPPING;
         while left.len() > CROWD && Instant::now() < limit {
@@ -112,7 +114,7 @@ impl Family<'_> {
         }
     }
 
-    /// All that descends from the first process, and from those of our children that have the mark.
+    /// All descendants of the first process, and of those of our children that have the mark.
     fn all(&self) -> Vec<Status> {
         let ours = children(getpid()).into_iter();
         let first = ours.filter(|&child| child == self.first || has_mark(child, self.mark));
@@ -131,7 +133,7 @@ pub fn descendants(mut all: Vec<Pid>) -> Vec<Pid> {
     all
 }
 
-/// What `/proc/PID/status` says.
+/// Fields of `/proc/PID/status`.
 struct Status {
     pid: Pid,
     name: String,
@@ -156,7 +158,8 @@ impl Status {
         matches!(self.state, b'Z' | b'X') && threads(self.pid).next().is_none()
     }
 
-    /// Whether it is the strace that we put in front of a side, or one that is about to become the side's program.
+    /// Whether it is the strace that we started for a side, or the process that will become the
+    /// side's program.
     fn is_strace(&self) -> bool {
         self.name == "strace" && self.tracer == 0
     }
@@ -170,8 +173,8 @@ fn has_mark(process: Pid, mark: &str) -> bool {
         .any(|variable| variable == mark.as_bytes())
 }
 
-/// Whether every thread of a process waits. Where the kernel does not say in which call it is, to be asleep
-/// is enough.
+/// Whether every thread of a process waits. If the kernel does not show the call, a sleeping thread
+/// counts as waiting.
 pub fn waits(process: Pid) -> bool {
     let waits = |call: String| {
         let number = call.split_whitespace().next().unwrap_or_default();
@@ -196,7 +199,7 @@ pub fn waits_without_end(process: Pid, receives: &mut bool) -> bool {
             .collect();
         let argument = |at: usize| arguments.get(at).copied().unwrap_or_default();
         match number {
-            // What has no such call calls the newer one.
+            // Machines without this call have only the newer one.
             #[cfg(not(any(target_arch = "s390x", target_arch = "x86")))]
             libc::SYS_accept => true,
             libc::SYS_accept4 | libc::SYS_wait4 => true,
@@ -221,18 +224,18 @@ pub fn waits_without_end(process: Pid, receives: &mut bool) -> bool {
 /// Whether no thread of a process has anything to do now.
 pub fn is_asleep(process: Pid) -> bool {
     let sleeps = |stat: String| {
-        let state = stat.rsplit_once(") "); // behind the name, in which anything may stand
-        state.is_some_and(|(_, state)| !state.starts_with(['R', 'D', 't'])) // t: strace is about to let it go on
+        let state = stat.rsplit_once(") "); // after the name, which may contain any bytes
+        state.is_some_and(|(_, state)| !state.starts_with(['R', 'D', 't'])) // t: strace will let it continue
     };
     of_threads(process, "stat").all(sleeps)
 }
 
-/// What the kernel says of each thread of a process that has not ended in a file of that name.
+/// The contents of a /proc file for each thread of a process that has not ended.
 fn of_threads(process: Pid, file: &str) -> impl Iterator<Item = String> {
     threads(process).filter_map(move |thread| read(&thread.join(file)))
 }
 
-/// Where the kernel keeps what it says of each thread that has not ended.
+/// The /proc directory of each thread that has not ended.
 pub fn threads(process: Pid) -> impl Iterator<Item = PathBuf> {
     let threads = fs::read_dir(format!("/proc/{process}/task"));
     let paths = threads.into_iter().flatten().flatten();
@@ -243,7 +246,7 @@ pub fn threads(process: Pid) -> impl Iterator<Item = PathBuf> {
 
 fn is_alive(thread: &Path) -> bool {
     let stat = read(&thread.join("stat")).unwrap_or_default();
-    let state = stat.rsplit_once(") "); // behind the name, in which anything may stand
+    let state = stat.rsplit_once(") "); // after the name, which may contain any bytes
     state.is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
 }
 
@@ -252,14 +255,14 @@ fn read(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What a thread has done.
+/// The work that a thread has done.
 #[derive(Clone, Copy, Default)]
 pub struct Busy {
     /// Its time on a processor, in nanoseconds.
     pub worked: u64,
-    /// Its time in the queue for one, as far as that is over.
+    /// Its finished time in the queue for a processor.
     pub queued: u64,
-    /// How often it has waited for something else.
+    /// How often it has waited for other things.
     pub waits: u64,
     pub runs: bool,
 }
@@ -280,8 +283,9 @@ impl Busy {
         }
     }
 
-    /// Whether it has done nothing but work since then: it has not waited, or for less than a third of the time. The time in
-    /// the queue is known once it is over, so that who waits there now may seem to rest.
+    /// Whether it has been busy since then: it has not waited, or less than a third of the time.
+    /// Time in the queue is counted when it is over, so a thread that is queued now may seem to
+    /// rest.
     pub fn works_since(&self, then: &Busy, time: Duration) -> bool {
         let never_waited = self.runs && then.runs && self.waits == then.waits;
         let used = (self.worked + self.queued).saturating_sub(then.worked + then.queued);
@@ -289,13 +293,13 @@ impl Busy {
     }
 }
 
-/// What stands behind a name in `/proc/PID/status`.
+/// The value of a field in `/proc/PID/status`.
 fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.map(str::trim)
 }
 
-/// What processes have in memory, in bytes.
+/// The memory of processes, in bytes.
 pub fn resident(processes: &[Pid]) -> u64 {
     let resident = |pid: &Pid| {
         let status = read(Path::new(&format!("/proc/{pid}/status")))?;
@@ -305,7 +309,8 @@ pub fn resident(processes: &[Pid]) -> u64 {
     processes.iter().filter_map(resident).sum::<u64>() << 10
 }
 
-/// How many children of a process have ended, and nobody has waited for them.
+/// How many children of a process are zombies: they have ended and the process has not waited for
+/// them.
 pub fn zombies(parent: Pid) -> usize {
     let ended = |pid: &Pid| Status::of(*pid).is_some_and(|status| status.state == b'Z');
     children(parent).iter().filter(|&pid| ended(pid)).count()
@@ -316,7 +321,7 @@ pub fn cpu_time(processes: &[Pid]) -> Duration {
     let clock = |&process| clock_getcpuclockid(process).and_then(clock_gettime);
     processes
         .iter()
-        .flat_map(clock) // one that has ended meanwhile is counted by its parent
+        .flat_map(clock) // one that has just ended is counted by its parent
         .map(Duration::from)
         .sum()
 }

@@ -1,5 +1,5 @@
-//! The terminal that a side prints to: C's standard output goes line by line there, as in front of a person. It changes nothing
-//! of what is written, and knows no colours.
+//! The terminal that a side prints to, so that C's standard output is line-buffered as for a user.
+//! It passes bytes unchanged and reports no colours.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,7 +10,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use sockstep::Errno;
 
-/// What stands behind TERM in the environment of who prints there.
+/// The value of TERM in the side's environment.
 pub const KIND: &str = "dumb";
 
 /// Our end, from which to read; and the program's.
@@ -29,7 +29,7 @@ pub fn open() -> Result<(OwnedFd, OwnedFd), String> {
     open().map_err(|errno| format!("a terminal for the programs (/dev/ptmx): {errno}"))
 }
 
-/// Makes it as large as ours is now.
+/// Sets it to the size of our terminal.
 pub fn resize(end: &OwnedFd) {
     let Winsize { ws_row, ws_col, .. } = size();
     let Ok(end) = end.try_clone() else {
@@ -43,7 +43,7 @@ pub fn resize(end: &OwnedFd) {
         .status();
 }
 
-/// What stty(1) says of the terminal that standard output goes to; else what terminals have always had.
+/// The size of the terminal on standard output, from stty(1); otherwise the traditional 80 x 24.
 fn size() -> Winsize {
     let mut size = Winsize {
         ws_row: 24,

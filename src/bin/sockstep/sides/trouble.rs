@@ -1,4 +1,4 @@
-//! What ends a verb early.
+//! The reasons for which a verb ends early.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -11,16 +11,16 @@ use crate::draw::terminal::remark;
 use crate::sides::signals::Interrupted;
 
 pub enum Trouble {
-    /// Our own words, for standard error.
+    /// Our own message, for standard error.
     Said(String),
     /// A signal to us, from Ctrl-C or `kill`.
     Signal(Signal),
-    /// Standard output is full, or its reader has gone.
+    /// Standard output is full, or its reader has closed it.
     Output(Error),
 }
 
 impl Trouble {
-    /// With these words before our own.
+    /// Puts these words before our own.
     pub fn with(self, context: impl Display) -> Trouble {
         match self {
             Trouble::Said(words) => Trouble::Said(format!("{context}{words}")),
@@ -28,7 +28,8 @@ impl Trouble {
         }
     }
 
-    /// Ends the verb: says what there is to say, and leaves with `status`; with `unread` if only the reader has gone.
+    /// Ends the verb: prints the message and returns `status`, or `unread` if the reader has closed
+    /// standard output.
     pub fn end(self, status: u8, unread: u8) -> ExitCode {
         match self {
             Trouble::Output(error) if error == Errno::EPIPE => return ExitCode::from(unread),

@@ -1,5 +1,5 @@
-//! What each call does, as far as sockets and tasks go: one table, one row a call. Whoever has to know asks here; a new call is
-//! a new row.
+//! What each call does with sockets and tasks: one table, with one row for each call. All other
+//! code asks here; a new call is a new row.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -13,7 +13,8 @@ pub struct Row {
     pub name: &'static str,
     /// The descriptor that it is on.
     pub on: Option<usize>,
-    /// Only a socket can have it: it proves a socket whose making was not seen.
+    /// Only a socket can have it: it proves that the descriptor is a socket, even if its creation
+    /// was not seen.
     pub proves: bool,
     pub does: Does,
     pub sends: Option<Data>,
@@ -23,14 +24,14 @@ pub struct Row {
     pub flags: Option<usize>,
     /// What it may wait for.
     pub waits: Option<For>,
-    /// An argument that says nothing to a reader.
+    /// An argument that the picture leaves out.
     pub mute: Option<usize>,
 }
 
 /// What a call makes, takes away or changes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Does {
-    /// Nothing of the kind: it moves data, or asks.
+    /// None of these: it moves data, or asks.
     Neither,
     MakesSocket,
     /// Two sockets that are each other's peers, in an array at this place.
@@ -44,34 +45,34 @@ pub enum Does {
     Closes,
     /// Closes from the first argument to the second.
     ClosesRange,
-    /// The result is one more descriptor of the same thing.
+    /// The result is a duplicate of the descriptor.
     Duplicates,
-    /// fcntl, which duplicates, sets close-on-exec, or does something else.
+    /// fcntl, which may duplicate or set close-on-exec.
     Controls,
-    /// The result is another process's descriptor.
+    /// The result duplicates another process's descriptor.
     Fetches,
     SetsOption,
     GetsOption,
-    /// Says the local address, or (`true`) the peer's.
+    /// Returns the local address, or (`true`) the peer's.
     Names(bool),
     /// The result is the descriptor of a file.
     OpensFile,
-    /// The result is another descriptor that is no socket.
+    /// The result is a descriptor of another kind, not a socket.
     OpensAnother,
-    /// Two descriptors that are no sockets, in an array at this place.
+    /// Two descriptors that are not sockets, in an array at this place.
     OpensPipe(usize),
-    /// A process or a thread.
+    /// It makes a process or a thread.
     MakesTask,
-    /// The result is whose end has been waited for.
+    /// The result is the process that has ended.
     ReapsTask,
     BecomesProgram,
     /// Its process, or its thread, ends.
     Exits,
-    /// Leaves the descriptors that it shared with others.
+    /// Gets its own descriptor table.
     Unshares,
-    /// Tells, or asks, which of several descriptors are ready.
+    /// Waits for several descriptors, or changes which.
     Watches(By),
-    /// Hands calls to the kernel that strace does not see.
+    /// Gives the kernel calls that strace does not see.
     Rings,
 }
 
@@ -82,18 +83,18 @@ pub enum By {
     Sets,
     /// `[{fd=3, events=POLLIN}]`
     Array,
-    /// The descriptor of a set that the kernel keeps, or (`Change`) also one of those in it.
+    /// The descriptor of a set in the kernel, or (`Change`) also a descriptor in that set.
     Epoll,
     Change,
 }
 
-/// Where a call's data is.
+/// The place of a call's data.
 #[derive(Clone, Copy, Debug)]
 pub struct Data {
     /// The descriptor.
     pub on: usize,
     pub place: Place,
-    /// How many bytes were asked for; where there is no such argument, the vectors say it.
+    /// The number of bytes requested; without such an argument, the lengths of the vectors.
     pub asked: Option<usize>,
 }
 
@@ -105,22 +106,22 @@ pub enum Place {
     Vector(usize),
     /// `{msg_name=..., msg_iov=[{iov_base="hello", iov_len=5}], ...}`
     Message(usize),
-    /// Several of those, each of them a datagram: `[{msg_hdr={...}, msg_len=5}, ...]`
+    /// Several of these, each one datagram: `[{msg_hdr={...}, msg_len=5}, ...]`
     Messages(usize),
-    /// From or to the descriptor at this place: strace does not see them.
+    /// From or to the descriptor at this place: strace does not show these bytes.
     Unseen(usize),
 }
 
-/// What a call waits for when it does not return at once.
+/// The event that a call waits for if it does not return at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum For {
-    /// The other end: for bytes, for room, for an answer.
+    /// The peer: for bytes, for room, for an answer.
     Peer,
-    /// Whoever comes first: a client, one of several descriptors.
+    /// Any client, or any of several descriptors.
     Anybody,
     /// A child's end.
     Child,
-    /// Another task of its own program.
+    /// Another task of the same program.
     Task,
     Signal,
     Time,
@@ -222,7 +223,7 @@ const CALLS: &[Row] = &[
     socket_call("getpeername")
         .does(Does::Names(true))
         .address(1),
-    // Data. On a socket or on something else where nothing says that only a socket can have it.
+    // Data. On a socket or another descriptor, unless the row says that only a socket can have it.
     socket_call("send").sends(0, Buffer(1), Some(2)).flags(3),
     socket_call("recv").receives(0, Buffer(1), Some(2)).flags(3),
     socket_call("sendto")
@@ -349,12 +350,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     CALLS.iter().map(|row| row.name)
 }
 
-/// What a call does, where that is in the table.
+/// What a call does, if it is in the table.
 pub fn does(name: &str) -> Does {
     of(name).map_or(Does::Neither, |row| row.does)
 }
 
-/// What a call waits for when it does not return at once.
+/// The event that a call waits for if it does not return at once.
 pub fn waits(name: &str) -> Option<For> {
     of(name).and_then(|row| row.waits)
 }
@@ -364,8 +365,8 @@ pub fn waits_for_several(name: &str) -> bool {
     of(name).is_some_and(|row| matches!(row.does, Does::Watches(_)) && row.waits.is_some())
 }
 
-/// Whether a task that is in this call has, as far as can be seen, nothing to do: it waits for whoever comes, for a child, for
-/// another task or for a signal. A receive waits for a peer that is there, and is none of these.
+/// Whether a task in this call is idle: it waits for a new client, for a child, for another task or
+/// for a signal. A receive does not count: it waits for a connected peer.
 pub fn is_idle(name: &str) -> bool {
     matches!(
         waits(name),
@@ -384,7 +385,7 @@ pub fn made_task(call: &Call) -> Option<(u32, bool)> {
     Some((task_of(call)?, shares))
 }
 
-/// The process or thread that a call's result is: in strace's own numbers where the program has others.
+/// The process or thread in a call's result, by strace's number if the program's differs.
 pub fn task_of(call: &Call) -> Option<u32> {
     let other = call
         .note
@@ -427,25 +428,25 @@ pub fn descriptor(arg: &str) -> Option<i32> {
         .filter(|&descriptor| descriptor >= 0)
 }
 
-/// What a call has moved at once: the whole of it, or one of several messages.
+/// The data that a call has moved: all of it, or one of several messages.
 #[derive(Debug, Default)]
 pub struct Parcel {
     /// How many bytes have moved.
     pub length: u64,
-    /// How many were asked for, or there was room for.
+    /// The number requested, or the room for them.
     pub asked: Option<u64>,
-    /// The bytes, in the pieces that the program has them in, and whether strace has left some of a piece out.
+    /// The bytes in the program's pieces, each with whether strace has cut it.
     pub pieces: Vec<(Vec<u8>, bool)>,
-    /// Where it goes or comes from, as strace has it.
+    /// The address, in strace's form.
     pub address: Option<String>,
-    /// The descriptors that go along (`SCM_RIGHTS`).
+    /// The descriptors that are passed with it (`SCM_RIGHTS`).
     pub rights: Vec<i32>,
-    /// The kernel says that there was more of the message (`MSG_TRUNC`).
+    /// The message was longer (`MSG_TRUNC`).
     pub cut: bool,
 }
 
 impl Data {
-    /// What a call has moved; nothing if it failed.
+    /// The data that a call has moved; empty if it failed.
     pub fn parcels(self, row: &Row, call: &Call) -> Vec<Parcel> {
         let Some(result) = number(&call.result).and_then(|n| u64::try_from(n).ok()) else {
             return Vec::new();
@@ -459,7 +460,7 @@ impl Data {
                 address: row.address.map(|at| arg(at).to_owned()),
                 ..Parcel::default()
             }],
-            // How much is there to be had is not known: more may be asked for than a file has.
+            // The available amount is not known: the program may ask for more than a file has.
             Unseen(_) => vec![Parcel {
                 length: result,
                 asked: None,
@@ -526,7 +527,7 @@ fn message(text: &str, length: u64) -> Parcel {
     }
 }
 
-/// The items of `[a, b]` or `{a, b}`; nothing of what is neither.
+/// The items of `[a, b]` or `{a, b}`; otherwise none.
 pub fn items(text: &str) -> Vec<&str> {
     let inside = text
         .strip_prefix('[')

@@ -1,4 +1,4 @@
-//! When things happened. The order within a task is the recording's own; its clock never falls.
+//! When things happened. Within a task the order is the recording's, and time never goes back.
 
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,10 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub const DAY: u64 = 86_400_000_000_000; // nanoseconds
 const MILLISECOND: u64 = 1_000_000;
 
-/// No time is later: what a call took can be added to any. In the year 2286.
+/// The latest time, in the year 2286: a duration can be added to any time without overflow.
 const LATEST: u64 = 10_000_000_000_000_000_000;
 
-/// The time of strace's own clock in a live run.
+/// The current time by strace's clock, in a live run.
 pub fn now() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -29,7 +29,7 @@ pub struct Stamp {
     pub relative: Option<u64>,
 }
 
-/// What kind of clock a recording has; times of different kinds cannot be compared.
+/// The kind of clock in a recording; times of different kinds cannot be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Epoch,
@@ -42,11 +42,11 @@ pub enum Kind {
 #[derive(Default)]
 pub struct Clock {
     pub kind: Option<Kind>,
-    /// All that was relative, summed.
+    /// The sum of the relative times.
     sum: u64,
     /// Whole days that have begun since the first line's.
     days: u64,
-    /// By how much it has been set back so far.
+    /// How much the clock has been set back so far.
     back: u64,
     /// The last line's time, as it is written and as it is given out.
     written: u64,
@@ -64,12 +64,13 @@ struct Task {
 }
 
 impl Clock {
-    /// A clock whose first day is another's second.
+    /// A clock that starts on the day after another's first.
     pub fn a_day_later(&mut self) {
         self.days += 1;
     }
 
-    /// The time of a task's next line, `number` in the recording; that of the line before if it has none.
+    /// The time of a task's next line (line `number` of the recording), or that of the line before
+    /// if it has no time.
     pub fn read(&mut self, stamp: Stamp, task: Option<u32>, number: u64) -> Option<u64> {
         self.sum = self.sum.saturating_add(stamp.relative.unwrap_or_default());
         let time = match (stamp.absolute, stamp.relative) {
@@ -102,7 +103,7 @@ impl Clock {
         let own = self.tasks.entry(task).or_default();
         let before = std::mem::replace(&mut own.written, written);
         let (ended, shown) = (own.ended, written.saturating_add(self.back));
-        // How far it was set back between this task's lines, or while the call before took its time.
+        // How far the clock was set back between this task's lines, or during the call before.
         let fell = before.saturating_sub(written);
         let fell = if fell == 0 && !stamp.coarse {
             let within = ended.saturating_sub(shown);
@@ -127,7 +128,7 @@ impl Clock {
                 .push(format!("line {number}: a new day begins"));
             return time.saturating_add(DAY);
         }
-        // A call that began before midnight may be written after one that began behind it.
+        // A call that began before midnight may be written after one that began later.
         let late = self.days > 0 && time.saturating_sub(DAY).abs_diff(self.written) < DAY / 24;
         if late { time - DAY } else { time }
     }

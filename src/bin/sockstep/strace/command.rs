@@ -11,10 +11,10 @@ use nix::fcntl::OFlag;
 use nix::unistd::{getpid, pipe2};
 
 use crate::strace::calls;
-/// What has come through the pipe, taken apart.
+/// The data from the pipe, parsed.
 pub use crate::strace::recording::Trace;
 
-/// How long strace may take to try itself, and how often it is looked at.
+/// How long the trial of strace may take, and how often it is checked.
 const PATIENCE: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(1);
 
@@ -47,8 +47,8 @@ pub fn available() -> Result<(), String> {
     ))
 }
 
-/// The option that has strace write a call's stack; or why there is none. `named` if the sources' lines are wanted too, because
-/// nobody else finds them.
+/// The option that makes strace write a call's stack, or why it cannot. `named` asks strace for
+/// source lines too, when no other program can find them.
 pub fn stacks(named: bool) -> Result<&'static str, String> {
     let says = |option| {
         let output = Command::new("strace")
@@ -69,7 +69,7 @@ pub fn stacks(named: bool) -> Result<&'static str, String> {
     }
 }
 
-/// The option that has strace write those calls alone whose meaning is known here: a stack takes time.
+/// The option that limits strace to the calls of our table: each stack takes time.
 pub fn known_calls() -> String {
     let names: Vec<String> = calls::names().map(|name| format!("?{name}")).collect();
     format!("--trace={}", names.join(","))
@@ -87,15 +87,15 @@ impl Pipe {
         Ok(Pipe { from, into })
     }
 
-    /// Where strace finds the end to write into. By its place in /proc: a descriptor that it inherits would go on to the program.
+    /// The path of the pipe's end for strace, in /proc: the program would inherit a descriptor.
     pub fn path(&self) -> OsString {
         format!("/proc/{}/fd/{}", getpid(), self.into.as_raw_fd()).into()
     }
 }
 
-/// The strace command to be put in front of a program and its arguments. It writes to `output`, and does what the `options` say.
+/// The strace command to be put in front of a program and its arguments. strace writes to `output`.
 ///
-/// `-D` keeps the program our own child, so that its end and its exit status are ours to see.
+/// `-D` keeps the program our own child, so that we get its exit status.
 pub fn strace(output: &OsStr, options: &[String]) -> Command {
     let mut command = Command::new("strace");
     command.args(["-D", "-f", "--string-limit=262144", "--syscall-times=ns"]);

@@ -1,6 +1,6 @@
-//! Reads what strace writes: lines in, entries out. A line that it does not know comes out as it is.
+//! Reads strace's output: lines in, entries out. An unknown line comes out unchanged.
 //!
-//! It works on bytes; what leaves it is text without a byte that acts on a terminal.
+//! It works on bytes; its output is text without control bytes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,23 +11,24 @@ use crate::strace::prefix::{Prefix, nanoseconds, prefix};
 use crate::strace::stack::Frame;
 use crate::strace::text::{quoted, unescaped};
 
-/// How much may be kept of calls that have begun and not ended.
+/// How much memory the unfinished calls may take.
 const MOST_BEGUN: usize = 64 << 20; // bytes
 
 /// How much is kept of a line that is not strace's.
 const MOST_UNKNOWN: usize = 4096; // bytes
 
-/// How many lines of a program's words may tear one of strace's.
+/// How many lines of a program's output may interrupt one of strace's lines.
 const MOST_WORDS: usize = 64;
 
 /// One line of a recording, or the two that an interrupted call was written in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// Which process or thread, where the recording says so.
+    /// The task, if the recording names it.
     pub pid: Option<u32>,
-    /// When it began, in nanoseconds of whatever clock the recording has; never earlier than the end of the task's entry before.
+    /// When it began, in nanoseconds of the recording's clock; never earlier than the end of the
+    /// task's previous entry.
     pub start: Option<u64>,
-    /// When it had returned, as far as a line of its own says so.
+    /// When it returned, if the recording has a line for that.
     pub until: Option<u64>,
     pub what: What,
 }
@@ -42,8 +43,8 @@ pub enum What {
     Unknown(String),
 }
 
-/// A system call, its parts as strace writes them by default: without names of arguments, constants by name, strings escaped
-/// in octal, descriptors without what they are.
+/// A system call, its parts in strace's default form: arguments without names, constants by name,
+/// strings escaped in octal, descriptors without annotations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Call {
     pub name: String,
@@ -51,17 +52,19 @@ pub struct Call {
     pub args: Vec<String>,
     /// What it returned: `0`, `-1`, `?`.
     pub result: String,
-    /// What stands behind that: `ECONNREFUSED (Connection refused)`, `(Timeout)`, `(INJECTED)`, `<detached ...>`, or nothing.
+    /// The text after that: `ECONNREFUSED (Connection refused)`, `(Timeout)`, `(INJECTED)`,
+    /// `<detached ...>`, or nothing.
     pub note: String,
     /// How long it took, in nanoseconds.
     pub took: Option<u64>,
-    /// What strace says of descriptors and pids.
+    /// strace's annotations of descriptors and pids.
     pub annotations: Vec<Annotation>,
     /// Who called it, innermost first (`-k`): `/home/student/server(main+0x22) [0x17fe]`.
     pub stack: Vec<String>,
 }
 
-/// What strace says of a number: `TCP:[127.0.0.1:1->127.0.0.1:2]` of `3<TCP:[127.0.0.1:1->127.0.0.1:2]>`.
+/// strace's annotation of a number: `TCP:[127.0.0.1:1->127.0.0.1:2]` of
+/// `3<TCP:[127.0.0.1:1->127.0.0.1:2]>`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Annotation {
     /// The argument in which it stands; `None`: the result.
@@ -70,7 +73,7 @@ pub struct Annotation {
     pub text: String,
 }
 
-/// In the place of arguments that the recording does not have.
+/// The placeholder for arguments that are not in the recording.
 pub const UNSEEN: &str = "...";
 
 impl Call {
@@ -78,7 +81,7 @@ impl Call {
         self.result == "-1" || self.result == "?"
     }
 
-    /// What strace says of the first number in an argument, or (`None`) in the result.
+    /// strace's annotation of the first number in an argument, or (`None`) in the result.
     pub fn annotation(&self, arg: Option<usize>) -> Option<&str> {
         let mut all = self.annotations.iter();
         let found = all.find(|annotation| annotation.arg == arg)?;
@@ -95,17 +98,17 @@ pub struct Begun {
     pub descriptor: Option<String>,
 }
 
-/// Reads a recording from its first line on; it remembers the calls that are still under way.
+/// Reads a recording from its first line on; it remembers the unfinished calls.
 #[derive(Default)]
 pub struct Reader {
-    /// Whose the lines without a pid are.
+    /// The task of the lines without a pid.
     pub own: Option<u32>,
-    /// Keeps a call until the line behind it has come, which may be its stack.
+    /// Keeps a call until the line after it has come, which may be its stack.
     pub waits_for_stacks: bool,
     clock: Clock,
     numbering: Numbering,
     begun: HashMap<Option<u32>, (Option<u64>, Vec<u8>)>,
-    /// How many bytes those are.
+    /// Their size in bytes.
     begun_bytes: usize,
     torn: Option<Torn>,
     held: Option<Entry>,
@@ -119,7 +122,7 @@ pub struct Reader {
     last: Option<u32>,
 }
 
-/// A call's line that something else has been written into.
+/// A call's line that was interrupted by other output.
 struct Torn {
     pid: Option<u32>,
     start: Option<u64>,
@@ -131,10 +134,10 @@ struct Torn {
 }
 
 impl Reader {
-    /// Reads a line without its newline. Nothing comes of a call's beginning until its end has come.
+    /// Reads a line without its newline. An unfinished call gives no entry until its end has come.
     pub fn take(&mut self, line: &[u8], entries: &mut Vec<Entry>) {
         self.lines += 1;
-        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line); // an editor's mark in front of UTF-8
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line); // a byte order mark
         let line = uncoloured(unquoted(line.strip_suffix(b"\r").unwrap_or(line)));
         let line = &*line;
         if line.trim_ascii().is_empty() || self.is_in_a_table(line) {
@@ -158,7 +161,7 @@ impl Reader {
             return;
         }
         if line == b"     0" || line.starts_with(b"     0 ") {
-            self.relative_seconds = true; // no process has this pid
+            self.relative_seconds = true; // 0 is no pid
         }
         let read = prefix(line, self.relative_seconds);
         if self.is_straces_own(read.body) {
@@ -214,21 +217,21 @@ impl Reader {
         entries.pop()
     }
 
-    /// Whether a call waits for what belongs to it.
+    /// Whether a call is kept for lines that belong to it.
     pub fn holds(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Gives out a call that waits for what belongs to it: no more will come.
+    /// Returns the kept call: no more lines of it will come.
     pub fn let_go(&mut self, entries: &mut Vec<Entry>) {
         entries.extend(self.held.take());
     }
 
-    /// What is still open when the recording has ended.
+    /// Returns the entries that are still open at the end of the recording.
     pub fn end(&mut self, entries: &mut Vec<Entry>) {
         if let Some(torn) = self.torn.take() {
             if torn.words.is_empty() {
-                // The recording ends amid the line.
+                // The recording ends within the line.
                 let text = untorn(&torn.text).to_vec();
                 self.begin(torn.pid, torn.start, text, entries);
             } else {
@@ -244,7 +247,7 @@ impl Reader {
         entries.extend(self.held.take());
     }
 
-    /// The calls that have begun and not returned; `rest` is a line whose end is still to come.
+    /// The unfinished calls; `rest` is a line whose end is still to come.
     pub fn under_way(&self, rest: &[u8]) -> Vec<Begun> {
         let read = prefix(rest, false);
         let earlier = self.begun.iter();
@@ -269,12 +272,12 @@ impl Reader {
             .collect()
     }
 
-    /// What had to be guessed, since this was last asked.
+    /// The guesses since the last call.
     pub fn remarks(&mut self) -> Vec<String> {
         std::mem::take(&mut self.clock.remarks)
     }
 
-    /// What kind of times it has, as far as has been read.
+    /// The kind of times in it, from the lines read so far.
     pub fn kind_of_clock(&self) -> Option<Kind> {
         self.clock.kind
     }
@@ -294,7 +297,7 @@ impl Reader {
         entries.extend(self.held.take());
         let until = match (self.until, &mut what) {
             (Some((until, coarse)), What::Call(call)) => {
-                // One of the three times is known from the other two.
+                // Each of the three times follows from the other two.
                 let began = until.saturating_sub(call.took.unwrap_or_default());
                 let began = *start.get_or_insert(began);
                 if !coarse {
@@ -417,7 +420,7 @@ impl Reader {
         entries: &mut Vec<Entry>,
     ) {
         if let Some(thread) = words.strip_prefix(b"superseded by execve in pid ") {
-            // Another thread goes on under this pid, in the execve that it has begun.
+            // Another thread takes over this pid, in the execve that it has begun.
             let thread = std::str::from_utf8(thread)
                 .ok()
                 .and_then(|pid| pid.parse().ok());
@@ -434,13 +437,13 @@ impl Reader {
     }
 }
 
-/// Whose a line is where strace writes `[pid 7]` while there are several tasks and nothing while there is one. The first one,
-/// whose number may never be said, has none.
+/// The task of a line in recordings with `[pid 7]`, which strace leaves out while there is only one
+/// task. The first task's number may never be given.
 #[derive(Default)]
 struct Numbering {
     /// The first one's number, once it is known.
     first: Option<u32>,
-    /// It has had lines.
+    /// The first task has had lines.
     seen: bool,
     first_has_ended: bool,
     children: HashSet<u32>,
@@ -501,8 +504,8 @@ impl Reader {
         Some(pid)
     }
 
-    /// Takes what strace says of itself, which is no event: `strace: Process 7 attached`, `[ Process PID=7 runs in 32 bit
-    /// mode. ]`, `???( <detached ...>`.
+    /// Takes strace's own messages, which are not events: `strace: Process 7 attached`, `[ Process
+    /// PID=7 runs in 32 bit mode. ]`, `???( <detached ...>`.
     fn is_straces_own(&mut self, body: &[u8]) -> bool {
         if body.starts_with(b"???") || body.starts_with(b"[ Process PID=") {
             return true;
@@ -557,7 +560,8 @@ impl Reader {
         })
     }
 
-    /// Whether a torn call goes on in this line, or this is of what has torn it.
+    /// Whether this line continues an interrupted call, or belongs to the output that interrupted
+    /// it.
     fn is_mended_by(&mut self, line: &[u8], entries: &mut Vec<Entry>) -> bool {
         let Some(mut torn) = self.torn.take() else {
             return false;
@@ -594,7 +598,7 @@ impl Reader {
         room
     }
 
-    /// Gives out a torn call's lines as they are.
+    /// Returns an interrupted call's lines unchanged.
     fn give_up_torn(&mut self, entries: &mut Vec<Entry>) {
         if let Some(torn) = self.torn.take() {
             self.unknown(&torn.line, entries);
@@ -605,13 +609,13 @@ impl Reader {
     }
 }
 
-/// What a line is, from what follows its prefix.
+/// The kind of a line, from the text after its prefix.
 enum Kinds<'a> {
     Call,
     Resumed(&'a [u8], &'a [u8]),
     Signal(&'a [u8]),
     End(&'a [u8]),
-    /// Not strace's, or the rest of a torn line.
+    /// Not strace's, or the rest of an interrupted line.
     Words,
 }
 
@@ -660,14 +664,14 @@ fn unquoted(mut line: &[u8]) -> &[u8] {
     while let Some(rest) = line.strip_prefix(b">") {
         let rest = rest.strip_prefix(b" ").unwrap_or(rest);
         if is_a_frame(line) && !rest.trim_ascii_start().starts_with(b"> ") {
-            break; // the mark is the frame's own
+            break; // the `>` belongs to the stack line
         }
         line = rest;
     }
     line
 }
 
-/// A line without colours: strace's own, and grep's. What has no end of a colour is none of them.
+/// A line without the colours of strace and grep. A sequence without an end is not a colour.
 fn uncoloured(line: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     if find(line, b"\x1b[0m").is_none() && find(line, b"\x1b[m").is_none() {
         return line.into();
@@ -690,7 +694,8 @@ fn uncoloured(line: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     plain.into()
 }
 
-/// A line that belongs to the call before it, without what sets it in: a stack's (`-k`), a dump's (`-e read=all`).
+/// A line that belongs to the call before it, without its indentation: of a stack (`-k`) or a dump
+/// (`-e read=all`).
 fn below(line: &[u8]) -> Option<&[u8]> {
     let set_in = line.trim_ascii_start();
     let is_frame = || {
@@ -713,7 +718,7 @@ fn after_own_name(body: &[u8]) -> Option<&[u8]> {
     is_it.then(|| &body[end + 2..])
 }
 
-/// The task that `Process 7 attached` or (then `false`) `detached` is about.
+/// The task in `Process 7 attached` or, with `false`, `detached`.
 fn attached(said: &[u8]) -> Option<(u32, bool)> {
     let rest = said.strip_prefix(b"Process ")?;
     let end = rest.iter().position(|&byte| byte == b' ')?;
@@ -726,11 +731,11 @@ fn attached(said: &[u8]) -> Option<(u32, bool)> {
     .then(|| (pid, what.starts_with(b"attached")))
 }
 
-/// Where strace's own words begin that have been written into a line, at its end.
+/// Where a message of strace begins that has been written at the end of a line.
 fn own_words(line: &[u8]) -> Option<usize> {
     let at = rfind(line, b"strace: Process ")?;
     attached(&line[at + 8..])?;
-    // By which path it was called: `/usr/bin/`.
+    // The path by which it was called: `/usr/bin/`.
     let is_of_a_path = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._+-".contains(byte);
     let path = line[..at]
         .iter()
@@ -745,7 +750,7 @@ fn own_words(line: &[u8]) -> Option<usize> {
     Some(slash.map_or(at, |slash| at - path.len() + slash))
 }
 
-/// The beginning of a torn line, without what has been written into it.
+/// The beginning of an interrupted line, without the other output.
 fn untorn(line: &[u8]) -> &[u8] {
     if let Some(at) = own_words(line) {
         return &line[..at];
@@ -753,7 +758,7 @@ fn untorn(line: &[u8]) -> &[u8] {
     let Some(words) = written_to_a_terminal(line) else {
         return before_foreign_words(line);
     };
-    // Behind the number of bytes stand the words: `write(2, "5 is\n", 55 is`.
+    // The program's output follows the number of bytes: `write(2, "5 is\n", 55 is`.
     let Some(end) = end_of_data(line) else {
         return line;
     };
@@ -768,7 +773,7 @@ fn untorn(line: &[u8]) -> &[u8] {
     (1..=digits).find(said).map_or(line, |at| &line[..end + at])
 }
 
-/// A line up to the number behind which something else begins: `poll([...], 1, -1a client's words`.
+/// A line up to the number after which other output begins: `poll([...], 1, -1a client's words`.
 fn before_foreign_words(line: &[u8]) -> &[u8] {
     let Some(at) = rfind(line, b", ") else {
         return line;
@@ -789,7 +794,8 @@ fn before_foreign_words(line: &[u8]) -> &[u8] {
     }
 }
 
-/// What a call's line says that it writes to standard output or standard error, as far as strace shows it.
+/// The bytes that a call's line writes to standard output or standard error, as far as strace shows
+/// them.
 fn written_to_a_terminal(line: &[u8]) -> Option<Vec<u8>> {
     let (name, inside) = call_name(line)?;
     if !matches!(name, b"write" | b"writev")
@@ -807,7 +813,7 @@ fn written_to_a_terminal(line: &[u8]) -> Option<Vec<u8>> {
     Some(words)
 }
 
-/// Where the number of bytes begins, behind what write or writev sends.
+/// Where the number of bytes begins, after the data of write or writev.
 fn end_of_data(line: &[u8]) -> Option<usize> {
     let (name, inside) = call_name(line)?;
     let mut at = name.len() + 1 + find(inside, b", ")? + 2;
@@ -836,14 +842,14 @@ fn makes_task(call: &Call) -> Option<u32> {
 
 enum Parsed {
     Call(Call),
-    /// How far it goes: to where `<unfinished ...>` stands.
+    /// It ends where `<unfinished ...>` stands.
     Begun(usize),
     Detached(usize),
-    /// It does not end.
+    /// It has no end.
     Open,
 }
 
-/// Takes a call apart.
+/// Parses a call.
 fn parse(line: &[u8]) -> Parsed {
     let Some((name, inside)) = call_name(line) else {
         return Parsed::Open;
@@ -878,7 +884,7 @@ fn parse(line: &[u8]) -> Parsed {
                 continue;
             }
             Some(0x1b) if matches!(rest.get(1), Some(b'[' | b']')) => {
-                pieces.byte(0x1b); // a terminal's sequence: its bracket is none of C's
+                pieces.byte(0x1b); // a terminal's sequence: its bracket is not C's
                 pieces.byte(rest[1]);
                 at += 2;
                 continue;
@@ -905,7 +911,7 @@ fn parse(line: &[u8]) -> Parsed {
     name_constants(&name, &mut args, &mut note);
     if matches!(name.as_str(), "write" | "writev") {
         if let [_, _, length] = &mut args[..] {
-            // `write(1, "? ", 2? ) = 2`: its words stand in the line.
+            // `write(1, "? ", 2? ) = 2`: its output stands in the line.
             let is_number = length.bytes().all(|byte| byte.is_ascii_digit());
             let whole = untorn(&line[..name.len() + 1 + at]);
             if let Some(end) = end_of_data(whole).filter(|_| !is_number) {
@@ -924,10 +930,10 @@ fn parse(line: &[u8]) -> Parsed {
     })
 }
 
-/// A value begins behind one of these.
+/// A value begins after one of these.
 const DELIMITERS: &[u8] = b" ,([{=|&!";
 
-/// What strace writes, piece by piece, in its usual spelling.
+/// strace's output, piece by piece, in its default form.
 #[derive(Default)]
 struct Pieces {
     out: Vec<u8>,
@@ -940,7 +946,8 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// Takes the next piece: a byte, a string, an annotation or a comment. Says how long it is; `None` if it does not end.
+    /// Takes the next piece: a byte, a string, an annotation or a comment. Returns its length;
+    /// `None` if it has no end.
     fn take(&mut self, rest: &[u8]) -> Option<usize> {
         match rest[0] {
             b'"' => {
@@ -998,7 +1005,7 @@ impl Pieces {
         }
     }
 
-    /// Whether what comes next, in `<>`, is said of a number.
+    /// Whether the text that follows, in `<>`, is an annotation of a number.
     fn is_annotated(&self) -> bool {
         let value = &self.out[self.value..];
         value == b"AT_FDCWD" || value.last().is_some_and(u8::is_ascii_digit)
@@ -1039,7 +1046,7 @@ impl Pieces {
         }
     }
 
-    /// The argument that ends here, without its name (`-N`). clone's have one always.
+    /// The argument that ends here, without its name (`-N`). clone's arguments always have names.
     fn argument(&mut self, call: &[u8]) -> String {
         let whole = self.out.trim_ascii();
         let name = whole
@@ -1100,7 +1107,7 @@ fn returned(after: &[u8], pieces: &mut Pieces) -> Option<(String, String, Option
     (!result.is_empty()).then(|| (result, text(whole[end..].trim_ascii()), took))
 }
 
-/// Bytes as text in which nothing acts on a terminal. Backslashes stay, as strace has put them there.
+/// Bytes as text without control bytes. Backslashes stay, because strace has written them.
 fn text(bytes: &[u8]) -> String {
     if bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
         return String::from_utf8_lossy(bytes).into_owned();
@@ -1124,7 +1131,7 @@ fn rfind(text: &[u8], wanted: &[u8]) -> Option<usize> {
         .rposition(|window| window == wanted)
 }
 
-/// Appends a string as strace writes it by default.
+/// Appends a string in strace's default form.
 fn quote(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for (at, &byte) in bytes.iter().enumerate() {
@@ -1141,7 +1148,7 @@ fn quote(bytes: &[u8], out: &mut Vec<u8>) {
             Some(short) => out.extend_from_slice(&[b'\\', short]),
             None if (b' '..=b'~').contains(&byte) => out.push(byte),
             None => {
-                // Three digits where one follows that could be taken for the next.
+                // Three octal digits if a digit follows.
                 let digit_follows = bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
                 let number = if digit_follows {
                     format!("\\{byte:03o}")

@@ -1,4 +1,4 @@
-//! What strace writes: text to calls.
+//! Reads strace's output: text to calls.
 
 pub mod calls;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! One spelling for what strace can write in several: `-X raw` and `-X verbose` become what the default is.
+//! Turns the forms of `-X raw` and `-X verbose` into strace's default form.
 
 #![allow(
     clippy::cast_lossless,
@@ -281,7 +281,7 @@ pub fn name_constants(call: &str, args: &mut [String], note: &mut String) {
     }
 }
 
-/// What stands within structures: addresses, control messages, flags.
+/// The fields of structures: addresses, control messages, flags.
 fn structures(arg: &mut String) {
     if arg.contains("sa_family=") {
         field(arg, "sa_family=", FAMILIES);
@@ -302,7 +302,7 @@ fn structures(arg: &mut String) {
             let address = Ipv6Addr::from(bytes);
             Some(format!("inet_pton(AF_INET6, \"{address}\", &sin6_addr)"))
         });
-        // -X verbose says the function and leaves out where its result goes.
+        // -X verbose names the function and leaves out its result's place.
         if let Some((before, rest)) = arg.split_once("sin6_addr=inet_pton(") {
             if let Some((inside, after)) = rest.split_once(')') {
                 *arg = format!("{before}inet_pton({inside}, &sin6_addr){after}");
@@ -324,7 +324,8 @@ fn find(number: u64, names: Names) -> Option<String> {
     found.map(|(_, name)| (*name).to_owned())
 }
 
-/// `A|B` of the bits of a number, after what is known of it; `None` if a bit has no name.
+/// `A|B` for the bits of a number, after the names that are known already; `None` if a bit has no
+/// name.
 fn flags(number: u64, names: Names, first: Option<String>) -> Option<String> {
     let (mut rest, mut words) = (number, Vec::from_iter(first));
     for (value, name) in names {
@@ -344,7 +345,8 @@ fn number(text: &str) -> Option<u64> {
     }
 }
 
-/// Puts a name in the place of an argument's numbers, if it has one. strace writes `1|0x80000` for two groups of flags.
+/// Replaces an argument's numbers by names, if they have any. strace writes `1|0x80000` for two
+/// groups of flags.
 fn replace(arg: &mut String, name: impl Fn(u64) -> Option<String>) {
     if !arg.starts_with(|c: char| c.is_ascii_digit()) {
         return;
@@ -402,7 +404,7 @@ fn field(text: &mut String, key: &str, names: Names) {
     }
 }
 
-/// `flags=CLONE_FS|17`: the signal behind clone's flags.
+/// `flags=CLONE_FS|17`: the signal after clone's flags.
 fn after_flags(arg: &mut String) {
     if let Some((before, signal)) = arg.rsplit_once(['|', '=']) {
         let named = arg.starts_with("flags=").then(|| number(signal)).flatten();

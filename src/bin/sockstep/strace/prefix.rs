@@ -1,11 +1,12 @@
-//! What stands before a call's name: who, when, and what else the options of strace put there, in any mix.
+//! The text before a call's name: task, time, and whatever else strace's options put there, in any
+//! combination.
 
 use crate::strace::clock::Stamp;
 
 /// A number up to here may be a pid (Linux' own limit); a larger one in its place is a time.
 const LARGEST_PID: u64 = 1 << 22;
 
-/// What stands before the name, and what follows it.
+/// The parsed prefix, and the rest of the line.
 #[derive(Debug, Default, PartialEq)]
 pub struct Prefix<'a> {
     pub pid: Option<u32>,
@@ -15,9 +16,10 @@ pub struct Prefix<'a> {
     pub body: &'a [u8],
 }
 
-/// Takes a line apart: `[pid 7]`, `7`, `7<name>`, `[context]`, a time of day or since 1970, a time since the line before
-/// (alone or as `(+ 0.000244)`), `[ 42]` (a call's number), `[00007f438a56ad7]` (an address). `relative_seconds` says that
-/// a bare number in front is a time since the line before, in whole seconds.
+/// Parses a line's prefix: `[pid 7]`, `7`, `7<name>`, `[context]`, a time of day or since 1970, a
+/// time since the line before (alone or as `(+ 0.000244)`), `[ 42]` (a call's number),
+/// `[00007f438a56ad7]` (an address). `relative_seconds` says that a bare number in front is a time
+/// since the line before, in whole seconds.
 pub fn prefix(line: &[u8], relative_seconds: bool) -> Prefix<'_> {
     let mut prefix = Prefix {
         body: line.trim_ascii_start(),
@@ -62,7 +64,7 @@ pub fn prefix(line: &[u8], relative_seconds: bool) -> Prefix<'_> {
     prefix
 }
 
-/// What follows `[...]`, if the body begins with that.
+/// The text after `[...]`, if the body begins with that.
 fn group(body: &[u8]) -> &[u8] {
     match body.strip_prefix(b"[") {
         Some(rest) if !rest.starts_with(b" Process ") => {
@@ -72,7 +74,7 @@ fn group(body: &[u8]) -> &[u8] {
     }
 }
 
-/// What follows a task's `<name>`. In a name strace writes `<` and `>` as octal numbers.
+/// The text after a task's `<name>`. In a name strace writes `<` and `>` as octal numbers.
 fn name(rest: &[u8]) -> &[u8] {
     let name = rest.strip_prefix(b"<").and_then(|rest| split(rest, b'>'));
     name.map_or(rest, |(_, rest)| rest)
@@ -89,7 +91,7 @@ fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((word, rest.trim_ascii_start()))
 }
 
-/// The number in front.
+/// The number at the front.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let end = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     Some((decimal(&text[..end])?, &text[end..]))
@@ -134,7 +136,7 @@ fn absolute(word: &[u8]) -> Option<Stamp> {
     })
 }
 
-/// Nothing takes as many seconds: 30 years.
+/// No call takes this many seconds: 30 years.
 const LONGEST: u64 = 1_000_000_000;
 
 /// Seconds with a fraction or without: `0.000255654`, `3`.
@@ -146,7 +148,7 @@ pub fn nanoseconds(word: &[u8]) -> Option<u64> {
         .checked_add(nanos(fraction)?)
 }
 
-/// The digits behind the point.
+/// The digits after the point.
 fn nanos(fraction: &[u8]) -> Option<u64> {
     if fraction.is_empty() {
         return Some(0);

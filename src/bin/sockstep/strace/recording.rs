@@ -1,6 +1,6 @@
-//! Recordings: what strace has written, from a pipe as it comes, from a file, or from a directory of files.
+//! Recordings: strace's output, read from a pipe, a file, or a directory of files.
 //!
-//! A file is read a piece at a time, and never as a whole.
+//! A file is read in pieces.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -12,30 +12,30 @@ use std::path::{Path, PathBuf};
 use crate::strace::clock::Kind;
 use crate::strace::line::{Begun, Entry, Reader, What};
 
-/// The longest line that is read whole.
+/// The longest line that is kept whole.
 const LONGEST_LINE: usize = 16 << 20; // bytes
 
-/// What all files of a recording may take of memory together, their longest lines apart.
+/// The memory for all files of a recording together, without their longest lines.
 const ROOM: usize = 32 << 20; // bytes
 
-/// From this many lines on a file without one of strace's is no recording.
+/// A file with this many lines and none of strace's is not a recording.
 const ENOUGH_LINES: u64 = 100_000;
 
-/// What has come through a pipe or from a file, taken apart.
+/// The data from a pipe or a file, parsed.
 #[derive(Default)]
 pub struct Trace {
     reader: Reader,
     /// A line whose end is still to come.
     rest: Vec<u8>,
-    /// How far that has been looked through for its end.
+    /// How far it has been searched for its end.
     looked: usize,
-    /// It is too long: what comes up to its end is left out.
+    /// It is too long: the rest of it is left out.
     too_long: bool,
     cut: u64,
 }
 
 impl Trace {
-    /// Of a file that is read at once. `own` is whose the lines without a pid are.
+    /// Of a whole file. `own` is the task of the lines without a pid.
     fn of_a_file(own: Option<u32>) -> Trace {
         let mut trace = Trace::default();
         trace.reader.own = own;
@@ -50,7 +50,7 @@ impl Trace {
         trace
     }
 
-    /// The entry that waits for a stack, when nothing has come for a while.
+    /// The entry that was kept for its stack, if no line has come for a while.
     pub fn in_a_pause(&mut self) -> Option<Entry> {
         let mut entries = Vec::new();
         if self.reader.holds() {
@@ -85,19 +85,19 @@ impl Trace {
         entries
     }
 
-    /// What is left when nothing more comes: a line without an end, calls that have not returned.
+    /// The rest at the end: a line without an end, calls that have not returned.
     pub fn end(&mut self) -> Vec<Entry> {
         let mut entries = self.take(b"\n");
         self.reader.end(&mut entries);
         entries
     }
 
-    /// The calls that strace has written the beginnings of: the program is in them now.
+    /// The unfinished calls: the program is in them now.
     pub fn under_way(&self) -> Vec<Begun> {
         self.reader.under_way(&self.rest)
     }
 
-    /// What had to be guessed or left out, since this was last asked.
+    /// The guesses and omissions since the last call.
     pub fn remarks(&mut self) -> Vec<String> {
         let mut remarks = self.reader.remarks();
         if std::mem::take(&mut self.cut) > 0 {
@@ -110,7 +110,7 @@ impl Trace {
     }
 }
 
-/// An entry of a recording, and which of its parts it is from: what one strace has written.
+/// An entry of a recording, and the part of it that one strace has written.
 #[derive(Debug)]
 pub struct Item {
     pub source: usize,
@@ -120,9 +120,9 @@ pub struct Item {
 /// A recording in files, read from its beginning on.
 pub struct Recording {
     files: Vec<Source>,
-    /// The first of each file that has more: its time, and which file.
+    /// The next entry's time and file, for each file that has more.
     first: BinaryHeap<Reverse<(u64, usize)>>,
-    /// Whether the files' times can be compared; else they come one after the other.
+    /// Whether the files' times can be compared; otherwise the files are read one after the other.
     comparable: bool,
     /// How much of a file is read at once.
     piece: usize,
@@ -141,9 +141,9 @@ struct Source {
     at: u64,
     ended: bool,
     ready: VecDeque<Entry>,
-    /// The time of the last entry, for those that have none.
+    /// The time of the last entry, for entries without a time.
     time: u64,
-    /// Its first times are of the day after those of others.
+    /// Its first times are of the day after the other files' first.
     a_day_later: bool,
 }
 
@@ -226,7 +226,7 @@ impl Recording {
         Ok(recording)
     }
 
-    /// Reads on in a file until its next entry is known, and puts it in its place among the others.
+    /// Reads a file up to its next entry, and sorts it among the others.
     fn line_up(&mut self, number: usize) -> Result<(), String> {
         let several = self.files.len() > 1;
         let file = &mut self.files[number];
@@ -267,7 +267,7 @@ impl Recording {
         Ok(Some(Item { source, entry }))
     }
 
-    /// What had to be guessed or left out, since this was last asked.
+    /// The guesses and omissions since the last call.
     pub fn remarks(&mut self) -> Vec<String> {
         std::mem::take(&mut self.remarks)
     }
@@ -319,7 +319,7 @@ impl Source {
         Ok(bytes)
     }
 
-    /// Looks whether it is a recording; if so, what its clock is, and its first time.
+    /// Checks whether it is a recording, and finds its clock and its first time.
     fn sniff(&mut self, piece: usize) -> Result<Option<(Option<Kind>, u64)>, String> {
         let mut lines = 0;
         loop {
@@ -348,7 +348,7 @@ fn time(entry: &Entry) -> Option<u64> {
     Some(entry.start?.saturating_add(took))
 }
 
-/// What a file of `-ff` is called apart from its task: `t` and 101 of `t.101`.
+/// The name and the task of a file of `-ff`: `t` and 101 for `t.101`.
 fn name_and_pid(path: &Path) -> (PathBuf, Option<u32>) {
     let pid = path
         .extension()
@@ -479,7 +479,7 @@ mod tests {
                     assert!(start >= before, "{entry:?} after {before}");
                 }
                 if matches!(entry.what, What::End(_)) {
-                    ends.remove(&entry.pid); // its number may be given out again
+                    ends.remove(&entry.pid); // its pid may be reused
                 }
             }
         }

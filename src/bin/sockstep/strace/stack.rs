@@ -1,18 +1,19 @@
 //! A line of a stack, as `strace -k` writes it below a call: innermost first.
 
-/// Who made a call, or made who made it.
+/// A frame: the caller of a call, or a caller of that.
 #[derive(Debug, PartialEq)]
 pub struct Frame<'a> {
     /// The program or the library.
     pub object: &'a str,
-    /// To where the call returns: how far into the object's file, or (`strace` with libdw) its address before it is loaded.
+    /// The return address: the offset in the object's file, or (`strace` with libdw) its address
+    /// before loading.
     pub address: u64,
-    /// What `-kk` says itself: the source and the line.
+    /// The source and the line, from `-kk`.
     pub place: Option<(&'a str, usize)>,
 }
 
 impl Frame<'_> {
-    /// Reads `/home/student/server(main+0x22) [0x17fe]`, with `server.c:62` behind it or without.
+    /// Reads `/home/student/server(main+0x22) [0x17fe]`, with or without `server.c:62` after it.
     pub fn of(line: &str) -> Option<Frame<'_>> {
         let (before, rest) = line.rsplit_once(" [0x")?;
         let (address, place) = rest.split_once(']')?;
@@ -27,14 +28,14 @@ impl Frame<'_> {
         })
     }
 
-    /// Whether nothing can stand below it: a program or a thread begins here.
+    /// Whether it is the outermost frame: a program or a thread begins here.
     pub fn is_the_last(line: &str) -> bool {
         ["(_start+", "(clone3+", "(__clone3+", "(clone+", "(__clone+"]
             .iter()
             .any(|first| line.contains(first))
     }
 
-    /// Whether it is the system's: the C library, the loader.
+    /// Whether it belongs to the system: the C library, the loader.
     pub fn is_the_systems(&self) -> bool {
         ["/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/lib32"]
             .iter()

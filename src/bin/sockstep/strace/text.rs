@@ -5,7 +5,7 @@ pub fn bytes(arg: &str) -> Option<(Vec<u8>, bool)> {
     first_bytes(arg, usize::MAX)
 }
 
-/// The same of the first bytes, up to this number; what is left out counts as cut.
+/// The same for the first bytes, up to this number; bytes left out count as cut.
 pub fn first_bytes(arg: &str, most: usize) -> Option<(Vec<u8>, bool)> {
     let arg = arg.as_bytes();
     let end = quoted(arg.first().filter(|&&byte| byte == b'"').map(|_| arg)?)?;
@@ -32,7 +32,7 @@ pub fn quoted(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// What strace's escapes stand for, up to this number of bytes.
+/// The bytes that strace's escapes stand for, up to this number.
 pub(super) fn unescaped(inside: &[u8], most: usize) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(inside.len().min(most));
     let mut rest = inside.iter().copied().peekable();

@@ -9,7 +9,7 @@ use crate::world::Side;
 use crate::world::ids::TableId;
 pub use crate::world::ids::TaskId;
 
-/// A process or a thread.
+/// It makes a process or a thread.
 #[derive(Debug)]
 pub struct Task {
     pub id: TaskId,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
-use std::fmt::Write; // into memory, which does not fail
+use std::fmt::Write; // writing into memory does not fail
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The reader of strace's output: known forms, and whatever bytes a program echoes.
+//! The reader of strace's output: known forms, and any bytes that a program echoes.
 
 use super::*;
 use crate::strace::text::{bytes, first_bytes};
@@ -121,7 +121,7 @@ fn entries(text: &str) -> Vec<Entry> {
     entries
 }
 
-/// The entries in short, a line each: `7 accept(3) = 4`.
+/// The entries in short form, a line each: `7 accept(3) = 4`.
 fn short(text: &str) -> Vec<String> {
     let pid = |pid: Option<u32>| pid.map_or("-".to_owned(), |pid| pid.to_string());
     entries(text)
@@ -266,7 +266,7 @@ fn constants_strings_and_addresses_have_one_spelling() {
             "clone3(cl_args={flags=CLONE_VM|CLONE_FILES, exit_signal=0}, size=88) = 7",
             "clone3({flags=CLONE_VM|CLONE_FILES, exit_signal=0}, 88) = 7",
         ),
-        // What is said of numbers is no part of them.
+        // Annotations of numbers are not part of them.
         (
             "poll([{fd=6<TCPv6:[[::1]:3->[::1]:5]>, events=POLLIN}], 1, 10) = 0 (Timeout)",
             "poll([{fd=6, events=POLLIN}], 1, 10) = 0 (Timeout)",
@@ -288,7 +288,7 @@ fn constants_strings_and_addresses_have_one_spelling() {
             "recvfrom(3, NULL, 0, 0, NULL, NULL) = 0",
         ),
         ("<... unreadable", "?<... unreadable"),
-        // Others stay as they are.
+        // Others stay unchanged.
         (
             "setsockopt(3, SOL_TCP, 0x63 /* TCP_??? */, [1], 4) = 0",
             "setsockopt(3, SOL_TCP, 0x63 /* TCP_??? */, [1], 4) = 0",
@@ -574,7 +574,7 @@ strace: Process 6 attached
 
 #[test]
 fn a_task_without_a_number_is_one_task_whenever_it_has_one() {
-    // The first has none until there are two; later whoever is left has none.
+    // The first task has no number until there are two; later the last one left has none.
     let text = "socket(AF_INET, SOCK_STREAM, 0) = 3
 fork() = 7
 [pid 5] close(3) = 0
