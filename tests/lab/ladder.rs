@@ -822,6 +822,12 @@ pub struct Terminal {
     screen: vt100::Parser,
 }
 
+fn set_columns(columns: u16, terminal: File) {
+    let mut stty = Command::new("stty");
+    let stty = stty.args(["cols", &columns.to_string()]).stdin(terminal);
+    assert!(stty.status().is_ok_and(|status| status.success()));
+}
+
 impl Terminal {
     fn start(columns: u16, term: &str, arguments: &[&str]) -> Terminal {
         Terminal::of_size(columns, 0, term, arguments)
@@ -848,11 +854,7 @@ impl Terminal {
             .open(slave)
             .expect("it can be opened");
         let handle = || slave.try_clone().expect("a descriptor");
-        let stty = Command::new("stty")
-            .args(["cols", &known.to_string()])
-            .stdin(handle())
-            .status();
-        assert!(stty.is_ok_and(|status| status.success()));
+        set_columns(known, handle());
         let mut command = Command::new(SOCKSTEP);
         command.arg("run").args(arguments).env("TERM", term);
         command.stdin(handle()).stdout(handle()).stderr(handle());
@@ -879,6 +881,15 @@ impl Terminal {
             raw: Vec::new(),
             screen: vt100::Parser::new(rows, width, 0),
         }
+    }
+
+    /// Has another width from now on.
+    pub fn has_columns(&mut self, columns: u16) {
+        set_columns(columns, self.keyboard.try_clone().expect("a descriptor"));
+        let [rows, width] = [60, columns].map(|n| NonZero::new(n).expect("not zero"));
+        self.screen.screen_mut().set_size(rows, width);
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a pid_t"));
+        kill(pid, Signal::SIGWINCH).expect("it is there");
     }
 
     pub fn contents(&self) -> String {

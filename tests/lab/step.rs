@@ -103,8 +103,16 @@ fn what_has_been_seen_can_be_paged_and_the_rest_goes_on() {
         "{}",
         terminal.contents()
     );
+    // In a narrower window the same rows take more lines.
+    terminal.has_columns(45);
+    let row = terminal.wait_for(|screen| screen.contains("1-"));
+    assert!(row.contains(": PageUp PageDown, q back"), "{row}");
+    let screen = terminal.contents();
+    assert!(screen.contains("Ser\nver 1. "), "{screen}");
+    terminal.has_columns(80);
+    terminal.wait_for(|screen| screen.contains("PageUp PageDown Home"));
     terminal.types("q");
-    terminal.wait_for(shown);
+    terminal.wait_for(|screen| screen.contains("> recvfrom(") && !screen.contains("PageDown"));
     terminal.types("g");
     terminal.wait_for(|screen| screen.contains("| Received: hello"));
     let (status, screen) = terminal.end();

@@ -333,9 +333,10 @@ impl Ladder {
         self.world.take(source, side, entry);
     }
 
-    /// Follows the window's new size, from the next row on.
-    pub fn resize(&mut self) {
+    /// Follows the window's new size: the pages at once, the picture from the next row on.
+    pub fn resize(&mut self) -> Result<()> {
         self.side = side_of(self.style.columns_now());
+        self.pager.as_mut().map_or(Ok(()), Pager::resize)
     }
 
     /// Takes what we do to a side.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use sockstep::Result;
 
-use crate::draw::terminal::{put, size_of_the_terminal};
+use crate::draw::terminal::{COLUMNS, put, size_of_the_terminal};
 
 /// Rows that are kept.
 const MOST: usize = 20_000;
@@ -22,10 +22,28 @@ pub enum Turn {
 #[derive(Default)]
 pub struct Pager {
     rows: VecDeque<String>,
-    /// The first row that is seen, while it is open.
-    top: Option<usize>,
+    /// What is seen first, while it is open: a row, and which of the lines that it takes.
+    top: Option<(usize, usize)>,
     /// What the picture has drawn meanwhile.
     unseen: String,
+}
+
+/// The kept rows as a window of some width has them, and how many it has at once.
+struct Pages {
+    lines: Vec<((usize, usize), String)>,
+    page: usize,
+    columns: usize,
+}
+
+impl Pages {
+    /// The first line of the last page.
+    fn last(&self) -> usize {
+        self.lines.len().saturating_sub(self.page)
+    }
+
+    fn find(&self, place: (usize, usize)) -> usize {
+        self.lines.partition_point(|(own, _)| *own < place)
+    }
 }
 
 impl Pager {
@@ -38,8 +56,8 @@ impl Pager {
         self.rows.extend(text.lines().map(str::to_owned));
         let over = self.rows.len().saturating_sub(MOST);
         self.rows.drain(..over);
-        if let Some(top) = &mut self.top {
-            *top = top.saturating_sub(over);
+        if let Some((row, _)) = &mut self.top {
+            *row = row.saturating_sub(over);
             self.unseen += text;
         }
     }
@@ -49,40 +67,117 @@ impl Pager {
         std::mem::take(&mut self.unseen)
     }
 
+    fn pages(&self) -> Pages {
+        let (rows, columns) = size_of_the_terminal().unwrap_or((0, COLUMNS));
+        let rows = if rows == 0 { 24 } else { rows };
+        let lines = self.rows.iter().enumerate().flat_map(|(row, text)| {
+            let parts = wrapped(text, columns).into_iter().enumerate();
+            parts.map(move |(part, text)| ((row, part), text))
+        });
+        Pages {
+            lines: lines.collect(),
+            page: rows.saturating_sub(1).max(1),
+            columns,
+        }
+    }
+
     /// Turns the page. Going on beyond the last one leaves.
     pub fn turn(&mut self, turn: Turn) -> Result<()> {
-        let (rows, _) = size_of_the_terminal()
-            .filter(|(rows, _)| *rows > 0)
-            .unwrap_or((24, 80));
-        let page = rows.saturating_sub(1).max(1);
-        let last = self.rows.len().saturating_sub(page);
+        let pages = self.pages();
+        let last = pages.last();
         let top = match (turn, self.top) {
             (Turn::Leave, Some(_)) => return self.leave(),
-            (Turn::On, Some(top)) if top >= last => return self.leave(),
             (Turn::Leave | Turn::On | Turn::Last, None) => return Ok(()),
-            (Turn::Back, top) => top
-                .unwrap_or(last + page)
-                .min(last + page)
-                .saturating_sub(page),
-            (Turn::On, Some(top)) => (top + page).min(last),
+            (Turn::Back, None) => last.saturating_sub(pages.page),
+            (Turn::Back, Some(place)) => pages.find(place).saturating_sub(pages.page),
+            (Turn::On, Some(place)) if pages.find(place) >= last => return self.leave(),
+            (Turn::On, Some(place)) => (pages.find(place) + pages.page).min(last),
             (Turn::First, _) => 0,
             (Turn::Last, _) => last,
         };
+        self.show(&pages, top)
+    }
+
+    /// Draws the page anew, in a window of another size.
+    pub fn resize(&mut self) -> Result<()> {
+        let Some(place) = self.top else {
+            return Ok(());
+        };
+        let pages = self.pages();
+        self.show(&pages, pages.find(place).min(pages.last()))
+    }
+
+    fn show(&mut self, pages: &Pages, top: usize) -> Result<()> {
         let begin = if self.is_open() { "" } else { "\x1b[?1049h" };
-        self.top = Some(top);
-        let seen = self.rows.iter().skip(top).take(page);
-        let rows: String = seen.flat_map(|row| [row.as_str(), "\r\n"]).collect();
-        let to = (top + page).min(self.rows.len());
-        let of = self.rows.len();
-        let words = format!(
-            "rows {} to {to} of {of}: PageUp PageDown Home End, q goes back",
-            (top + 1).min(of)
-        );
+        let seen = &pages.lines[top..];
+        let seen = &seen[..pages.page.min(seen.len())];
+        self.top = Some(seen.first().map_or((0, 0), |(place, _)| *place));
+        let rows: String = seen.iter().flat_map(|(_, row)| [row, "\r\n"]).collect();
+        let row = |line: Option<&((usize, usize), String)>| line.map_or(0, |((row, _), _)| row + 1);
+        let (from, to, of) = (row(seen.first()), row(seen.last()), self.rows.len());
+        let words = [
+            format!("rows {from} to {to} of {of}: PageUp PageDown Home End, q goes back"),
+            format!("{from}-{to} of {of}: PageUp PageDown, q back"),
+            format!("{from}-{to}/{of} q"),
+        ];
+        let fits = |words: &&String| words.len() < pages.columns;
+        let words = words.iter().find(fits).unwrap_or(&words[2]);
         put(format!("{begin}\x1b[H\x1b[2J\x1b[?7l{rows}\x1b[7m{words}\x1b[0m\x1b[?7h").as_bytes())
     }
 
     fn leave(&mut self) -> Result<()> {
         self.top = None;
         put(b"\x1b[?1049l")
+    }
+}
+
+/// A row in lines of `columns`, each in the colour that it has there.
+fn wrapped(row: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let (mut colour, mut used) = (String::new(), 0);
+    let mut rest = row;
+    while let Some(c) = rest.chars().next() {
+        let code = rest.starts_with("\x1b[").then(|| rest.find('m')).flatten();
+        let length = code.map_or(c.len_utf8(), |end| end + 1);
+        let piece = &rest[..length];
+        rest = &rest[length..];
+        if code.is_some() {
+            match piece {
+                "\x1b[0m" => colour.clear(),
+                _ => colour += piece,
+            }
+        } else if used == columns {
+            if !colour.is_empty() {
+                lines
+                    .last_mut()
+                    .into_iter()
+                    .for_each(|line| *line += "\x1b[0m");
+            }
+            lines.push(colour.clone());
+            used = 1;
+        } else {
+            used += 1;
+        }
+        lines.last_mut().into_iter().for_each(|line| *line += piece);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_goes_on_in_its_colour() {
+        assert_eq!(wrapped("", 3), [""]);
+        assert_eq!(wrapped("abc", 3), ["abc"]);
+        assert_eq!(
+            wrapped("a\x1b[31mbcd\u{e9}\x1b[0mf", 2),
+            [
+                "a\x1b[31mb\x1b[0m",
+                "\x1b[31mcd\x1b[0m",
+                "\x1b[31m\u{e9}\x1b[0mf"
+            ]
+        );
     }
 }
