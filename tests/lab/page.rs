@@ -4,10 +4,13 @@ mod browser;
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 
+use nix::sys::signal::Signal;
+
 use crate::sockstep;
-use crate::support::{Program, at_this_load, place, python3};
+use crate::support::{Process, Program, at_this_load, place, python3, scratch, until};
 use browser::Browser;
 
 /// Keys, as WebDriver has them.
@@ -154,6 +157,58 @@ fn each_key_the_buttons_the_slider_a_click_and_the_address_choose_the_moment() {
     );
     let complaints = browser.log("browser");
     assert!(complaints.contains("\"value\":[]"), "{complaints}");
+}
+
+#[test]
+fn calls_that_have_not_returned_at_an_interrupt_stand_there_as_blocked() {
+    let directory = scratch("page/interrupted");
+    let file = |name: &str| directory.join(name).display().to_string();
+    let python = |script: &str| format!("{} -c 'import socket; {script}'", python3());
+    let server = python(
+        r#"s = socket.create_server(("127.0.0.1", {port})); c = s.accept()[0]; c.recv(9); c.recv(9)"#,
+    );
+    let client = python(
+        r#"c = socket.create_connection(("127.0.0.1", {port})); c.send(b"hello"); c.recv(9)"#,
+    );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockstep"));
+    command.args(["run", "--server", &server, "--client", &client, "--json"]);
+    for format in ["html", "csv", "svg", "perfetto"] {
+        command.args([format!("--{format}"), file(&format!("run.{format}"))]);
+    }
+    let mut process = Process::start(command.args(["--keep", &file("")]));
+    // Each has begun a receive, which strace has not ended the line of.
+    let waits = |side: &str| {
+        let recording = fs::read_to_string(file(side)).unwrap_or_default();
+        let last = recording.rsplit('\n').next().unwrap_or_default();
+        last.contains(" recvfrom(") && (side == "client.strace" || recording.contains("hello"))
+    };
+    let both = || {
+        ["client.strace", "server.strace"]
+            .iter()
+            .all(|side| waits(side))
+    };
+    until(|| both().then_some(())).expect("they wait for each other");
+    process.signal(Signal::SIGINT);
+    let outcome = process.end();
+    let open = |text: &str| text.matches("<unfinished ...>").count();
+    assert_eq!(open(outcome.stdout()), 2, "{outcome:?}");
+    for format in ["csv", "perfetto"] {
+        let text = fs::read_to_string(file(&format!("run.{format}"))).unwrap();
+        assert_eq!(open(&text), 2, "{text}");
+    }
+    let svg = fs::read_to_string(file("run.svg")).unwrap();
+    assert_eq!(svg.matches("has not returned").count(), 2, "{svg}");
+
+    let browser = Browser::start();
+    browser.open(file("run.html").as_ref(), "#t=999");
+    let heads = "return [...document.querySelectorAll('.head .blocked.stuck')].map((it) => it.textContent).join()";
+    assert_eq!(
+        browser.run(heads),
+        "waits in recv for server: deadlock,waits in recv for client: deadlock"
+    );
+    assert!(browser.text("#live").contains("waits in recv for "));
+    let open = "return [...document.querySelectorAll('.break')].filter((it) => it.textContent.startsWith('has not returned, waited ')).length";
+    assert_eq!(browser.run(open), "2");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use crate::draw::call::{Payload, brief, c_name};
-use crate::draw::story::{Story, Told};
+use crate::draw::story::{OPEN, Story, Told};
 use crate::lectures::steps::Step;
 use crate::strace::calls::{self, Does, For};
 use crate::strace::line::{Call, Entry, What};
@@ -127,7 +127,7 @@ impl History {
         let Told {
             event,
             step,
-            notes,
+            mut notes,
             words,
             is_shown,
         } = told;
@@ -145,6 +145,9 @@ impl History {
             return;
         }
         self.bytes += size;
+        if event.call().is_some_and(Call::is_unfinished) {
+            notes.insert(0, OPEN.to_owned());
+        }
         self.know(&event);
         let column = (event.source, event.side);
         let known = self.steps.get(&column);

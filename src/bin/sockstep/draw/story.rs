@@ -13,6 +13,9 @@ use crate::world::sockets::Socket;
 use crate::world::tasks::TaskId;
 use crate::world::{Side, World};
 
+/// Of a call that has not returned.
+pub const OPEN: &str = "has not returned";
+
 #[derive(Default)]
 pub struct Story {
     pub world: World,

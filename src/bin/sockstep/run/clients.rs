@@ -27,8 +27,9 @@ use crate::sides::shell::{replaced, shell, with_a_free_port};
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
 use crate::strace::calls::{self, Does};
+use crate::strace::clock::now;
 use crate::strace::command::{Trace, available};
-use crate::strace::line::What;
+use crate::strace::line::{Entry, What};
 
 /// After this time in connect a client counts as waiting for its place, and the next one starts.
 const CONNECTING: Duration = Duration::from_millis(100);
@@ -99,6 +100,7 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
     };
     let mut runs = Vec::new();
     let mut outcome = ExitStatus::default();
+    let mut interrupted = None;
     for play in &plays {
         let progress = Progress::begin(style, !asked.json, &play.name)?;
         if let Some(page) = &mut asked.page {
@@ -120,7 +122,16 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
         );
         stage.page = asked.page.as_mut();
         stage.exports = Some(&mut asked.exports);
-        for (number, status) in stage.play(play)?.into_iter().enumerate() {
+        let statuses = match stage.play(play) {
+            Ok(statuses) => statuses,
+            Err(trouble @ Trouble::Signal(_)) => {
+                stage.break_off();
+                interrupted = Some(trouble);
+                break;
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        for (number, status) in statuses.into_iter().enumerate() {
             if !status.success() {
                 let words = String::from_utf8_lossy(&stage.complaints[number + 1])
                     .trim_end()
@@ -145,6 +156,9 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
         page.end()?;
     }
     asked.exports.end()?;
+    if let Some(trouble) = interrupted {
+        return Err(trouble);
+    }
     if !asked.json {
         put(chart::draw(style, &runs).as_bytes())?;
         for words in asked.faults.happened() {
@@ -398,8 +412,9 @@ impl<'a> Stage<'a> {
     fn watch_for(&mut self, patience: u8, processes: &mut [Process]) -> Result<(), Trouble> {
         let mut all: Vec<&mut Process> = processes.iter_mut().collect();
         let patience = Some(patience);
+        let signals = self.signals;
         listen_to_all(
-            self.signals,
+            signals,
             &mut all,
             patience,
             |at, source, bytes| match source {
@@ -407,26 +422,8 @@ impl<'a> Stage<'a> {
                 Source::StandardOutput => {}
                 Source::StandardError => self.complaints[at].extend_from_slice(bytes),
                 Source::Strace => {
-                    for mut entry in self.traces[at].take(bytes) {
-                        let side = if at == 0 { Side::Server } else { Side::Client };
-                        self.faults.mark(at, side, &mut entry);
-                        self.ready[at] |= matches!(&entry.what, What::Signal(what) if what == "stopped by SIGSTOP");
-                        if let Some(json) = &mut self.json {
-                            json.take(at, side, entry.clone());
-                        }
-                        // The delays that we inject are not shown as the client's own.
-                        let held = matches!(&entry.what, What::Signal(what) if what.contains("SIGSTOP") || what.starts_with("SIGCONT"));
-                        if let Some(page) = self.page.as_mut().filter(|_| !held) {
-                            page.traced(at, side, entry.clone());
-                        }
-                        if let Some(exports) = self.exports.as_mut().filter(|_| !held) {
-                            exports.traced(at, side, &entry);
-                        }
-                        self.connected[at] |=
-                            matches!(&entry.what, What::Call(call) if connects(&call.name));
-                        if self.json.is_none() && !held {
-                            self.run.history.take(at, side, entry);
-                        }
+                    for entry in self.traces[at].take(bytes) {
+                        self.file(at, entry);
                     }
                 }
             },
@@ -436,6 +433,38 @@ impl<'a> Stage<'a> {
             json.settle(&under_way)?;
         }
         Ok(())
+    }
+
+    /// Hands on what strace has seen of one of them.
+    fn file(&mut self, at: usize, mut entry: Entry) {
+        let side = if at == 0 { Side::Server } else { Side::Client };
+        self.faults.mark(at, side, &mut entry);
+        self.ready[at] |= matches!(&entry.what, What::Signal(what) if what == "stopped by SIGSTOP");
+        if let Some(json) = &mut self.json {
+            json.take(at, side, entry.clone());
+        }
+        // The delays that we inject are not shown as the client's own.
+        let held = matches!(&entry.what, What::Signal(what) if what.contains("SIGSTOP") || what.starts_with("SIGCONT"));
+        if let Some(page) = self.page.as_mut().filter(|_| !held) {
+            page.traced(at, side, entry.clone());
+        }
+        if let Some(exports) = self.exports.as_mut().filter(|_| !held) {
+            exports.traced(at, side, &entry);
+        }
+        self.connected[at] |= matches!(&entry.what, What::Call(call) if connects(&call.name));
+        if self.json.is_none() && !held {
+            self.run.history.take(at, side, entry);
+        }
+    }
+
+    /// A signal ends us: the calls that have not returned are all that is still known.
+    fn break_off(&mut self) {
+        for at in 0..self.traces.len() {
+            for mut entry in self.traces[at].end() {
+                entry.until = Some(now()); // it has waited until now
+                self.file(at, entry);
+            }
+        }
     }
 }
 

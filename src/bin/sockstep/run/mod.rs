@@ -210,7 +210,7 @@ fn watch(args: &Args, faults: Faults) -> Result<ExitStatus, Trouble> {
     let mut view = View::new(args, faults)?;
     let outcome = play(args, &mut plan, &signals, &mut view);
     if let Err(Trouble::Signal(_)) = outcome {
-        view.write_files()?; // what has happened so far
+        view.write_what_is_known()?;
     }
     outcome
 }

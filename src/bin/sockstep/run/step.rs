@@ -39,7 +39,8 @@ pub struct Steps {
     places: HashMap<u32, Option<Place>>,
     /// When each task's last call was let go, by strace's clock.
     let_go: HashMap<u32, u64>,
-    holds: bool,
+    /// The tasks whose calls are held.
+    held: Vec<u32>,
     /// Typed text goes here while the client reads its input.
     input: Option<OwnedFd>,
     typed: usize,
@@ -63,7 +64,7 @@ impl Steps {
             lines: Lines::default(),
             places: HashMap::new(),
             let_go: HashMap::new(),
-            holds: false,
+            held: Vec::new(),
             input: None,
             typed: 0,
         })
@@ -81,7 +82,13 @@ impl Steps {
 
     /// Whether a call waits to be let go.
     pub fn holds(&self) -> bool {
-        self.holds
+        !self.held.is_empty()
+    }
+
+    /// Whether this is a call that is held: it has not been made.
+    pub fn has_not_made(&self, entry: &Entry) -> bool {
+        let held = entry.pid.is_some_and(|pid| self.held.contains(&pid));
+        held && matches!(&entry.what, What::Call(call) if call.is_unfinished())
     }
 
     /// Lets calls go as keys or the time require. `reads`: the client waits for typed input.
@@ -137,7 +144,7 @@ impl Steps {
         }
         self.places
             .retain(|task, _| held.iter().any(|(_, call)| call.task == *task));
-        self.holds = !held.is_empty();
+        self.held = held.iter().map(|(_, call)| call.task).collect();
         turns
     }
 
@@ -180,7 +187,10 @@ impl Steps {
         else {
             return;
         };
-        let end = start.saturating_add(call.took.unwrap_or_default());
+        let end = match call.took {
+            None if call.is_unfinished() => u64::MAX,
+            took => start.saturating_add(took.unwrap_or_default()),
+        };
         let let_go = self.let_go.get(&pid).copied();
         if let Some(let_go) = let_go.filter(|let_go| (start..=end).contains(let_go)) {
             self.let_go.remove(&pid);

@@ -22,6 +22,7 @@ use crate::sides::process::{Process, Source, TICK, listen};
 use crate::sides::ready;
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
+use crate::strace::clock::now;
 use crate::strace::command::{self, Trace};
 use crate::strace::line::{Begun, Entry, What};
 
@@ -335,7 +336,7 @@ impl View {
                 process.resize();
             }
             if let Picture::Ladder(ladder) = &mut self.picture {
-                ladder.resize();
+                ladder.resize()?;
             }
         }
         shown?;
@@ -507,6 +508,24 @@ impl View {
         } else {
             format!("the server did not start: {status}. {why}")
         }
+    }
+
+    /// Writes what has happened so far, and which calls have not returned: a signal ends us.
+    pub fn write_what_is_known(&mut self) -> Result<(), Trouble> {
+        for side in [Side::Client, Side::Server] {
+            for mut entry in self.lanes[side as usize].trace.end() {
+                entry.until = Some(now()); // it has waited until now
+                let steps = self.steps.as_ref();
+                if !steps.is_some_and(|steps| steps.has_not_made(&entry)) {
+                    self.traced(side, entry);
+                }
+            }
+        }
+        let files = self.write_files();
+        if let Picture::Json(json) = &mut self.picture {
+            json.end()?;
+        }
+        Ok(files?)
     }
 
     /// Writes the page and the other files that are wanted.

@@ -73,12 +73,21 @@ pub struct Annotation {
     pub text: String,
 }
 
+/// The notes of a call whose end is not in the recording.
+const UNFINISHED: &str = "<unfinished ...>";
+const DETACHED: &str = "<detached ...>";
+
 /// The placeholder for arguments that are not in the recording.
 pub const UNSEEN: &str = "...";
 
 impl Call {
     pub fn failed(&self) -> bool {
         self.result == "-1" || self.result == "?"
+    }
+
+    /// Whether it has begun, and not returned as far as the recording goes.
+    pub fn is_unfinished(&self) -> bool {
+        self.result == "?" && matches!(self.note.as_str(), UNFINISHED | DETACHED)
     }
 
     /// strace's annotation of the first number in an argument, or (`None`) in the result.
@@ -242,7 +251,7 @@ impl Reader {
         let mut begun: Vec<_> = self.begun.drain().collect();
         begun.sort_by_key(|(pid, (start, _))| (*start, *pid));
         for (pid, (start, text)) in begun {
-            self.unfinished(pid, start, &text, b"<unfinished ...>", entries);
+            self.unfinished(pid, start, &text, UNFINISHED, entries);
         }
         entries.extend(self.held.take());
     }
@@ -359,7 +368,7 @@ impl Reader {
             }
             Parsed::Begun(end) => self.begin(pid, start, call[..end].to_vec(), entries),
             Parsed::Detached(end) => {
-                self.unfinished(pid, start, &call[..end], b"<detached ...>", entries);
+                self.unfinished(pid, start, &call[..end], DETACHED, entries);
             }
             Parsed::Open => {
                 self.torn = Some(Torn {
@@ -381,7 +390,7 @@ impl Reader {
         entries: &mut Vec<Entry>,
     ) {
         if self.begun_bytes.saturating_add(call.len()) > MOST_BEGUN {
-            return self.unfinished(pid, start, &call, b"<unfinished ...>", entries);
+            return self.unfinished(pid, start, &call, UNFINISHED, entries);
         }
         self.begun_bytes += call.len();
         if let Some((_, before)) = self.begun.insert(pid, (start, call)) {
@@ -401,10 +410,10 @@ impl Reader {
         pid: Option<u32>,
         start: Option<u64>,
         beginning: &[u8],
-        note: &[u8],
+        note: &str,
         entries: &mut Vec<Entry>,
     ) {
-        let whole = [beginning, b") = ? ", note].concat();
+        let whole = [beginning, b") = ? ", note.as_bytes()].concat();
         if let Parsed::Call(call) = parse(&whole) {
             self.give(pid, start, What::Call(call), entries);
         } else {

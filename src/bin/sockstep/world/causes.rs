@@ -463,7 +463,7 @@ impl World {
         None
     }
 
-    /// Whether an event is a receive that a signal has ended, while the other end was in a receive as well, or a send while the
+    /// Whether an event is a receive that has not returned or that a signal has ended, while the other end was in a receive as well, or a send while the
     /// other was in a send: neither would have gone on.
     pub fn is_deadlocked(&self, event: &Event) -> bool {
         let socket = event.socket.and_then(|id| self.socket(id));
@@ -481,7 +481,8 @@ impl World {
         let cut_short = event.moved.iter().any(
             |moved| matches!(&moved.what, Movement::Sent { range, asked } if range.end - range.start < *asked),
         );
-        let interrupted = call.note.starts_with("ERESTART") || (waits && cut_short);
+        let open = call.is_unfinished();
+        let interrupted = call.note.starts_with("ERESTART") || open || (waits && cut_short);
         let data = |row: &Row| if sends { row.sends } else { row.receives };
         let quiet = [socket.id, peer]
             .iter()
@@ -502,7 +503,12 @@ impl World {
                 .and_then(data)
                 .and_then(|data| calls::descriptor(other.args.get(data.on)?));
             let on = number.and_then(|number| self.descriptor(key.0, key.1, number));
-            on.is_some_and(|on| on.id == peer) && entry.start < event.left
+            let meanwhile = if open {
+                other.is_unfinished()
+            } else {
+                entry.start < event.left
+            };
+            on.is_some_and(|on| on.id == peer) && meanwhile
         };
         let is_in = |(&source, calls): (&usize, &Vec<InCall>)| {
             calls.iter().any(|it| {

@@ -32,7 +32,10 @@ impl World {
             source,
             task,
             entered: entry.start,
-            left: entry.start.map(|start| start + took.unwrap_or_default()),
+            left: entry.start.map(|start| match (took, entry.until) {
+                (None, Some(until)) => until.max(start),
+                (took, _) => start + took.unwrap_or_default(),
+            }),
             what: entry.what,
             socket: None,
             on_a_socket: false,

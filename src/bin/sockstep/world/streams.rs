@@ -45,6 +45,10 @@ impl World {
         };
         let by_nature = socket.is_connected_by_nature();
         socket.counts |= by_nature;
+        if call.is_unfinished() {
+            (socket.state, socket.remote) = (State::Connecting, to);
+            return;
+        }
         let begun = error == "EINPROGRESS";
         if call.failed() && !begun {
             if let Some(to) = to {

@@ -34,14 +34,15 @@
     const moments = [];
     const at = (moment) => moment.begins ? moment.event.entered : moment.event.waits ? moment.event.left : moment.event.entered ?? moment.event.left;
     for (const event of events) {
-      if (event.waits && event.entered !== undefined) {
+      if (event.waits && (event.open || event.entered !== undefined)) {
         let place = moments.length;
         while (place > 0 && moments[place - 1].event.task !== event.task && moments[place - 1].event.task !== undefined && at(moments[place - 1]) >= event.entered) place--;
-        if (place < moments.length) moments.splice(place, 0, { event, begins: true });
+        if (event.open || place < moments.length) moments.splice(place, 0, { event, begins: true });
       }
-      moments.push({ event, begins: false });
+      if (!event.open) moments.push({ event, begins: false });
     }
     moments.forEach((moment, index) => { moment.at = at(moment); moment.event[moment.begins ? 'start' : 'end'] = index; });
+    for (const event of events) if (event.open) event.end = moments.length; // it has not returned
     return moments;
   };
   const abreast = (order) => order.map(([event, mate], index) => {
@@ -184,15 +185,22 @@
       if (pair.some((it) => it.headed)) row++;
       pair.forEach((it, which) => { const box = drawBox(it, begins, at, row); if (which) boxes.at(-1).mate = box; else boxes.push(box); });
       rows.push(row++);
-      if (!begins) for (const it of pair) for (const remark of it.remarks || []) put(make('p', { class: 'note' }, remark), row++, column(it.task), at);
+      if (!begins || event.open) for (const it of pair) for (const remark of it.remarks || []) put(make('p', { class: 'note' }, remark), row++, column(it.task), at);
     });
+    const open = events.filter((event) => event.open && event.start !== undefined);
+    if (open.length) {
+      const room = make('div', { 'aria-hidden': 'true' });
+      room.style.height = MOST + 'px';
+      put(room, row, '1');
+      for (const event of open) { event.row = row + 1; put(make('div', { class: 'break' }, event.note + (event.left > event.entered ? ', ' + words.waited + ' ' + time(event.left - event.entered) : '')), row, column(event.task), event.start); }
+    }
     for (const event of events) {
       if (event.start === undefined) continue;
       // The box of one that waits reaches from its beginning to its end.
       const stem = make('div', { class: 'stem', 'aria-hidden': 'true' });
       put(stem, event.from + ' / ' + event.row, column(event.task), event.start);
       const cut = breaks.filter((it) => it.row > event.from && it.row < event.row).sort((a, b) => b.length - a.length)[0];
-      if (cut) put(make('div', { class: 'break' }, time(event.left - event.entered)), cut.row, column(event.task), event.start);
+      if (cut && !event.open) put(make('div', { class: 'break' }, time(event.left - event.entered)), cut.row, column(event.task), event.start);
     }
     for (const event of events) drawArrows(event);
     for (const event of events) if (event.kind === 'call' && !event.met) drawStub(event);
@@ -249,15 +257,16 @@
   // What nobody has received: an arrow that goes half the way.
   const drawStub = (event) => {
     const sent = (event.moved || []).find((moved) => moved.sent && moved.length), ends = (event.moved || []).find((moved) => moved.ends)?.ends;
-    const label = sent ? number(sent.length) + ' B' : packet(event, ends || (event.name === 'connect' && event.failed ? 'syn' : ''));
+    const label = sent ? number(sent.length) + ' B' : packet(event, ends || (event.name === 'connect' && (event.failed || event.open) ? 'syn' : ''));
+    const [row, at] = event.open && event.start !== undefined ? [event.from, event.start] : [event.row, event.end];
     const own = column(event.task), client = tasks[event.task].side === 'client', gap = client ? own + 1 : own - 1;
     const next = columns[columns.indexOf(tasks[event.task].lane) + (client ? 1 : -1)];
     if (!label || !next || next.run !== tasks[event.task].run) return;
     const kind = ends === 'reset' ? ' reset' : ends ? ' end' : '';
     const line = draw('line', { x1: client ? 0 : '100%', y1: 0, x2: client ? '60%' : '40%', y2: 0, 'marker-end': 'url(#tip)' });
-    const node = put(draw('svg', { class: 'arrow' + kind, 'aria-hidden': 'true' }, line), event.row, gap, event.end);
-    arrows.push([event.end, event.end, node]);
-    put(make('span', { class: 'label' + kind, 'aria-hidden': 'true' }, label), event.row, gap, event.end);
+    const node = put(draw('svg', { class: 'arrow' + kind, 'aria-hidden': 'true' }, line), row, gap, at);
+    arrows.push([at, at, node]);
+    put(make('span', { class: 'label' + kind, 'aria-hidden': 'true' }, label), row, gap, at);
   };
 
   // ---- The panes ----
@@ -286,7 +295,7 @@
     if (at !== undefined) out.push(make('p', { class: 'quiet' }, words.at + ' ' + time(Math.max(0, at - origin)) + (!begins && event.kind === 'call' && waited >= 0 ? ', ' + words[event.waits && waited >= 1e6 ? 'waited' : 'took'] + ' ' + time(waited) : '')));
     if (!begins && (event.causes || []).some((id) => place.get(id))) out.push(make('p', {}, words.because + ' ' + event.causes.map((id) => place.get(id)).filter(Boolean).map((cause) => name(cause.task) + ' ' + cause.short).join('; ')));
     if (event.diff) out.push(make('p', { class: 'only different'.includes(event.diff.kind) ? 'remark' : null }, words[event.diff.kind] + (event.diff.why ? ': ' + event.diff.why : '')));
-    if (!begins) for (const remark of event.remarks || []) out.push(make('p', { class: 'remark' }, remark));
+    if (!begins || event.open) for (const remark of event.remarks || []) out.push(make('p', { class: 'remark' }, remark));
     const all = waiting(now);
     for (const [, other] of all) out.push(make('p', {}, make('strong', { class: tasks[other.task].side }, name(other.task) + ' '), status(other, all)));
     return out;
@@ -317,7 +326,7 @@
   const sourcesOf = (task) => scene.sources[tasks[task].side] || [];
   const socketsAt = (now) => {
     const sockets = new Map();
-    for (let at = 0; at <= now; at++) if (!moments[at].begins) for (const it of [moments[at].event, moments[at].mate]) for (const socket of it?.sockets || []) sockets.set(socket.id, socket);
+    for (let at = 0; at <= now; at++) if (!moments[at].begins || moments[at].event.open) for (const it of [moments[at].event, moments[at].mate]) for (const socket of it?.sockets || []) sockets.set(socket.id, socket);
     return sockets;
   };
   const descriptors = (socket) => {

@@ -12,7 +12,7 @@ use crate::draw::page::compared::Mark;
 use crate::draw::page::keep::{Kept, Kind, Shown};
 use crate::draw::page::source::{Files, Sources};
 use crate::draw::source::Lines;
-use crate::draw::story::{Story, Told, bytes_of};
+use crate::draw::story::{OPEN, Story, Told, bytes_of};
 use crate::lectures::programs::ours_at;
 use crate::lectures::words;
 use crate::strace::calls::{self, Does, For};
@@ -231,7 +231,10 @@ impl Scene {
     ) {
         let name = c_name(call);
         pairs.push(("name", text(name)));
-        if call.failed() {
+        let open = call.is_unfinished();
+        if open {
+            pairs.push(("note", text(OPEN)));
+        } else if call.failed() {
             let interrupted = call.note.starts_with("ERESTART");
             if !interrupted {
                 pairs.push(("failed", "true".to_owned()));
@@ -249,8 +252,11 @@ impl Scene {
             .filter(|waits| event.socket.is_some() || event.on_a_socket || *waits == For::Child);
         // A send waits for room, and it is seldom that there is none.
         let sends = row.is_some_and(|row| row.sends.is_some());
-        let waits = waits.filter(|_| !sends || call.took.is_some_and(|took| took >= FULL));
-        if let Some(waits) = waits {
+        let full = || open || call.took.is_some_and(|took| took >= FULL);
+        if let Some(waits) = waits.filter(|_| !sends || full()) {
+            if open {
+                pairs.push(("open", "true".to_owned()));
+            }
             pairs.push(("waits", text(waits_for(waits))));
             let peers = event.socket.map(|id| self.holders_of_the_peer(id));
             let peers = peers
