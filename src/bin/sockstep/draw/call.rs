@@ -1,4 +1,4 @@
-//! A call in few columns, as the ladder has room for it.
+//! Shows a call in few columns, for the ladder.
 
 use clap::ValueEnum;
 
@@ -10,7 +10,7 @@ use crate::world::World;
 use crate::world::events::Event;
 use crate::world::sockets::Address;
 
-/// How the bytes that a call carries are shown.
+/// The form in which a call's bytes are shown.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Payload {
     /// As text
@@ -21,8 +21,8 @@ pub enum Payload {
     None,
 }
 
-/// A call in rows of `columns`: addresses as `127.0.0.1:80`, no lengths of addresses, long payloads cut, of what makes
-/// a process the flag that matters.
+/// A call in rows of `columns`: addresses as `127.0.0.1:80`, no lengths of addresses, long payloads
+/// cut, and for clone only the flag that matters.
 pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
     let name = call.name.as_str();
     let row = calls::of(name);
@@ -45,7 +45,7 @@ pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
     let result = if call.result == "-1" && !error.is_empty() {
         error.to_owned()
     } else if waits_for_several(name) && call.note.contains('[') {
-        format!("{} {}", call.result, ready(&call.note)) // which are ready
+        format!("{} {}", call.result, ready(&call.note)) // the ready descriptors
     } else {
         shown(&call.result)
     };
@@ -73,7 +73,7 @@ pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
             continue;
         }
         let mut rest: Vec<char> = word.chars().collect();
-        // What is wider than a row goes on where it must.
+        // Text wider than a row is broken anywhere.
         while !rest.is_empty() {
             let piece: String = rest.drain(..rest.len().min(columns - 4)).collect();
             rows.push(format!("{:4}{piece}", ""));
@@ -84,7 +84,7 @@ pub fn brief(call: &Call, payload: Payload, columns: usize) -> Vec<String> {
         .collect()
 }
 
-/// What a call has written to standard output, or (then `true`) to standard error.
+/// The bytes that a call has written to standard output or, with `true`, to standard error.
 pub fn said(world: &World, event: &Event) -> Option<(bool, Vec<u8>)> {
     let call = event.call().filter(|_| event.socket.is_none())?;
     let row = calls::of(&call.name).filter(|row| !row.proves)?;
@@ -102,13 +102,13 @@ pub fn said(world: &World, event: &Event) -> Option<(bool, Vec<u8>)> {
     for (bytes, cut) in pieces {
         words.extend(bytes);
         if cut {
-            words.extend_from_slice(b"...\n"); // strace has left the rest out
+            words.extend_from_slice(b"...\n"); // strace has cut the rest
         }
     }
     (!words.is_empty()).then_some((wrong, words))
 }
 
-/// The arguments that say something here. The length of an address does not, if it is the right one, nor does what has no use.
+/// The arguments worth showing: not the length of an address, if it is right, and no unused ones.
 fn arguments(call: &Call, row: Option<&Row>, payload: Payload, columns: usize) -> Vec<String> {
     let data = row
         .and_then(|row| row.sends.or(row.receives))
@@ -126,7 +126,7 @@ fn arguments(call: &Call, row: Option<&Row>, payload: Payload, columns: usize) -
             _ => row.is_some_and(|row| row.mute == Some(at)),
         };
         if hidden || arg.is_empty() {
-            continue; // strace leaves out what a call would have filled in
+            continue; // strace leaves out an argument that the call would have filled in
         }
         args.push(match data {
             Some(Place::Vector(place)) if place == at => vector(arg, payload, columns),
@@ -144,15 +144,15 @@ fn arguments(call: &Call, row: Option<&Row>, payload: Payload, columns: usize) -
     args
 }
 
-/// Whether a length is what the address before it has.
+/// Whether a length is that of the address before it.
 fn is_usual(call: &Call, at: usize) -> bool {
     let address = &call.args[at - 1];
     let length = call.args.get(at).map_or("", String::as_str);
     if length.starts_with("[0 =>") {
-        return false; // no room for an address, and nobody wants that
+        return false; // NULL: the address is not asked for
     }
     let Some(length) = number(length) else {
-        return true; // the kernel's own, or none
+        return true; // the length that the kernel set, or NULL
     };
     match Address::of(address) {
         Some(Address::Inet { ip, .. }) => {
@@ -171,7 +171,8 @@ fn vector(arg: &str, payload: Payload, columns: usize) -> String {
     list(pieces, arg)
 }
 
-/// `{msg_name={sa_family=...}, msg_iov=[...], ...}` as `{127.0.0.1:80, ["hello"]}`, with the descriptors that go along.
+/// `{msg_name={sa_family=...}, msg_iov=[...], ...}` as `{127.0.0.1:80, ["hello"]}`, with the
+/// descriptors that are passed.
 fn message(arg: &str, payload: Payload, columns: usize) -> String {
     let name = calls::field(arg, "msg_name").and_then(Address::of);
     let pieces = calls::field(arg, "msg_iov").map(|arg| vector(arg, payload, columns));
@@ -197,9 +198,9 @@ fn list(items: impl Iterator<Item = String>, arg: &str) -> String {
     format!("[{}]", items.join(", "))
 }
 
-/// An argument as the ladder shows it.
+/// An argument in the ladder's form.
 fn argument(arg: &str, payload: Payload, columns: usize) -> String {
-    // A character has four bytes at most: of a long message no more than a row's are looked at.
+    // A character has at most four bytes: of a long message only the bytes of one row are read.
     let Some((bytes, cut)) = first_bytes(arg, 4 * columns) else {
         let place = arg.starts_with("0x");
         return if place { "...".to_owned() } else { shown(arg) };
@@ -219,10 +220,10 @@ fn argument(arg: &str, payload: Payload, columns: usize) -> String {
     format!("\"{shown}\"{}", if cut || !whole { "..." } else { "" })
 }
 
-/// A structure of more characters than this is left out, unless it is an address.
+/// A structure with more characters is left out, unless it is an address.
 const LONG: usize = 80;
 
-/// An address in short, any other argument as it is.
+/// An address in short form, any other argument unchanged.
 fn shown(arg: &str) -> String {
     if let Some(address @ (Address::Inet { .. } | Address::Unix(_))) = Address::of(arg) {
         let text = address.to_string();
@@ -233,7 +234,7 @@ fn shown(arg: &str) -> String {
     if arg.starts_with('{') && arg.len() > LONG {
         return "{...}".to_owned();
     }
-    arg.to_owned() // what strace has written is harmless: the reader has seen to it
+    arg.to_owned() // it has no control bytes: `line.rs` has escaped them
 }
 
 /// Bytes as text, in pieces that belong together: a character, or `\n`, `\x1b`.
@@ -253,7 +254,8 @@ fn escaped(bytes: &[u8]) -> Vec<String> {
     units
 }
 
-/// `SO_RCVTIMEO_OLD, "\n\0\0..."`, as old versions of strace have it, and `{tv_sec=10, tv_usec=0}` as `SO_RCVTIMEO, {10 s}`.
+/// `SO_RCVTIMEO_OLD, "\n\0\0..."`, in old versions of strace, and `{tv_sec=10, tv_usec=0}` as
+/// `SO_RCVTIMEO, {10 s}`.
 fn wait_in_seconds(call: &Call, args: &mut [String]) {
     let [_, _, option, value, ..] = args else {
         return;
@@ -295,7 +297,7 @@ fn ready(arg: &str) -> String {
     text
 }
 
-/// The call as C has it, where the kernel has another name for it.
+/// C's name of the call, if the kernel's differs.
 pub fn c_name(call: &Call) -> &str {
     let without_address = call.args.get(4).is_none_or(|arg| arg == "NULL");
     match call.name.as_str() {

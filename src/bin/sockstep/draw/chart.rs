@@ -1,4 +1,5 @@
-//! Who does what when: a row for each client and for each process or thread of the server, a column for a span of time.
+//! A chart of activity over time: a row for each client and for each task of the server, a column
+//! for a span of time.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
@@ -9,11 +10,12 @@ use crate::strace::calls::{self, Does};
 use crate::world::Side;
 use crate::world::tasks::TaskId;
 
-/// Columns before the chart, and those that it has at most; what is left of 80 says in words what the row shows.
+/// Columns before the chart, and the most columns of the chart; the rest of 80 is for the row's
+/// explanation.
 const LABEL: usize = 10;
 const CHART: usize = 35;
 
-/// A wait of this many milliseconds or more has its reason beside it.
+/// A wait of this many milliseconds or more is explained next to it.
 const WORTH_A_WORD: u64 = 25;
 
 /// One server and its clients, each a source of its own: 0 is the server's.
@@ -22,7 +24,7 @@ pub struct Run {
     pub history: History,
 }
 
-/// What a task does for a while.
+/// What a task does during a span.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Doing {
     Connects,
@@ -81,7 +83,7 @@ struct Span<'a> {
 }
 
 impl Span<'_> {
-    /// How much of it lies between these two.
+    /// How much of it lies between these two times.
     fn within(&self, from: u64, to: u64) -> u64 {
         self.to.min(to).saturating_sub(self.from.max(from))
     }
@@ -94,7 +96,7 @@ struct Lane<'a> {
     words: String,
 }
 
-/// All runs, one under the other, with one scale of time.
+/// All runs, one below the other, on the same time scale.
 pub fn draw(style: Style, runs: &[Run]) -> String {
     let charts: Vec<Chart> = runs.iter().filter_map(Chart::of).collect();
     if charts.is_empty() {
@@ -136,7 +138,7 @@ fn column_for(longest: u64) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-/// The times over the charts, one for ten columns.
+/// The times above the charts, one for every ten columns.
 fn axis(longest: u64, column: u64) -> String {
     let (mut numbers, mut marks) = (" ".repeat(LABEL), " ".repeat(LABEL));
     for tick in 0..=longest.div_ceil(column * 10) {
@@ -178,7 +180,7 @@ impl<'a> Chart<'a> {
         for lane in &mut server {
             lane.words = blocked(&lane.spans, start, end);
         }
-        // Of those that have had nothing to do, one stands for all.
+        // Idle tasks share one row.
         let is_idle = |lane: &Lane| {
             !lane
                 .spans
@@ -220,7 +222,7 @@ impl<'a> Chart<'a> {
             let mut row = String::new();
             for doing in doings {
                 seen.extend(doing.map(|doing| match doing {
-                    Doing::Serves(_) => Doing::Serves(1), // one stands for all
+                    Doing::Serves(_) => Doing::Serves(1), // so that all served clients look alike
                     other => other,
                 }));
                 row += &doing.map_or(" ".to_owned(), |doing| {
@@ -232,7 +234,7 @@ impl<'a> Chart<'a> {
         }
     }
 
-    /// What takes most of a column, if something does take half of it.
+    /// The activity that takes most of a column, if it takes at least half.
     fn most(&self, lane: &Lane, from: u64, column: u64) -> Option<Doing> {
         let to = (from + column).min(self.end);
         let mut sums: HashMap<Doing, u64> = HashMap::new();
@@ -249,7 +251,7 @@ fn does(moment: &Moment) -> Does {
     call.map_or(Does::Neither, |call| calls::does(&call.name))
 }
 
-/// Whether a call on a socket may wait for what the other end sends.
+/// Whether a call on a socket may wait for data from the peer.
 fn receives(moment: &Moment) -> bool {
     let row = moment.event.call().and_then(|call| calls::of(&call.name));
     moment.event.socket.is_some() && row.is_some_and(|row| row.receives.is_some())
@@ -260,12 +262,12 @@ fn watches(moment: &Moment) -> bool {
     call.is_some_and(|call| calls::waits_for_several(&call.name))
 }
 
-/// A moment's span, if it has a time. What did not return lasts until the next one.
+/// A moment's span, if it has a time. A call that did not return lasts until the next moment.
 fn span<'a>(moment: &'a Moment, next: Option<&&Moment>, doing: Doing) -> Option<Span<'a>> {
     let from = moment.event.entered?;
     let next = next.and_then(|next| next.event.entered);
     let back = match doing {
-        // strace holds it back in the printing of its answer, and does not count that as the call's time.
+        // strace delays it while it prints its answer, and does not count that as the call's time.
         Doing::Thinks => None,
         _ => moment.waited().map(|waited| from + waited),
     };
@@ -292,7 +294,8 @@ fn client_spans(history: &History, client: usize) -> Vec<Span<'_>> {
     spans.collect()
 }
 
-/// The server's processes and threads, in the order in which they were made. What has not returned lasts to the end.
+/// The server's processes and threads, in the order in which they were made. A call that has not
+/// returned lasts to the end.
 fn server_lanes(history: &History, end: u64) -> Vec<Lane<'_>> {
     let tasks = history.tasks.iter();
     let tasks = tasks.filter(|(_, task)| task.side == Side::Server);
@@ -308,7 +311,7 @@ fn server_lanes(history: &History, end: u64) -> Vec<Lane<'_>> {
     lanes.collect()
 }
 
-/// What one process or thread of the server does.
+/// The activity of one process or thread of the server.
 fn server_spans(history: &History, task: TaskId, end: u64) -> Vec<Span<'_>> {
     let own = history.moments.iter();
     let own: Vec<&Moment> = own.filter(|it| it.event.task == task).collect();
@@ -332,7 +335,7 @@ fn server_spans(history: &History, task: TaskId, end: u64) -> Vec<Span<'_>> {
     spans.chain(idle).collect()
 }
 
-/// How long a client waited for its answer, and which clients its server served meanwhile.
+/// How long a client waited for its answer, and which clients the server served in that time.
 fn waited(client: usize, spans: &[Span], server: &[Lane]) -> String {
     let waits = || spans.iter().filter(|span| span.doing == Doing::Waits);
     let total: u64 = waits().map(|span| span.to - span.from).sum();
@@ -375,7 +378,7 @@ fn waited(client: usize, spans: &[Span], server: &[Lane]) -> String {
     }
 }
 
-/// In which call a process of the server was blocked longest, and for how long.
+/// The call in which a process of the server was blocked longest, and for how long.
 fn blocked(spans: &[Span], from: u64, to: u64) -> String {
     let mut sums: HashMap<&str, u64> = HashMap::new();
     for span in spans {

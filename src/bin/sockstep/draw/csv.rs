@@ -1,4 +1,4 @@
-//! `--csv FILE`: a table of what has happened, one row an event, as RFC 4180 has it.
+//! `--csv FILE`: a table with a row for each event, as in RFC 4180.
 
 use std::fmt::Write;
 
@@ -12,7 +12,8 @@ const COLUMNS: [&str; 20] = [
     "run", "event", "side", "task", "pid", "start_ns", "took_ns", "kind", "call", "text", "result",
     "error", "step", "socket", "protocol", "moved", "from", "to", "bytes", "remarks",
 ];
-/// Bytes of a call that stand in its row, and characters of its text: a cell of a spreadsheet has 32,767 at most.
+/// The most bytes of a call in its row, and characters of its text: a spreadsheet's cell holds
+/// 32,767.
 const BYTES: usize = 4096;
 const CHARACTERS: usize = 16_384;
 
@@ -112,7 +113,7 @@ fn row(run: &History, moment: &Moment, table: &mut String) {
     table.push_str("\r\n");
 }
 
-/// Bytes in quotes, as C writes them: no byte of a program's can be anything but text. Nothing of nothing.
+/// Bytes in quotes with C's escapes, so that they are only text. Empty for no bytes.
 fn quoted(bytes: &[u8]) -> String {
     if bytes.is_empty() {
         return String::new();
@@ -127,7 +128,7 @@ fn quoted(bytes: &[u8]) -> String {
     text
 }
 
-/// A field. What a spreadsheet would take for a formula has an apostrophe before it.
+/// A field. Text that a spreadsheet would read as a formula gets an apostrophe in front.
 fn field(words: &str, table: &mut String) {
     let formula =
         words.starts_with(['=', '+', '-', '@', '\t', '\r']) && words.parse::<f64>().is_err();

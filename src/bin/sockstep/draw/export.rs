@@ -31,10 +31,10 @@ pub struct Options {
     csv: Option<PathBuf>,
 }
 
-/// From runs to the bytes of a file, and words on what cannot be shown in it.
+/// Makes the bytes of a file from runs, and a message about what the file cannot show.
 type Draw = fn(&[History], &mut Vec<String>) -> Vec<u8>;
 
-/// The files that are asked for, open before anything is run.
+/// The requested files, opened before anything is run.
 pub struct Exports {
     targets: Vec<(Target, Draw)>,
     runs: Vec<History>,
@@ -57,7 +57,7 @@ impl Options {
         self.all().next().is_some()
     }
 
-    /// Whether one of them is written to standard output, where nothing else may stand then.
+    /// Whether one of them is standard output, which then gets nothing else.
     pub fn take_standard_output(&self, page: &page::Options) -> bool {
         !self.those_on_standard_output(page).is_empty()
     }
@@ -69,7 +69,8 @@ impl Options {
         out.map(|(option, _)| option).collect()
     }
 
-    /// What does not fit together, if something does not. `taken`: standard output has something else already.
+    /// The conflict between the options, if there is one. `taken`: standard output is already in
+    /// use.
     pub fn conflict(&self, page: &page::Options, taken: Option<&str>) -> Option<String> {
         let mut out = self.those_on_standard_output(page).into_iter().chain(taken);
         match (out.next(), out.next()) {
@@ -80,8 +81,8 @@ impl Options {
         }
     }
 
-    /// Opens the files. Fails now if one cannot be written, and not after the run; then none has been touched. `input` is read
-    /// meanwhile, and the page is written too.
+    /// Opens the files. Fails before the run if one cannot be written, and then leaves all
+    /// untouched. None may be `input`, which is being read, or the page.
     pub fn begin(&self, input: Option<&Path>, page: Option<&Page>) -> Result<Exports, String> {
         let mut exports = Exports {
             targets: Vec::new(),
@@ -114,7 +115,7 @@ impl Exports {
         }
     }
 
-    /// Takes two runs that have been compared, one behind the other.
+    /// Takes two compared runs, one after the other.
     pub fn compare(&mut self, title: &str, names: [&str; 2], runs: &[Marked; 2]) {
         for (name, run) in names.into_iter().zip(runs) {
             self.run(format!("{title}, {name}"));
@@ -124,7 +125,7 @@ impl Exports {
         }
     }
 
-    /// Takes what strace has seen of the run that was begun last.
+    /// Takes an entry of the run that was begun last.
     pub fn traced(&mut self, source: usize, side: Side, entry: &Entry) {
         if let Some(run) = self.runs.last_mut() {
             run.take(source, side, entry.clone());

@@ -1,4 +1,4 @@
-//! Rows that repeat themselves, drawn a few times and then counted.
+//! Draws repeated rows a few times and then counts them.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
@@ -6,25 +6,26 @@ use std::fmt::Write;
 use crate::lectures::crossings::grouped;
 use crate::world::Side;
 
-/// A unit of rows that is drawn so often before the rest is counted.
+/// How often a repeated unit is drawn before the rest is counted.
 const SHOWN: usize = 4;
-/// The longest unit.
+/// The longest repeated unit, in groups.
 const LONGEST: usize = 8;
-/// After this many groups of no more than [`KINDS`] kinds, in any order, the further ones are counted.
+/// After this many groups of at most [`KINDS`] kinds, in any order, further ones are counted.
 const MIXED: usize = 40;
 const KINDS: usize = 6;
-/// Fewer groups than this are drawn after all.
+/// Fewer counted groups than this are drawn in the end.
 const WORTH_IT: u64 = 9;
 
-/// What is drawn together: a call with its heading and its remarks, or a line of words.
+/// A group that is drawn together: a call with its heading and its remarks, or a line of output.
 #[derive(Clone)]
 pub struct Group {
     pub side: Side,
-    /// The rows as they are drawn, and which of them only remark on the others (how long it took).
+    /// The rows as drawn, each with whether it only comments on the others (how long it took).
     pub rows: Vec<(String, bool)>,
-    /// The lasting ones, to be compared.
+    /// The other rows, for comparison.
     pub text: String,
-    /// What it is, whatever bytes it carries: the call, on which socket, in which task. `None` if it is to be seen each time.
+    /// Its kind, regardless of its bytes: the call, the socket and the task. `None` if it is always
+    /// drawn.
     pub kind: Option<String>,
     pub name: String,
     pub bytes: u64,
@@ -40,7 +41,7 @@ impl Group {
     }
 }
 
-/// Takes groups, and gives back what is to be drawn.
+/// Takes groups, and returns those to be drawn.
 #[derive(Default)]
 pub struct Fold {
     past: VecDeque<Group>,
@@ -48,24 +49,24 @@ pub struct Fold {
 }
 
 struct Counting {
-    /// In this order each time, or (`mixed`) in any.
+    /// In this order each time, or (`mixed`) in any order.
     unit: Vec<Group>,
     mixed: bool,
     at: usize,
-    /// Groups that have been counted.
+    /// The number of groups counted.
     count: u64,
     bytes: u64,
     names: HashMap<String, u64>,
-    /// The first of them, in case that they are few.
+    /// The first of them, in case there are only a few.
     first: Vec<Group>,
-    /// Those since the unit began last.
+    /// The groups since the last start of the unit.
     last: Vec<Group>,
 }
 
-/// Something to be drawn.
+/// An item to be drawn.
 pub enum Drawn {
     Group(Group),
-    /// Words on what has been left out, on the side where that was.
+    /// A text about the groups left out, on their side.
     Left(Side, String),
 }
 
@@ -73,7 +74,7 @@ impl Fold {
     pub fn take(&mut self, group: Group) -> Vec<Drawn> {
         if let Some(mut counting) = self.counting.take() {
             if !counting.goes_on_with(&group) && !counting.mixed {
-                // The order changes, and it goes on.
+                // The order changes, but the kinds stay.
                 if let Some(kinds) = self.kinds(group.kind.as_deref()) {
                     (counting.mixed, counting.unit) = (true, kinds);
                     counting.last.clear();
@@ -103,7 +104,8 @@ impl Fold {
         }
     }
 
-    /// One group of each kind among the last, if all but a few are of few kinds, and the wanted one among them.
+    /// One group of each kind among the last ones, if all but a few are of few kinds and the given
+    /// one is among them.
     fn kinds(&self, wanted: Option<&str>) -> Option<Vec<Group>> {
         let from = self.past.len().checked_sub(MIXED)?;
         let mut often: Vec<(&Group, usize)> = Vec::new();
@@ -123,7 +125,7 @@ impl Fold {
         (few && wanted).then(|| often.into_iter().map(|(group, _)| group.clone()).collect())
     }
 
-    /// What is to be drawn of what has been counted.
+    /// The items to draw for the counted groups.
     pub fn end(&mut self) -> Vec<Drawn> {
         let Some(counting) = self.counting.take() else {
             return Vec::new();
@@ -139,7 +141,7 @@ impl Fold {
         drawn
     }
 
-    /// What is to be drawn while nothing comes: the few that have been counted.
+    /// The items to draw in a pause: the counted groups, if there are few.
     pub fn pause(&mut self) -> Vec<Drawn> {
         match &self.counting {
             Some(counting) if (1..WORTH_IT).contains(&counting.count) => self.end(),
@@ -147,7 +149,7 @@ impl Fold {
         }
     }
 
-    /// What is being counted now.
+    /// The groups that are being counted now.
     pub fn under_way(&self) -> Option<String> {
         let counting = self.counting.as_ref()?;
         (counting.count >= WORTH_IT).then(|| counting.words())

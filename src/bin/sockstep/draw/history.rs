@@ -1,5 +1,5 @@
-//! A run as what is drawn from its whole has it: what has happened, in the world's order, and who its tasks and sockets were.
-//! Each picture in a file is a function of this, from runs to bytes.
+//! A whole run, for pictures that need all of it: its moments in the world's order, its tasks and
+//! its sockets. Each picture in a file is a function from such runs to bytes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -14,24 +14,24 @@ use crate::world::events::{Event, Made};
 use crate::world::sockets::{Address, Kind, SocketId};
 use crate::world::tasks::TaskId;
 
-/// The part of a run that is kept, limited in events and in bytes. Later events are counted.
+/// The most events and bytes of a run that are kept. Later events are only counted.
 const MOST: usize = 100_000;
 const MOST_BYTES: usize = 128 << 20;
 
-/// A run, as far as it has been seen.
+/// A run, as far as it has been read.
 pub struct History {
-    /// What was run.
+    /// The programs that were run.
     pub name: String,
     story: Story,
     pub moments: Vec<Moment>,
-    /// The sockets that moments name, as they were at last.
+    /// The sockets that moments name, in their last state.
     pub sockets: BTreeMap<SocketId, Endpoint>,
     pub tasks: BTreeMap<TaskId, Doer>,
-    /// Events that there was no room for.
+    /// The number of events that were not kept.
     pub left_out: u64,
-    /// The waits of its tasks for each other, for children and for signals, which are no moments.
+    /// The waits of its tasks for each other, for children and for signals, which are not moments.
     pub idle: Vec<Wait>,
-    /// It has many clients, each a source of its own: what matters is who waits for what.
+    /// It has many clients, each a source of its own: the picture shows their waits.
     pub of_clients: bool,
     bytes: usize,
     steps: HashMap<(usize, Side), Step>,
@@ -40,16 +40,16 @@ pub struct History {
 /// An event that a picture shows.
 pub struct Moment {
     pub event: Event,
-    /// The step that begins with it.
+    /// The step that begins with this event.
     pub heading: Option<Step>,
-    /// The step that it belongs to.
+    /// The step of this event.
     pub step: Option<Step>,
     pub notes: Vec<String>,
-    /// What a program prints, instead of a call; `true`: to standard error.
+    /// The text that a program prints, instead of a call; `true`: to standard error.
     pub words: Option<(bool, String)>,
 }
 
-/// A call in which a task has nothing to do.
+/// A call in which a task is idle.
 pub struct Wait {
     pub task: TaskId,
     pub call: String,
@@ -65,14 +65,14 @@ pub struct Doer {
     pub pid: Option<u32>,
     pub thread: bool,
     pub program: Option<String>,
-    /// Among those of its side, or of its client, in the order in which they appear.
+    /// Its number on its side, or within its client, in order of appearance.
     pub number: usize,
 }
 
-/// A socket, as it was when it was last heard of.
+/// A socket in its last known state.
 #[derive(Clone)]
 pub struct Endpoint {
-    /// Who has used it last.
+    /// The task that used it last.
     pub source: usize,
     pub side: Side,
     pub kind: Kind,
@@ -108,7 +108,7 @@ impl History {
         }
     }
 
-    /// Takes what strace has seen.
+    /// Takes an entry of a trace.
     pub fn take(&mut self, source: usize, side: Side, entry: Entry) {
         self.story.take(source, side, entry);
         while let Some(told) = self.story.next() {
@@ -116,7 +116,7 @@ impl History {
         }
     }
 
-    /// All that was taken has happened, and nothing more comes.
+    /// The end of the run: the rest of the events is processed.
     pub fn end(&mut self) {
         while let Some(told) = self.story.rest() {
             self.told(told);
@@ -181,7 +181,7 @@ impl History {
         }
     }
 
-    /// Notes the task that has done it, and the present state of its sockets.
+    /// Records the event's task, and the present state of its sockets.
     fn know(&mut self, event: &Event) {
         let made = match event.made {
             Made::Task(task) => Some(task),
@@ -232,7 +232,7 @@ impl History {
         }
     }
 
-    /// What a task is called: `client`, `server`, `client 2`, `server, thread 3`.
+    /// The name of a task: `client`, `server`, `client 2`, `server, thread 3`.
     pub fn label(&self, id: TaskId) -> String {
         let Some(doer) = self.tasks.get(&id) else {
             return "task".to_owned();
@@ -256,7 +256,7 @@ impl History {
         (peer.side == Side::Client).then_some(peer.source)
     }
 
-    /// When the first of it was.
+    /// The time of its first event.
     pub fn start(&self) -> Option<u64> {
         let times = self.moments.iter().filter_map(|it| it.event.entered);
         times.min()
@@ -264,7 +264,7 @@ impl History {
 }
 
 impl Moment {
-    /// The event in few words, in one row.
+    /// The event in short form, in one row.
     pub fn short(&self, most: usize) -> String {
         if let Some((_, words)) = &self.words {
             return words.clone();
@@ -276,7 +276,7 @@ impl Moment {
         }
     }
 
-    /// The call, as C has it; what else it is.
+    /// The call in C's form, or a description of another event.
     pub fn name(&self) -> &str {
         match &self.event.what {
             _ if self.words.is_some() => "words",
@@ -299,7 +299,7 @@ impl Moment {
             && call.is_some_and(|call| !call.failed() || call.note.starts_with("EINPROGRESS"))
     }
 
-    /// For how long a call that can wait has waited, in nanoseconds.
+    /// How long a call that can wait has waited, in nanoseconds.
     pub fn waited(&self) -> Option<u64> {
         let call = self.event.call()?;
         calls::waits(&call.name)?;

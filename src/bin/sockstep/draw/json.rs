@@ -1,4 +1,5 @@
-//! `--json`: what the ladder draws, for programs. One JSON object a line; the help of `run` and `show` has the keys.
+//! `--json`: the ladder's content, for programs. One JSON object a line; the help of `run` and
+//! `show` has the keys.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -13,7 +14,7 @@ use crate::world::causes::SETTLE;
 use crate::world::events::{Event, Made};
 use crate::world::{Side, World};
 
-/// Bytes that are put out at once.
+/// The most bytes written at once.
 const ROOM: usize = 1 << 16;
 
 /// The keys, for the help of the verbs.
@@ -34,7 +35,7 @@ cause before its effect:
   step            the program's step, or null
   text            of anything else";
 
-/// Writes events as soon as they have settled.
+/// Writes events as soon as their order is final.
 pub struct Json {
     world: World,
     /// The steps of each side, of each client if there are many.
@@ -53,7 +54,7 @@ impl Json {
         })
     }
 
-    /// From here on comes a run with many clients. Their sources are their numbers, the server's is 0.
+    /// Begins a run with many clients. A client's source is its number, the server's is 0.
     pub fn run(&mut self, name: &str) -> Result<()> {
         self.end()?;
         self.world = World::default();
@@ -70,7 +71,8 @@ impl Json {
         self.world.has_more()
     }
 
-    /// Writes of a live run what has settled. `under_way` are each source's calls that have not returned.
+    /// Writes the events of a live run whose order is final. `under_way`: each source's unfinished
+    /// calls.
     pub fn settle(&mut self, under_way: &[Vec<Begun>]) -> Result<()> {
         for (source, calls) in under_way.iter().enumerate() {
             self.world.is_in(source, calls);
@@ -78,14 +80,14 @@ impl Json {
         self.write(now().saturating_sub(SETTLE))
     }
 
-    /// Writes of a recording what nothing has to be waited for any more.
+    /// Writes the events of a recording whose order is final.
     pub fn make_way(&mut self) -> Result<()> {
         let mut lines = String::new();
         while self.world.is_full() && self.line(u64::MAX, &mut lines) {}
         put(lines.as_bytes())
     }
 
-    /// Writes the rest: nothing more comes.
+    /// Writes the remaining events.
     pub fn end(&mut self) -> Result<()> {
         self.write(u64::MAX)
     }
@@ -123,7 +125,7 @@ impl Json {
     }
 }
 
-/// Appends an event, but for the brace before it.
+/// Appends an event, without its opening brace.
 fn write_event(world: &World, event: &Event, step: Option<&str>, lines: &mut String) {
     let (id, side) = (event.id.0, event.side.name());
     let causes = array(event.causes.iter().map(|cause| cause.0.to_string()));

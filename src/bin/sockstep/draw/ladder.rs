@@ -1,6 +1,7 @@
-//! The ladder: the client's calls left, the server's right, each under the step of the slide that it belongs to.
+//! The ladder: the client's calls left, the server's right, each below its step of the slide.
 //!
-//! A side may be several processes or threads. The first has no mark, the others have their numbers: `[2]`, `[3]`.
+//! A side may be several processes or threads. The first task has no mark, the others have numbers:
+//! `[2]`, `[3]`.
 
 use std::collections::HashMap;
 
@@ -27,17 +28,17 @@ use crate::world::tasks::TaskId;
 /// Columns of the gap between the two sides, where bytes cross.
 const GAP: usize = 4;
 
-/// A window of the first width has wider sides than needed, up to the second.
+/// From the first width on the sides are wider than needed, up to the second.
 const WIDE: usize = 100;
 const WIDEST: usize = 160;
 
-/// From here on a call that waited says for how long.
+/// The time is shown for a call that waited this long.
 const WAITED: u64 = 1_000_000; // nanoseconds
 
-/// From here on a call that has not returned is said to be blocked.
+/// An unfinished call counts as blocked after this time.
 const BLOCKED: u64 = 200_000_000; // nanoseconds
 
-/// Which calls are shown, from the first `socket` on.
+/// The calls that are shown, from the first `socket` on.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Calls {
     /// Those on sockets
@@ -52,34 +53,34 @@ pub struct Ladder {
     side: usize,
     calls: Calls,
     payload: Payload,
-    /// Finds the line of the source that made a call, if that is wanted.
+    /// Finds the source line of a call, with --source.
     lines: Option<Lines>,
     world: World,
     seen: Seen,
     remarks: Remarks,
-    /// What they say of an event that has not been drawn.
+    /// Remarks on an event that has not been drawn yet.
     said: HashMap<EventId, Vec<String>>,
     columns: [Column; 2],
     /// The rows of the group that is being drawn.
     rows: Vec<(String, bool)>,
     fold: Fold,
-    /// The tasks that are known to wait for each other without end.
+    /// Tasks found to wait for each other without end.
     deadlock: Option<[(TaskId, u64); 2]>,
-    /// Rows that are not on the screen yet.
+    /// Rows not yet on the screen.
     text: String,
-    /// What the client has asked its user, who has not answered yet; and in its own words.
+    /// The client's prompt that the user has not answered yet, in the ladder's form and unchanged.
     prompt: String,
     asked: Option<Words>,
-    /// The text of the last row, which has no end yet: that prompt, or the blocked calls.
+    /// The text of the last, unfinished row: the prompt, or the blocked calls.
     last: String,
-    /// What has been on the screen, if it can be paged through.
+    /// The rows shown so far, if the user can page back.
     pager: Option<Pager>,
-    /// What each side is about to do.
+    /// The call that each side is about to make.
     next: [Option<Next>; 2],
 }
 
 impl Drop for Ladder {
-    /// Leaves no half row, whatever ends us.
+    /// Completes the last row however the verb ends.
     fn drop(&mut self) {
         if self.pager.as_ref().is_some_and(Pager::is_open) {
             let _ = self.turn(Turn::Leave);
@@ -92,40 +93,42 @@ impl Drop for Ladder {
     }
 }
 
-/// What a side has done so far.
+/// The state of a side.
 #[derive(Default)]
 struct Column {
     step: Option<Step>,
     headings: Headings,
-    /// The task that was seen first; others may follow from it.
+    /// The task that was seen first.
     first: Option<TaskId>,
-    /// The tasks that have to do with sockets, in the order of their numbers: the program's main process, then the others.
+    /// The tasks that use sockets, in the order of their numbers: the program's main process, then
+    /// the others.
     numbers: Vec<TaskId>,
-    /// What has told a task which descriptor can go on, until it does so: it is drawn under the step that follows.
+    /// A poll, select or epoll_wait that has returned: it is drawn below the step of the call that
+    /// follows.
     told: HashMap<TaskId, Event>,
-    /// What sockets have done that have done nothing that counts: probes, it may be.
+    /// The rows of sockets that may be mere probes (getaddrinfo makes such).
     probes: HashMap<SocketId, Vec<(Event, Option<Step>)>>,
-    /// The first of those that were closed again, to be drawn if there is nothing else.
+    /// The first of these that were closed again, drawn if there is nothing else.
     idle: Vec<(Event, Option<Step>)>,
     /// A row of a socket has been drawn.
     drawn: bool,
     seen: bool,
-    /// Its ring of calls that strace does not see has been mentioned.
+    /// The remark about io_uring has been made.
     rings: bool,
     complaints: Vec<u8>,
-    /// A line that has been begun, and whose end may come in the next call.
+    /// An incomplete line of output, whose end may come in the next call.
     begun: Option<Words>,
-    /// Who has begun a line that was ended for rows of others: its own end is no row.
+    /// The task whose incomplete line was ended for another row: a newline alone then makes no row.
     cut: Option<(TaskId, bool)>,
 }
 
-/// What a recording has, as far as it matters for what it lacks.
+/// What a recording contains, to say what it lacks.
 #[derive(Default)]
 struct Seen {
     calls: bool,
     /// Calls that are not on sockets alone.
     others: bool,
-    /// A socket was made; one that was never seen made was used.
+    /// A socket was made; a socket was used whose creation was not recorded.
     made: bool,
     proven: bool,
     connected: bool,
@@ -133,10 +136,10 @@ struct Seen {
     went_on: bool,
     /// Something was sent or received.
     moved: bool,
-    /// A process or a thread was made; one that was made has done something.
+    /// A process or a thread was made; such a task has made calls.
     made_task: bool,
     followed: bool,
-    /// Calls that only a socket can have, on numbers alone.
+    /// Calls that only a socket can have, on descriptors of unknown origin.
     raw: bool,
 }
 
@@ -162,13 +165,13 @@ impl Seen {
 /// A call that is about to be made.
 pub struct Next {
     pub task: Option<u32>,
-    /// Its name and, if it names one first, its descriptor: `recvfrom(3...`.
+    /// Its name and, if it begins with one, its descriptor: `recvfrom(3...`.
     pub call: String,
     pub place: Option<Place>,
 }
 
 impl Next {
-    /// In `columns`: if the source's name does not fit, its line alone.
+    /// Shortened to `columns`: if the source's name does not fit, its line number alone.
     fn words(&self, tag: &str, columns: usize) -> String {
         let call = format!("> {tag}{}", self.call);
         let Some(place) = &self.place else {
@@ -182,13 +185,13 @@ impl Next {
     }
 }
 
-/// Bytes of a picture that are put out at once.
+/// The most bytes of a picture written at once.
 const ROOM: usize = 1 << 16;
 
-/// Rows of sockets that have done nothing are kept up to this number.
+/// The most rows kept for sockets that may be probes.
 const IDLE: usize = 40;
 
-/// What a process has said, `wrong` if on standard error.
+/// A line of a process's output, `wrong` if on standard error.
 struct Words {
     task: TaskId,
     wrong: bool,
@@ -200,13 +203,14 @@ impl Column {
         self.numbers.first() == Some(&task)
     }
 
-    /// The number of a task that has to do with sockets, from 1 on.
+    /// The number of a task that uses sockets, from 1 on.
     fn number(&self, task: TaskId) -> Option<usize> {
         let at = self.numbers.iter().position(|known| *known == task)?;
         Some(at + 1)
     }
 
-    /// Gives a task a number. The first is the program's main process, whoever of it is the first to have a socket.
+    /// Gives a task a number. The first is the program's main process, even if another of its tasks
+    /// has the first socket.
     fn enrol(&mut self, task: TaskId, world: &World) {
         if self.numbers.is_empty() {
             let mut main = world.task(task);
@@ -231,14 +235,14 @@ impl Column {
         }
     }
 
-    /// The same in front of a call, which is set in from its heading.
+    /// The same in front of a call, which is indented.
     fn tag_or_room(&self, task: TaskId) -> String {
         let tag = self.tag(task);
         if tag.is_empty() { "  ".to_owned() } else { tag }
     }
 }
 
-/// The columns of a side in a window of `columns`.
+/// The columns of one side in a window of `columns`.
 fn side_of(columns: usize) -> usize {
     let columns = match columns {
         columns @ WIDE.. => columns.min(WIDEST),
@@ -278,18 +282,18 @@ impl Ladder {
         self
     }
 
-    /// What has been on the screen can be paged through.
+    /// Lets the user page back through the rows shown.
     pub fn with_pages(mut self) -> Ladder {
         self.pager = self.style.erasing.then(Pager::default);
         self
     }
 
-    /// Whether a person looks at what was shown before.
+    /// Whether the user has paged back.
     pub fn is_paged(&self) -> bool {
         self.pager.as_ref().is_some_and(Pager::is_open)
     }
 
-    /// Turns a page, and goes on behind it.
+    /// Turns a page; the picture goes on in the background.
     pub fn turn(&mut self, turn: Turn) -> Result<()> {
         let Some(pager) = &mut self.pager else {
             return Ok(());
@@ -305,47 +309,47 @@ impl Ladder {
         Ok(())
     }
 
-    /// What each side is about to do, and has not begun.
+    /// Sets the calls that each side is about to make.
     pub fn about_to(&mut self, next: [Option<Next>; 2]) {
         self.next = next;
     }
 
-    /// Beside each call stands the line of the source that made it, if its stack is known.
+    /// Shows each call's source line, if its stack is known.
     pub fn with_source_lines(mut self, wanted: bool) -> Ladder {
         self.lines = wanted.then(Lines::default);
         self
     }
 
-    /// Takes what a side has written to standard error. It is drawn only if strace shows nothing of that side, since then
-    /// these are strace's own words; a program's words are among its calls.
+    /// Takes a side's standard error. It is drawn only if strace shows no call of that side,
+    /// because then it is strace's own message; a program's output is shown as its write calls.
     pub fn complained(&mut self, side: Side, bytes: &[u8]) {
         self.column(side).complaints.extend_from_slice(bytes);
     }
 
-    /// Takes what strace has seen of a side: of one strace for each.
+    /// Takes an entry of a side's trace, with one strace for each side.
     pub fn traced(&mut self, side: Side, entry: Entry) {
         self.traced_by(side as usize, side, entry);
     }
 
-    /// The same of any number of recordings.
+    /// The same for any number of recordings.
     pub fn traced_by(&mut self, source: usize, side: Side, entry: Entry) {
         self.column(side).seen = true;
         self.world.take(source, side, entry);
     }
 
-    /// Follows the window's new size: the pages at once, the picture from the next row on.
+    /// Takes the window's new size: for the pages at once, for the picture from the next row on.
     pub fn resize(&mut self) -> Result<()> {
         self.side = side_of(self.style.columns_now());
         self.pager.as_mut().map_or(Ok(()), Pager::resize)
     }
 
-    /// Takes what we do to a side.
+    /// Takes a signal that we send to a side.
     pub fn aside(&mut self, side: Side, words: &str) {
         self.settle(u64::MAX);
         self.remark(side, words);
     }
 
-    /// Draws of a recording what nothing has to be waited for any more.
+    /// Draws the events of a recording whose order is final.
     pub fn make_way(&mut self) -> Result<()> {
         while self.world.is_full() {
             let Some(event) = self.world.next(u64::MAX) else {
@@ -359,7 +363,7 @@ impl Ladder {
         Ok(())
     }
 
-    /// Why a recording's picture has less than a reader looks for, if it has.
+    /// Why a recording's picture lacks something that a reader expects, if it does.
     pub fn what_is_missing(&self) -> Option<String> {
         let drawn = self.columns.iter().any(|column| column.drawn);
         let seen = &self.seen;
@@ -382,17 +386,17 @@ impl Ladder {
         })
     }
 
-    /// Why no call has its source's line beside it, if that was wanted.
+    /// Why no call has a source line, with --source.
     pub fn missing_lines(&self) -> Option<String> {
         self.lines.as_ref().and_then(Lines::what_is_missing)
     }
 
-    /// Whether something waits to be drawn.
+    /// Whether there are events still to be drawn.
     pub fn has_more(&self) -> bool {
         self.world.has_more()
     }
 
-    /// Draws what has settled. `under_way` are each side's calls that have not returned.
+    /// Draws the events whose order is final. `under_way`: each side's unfinished calls.
     pub fn draw(&mut self, under_way: &[Vec<Begun>; 2]) -> Result<()> {
         let now = now();
         for (source, calls) in under_way.iter().enumerate() {
@@ -400,7 +404,7 @@ impl Ladder {
         }
         self.settle(now.saturating_sub(SETTLE));
         if !self.world.has_more() {
-            self.end_words(Side::Client, false); // a prompt, it seems
+            self.end_words(Side::Client, false); // probably a prompt
             self.show_waiting(under_way, now);
             for drawn in self.fold.pause() {
                 self.put_in(drawn);
@@ -409,12 +413,12 @@ impl Ladder {
         let last = match self.prompt.as_str() {
             "" => self.blocked(under_way, now),
             prompt if self.style.erasing || self.style.typing => prompt.to_owned(),
-            _ => String::new(), // nobody answers, and what is in a file is not taken back
+            _ => String::new(), // no user, and a row in a file cannot be erased
         };
         self.put(last)
     }
 
-    /// Puts what has been drawn on the screen, and below it the row that has no end.
+    /// Writes the finished rows to the screen, and below them the unfinished row.
     fn put(&mut self, last: String) -> Result<()> {
         if self.text.is_empty() && self.last == last {
             return Ok(());
@@ -423,7 +427,7 @@ impl Ladder {
         if let Some(pager) = &mut self.pager {
             pager.keep(&rows);
             if pager.is_open() {
-                return Ok(()); // it is drawn when the pages are left
+                return Ok(()); // it is drawn when the user leaves the pages
             }
         }
         let erased = if self.last.is_empty() { "" } else { ERASE };
@@ -432,14 +436,14 @@ impl Ladder {
         put(text.as_bytes())
     }
 
-    /// Draws what has come, and leaves the cursor at the beginning of a row, for words that are not ours.
+    /// Draws all rows so far and leaves the cursor at the beginning of a row, for output of others.
     pub fn make_room(&mut self) -> Result<()> {
         let erased = if self.last.is_empty() { "" } else { ERASE };
         self.last.clear();
         put((erased.to_owned() + &std::mem::take(&mut self.text)).as_bytes())
     }
 
-    /// Draws all that is left.
+    /// Draws the remaining events.
     pub fn end(&mut self) -> Result<()> {
         self.turn(Turn::Leave)?;
         self.settle(u64::MAX);
@@ -480,14 +484,14 @@ impl Ladder {
         self.group(side, None, String::new(), 0);
     }
 
-    /// Turns what has happened until this time into rows.
+    /// Turns the events up to this time into rows.
     fn settle(&mut self, settled: u64) {
         while let Some(event) = self.world.next(settled) {
             self.event(event);
         }
     }
 
-    /// The row that says which side is blocked, for how long; empty if none is.
+    /// The row that says which side is blocked, and for how long; empty if no side is.
     fn blocked(&self, under_way: &[Vec<Begun>; 2], now: u64) -> String {
         if !self.style.erasing {
             return String::new();
@@ -501,7 +505,7 @@ impl Ladder {
             }
             let calls = under_way[side as usize].iter();
             let since = |call: &&Begun| now.saturating_sub(call.start.unwrap_or(now));
-            // Of several processes, the one that came last is the one that matters.
+            // Of several processes, the latest one is shown.
             let call = calls
                 .filter(|call| self.is_awaited(side, call) && since(call) >= BLOCKED)
                 .min_by_key(since)?;
@@ -529,13 +533,13 @@ impl Ladder {
         if client.is_none() && server.is_none() {
             return String::new();
         }
-        // Nothing wraps. The server's words end where a narrower window does.
+        // The row must not wrap: the server's text is cut at the window's edge.
         let place = format!("\x1b[{}G\x1b[{}D\x1b[K", 2 * self.side + GAP, self.side - 1);
         let server = server.map_or(String::new(), |words| place + &words);
         format!("\x1b[?7l{}{server}\x1b[?7h", client.unwrap_or_default())
     }
 
-    /// Whether a call that has begun waits on a socket, or on one of several descriptors.
+    /// Whether an unfinished call waits on a socket, or on several descriptors.
     fn is_awaited(&self, side: Side, call: &Begun) -> bool {
         let number = call
             .descriptor
@@ -547,7 +551,8 @@ impl Ladder {
         socket.is_some() || (begun && waits_for_several(&call.name))
     }
 
-    /// What is to be seen of those that wait: a socket whose first call has not returned, and two that wait for each other.
+    /// Draws waits that need a row: a socket whose first call has not returned, and two tasks that
+    /// wait for each other.
     fn show_waiting(&mut self, under_way: &[Vec<Begun>; 2], now: u64) {
         for side in [Side::Client, Side::Server] {
             for call in &under_way[side as usize] {
@@ -589,7 +594,8 @@ impl Ladder {
         &mut self.columns[side as usize]
     }
 
-    /// Takes what a process has said. Its complaints, and all that a server says, are drawn as lines.
+    /// Takes a process's output. Standard error, and all output of a server, is drawn in whole
+    /// lines.
     fn say(&mut self, side: Side, task: TaskId, wrong: bool, mut text: Vec<u8>) {
         let cut = &mut self.column(side).cut;
         if cut.take_if(|cut| *cut == (task, wrong)).is_some() && text.first() == Some(&b'\n') {
@@ -610,7 +616,7 @@ impl Ladder {
         };
         let rest = text.split_off(whole);
         let tag = self.column(side).tag(task);
-        // What was taken for a prompt goes on: it is one line, in pieces.
+        // The supposed prompt continues: it is one line, written in pieces.
         let asks = side == Side::Client && !wrong;
         if let Some(asked) = self.asked.take_if(|asked| asks && asked.task == task) {
             text.splice(0..0, asked.text).for_each(drop);
@@ -627,7 +633,7 @@ impl Ladder {
         }
     }
 
-    /// Draws a line that has been begun as it is, the `last` of it.
+    /// Draws an incomplete line unchanged; `last`: no more of it will come.
     fn end_words(&mut self, side: Side, last: bool) {
         let column = self.column(side);
         if let Some(mut words) = column.begun.take() {
@@ -640,7 +646,7 @@ impl Ladder {
         }
     }
 
-    /// A side's own words, between its calls. `tag` says whose they are. The last row of a prompt is given back.
+    /// A side's output, between its calls. `tag` names the task. Returns the last row of a prompt.
     fn print(&mut self, side: Side, tag: &str, wrong: bool, bytes: &[u8]) -> Option<String> {
         let mut last = None;
         let mark = if wrong { "! " } else { "| " };
@@ -667,7 +673,7 @@ impl Ladder {
         last
     }
 
-    /// A call, under its step; a signal or an end.
+    /// Draws a call below its step, or a signal or an end.
     fn event(&mut self, event: Event) {
         let (side, task) = (event.side, event.task);
         let column = self.column(side);
@@ -732,7 +738,7 @@ impl Ladder {
         self.group(side, None, String::new(), 0);
     }
 
-    /// Draws what has told a task that it can go on.
+    /// Draws the poll, select or epoll_wait that has returned in a task.
     fn pass_on(&mut self, side: Side, task: TaskId) {
         if let Some(event) = self.column(side).told.remove(&task) {
             self.call_rows(&event, None);
@@ -744,7 +750,7 @@ impl Ladder {
         let Some(call) = event.call() else { return };
         let step = self.columns[side as usize].headings.of(&self.world, &event);
         let column = &self.columns[side as usize];
-        // Before that, a wrapper's other processes (a shell's, say) have words of their own.
+        // Before that, the output is that of a wrapper's other processes (of a shell, for example).
         let heard = column.headings.have_begun() || column.first == Some(task);
         if let Some((wrong, words)) = said(&self.world, &event).filter(|_| heard) {
             self.pass_on(side, task);
@@ -778,7 +784,7 @@ impl Ladder {
         let children = column.numbers.len() > 1 && does == Does::ReapsTask;
         let rings = does == Does::Rings && !column.rings;
         let shown = (event.on_a_socket && !systems) || new || children || rings || every;
-        // That a signal has ended another process says the end itself.
+        // The end of another process names its signal itself.
         let aside = !column.numbers.is_empty() && !column.is_main(task);
         let interrupted = call.note.starts_with("ERESTART") && aside;
         if !shown || (interrupted && !self.world.is_deadlocked(&event)) {
@@ -814,14 +820,14 @@ impl Ladder {
         self.event_rows(&event, step);
     }
 
-    /// A socket does something that counts: what it has done before is drawn.
+    /// A socket proves to be more than a probe: draws its earlier rows.
     fn count(&mut self, side: Side, id: SocketId) {
         for (event, step) in self.column(side).probes.remove(&id).unwrap_or_default() {
             self.event_rows(&event, step);
         }
     }
 
-    /// A task says something, or reads what a person types: that is no probing.
+    /// A task prints, or reads typed input: its sockets are not probes.
     fn count_all(&mut self, side: Side, task: TaskId) {
         let mut its: Vec<SocketId> = self
             .world
@@ -850,7 +856,7 @@ impl Ladder {
             column.step = Some(heading.clone());
         }
         if column.told.contains_key(&event.task) {
-            // What told it belongs under the heading, before the call.
+            // The poll, select or epoll_wait belongs below the heading, before the call.
             let told = column.told.remove(&event.task);
             if let Some(told) = told {
                 self.call_rows(&told, heading);
@@ -870,13 +876,13 @@ impl Ladder {
         }
     }
 
-    /// The arrow of what crosses to the other side.
+    /// The arrow for data that crosses to the other side.
     fn arrow(&self, event: &Event) -> &'static str {
         for moved in &event.moved {
             let socket = self.world.socket(moved.socket);
             let peer = socket.and_then(|socket| self.world.socket(socket.peer?));
             if peer.is_some_and(|peer| peer.side == event.side) {
-                continue; // it stays
+                continue; // not sent to the other side
             }
             let tcp =
                 socket.is_none_or(|socket| socket.kind == Kind::Stream && socket.name() == "TCP");
@@ -937,7 +943,7 @@ impl Ladder {
             self.heading(side, &heading);
         }
         let look = match call.result.as_str() {
-            "?" => Look::Aside, // its return is not in the recording
+            "?" => Look::Aside, // the recording does not have its return
             "-1" => Look::Failed,
             _ => Look::Call,
         };
@@ -964,7 +970,7 @@ impl Ladder {
             self.rows.push((row, false));
         }
         self.notes(side, tag.len(), &notes);
-        // A remark is made once, and the rows go on repeating themselves.
+        // A remark is made only once, so it does not interrupt the repetition.
         let lasting = self.rows.len();
         let remarks = self.said.remove(&event.id).unwrap_or_default();
         self.notes(side, tag.len(), &remarks);
@@ -983,7 +989,7 @@ impl Ladder {
         self.group(side, kind, call.name.clone(), bytes.sum());
     }
 
-    /// Remarks on a call, below it.
+    /// Draws the remarks on a call below it.
     fn notes(&mut self, side: Side, indent: usize, notes: &[String]) {
         for note in notes {
             let rows = fold(&format!("({note})"), self.side - indent - 3);
@@ -994,7 +1000,7 @@ impl Ladder {
         }
     }
 
-    /// How long a call has waited.
+    /// The row that says how long a call has waited.
     fn waited(&mut self, side: Side, indent: usize, call: &Call) {
         let took = call.took.filter(|&took| took >= WAITED);
         let time = took.map(|took| match took / 1_000_000 {
@@ -1018,15 +1024,15 @@ impl Ladder {
 
     // ---- Rows ----
 
-    /// Begins what is drawn together.
+    /// Begins a group.
     fn begin(&mut self, side: Side) {
         self.end_words(side, true);
         if side == Side::Client || !self.style.erasing || !self.style.typing {
-            self.end_prompt(false); // else the rows go above it
+            self.end_prompt(false); // otherwise the rows would go above it
         }
     }
 
-    /// Ends what is drawn together: on the screen, or counted if it has been there often enough.
+    /// Ends a group: it is drawn, or counted if it has been drawn often enough.
     fn group(&mut self, side: Side, kind: Option<String>, name: String, bytes: u64) {
         let rows = std::mem::take(&mut self.rows);
         if rows.is_empty() {
@@ -1077,13 +1083,14 @@ impl Ladder {
         }
     }
 
-    /// One row of the picture: something on one side, after the tag of its process; an arrow in the gap.
+    /// One row of the picture: a text on one side, after the tag of its process; an arrow in the
+    /// gap.
     fn row(&mut self, side: Side, arrow: &str, tag: &str, text: &str, look: Look) {
         let row = self.row_text(side, arrow, tag, text, look, "");
         self.rows.push((row, false));
     }
 
-    /// The same, with something at its end: `beside` ends where the side does.
+    /// The same, with `beside` at the right edge of the side.
     fn row_text(
         &self,
         side: Side,
@@ -1114,7 +1121,8 @@ impl Ladder {
         }
     }
 
-    /// Makes a row like any other of the prompt, if there is one. The Enter of an `answered` one has ended it on the screen.
+    /// Turns the prompt, if there is one, into a normal row. After Enter (`answered`) the terminal
+    /// has already ended the line.
     fn end_prompt(&mut self, answered: bool) {
         if let Some(asked) = self.asked.take() {
             self.column(Side::Client).cut = (!answered).then_some((asked.task, asked.wrong));
@@ -1135,7 +1143,7 @@ impl Ladder {
     }
 }
 
-/// A word of `explain`'s as a shell takes it.
+/// A word of `explain`, quoted for a shell.
 fn quoted(word: &str) -> String {
     if word.contains(' ') {
         format!("'{word}'")
@@ -1144,7 +1152,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// What a row is, which decides its colour.
+/// The kind of a row, which decides its colour.
 #[derive(Clone, Copy)]
 enum Look {
     Step,
@@ -1167,7 +1175,7 @@ impl Look {
     }
 }
 
-/// Text in `columns`: if it is longer, its beginning and `...`.
+/// Text in `columns`: a longer one is cut and ends with `...`.
 fn shortened(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
@@ -1183,7 +1191,7 @@ fn colour_of(tag: &str) -> &'static str {
     }
 }
 
-/// The sign of a direction's end.
+/// The sign for the end of a direction.
 fn ending(end: End, tcp: bool) -> &'static str {
     match end {
         End::Fin if tcp => "FIN>",
@@ -1192,7 +1200,7 @@ fn ending(end: End, tcp: bool) -> &'static str {
     }
 }
 
-/// What has been done to a call on purpose, by `--fault` or by strace's own injection.
+/// The fault injected into a call, by `--fault` or by strace itself.
 fn injected(call: &Call) -> Option<String> {
     if let Some((_, what)) = call.note.split_once("(INJECTED: ") {
         return Some(format!("injected: {}", what.trim_end_matches(')')));
@@ -1204,7 +1212,7 @@ fn injected(call: &Call) -> Option<String> {
     }
 }
 
-/// Whether a call has brought a line of standard input, with its newline.
+/// Whether a call has read a line of standard input, with its newline.
 fn ends_a_typed_line(call: &Call) -> bool {
     let data = calls::of(&call.name).and_then(|row| row.receives);
     let row = calls::of(&call.name);

@@ -1,4 +1,4 @@
-//! `--mermaid FILE`: a sequence diagram as mermaid.js draws it.
+//! `--mermaid FILE`: a sequence diagram for mermaid.js.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use crate::world::events::{End, EventId, Movement};
 use crate::world::sockets::SocketId;
 use crate::world::tasks::TaskId;
 
-/// mermaid.js draws no text that is longer than 50,000 characters, unless it is told to.
+/// mermaid.js draws at most 50,000 characters, unless configured otherwise.
 const MOST: usize = 49_000;
 /// Characters of a row.
 const WIDTH: usize = 72;
@@ -140,7 +140,7 @@ fn arrow(
     (arrow, exact.or_else(any).copied())
 }
 
-/// Text that mermaid.js takes as it is: whatever could mean something to it is a code.
+/// Text for mermaid.js: characters with a meaning in its syntax become codes.
 fn escape(text: &str) -> String {
     let mut out = String::new();
     for character in text.chars().map(harmless) {

@@ -1,4 +1,4 @@
-//! Events to pictures.
+//! Draws events as pictures.
 
 pub mod call;
 pub mod chart;

@@ -1,5 +1,5 @@
-//! `--html FILE`: runs as one page that any browser opens, without a network. What comes from a recording stands in it as text
-//! alone: in JSON whose `<` is escaped.
+//! `--html FILE`: runs as one page that any browser opens, without a network. Data from a recording
+//! is in it only as text: in JSON whose `<` is escaped.
 
 pub mod compared;
 mod keep;
@@ -42,7 +42,8 @@ pub struct SourceOptions {
 }
 
 impl SourceOptions {
-    /// The sources of the client's and the server's program, where they are ours, and what a person has named instead.
+    /// The sources of the client's and the server's program, if they are ours, or the files that
+    /// the user has named.
     pub fn read(&self, programs: [Option<&str>; 2]) -> Result<Sources, String> {
         let mut sources = Sources::of(programs);
         for (side, path) in [
@@ -66,8 +67,8 @@ impl Options {
         self.html.as_deref()
     }
 
-    /// The page that is asked for, about this. Fails now if the file cannot be written, and not after the run. `input` is read
-    /// meanwhile.
+    /// The requested page, with this title. Fails before the run if the file cannot be written. It
+    /// must not be `input`, which is being read.
     pub fn begin(&self, title: String, input: Option<&Path>) -> Result<Option<Page>, String> {
         let Some(file) = &self.html else {
             return Ok(None);
@@ -89,10 +90,10 @@ pub struct Page {
     title: String,
     /// The page's own words in another language: a JSON object.
     words: Option<String>,
-    /// The run that is going on, and those before it as JSON.
+    /// The current run, and the earlier ones as JSON.
     scene: Option<Scene>,
     scenes: Vec<String>,
-    /// The sources that they name.
+    /// The sources that the runs name.
     files: Files,
 }
 
@@ -112,7 +113,7 @@ impl Page {
         self.scene = Some(Scene::new(title, sources, story));
     }
 
-    /// Where it is written.
+    /// The file that it is written to.
     pub fn target(&self) -> &Target {
         &self.target
     }
@@ -123,7 +124,7 @@ impl Page {
         }
     }
 
-    /// Puts two runs beside each other: who they are, what programs of ours they run, and what they did.
+    /// Shows two runs side by side: their names, their programs if they are ours, and their events.
     pub fn compare(
         &mut self,
         title: &str,
@@ -145,7 +146,7 @@ impl Page {
         self.scenes.push(scene);
     }
 
-    /// Takes what strace has seen of a side.
+    /// Takes an entry of a side's trace.
     pub fn traced(&mut self, source: usize, side: Side, entry: Entry) {
         if let Some(scene) = &mut self.scene {
             scene.traced(source, side, entry);
@@ -163,7 +164,8 @@ impl Page {
             ("files", self.files.json()),
         ]);
         let page = include_str!("page/page.html");
-        // No other script than these runs, nor style: whatever is in the data does not know the hash of it all.
+        // Only these scripts and styles run: the page's security policy names their hashes, and no
+        // script in the data can have one of them.
         let mut hasher = DefaultHasher::new();
         data.hash(&mut hasher);
         let page = &page.replace("NONCE", &format!("{:016x}", hasher.finish()));
@@ -186,7 +188,8 @@ impl Page {
     }
 }
 
-/// JSON as it can stand in a page: `<` stands in strings alone, and no markup can begin or end.
+/// JSON for a page: `<` occurs only in strings and is escaped there, so that no markup can begin or
+/// end.
 fn harmless(json: &str) -> String {
     json.replace('<', "\\u003c")
         .replace('\u{2028}', "\\u2028")

@@ -1,4 +1,5 @@
-//! What a live picture has shown, to be paged through on the terminal's other screen while the picture goes on behind it.
+//! The rows that a live picture has shown. The user can page through them on the terminal's
+//! alternate screen while the picture goes on.
 
 use std::collections::VecDeque;
 
@@ -6,10 +7,10 @@ use sockstep::Result;
 
 use crate::draw::terminal::{COLUMNS, put, size_of_the_terminal};
 
-/// Rows that are kept.
+/// The most rows kept.
 const MOST: usize = 20_000;
 
-/// What a key asks for.
+/// The action of a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
     Back,
@@ -22,9 +23,10 @@ pub enum Turn {
 #[derive(Default)]
 pub struct Pager {
     rows: VecDeque<String>,
-    /// What is seen first, while it is open: a row, and which of the lines that it takes.
+    /// The first visible line, while the pager is open: a row, and the number of the line within
+    /// it.
     top: Option<(usize, usize)>,
-    /// What the picture has drawn meanwhile.
+    /// The picture's output since the pager was opened.
     unseen: String,
 }
 
@@ -51,7 +53,7 @@ impl Pager {
         self.top.is_some()
     }
 
-    /// Keeps what the picture shows from now on; the oldest rows go.
+    /// Keeps the rows that the picture shows from now on, without the oldest.
     pub fn keep(&mut self, text: &str) {
         self.rows.extend(text.lines().map(str::to_owned));
         let over = self.rows.len().saturating_sub(MOST);
@@ -62,7 +64,7 @@ impl Pager {
         }
     }
 
-    /// What the picture has drawn since the pager was opened.
+    /// The picture's output since the pager was opened.
     pub fn unseen(&mut self) -> String {
         std::mem::take(&mut self.unseen)
     }
@@ -81,7 +83,7 @@ impl Pager {
         }
     }
 
-    /// Turns the page. Going on beyond the last one leaves.
+    /// Turns the page. Going beyond the last one closes the pager.
     pub fn turn(&mut self, turn: Turn) -> Result<()> {
         let pages = self.pages();
         let last = pages.last();

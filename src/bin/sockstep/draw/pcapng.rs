@@ -1,5 +1,5 @@
-//! `--pcapng FILE`: the packets that these calls make, as Wireshark and tshark read them. Nothing was captured: addresses, bytes and
-//! ends are those of the calls, and the numbers that the kernel chooses begin at 0.
+//! `--pcapng FILE`: the packets that these calls cause, for Wireshark and tshark. They are not
+//! captured: addresses, bytes and ends are taken from the calls, and sequence numbers begin at 0.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,9 +15,9 @@ const SYN: u8 = 2;
 const RST: u8 = 4;
 const PSH: u8 = 8;
 const ACK: u8 = 16;
-/// Bytes of a stream in one packet: an IPv6 header and TCP's leave that of 65,535.
+/// The most bytes of a stream in one packet: 65,535 without the headers of IPv6 and TCP.
 const SEGMENT: usize = 65_000;
-/// What each end offers, by the scale that its SYN names: 2 GiB, as nothing says how much room there was.
+/// The window that each end announces, at its SYN's scale: 2 GiB, because the room is not known.
 const SCALE: u8 = 14;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -89,15 +89,15 @@ impl Packets {
         self.blocks.extend(length.to_le_bytes());
     }
 
-    /// From here on it is not before this time.
+    /// The next packet's time is at least this.
     fn at(&mut self, time: Option<u64>) {
         self.have_no_times |= time.is_none();
         self.now = time.unwrap_or(self.now + 1000).max(self.now);
     }
 
-    /// A packet. `missing` more bytes belong to it that the recording does not have.
+    /// Writes a packet. It has `missing` more bytes that the recording does not have.
     fn packet(&mut self, bytes: &[u8], missing: usize, comment: &str) {
-        self.now += 1; // none at the same time as another
+        self.now += 1; // no two packets have the same time
         let mut body = Vec::new();
         body.extend(0_u32.to_le_bytes());
         body.extend(small(usize::try_from(self.now >> 32).unwrap_or(0)).to_le_bytes());
@@ -129,9 +129,9 @@ fn small(number: usize) -> u32 {
 struct Wire<'a> {
     run: &'a History,
     packets: &'a mut Packets,
-    /// By the smaller of its two sockets.
+    /// The connections, by the smaller of the two socket numbers.
     connections: HashMap<SocketId, Connection>,
-    /// The call that the next packet comes from.
+    /// The call that causes the next packet.
     comment: String,
     unseen: usize,
     no_port: bool,
@@ -141,9 +141,9 @@ struct Wire<'a> {
 #[derive(Clone, Copy, Default)]
 struct Connection {
     begun: bool,
-    /// The other end has answered.
+    /// The peer has answered the SYN.
     answered: bool,
-    /// Bytes of the stream that each end has sent.
+    /// The number of bytes that each end has sent.
     sent: [u64; 2],
     ended: [bool; 2],
     reset: bool,
@@ -175,7 +175,7 @@ impl Wire<'_> {
         }
     }
 
-    /// The beginning of a connection, where this is one.
+    /// The beginning of a connection, if this event is one.
     fn connects(&mut self, moment: &Moment) {
         let Some(call) = moment.event.call() else {
             return;
@@ -192,7 +192,7 @@ impl Wire<'_> {
             _ => return,
         };
         if self.is(made, Kind::Stream) {
-            // Its client was not seen: here at the latest it has connected.
+            // Its client's connect was not recorded: it has connected by now.
             let (id, own) = self.of(made);
             self.begin(id, 1 - own);
             self.answer(id, 1 - own);
@@ -275,14 +275,15 @@ impl Wire<'_> {
         }
     }
 
-    /// Bytes of a stream, up to here, as far as no packet has had them. `start` is where `bytes` begin.
+    /// Sends the bytes of a stream up to here that no packet has carried yet. `start` is the
+    /// position of `bytes`.
     fn stream(&mut self, id: SocketId, from: usize, end: u64, bytes: &[u8], start: u64) {
         let connection = *self.connections.entry(id).or_default();
         if connection.reset || connection.ended[from] {
             return;
         }
         if connection.begun && !connection.answered {
-            self.answer(id, from); // it was connecting, and is connected
+            self.answer(id, from); // it was connecting and is now connected
         }
         let mut at = connection.sent[from].max(start);
         while at < end {
@@ -292,7 +293,7 @@ impl Wire<'_> {
                 .min(bytes.len());
             let known = &bytes[begin..(begin + length).min(bytes.len())];
             if let Some(connection) = self.connections.get_mut(&id) {
-                connection.sent[from] = at; // what came before was not seen
+                connection.sent[from] = at; // the earlier bytes were not recorded
             }
             self.tcp(id, from, PSH | ACK, known, length - known.len());
             at += length as u64;
@@ -326,7 +327,7 @@ impl Wire<'_> {
         }
     }
 
-    /// Which connection a socket is an end of, and which end.
+    /// The connection of a socket, and which end it is.
     fn of(&self, socket: SocketId) -> (SocketId, usize) {
         let peer = self.run.sockets.get(&socket).and_then(|own| own.peer);
         match peer {
@@ -335,7 +336,7 @@ impl Wire<'_> {
         }
     }
 
-    /// Whether it is of the Internet's, and of this kind.
+    /// Whether it is an Internet socket of this kind.
     fn is(&self, socket: SocketId, kind: Kind) -> bool {
         let own = self.run.sockets.get(&socket);
         let inet = |own: &Endpoint| {
@@ -362,7 +363,7 @@ impl Wire<'_> {
             ends.reverse();
         }
         let number = |end: usize| {
-            // The SYN is one of the numbers, and so is the FIN.
+            // SYN and FIN each take one sequence number.
             let sent = connection.sent[end] + 1 + u64::from(connection.ended[end]);
             small(usize::try_from(sent & 0xffff_ffff).unwrap_or(0))
         };
@@ -404,7 +405,7 @@ impl Wire<'_> {
         self.ip(UDP, ends, datagram, length - known.len(), 6);
     }
 
-    /// Both ends, of one version of IP. Any address is this machine's.
+    /// Both ends, in one version of IP. The any-address stands for this machine.
     fn addresses(
         &mut self,
         from: Option<(IpAddr, u16)>,
@@ -429,7 +430,7 @@ impl Wire<'_> {
         ends
     }
 
-    /// A packet of these bytes, behind its header; at `place` their checksum belongs.
+    /// A packet of these bytes, after its header; their checksum goes to `place`.
     fn ip(
         &mut self,
         protocol: u8,
@@ -448,7 +449,7 @@ impl Wire<'_> {
         summed.extend([0, 0, 0, protocol]);
         summed.extend(&bytes);
         let sum = match checksum(&summed) {
-            0 if protocol == UDP => 0xffff, // 0 would mean that there is none
+            0 if protocol == UDP => 0xffff, // 0 would mean no checksum
             sum => sum,
         };
         bytes[place..place + 2].copy_from_slice(&sum.to_be_bytes());
@@ -479,7 +480,7 @@ fn inet(address: Option<&Address>) -> Option<(IpAddr, u16)> {
     }
 }
 
-/// The Internet's: the ones' complement of the sum of all 16-bit numbers.
+/// The Internet checksum: the ones' complement of the sum of all 16-bit numbers.
 fn checksum(bytes: &[u8]) -> u16 {
     let sum: u32 = bytes
         .chunks(2)

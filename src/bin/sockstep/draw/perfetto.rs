@@ -1,5 +1,5 @@
 //! `--perfetto FILE`: trace events, in Chrome's JSON format, which ui.perfetto.dev and chrome://tracing open: a track for each
-//! task, a slice for each call, a flow from the call that sends something to the one that gets it.
+//! task, a slice for each call, a flow from the call that sends to the call that receives.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use crate::strace::line::What;
 use crate::world::events::EventId;
 use crate::world::tasks::TaskId;
 
-/// Between two events that have no time, in nanoseconds.
+/// The distance between two events without times, in nanoseconds.
 const STEP: u64 = 1000;
 
 /// A call, in nanoseconds since the run's beginning.
@@ -21,7 +21,7 @@ struct Slice<'a> {
     track: Track,
 }
 
-/// A process and a thread, as the format numbers them.
+/// The format's numbers of a process and a thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Track {
     pid: u64,
@@ -74,7 +74,7 @@ pub fn draw(runs: &[History], _: &mut Vec<String>) -> Vec<u8> {
     (whole + "\n").into_bytes()
 }
 
-/// A track for each task; a thread's is with its process.
+/// A track for each task; a thread's track is shown with its process.
 fn tracks(
     run: &History,
     numbers: &mut u64,
@@ -121,7 +121,8 @@ fn tracks(
     tracks
 }
 
-/// The calls. In each track one ends before the next begins, and what has a cause ends after that has begun.
+/// The calls. In each track a call ends before the next one begins, and an effect ends after its
+/// cause has begun.
 fn slices<'a>(
     run: &'a History,
     tracks: &BTreeMap<TaskId, Track>,
@@ -147,7 +148,7 @@ fn slices<'a>(
                 .call()
                 .is_some_and(|call| call.result == "?");
             if open {
-                before.to = before.to.max(from); // it waited until now
+                before.to = before.to.max(from); // it waited until this call began
             }
             from = from.max(before.to);
         }
@@ -232,7 +233,7 @@ impl Slice<'_> {
         object(&pairs)
     }
 
-    /// One end of a flow. It belongs to the slice that is there at that time.
+    /// One end of a flow. It belongs to the slice at that time.
     fn flow(&self, phase: &str, at: u64, id: u64) -> String {
         let mut pairs = vec![
             ("name", text("bytes")),
@@ -250,7 +251,7 @@ impl Slice<'_> {
     }
 }
 
-/// The format counts microseconds.
+/// The format uses microseconds.
 fn microseconds(nanoseconds: u64) -> String {
     format!("{}.{:03}", nanoseconds / 1000, nanoseconds % 1000)
 }

@@ -1,5 +1,6 @@
-//! Which line of a program's source made a call: from the stack that `strace -k` writes, by addr2line(1) and the program's debug
-//! information. Frames inside the C library, the socket library of ours and the languages' own are passed over.
+//! Finds the source line of a call: from the stack that `strace -k` writes, with addr2line(1) and
+//! the program's debug information. Frames in the C library, in this crate's library and in the
+//! languages' own libraries are skipped.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,19 +18,20 @@ use crate::strace::command::stacks;
 use crate::strace::line::Call;
 use crate::strace::stack::Frame;
 
-/// How long addr2line may take for an answer: of a large program it reads hundreds of megabytes first.
+/// How long addr2line may take for an answer: for a large program it reads hundreds of megabytes
+/// first.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A source of more bytes was written by no person.
+/// The most bytes of a source; a longer one is generated.
 const LONGEST: u64 = 1 << 20;
 
-/// What addr2line is asked behind each question: its answer ends the one before.
+/// The query sent to addr2line after each question: its answer marks the end of the previous one.
 const NOWHERE: &str = "0xffffffffffffffff";
 
 /// A line of a source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
-    /// The source, as the debug information has it: with directories, it may be.
+    /// The source's path from the debug information, perhaps with directories.
     pub file: String,
     pub line: usize,
 }
@@ -40,7 +42,7 @@ impl Place {
         self.file.rsplit('/').next().unwrap_or(&self.file)
     }
 
-    /// The source, if it is where the debug information says, and is one.
+    /// The source's text, if the file is where the debug information says and is a text.
     pub fn read(&self) -> Option<String> {
         let metadata = fs::metadata(&self.file).ok()?;
         if !metadata.is_file() || metadata.len() > LONGEST {
@@ -56,13 +58,13 @@ impl fmt::Display for Place {
     }
 }
 
-/// Finds the lines, and remembers them.
+/// Finds source lines and caches them.
 #[derive(Default)]
 pub struct Lines {
     objects: HashMap<String, Object>,
-    /// Some call had a place.
+    /// A line was found for at least one call.
     found: bool,
-    /// Some call had a stack.
+    /// At least one call had a stack.
     stacks: bool,
 }
 
@@ -73,8 +75,8 @@ struct Object {
 }
 
 impl Lines {
-    /// The line that made a call, the innermost one of the program itself. What our programs share stands in for them only if
-    /// there is none.
+    /// The line that made a call: the innermost one in the program itself. A line in our programs'
+    /// shared files is used only if there is no other.
     pub fn of(&mut self, call: &Call) -> Option<Place> {
         self.stacks |= !call.stack.is_empty();
         let mut shared = None;
@@ -91,11 +93,11 @@ impl Lines {
         shared
     }
 
-    /// The line in which a task is about to make a call, by what stands on its stack now: the innermost place of the program itself to
-    /// which a call returns.
+    /// The line in which a task is about to make a call, from its stack: the innermost return
+    /// address in the program itself.
     pub fn at_entry(&mut self, task: u32) -> Option<Place> {
         if cfg!(not(target_arch = "x86_64")) {
-            return None; // elsewhere the first of these places is in a register
+            return None; // on other machines the first return address is in a register
         }
         let call = fs::read_to_string(format!("/proc/{task}/syscall")).ok()?;
         let mut words = call.split_whitespace().rev();
@@ -134,7 +136,7 @@ impl Lines {
         shared
     }
 
-    /// The lines of a frame, the innermost first: what was inlined has several.
+    /// The lines of a frame, the innermost first: a frame with inlined functions has several.
     fn places(&mut self, frame: &Frame) -> Vec<Place> {
         if let Some((file, line)) = frame.place {
             let file = file.to_owned();
@@ -166,7 +168,7 @@ impl Lines {
         }
     }
 
-    /// Why no call has a line, if none has.
+    /// Why no call has a line, if that is so.
     pub fn what_is_missing(&self) -> Option<String> {
         if self.found {
             return None;
@@ -186,10 +188,10 @@ impl Lines {
     }
 }
 
-/// Bytes of a stack that are looked through.
+/// The most bytes of a stack that are searched.
 const STACK: usize = 2048;
 
-/// What of a program's file is mapped to be run.
+/// The executable mapping of a program's file.
 struct Mapping<'a> {
     start: u64,
     end: u64,
@@ -198,7 +200,7 @@ struct Mapping<'a> {
 }
 
 impl Mapping<'_> {
-    /// Reads a line of `/proc/PID/maps`; `None` if it is the system's, or not to be run.
+    /// Reads a line of `/proc/PID/maps`; `None` if it belongs to the system or is not executable.
     fn of(line: &str) -> Option<Mapping<'_>> {
         let mut words = line.split_ascii_whitespace();
         let (start, end) = words.next()?.split_once('-')?;
@@ -220,7 +222,7 @@ impl Mapping<'_> {
     }
 }
 
-/// Whether the instruction before an address is a call: near, or by a register or a place in memory.
+/// Whether the instruction before an address is a call: relative, or through a register or memory.
 fn is_behind_a_call(memory: &File, address: u64) -> bool {
     let mut code = [0; 7];
     let read = memory.read_exact_at(&mut code, address.saturating_sub(7));
@@ -228,7 +230,7 @@ fn is_behind_a_call(memory: &File, address: u64) -> bool {
     read.is_ok() && (code[2] == 0xe8 || [0, 1, 3, 4, 5].into_iter().any(by))
 }
 
-/// Whether a line is of the program itself.
+/// Whether a line belongs to the program itself.
 fn is_the_programs(place: &Place) -> bool {
     const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
     const FOREIGN: [&str; 8] = [
@@ -247,14 +249,14 @@ fn is_the_programs(place: &Place) -> bool {
     }
 }
 
-/// Whether a line is in one of the sources whose functions call until all is done.
+/// Whether a line is in one of our shared sources.
 fn is_shared(place: &Place) -> bool {
     ["mod.rs", "common.h", "deadline.rs", "deadline.h"]
         .iter()
         .any(|name| place.file.ends_with(&format!("common/{name}")))
 }
 
-/// A program's debug information, and who reads it.
+/// A program's debug information, and the addr2line process that reads it.
 struct Addr2line {
     segments: Vec<Segment>,
     child: Child,
@@ -262,7 +264,7 @@ struct Addr2line {
     answer: ChildStdout,
 }
 
-/// What of a file is loaded to be run, and where.
+/// The executable segments of a file, and their addresses.
 struct Segment {
     offset: u64,
     length: u64,
@@ -303,7 +305,7 @@ impl Addr2line {
         }
     }
 
-    /// What stands at an address to which a call returns: the byte before it belongs to the call.
+    /// The source lines of a return address: the byte before it belongs to the call instruction.
     fn ask(&mut self, returns_to: u64) -> Result<Vec<Place>, String> {
         let failed = |_| "addr2line has ended".to_owned();
         let at = returns_to.saturating_sub(1);
@@ -357,7 +359,7 @@ fn has_none(object: &str) -> String {
 /// What to do about it.
 const MISSING: &str = "addr2line is not installed: apt-get install binutils";
 
-/// The option that has strace write what lines are found from; or what is missing here.
+/// The strace option for finding lines, or what is missing on this machine.
 pub fn option() -> Result<&'static str, String> {
     let version = Command::new("addr2line")
         .arg("--version")
@@ -377,7 +379,7 @@ fn place(answer: &str) -> Option<Place> {
     (file != "??").then_some(Place { file, line })
 }
 
-/// A program's file, as far as it is to be known here.
+/// The parts of a program's file that are needed here.
 struct Elf {
     file: File,
     wide: bool,
@@ -402,7 +404,7 @@ impl Elf {
         Some(u64::from_le_bytes(bytes))
     }
 
-    /// The same of an address or an offset.
+    /// The same for an address or an offset.
     fn word(&self, at: u64) -> Option<u64> {
         self.number(at, if self.wide { 8 } else { 4 })
     }
@@ -430,7 +432,7 @@ impl Elf {
         (0..count).filter_map(segment).collect()
     }
 
-    /// Whether it says, or a file of debug information beside it may say, which line is where.
+    /// Whether it has line tables, or a separate file of debug information may have them.
     fn has_lines(&self) -> bool {
         self.sections()
             .iter()

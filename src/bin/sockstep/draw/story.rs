@@ -1,4 +1,5 @@
-//! A run as files tell it: in the world's order, each event with its step and with what there is to say of it.
+//! A run for the pictures in files: its events in the world's order, each with its step and its
+//! remarks.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,27 +20,27 @@ pub const OPEN: &str = "has not returned";
 #[derive(Default)]
 pub struct Story {
     pub world: World,
-    /// Each source is a client of its own, or the server. Else what each side does may be in several.
+    /// Each source is one client or the server. Otherwise a side may have several sources.
     of_clients: bool,
     /// The steps of each side, of each client if there are many.
     headings: HashMap<(usize, Side), Headings>,
     remarks: Remarks,
-    /// Steps whose words are not the program's own: of a Unix-domain socket, for one.
+    /// Steps whose words differ from the program's own, for example for a Unix-domain socket.
     told: Vec<(Side, Step)>,
-    /// The task that was seen first of each; and all that have to do with sockets.
+    /// The first task of each source; and all tasks that use sockets.
     first: HashMap<(usize, Side), TaskId>,
     known: HashSet<TaskId>,
 }
 
-/// An event, told.
+/// An event with its step and remarks.
 pub struct Told {
     pub event: Event,
-    /// The step that it belongs to.
+    /// The step of this event.
     pub step: Option<Step>,
     pub notes: Vec<String>,
-    /// What a program prints, if it does; `true`: to standard error.
+    /// The text that a program prints, if it does; `true`: to standard error.
     pub words: Option<(bool, String)>,
-    /// Whether it has to do with the network, or with who does what; what a program prints, too.
+    /// Whether it is about the network, about tasks, or a program's output.
     pub is_shown: bool,
 }
 
@@ -56,7 +57,7 @@ impl Story {
         self.world.take(source, side, entry);
     }
 
-    /// The next event, if nothing has to be waited for any more.
+    /// The next event, if its place in the order is final.
     pub fn next(&mut self) -> Option<Told> {
         if self.world.is_full() {
             self.rest()
@@ -65,7 +66,7 @@ impl Story {
         }
     }
 
-    /// The next event, if nothing more is taken.
+    /// The next event, when no more entries will come.
     pub fn rest(&mut self) -> Option<Told> {
         let event = self.world.next(u64::MAX)?;
         let teller = self.teller(&event);
@@ -100,7 +101,7 @@ impl Story {
         (source, event.side)
     }
 
-    /// Of tasks that have to do with sockets what becomes of them; of the first one, if it says something.
+    /// The fate of tasks that use sockets; that of the first task, if it is worth showing.
     fn shows(&mut self, event: &Event, begun: bool, words: bool) -> bool {
         let teller = self.teller(event);
         let first = *self.first.entry(teller).or_insert(event.task);
@@ -134,7 +135,7 @@ impl Story {
         }
     }
 
-    /// The steps of a side, in the words in which they were told.
+    /// The steps of a side, in the words used.
     pub fn steps(&self, side: Side) -> Vec<Step> {
         let own = self.headings.iter().filter(|((_, own), _)| *own == side);
         let own = own.map(|((source, _), headings)| (source, headings.all()));
@@ -154,7 +155,7 @@ impl Story {
     }
 }
 
-/// Where a call's bytes stand.
+/// The place of a call's bytes.
 fn data_of(call: &Call) -> Option<(&'static Row, Data)> {
     let row = calls::of(&call.name)?;
     Some((row, row.sends.or(row.receives)?))

@@ -12,16 +12,16 @@ use crate::world::tasks::TaskId;
 
 const WIDTH: usize = 1000;
 const MARGIN: usize = 24;
-/// Where the arrows run, between the client's column and the server's.
+/// The gap for arrows, between the client's column and the server's.
 const GAP: [usize; 2] = [430, 570];
-/// Where bars run.
+/// The area of the bars.
 const BARS: [u64; 2] = [190, 760];
 const ROW: usize = 19;
 /// Characters in a row of a column, each 7.5 pixels wide.
 const COLUMNS: usize = 53;
-/// A letter of an arrow's label.
+/// The width of a letter in an arrow's label.
 const LETTER: usize = 7;
-/// Events of a picture.
+/// The most events of a picture.
 const MOST: usize = 2000;
 
 const STYLE: &str = "\
@@ -72,7 +72,7 @@ pub fn draw(runs: &[History], words: &mut Vec<String>) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// What crosses the gap.
+/// Data that crosses the gap.
 struct Crossing {
     class: &'static str,
     label: String,
@@ -89,7 +89,7 @@ struct Scale {
 }
 
 impl Scale {
-    /// Where a time is, in pixels.
+    /// The position of a time, in pixels.
     fn at(&self, time: u64) -> u64 {
         let part = time.clamp(self.start, self.end) - self.start;
         let whole = (self.end - self.start).max(1);
@@ -214,7 +214,7 @@ impl Picture {
         );
     }
 
-    /// The tasks of a server and its clients over time, each with what it waited in.
+    /// The tasks of a server and its clients over time, each with its waits.
     fn chart(&mut self, run: &History) {
         self.title(&run.name);
         let times = run.moments.iter().filter_map(|it| {
@@ -258,7 +258,7 @@ impl Picture {
         self.legend();
     }
 
-    /// What a task waited in, and how long it was there.
+    /// The waits of a task, and its lifetime.
     fn bars(&mut self, run: &History, id: TaskId, side: Side, scale: &Scale) {
         let own = || run.moments.iter().filter(|it| it.event.task == id);
         let life = own().filter_map(|it| it.event.entered);
@@ -359,7 +359,7 @@ impl Picture {
         let _ = writeln!(self.body, "<path d=\"M{MARGIN} {y}H{end}\"/>");
     }
 
-    /// Text in as many rows as it takes.
+    /// Text in as many rows as it needs.
     fn lines(&mut self, x: usize, class: &str, text: &str, width: usize) {
         for (at, line) in wrapped(text, width).iter().enumerate() {
             self.y += ROW;
@@ -376,7 +376,7 @@ impl Picture {
     }
 }
 
-/// What leaves its side by this event.
+/// Draws the data that this event sends.
 fn crossings_of(run: &History, moment: &Moment, row: usize, side: Side) -> Vec<Crossing> {
     let crossing = |class, label: String| Crossing {
         class,
@@ -428,7 +428,7 @@ fn crossings_of(run: &History, moment: &Moment, row: usize, side: Side) -> Vec<C
     all
 }
 
-/// Lets what has caused this event arrive at it, if it comes from the other side.
+/// Draws the arrival of this event's causes, if they come from the other side.
 fn receive(
     moment: &Moment,
     row: usize,

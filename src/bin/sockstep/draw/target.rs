@@ -1,4 +1,5 @@
-//! A file that a run ends in: open before anything is run, and untouched until there is something to write.
+//! An output file of a run: opened before anything is run, and unchanged until there is something
+//! to write.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, Write};
@@ -14,12 +15,13 @@ pub struct Target {
     pub option: &'static str,
     /// `None`: standard output.
     file: Option<(PathBuf, File)>,
-    /// It was not there before.
+    /// The file did not exist before.
     new: bool,
 }
 
 impl Target {
-    /// Fails now if the file cannot be written, and not after the run. `input` is read meanwhile.
+    /// Fails before the run if the file cannot be written. It must not be `input`, which is being
+    /// read.
     pub fn open(option: &'static str, path: &Path, input: Option<&Path>) -> Result<Target, String> {
         let mut target = Target {
             option,
@@ -51,7 +53,7 @@ impl Target {
         if own.is_none() || own != theirs {
             return Ok(());
         }
-        self.new = false; // the other's to remove
+        self.new = false; // the other target removes it
         let (one, other) = (other.option, self.option);
         let path = path.display();
         Err(format!("{one} and {other} are the same file: {path}"))
@@ -69,7 +71,7 @@ impl Target {
     }
 }
 
-/// Which file it is, if it is one that keeps what is written.
+/// The identity of the file, if it is a regular file.
 fn place(file: &File) -> Option<(u64, u64)> {
     let data = file.metadata().ok().filter(fs::Metadata::is_file)?;
     Some((data.dev(), data.ino()))
@@ -84,7 +86,7 @@ fn write(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 impl Drop for Target {
-    /// Leaves no empty file, if nothing has come of the run.
+    /// Removes a new file that is still empty.
     fn drop(&mut self) {
         if let (Some((path, _)), true) = (&self.file, self.new) {
             let _ = fs::remove_file(path); // it may no longer exist already

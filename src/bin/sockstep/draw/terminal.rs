@@ -1,4 +1,4 @@
-//! What two processes print, line by line, each marked with its side.
+//! The output of two processes, line by line, each marked with its side.
 
 use std::env;
 use std::fmt::Display;
@@ -13,7 +13,7 @@ use sockstep::{Result, write};
 use crate::common::note;
 use crate::common::text::escape;
 
-/// Columns that a picture needs.
+/// The columns that a picture needs.
 pub const COLUMNS: usize = 80;
 
 /// Erases the row that the cursor is in, and begins it again.
@@ -32,24 +32,24 @@ pub enum Color {
     Never,
 }
 
-/// What was asked for.
+/// The value of --color.
 static COLOR: OnceLock<Color> = OnceLock::new();
 
 impl Color {
-    /// Has all that is drawn from now on follow this.
+    /// Sets this for all further output.
     pub fn choose(self) {
         let _ = COLOR.set(self); // once for each verb
     }
 }
 
-/// How standard output is to be written.
+/// How to write to standard output.
 #[derive(Clone, Copy)]
 pub struct Style {
     pub terminal: bool,
     coloured: bool,
-    /// A row can be erased again.
+    /// Standard output is a terminal: rows can be erased.
     pub erasing: bool,
-    /// A person types, and the terminal ends a prompt's line when Enter is pressed.
+    /// Standard input is a terminal: Enter ends a prompt's line.
     pub typing: bool,
 }
 
@@ -70,7 +70,7 @@ impl Style {
         }
     }
 
-    /// The columns that there are for a picture. Says so if they are too few.
+    /// The columns available for a picture. Warns if they are too few.
     pub fn columns(self, picture: &str) -> usize {
         let columns = self.columns_now();
         if columns < COLUMNS {
@@ -81,13 +81,13 @@ impl Style {
         columns.max(COLUMNS)
     }
 
-    /// The same, without a word.
+    /// The same, without the warning.
     pub fn columns_now(self) -> usize {
         let columns = terminal_columns().filter(|_| self.terminal);
         columns.unwrap_or(COLUMNS)
     }
 
-    /// Text in a colour (`31` red, `1` bold), where colour is wanted.
+    /// Text in a colour (`31` red, `1` bold), if colours are used.
     pub fn paint(self, colour: &str, text: &str) -> String {
         if self.coloured && !colour.is_empty() && !text.is_empty() {
             let codes: Vec<&str> = colour.split(';').map(shade).collect();
@@ -98,8 +98,8 @@ impl Style {
     }
 }
 
-/// A colour by its usual number, in the shade that can be read on white and on black: of the 256 that terminals have, these have
-/// a contrast of 4.5 or more with both. `2`, dim, is a grey.
+/// A colour by its usual number, in the shade that can be read on white and on black: of the 256
+/// terminal colours, these have a contrast of 4.5 or more with both. `2`, dim, is a grey.
 fn shade(code: &str) -> &str {
     match code {
         "2" => "38;5;243",
@@ -131,7 +131,7 @@ pub fn size_of_the_terminal() -> Option<(usize, usize)> {
     (columns > 0).then_some((rows, columns))
 }
 
-/// A line of ours on standard error; on a terminal in as many as it takes without breaking a word.
+/// A line of ours on standard error; on a terminal it is wrapped at spaces.
 pub fn remark(words: impl Display) {
     let line = format!("sockstep: {words}");
     if !io::stderr().is_terminal() {
@@ -145,7 +145,7 @@ pub fn remark(words: impl Display) {
 /// Standard output, shared by the two sides.
 pub struct Lanes {
     style: Style,
-    /// Whose line has been begun and not ended.
+    /// The side with an incomplete line.
     open: Option<Side>,
 }
 
@@ -154,7 +154,8 @@ impl Lanes {
         Lanes { style, open: None }
     }
 
-    /// Shows what a side has printed, `wrong` if on standard error. A prompt stays open until the next output.
+    /// Shows a side's output, `wrong` if on standard error. A prompt stays open until the next
+    /// output.
     pub fn show(&mut self, side: Side, wrong: bool, bytes: &[u8]) -> Result<()> {
         let mut text = Vec::new();
         if self.open == Some(Side::Client) && self.style.typing && bytes != b"\n" {
@@ -213,7 +214,8 @@ impl Lanes {
     }
 }
 
-/// Appends text for a terminal: escaped, but for tabs, and for the backslashes of a program that has escaped it already.
+/// Appends text for a terminal: escaped, except tabs, and except backslashes of a program that has
+/// already escaped it.
 pub fn harmless(line: &[u8], text: &mut Vec<u8>) {
     for piece in line.split_inclusive(|byte| matches!(byte, b'\\' | b'\t')) {
         match piece {
@@ -231,7 +233,7 @@ pub fn fold(text: &str, columns: usize) -> Vec<String> {
     let mut rest: Vec<char> = text.chars().collect();
     let mut rows = Vec::new();
     while rest.len() > columns {
-        let words = rest.iter().position(|&c| c != ' ').unwrap_or(0); // behind what sets the text in
+        let words = rest.iter().position(|&c| c != ' ').unwrap_or(0); // after the indentation
         let space = rest[..=columns].iter().rposition(|&c| c == ' ');
         let space = space.filter(|&at| at > words);
         rows.push(rest.drain(..space.unwrap_or(columns)).collect());
@@ -253,7 +255,8 @@ pub fn put(text: &[u8]) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// How bright a colour of the palette's cube or greys is, from 0 to 1 (WCAG's relative luminance).
+    /// The brightness of a colour of the palette's cube or greys, from 0 to 1 (WCAG's relative
+    /// luminance).
     fn luminance(code: &str) -> f64 {
         let number: u8 = code
             .strip_prefix("38;5;")

@@ -1,4 +1,4 @@
-//! Text in XML, and in pictures: whatever a program has sent is text there, and moves nothing else.
+//! Text in XML and in pictures: a program's bytes stay text and change nothing around them.
 
 /// Text in an element, or in an attribute.
 pub fn escape(words: &str) -> String {
@@ -17,7 +17,8 @@ pub fn escape(words: &str) -> String {
     out
 }
 
-/// A character that can stand in a line: none that XML does not have, and none that turns the direction of others.
+/// A character allowed in a line: not one that XML forbids, and not one that changes the direction
+/// of text.
 pub fn harmless(c: char) -> char {
     match c {
         '\u{fffe}'

@@ -1,5 +1,5 @@
-//! What there is to say of the bytes and ends that a call moves: how much the kernel took, what was lost, how a stream ended.
-//! It is said each time, unlike the remarks.
+//! The notes on the bytes and ends that a call moves: how much the kernel took, what was lost, how
+//! a stream ended. Unlike remarks they are repeated each time.
 
 use crate::strace::calls::{self, Does};
 use crate::strace::line::Call;
@@ -7,7 +7,7 @@ use crate::world::World;
 use crate::world::events::{End, Event, Movement};
 use crate::world::sockets::{Kind, Socket};
 
-/// What the ladder says below a call, and a page beside it.
+/// The text that the ladder shows below a call, and a page next to it.
 pub fn notes(world: &World, event: &Event) -> Vec<String> {
     let mut notes = Vec::new();
     for moved in &event.moved {
@@ -67,7 +67,7 @@ pub fn notes(world: &World, event: &Event) -> Vec<String> {
     notes
 }
 
-/// Whether a socket's peer has been closed, and has answered what came since by a reset.
+/// Whether a socket's peer has been closed and has answered later bytes with a reset.
 fn has_gone(world: &World, socket: &Socket) -> bool {
     let peer = socket.peer.and_then(|peer| world.socket(peer));
     peer.is_some_and(|peer| {
@@ -76,10 +76,10 @@ fn has_gone(world: &World, socket: &Socket) -> bool {
     })
 }
 
-/// From here on a call has waited, in nanoseconds.
+/// A call that took this long has waited, in nanoseconds.
 const WAITED: u64 = 1_000_000;
 
-/// What a call's result means, where it is no fault.
+/// The meaning of a call's result, if it is not an error.
 fn of_outcome(world: &World, event: &Event, call: &Call) -> Option<String> {
     let row = calls::of(&call.name)?;
     let socket = world.socket(event.socket?)?;

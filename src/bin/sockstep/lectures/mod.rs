@@ -1,4 +1,4 @@
-//! What a course knows: programs, pairs, steps, remarks, crossings, words.
+//! The knowledge of a course: programs, pairs, steps, remarks, crossings, words.
 
 pub mod crossings;
 pub mod pairs;

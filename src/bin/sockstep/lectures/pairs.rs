@@ -1,4 +1,4 @@
-//! The pairs of the lectures, and how each client is told where its server is.
+//! The pairs of the lectures, and how each client gets its server's address.
 
 use std::ffi::{OsStr, OsString};
 
@@ -22,14 +22,14 @@ pub enum Pair {
     Web,
 }
 
-/// What is to be run: a pair, with the server that it is named after or another one that its client can talk to.
+/// A pair to run, with its own server or another one that its client can talk to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
     pub pair: Pair,
     pub server: &'static str,
 }
 
-/// The TCP echo servers. One client is for them all.
+/// The TCP echo servers. They share one client.
 const TCP_ECHO_SERVERS: [(&str, &str); 8] = [
     ("tcp_echo_server", "The same as tcp_echo"),
     ("tcp_echo_server_fork", "With a process for each client"),
@@ -64,7 +64,7 @@ impl Choice {
             .chain(concurrent)
     }
 
-    /// `tcp_echo`, or the server's name where that is not the pair's own.
+    /// `tcp_echo`, or the server's name, if it is not the pair's own.
     pub fn name(self) -> String {
         if self.is_concurrent() {
             return self.server.to_owned();
@@ -100,7 +100,7 @@ impl Choice {
     }
 }
 
-/// Tells who writes `run tcp_echo hello` where the client's arguments go.
+/// Tells a user who writes `run tcp_echo hello` where the client's arguments go.
 #[derive(Clone)]
 struct Names(PossibleValuesParser);
 
@@ -150,7 +150,7 @@ impl Pair {
         }
     }
 
-    /// The client's arguments: where the server is, and what the user gave.
+    /// The client's arguments: the server's address, and the user's arguments.
     pub fn client_arguments(self, address: &str, port: &str, given: &[OsString]) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = Vec::new();
         match self {

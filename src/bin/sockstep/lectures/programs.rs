@@ -1,4 +1,5 @@
-//! Where the programs are: the Rust ones beside this one, the C twins compiled from the sources that it carries.
+//! Where the programs are: the Rust ones in this program's directory, the C twins compiled from
+//! sources embedded in it.
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
@@ -11,7 +12,7 @@ use clap::ValueEnum;
 
 use crate::common::note;
 
-/// Which of the two a program is.
+/// The language of a program.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Implementation {
     /// The Rust program
@@ -48,7 +49,7 @@ const TWINS: &[(&str, &str)] = twins! {
     "web_server"
 };
 
-/// What the twins include.
+/// The headers that the twins include.
 macro_rules! headers {
     ($($name:literal)*) => {
         &[$(($name, include_str!(concat!("../../", $name)))),*]
@@ -85,7 +86,8 @@ pub fn c_source(file: &str) -> Option<&'static str> {
     all.find(|(other, _)| *other == name).map(|&(_, text)| text)
 }
 
-/// The name of the program of ours that stands at this place: beside this one, or where a twin is compiled to.
+/// The name of the program of ours at this path: in this program's directory, or in the twins'
+/// directory.
 pub fn ours_at(path: &Path) -> Option<&str> {
     let directory = path.parent()?;
     let own = std::env::current_exe().ok()?;
@@ -94,23 +96,23 @@ pub fn ours_at(path: &Path) -> Option<&str> {
     (of_twins || Some(directory) == own.parent()).then_some(name)
 }
 
-/// How long the C compiler may take for all of them, and how often it is asked.
+/// How long the C compiler may take for all of them, and how often it is checked.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(3);
-/// After this time a person in front of a terminal is told.
+/// After this time a terminal shows a message.
 const UNEASY: Duration = Duration::from_secs(1);
 
-/// What a Web server of ours has to show.
+/// The page that our Web server serves.
 const PAGE: &str = "<!DOCTYPE html>\n<title>sockstep</title>\n<p>Site under construction\n";
 
-/// Programs that can be started. Twins live in a directory that goes when this does.
+/// Programs that can be started. Compiled twins are in a directory that is removed with this.
 pub struct Programs {
     pub paths: Vec<PathBuf>,
     directory: Option<PathBuf>,
     make: MakeDirectory,
 }
 
-/// Makes a directory that goes even if we are killed.
+/// Makes a directory that is removed even if we are killed.
 type MakeDirectory = fn() -> Result<PathBuf, String>;
 
 impl Programs {
@@ -130,7 +132,8 @@ impl Programs {
                 Implementation::Rust => beside_this_one(name)?,
                 Implementation::C => {
                     let directory = programs.directory()?;
-                    // One client is that of several servers: a second compiler would write what the first one reads.
+                    // Several servers share one client: a second compiler would overwrite a file
+                    // that the first one reads.
                     if !compilers.iter().any(|&(other, _)| other == name) {
                         compilers.push((name, compile(name, &directory)?));
                     }
@@ -193,7 +196,8 @@ impl Programs {
         Ok(site)
     }
 
-    /// The same with more, for a server whose answers are compared: each file is of the same time, and so are the directories.
+    /// The same with more files, for a server whose answers are compared: all files and directories
+    /// have the same time.
     pub fn large_site(&mut self) -> Result<PathBuf, String> {
         let site = self.site()?;
         write(
@@ -220,7 +224,7 @@ impl Programs {
         }
         let made = (self.make)()?;
         let directory = self.directory.insert(made).clone();
-        // Once, before the first compiler reads it: several work at the same time.
+        // Written once, before the first compiler reads it: several run at the same time.
         for (name, text) in HEADERS {
             let header = directory.join(name);
             let room = header.parent().unwrap_or(&directory);
@@ -274,7 +278,8 @@ fn compile(name: &str, directory: &Path) -> Result<Child, String> {
         .arg("-o")
         .arg(directory.join(name))
         .arg(&source)
-        // There, for what it makes on the way goes with the directory; and who works there, ends with it.
+        // The compiler runs in that directory: its temporary files are removed with it, and the
+        // keeper ends processes that work there.
         .current_dir(directory)
         .env("TMPDIR", directory)
         .stdin(Stdio::null())

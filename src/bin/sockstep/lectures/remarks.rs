@@ -1,4 +1,4 @@
-//! Remarks: what a person should know of an event, one line each, in words that name the mend.
+//! Remarks: one line on an event that the user should understand, with the way to fix it.
 //!
 //! A remark is a function in [`RULES`]: it looks at one event, with the world as that event has left it, and says something or
 //! not. To add one, write the function, put it in the list, and test it on a recording of three lines, once where it holds and
@@ -15,7 +15,7 @@ use crate::world::sockets::{Address, Kind, Socket, SocketId, State};
 use crate::world::tasks::TaskId;
 use crate::world::{Side, World};
 
-/// A remark, and the word that `sockstep explain` has more on.
+/// A remark, and the word for `sockstep explain`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Remark {
     pub words: String,
@@ -29,25 +29,25 @@ pub struct Remarks {
     said: HashSet<(Option<SocketId>, &'static str)>,
 }
 
-/// What earlier events have said.
+/// Remarks already made.
 #[derive(Default)]
 struct Seen {
-    /// The run is going on now: this machine's kernel can be asked about it.
+    /// The run is live: this machine's kernel can be asked about it.
     live: bool,
-    /// Numbers among the arguments of each side's programs: ports that a person has asked for, it may be.
+    /// Numbers among the arguments of each side's programs: perhaps ports that the user asked for.
     asked: [HashSet<u16>; 2],
     /// Sockets on which 0 was received, and how often.
     zeros: Vec<(SocketId, u32)>,
-    /// What each socket has sent since it last received.
+    /// The messages that each socket has sent since it last received.
     sends: HashMap<SocketId, Sends>,
-    /// Sides that have been asked to end.
+    /// Sides that have got SIGTERM.
     asked_to_end: [bool; 2],
-    /// Tasks of which reads are recorded, and so writes; those with words in a buffer of C's.
+    /// Tasks whose reads, and so also writes, are recorded; tasks with output in C's stdio buffer.
     reads: HashSet<TaskId>,
     buffers: HashSet<TaskId>,
     /// A task of that side has made a socket.
     sockets: [bool; 2],
-    /// Sockets that were closed by a call, with messages in them.
+    /// Sockets that close() closed with unread messages.
     closed: HashSet<SocketId>,
 }
 
@@ -85,7 +85,7 @@ const RULES: &[Rule] = &[
     messages_left,
 ];
 
-/// Of a task's end, and what strace says of it.
+/// The rules for a task's end, with strace's text.
 const ENDINGS: &[EndRule] = &[
     killed_by_a_send,
     daemon,
@@ -94,14 +94,14 @@ const ENDINGS: &[EndRule] = &[
 ];
 
 impl Remarks {
-    /// Of a run that is going on.
+    /// The rules for an unfinished run.
     pub fn live() -> Remarks {
         let mut remarks = Remarks::default();
         remarks.seen.live = true;
         remarks
     }
 
-    /// What there is to say of an event.
+    /// The remarks on an event.
     pub fn on(&mut self, world: &World, event: &Event) -> Vec<Remark> {
         self.seen.take(world, event);
         let seen = &self.seen;
@@ -170,7 +170,8 @@ impl Seen {
 }
 
 impl Seen {
-    /// The C library asks what standard output is when it gets the first words for it: of a pipe or a file it keeps them.
+    /// The C library checks what standard output is at the first output: for a pipe or a file it
+    /// buffers.
     fn take_words(&mut self, event: &Event, call: &Call) {
         self.sockets[event.side as usize] |= event.on_a_socket;
         let on = call.args.first().and_then(|arg| calls::descriptor(arg));
@@ -178,7 +179,7 @@ impl Seen {
             ("read" | "close", _) => {
                 self.reads.insert(event.task);
             }
-            // Other languages ask so at their start.
+            // Other languages check it at their start.
             ("fstat" | "fstat64" | "newfstatat" | "statx", Some(1)) => {
                 let keeps = |arg: &String| {
                     arg.contains("st_mode=S_IFIFO") || arg.contains("st_mode=S_IFREG")
@@ -227,7 +228,7 @@ fn remark(words: impl Into<String>, explain: &'static str) -> Option<Remark> {
     Some(Remark { words, explain })
 }
 
-/// The error that a call has met; of one that was made to fail (`INJECTED`), nothing has made it so.
+/// The error of a call, unless it was injected (`INJECTED`).
 fn error(call: &Call) -> &str {
     let met = !call.note.contains("(INJECTED");
     call.note
@@ -247,7 +248,7 @@ fn given(call: &Call) -> Option<Address> {
     Address::of(call.args.get(address)?)
 }
 
-/// The other sockets at the address that one is bound to, or wants.
+/// The other sockets at the address of a socket's bind.
 fn others_at<'a>(
     world: &'a World,
     socket: &'a Socket,
@@ -262,7 +263,7 @@ fn others_at<'a>(
     })
 }
 
-/// Who has the port: a socket that has been seen, or else by the kernel's own table.
+/// The owner of the port: a socket in the recording, or else from the kernel's table.
 fn port_in_use(seen: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
     let does = calls::does(&call.name);
     if does != Does::Binds || error(call) != "EADDRINUSE" {
@@ -293,7 +294,7 @@ fn port_in_use(seen: &Seen, world: &World, event: &Event, call: &Call) -> Option
         );
     }
     if states.iter().any(|state| state == TIME_WAIT) {
-        // The option counts on the old socket as well.
+        // SO_REUSEADDR must be set on the old socket too.
         let mend = if socket.reuses_address {
             "It had no SO_REUSEADDR: wait for a minute, or take another port"
         } else {
@@ -307,7 +308,7 @@ fn port_in_use(seen: &Seen, world: &World, event: &Event, call: &Call) -> Option
     None
 }
 
-/// States, as the kernel's tables have them.
+/// States, with the numbers of the kernel's tables.
 const LISTEN: &str = "0A";
 const TIME_WAIT: &str = "06";
 
@@ -365,7 +366,7 @@ fn no_descriptor_left(seen: &Seen, world: &World, event: &Event, call: &Call) ->
     )
 }
 
-/// How many descriptors a process may have.
+/// The limit of descriptors of a process.
 fn limit_of(pid: u32) -> Option<u64> {
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     let line = limits
@@ -404,7 +405,7 @@ fn queue_is_full(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<
     )
 }
 
-/// The one port of the other side's for datagrams.
+/// The other side's only port for datagrams.
 fn port_of_the_other(world: &World, side: Side) -> Option<&Address> {
     let bound = world.sockets().filter(|socket| {
         socket.side != side && socket.kind == Kind::Datagram && socket.is_open() && socket.counts
@@ -435,7 +436,7 @@ fn nobody_has_the_port(_: &Seen, world: &World, event: &Event, call: &Call) -> O
     )
 }
 
-/// The same where the sender gets no error: the kernel's own table shows it.
+/// The same if the sender gets no error: the kernel's table shows it.
 fn datagram_met_nobody(seen: &Seen, world: &World, event: &Event, _: &Call) -> Option<Remark> {
     let socket =
         socket(world, event).filter(|socket| seen.live && socket.kind == Kind::Datagram)?;
@@ -458,7 +459,7 @@ fn datagram_met_nobody(seen: &Seen, world: &World, event: &Event, _: &Call) -> O
     )
 }
 
-/// Whether a socket of this machine's has this port for datagrams.
+/// Whether a socket on this machine has this port for datagrams.
 fn has_port(port: u16) -> bool {
     let at = format!(":{port:04X} ");
     ["/proc/net/udp", "/proc/net/udp6"].iter().any(|table| {
@@ -520,8 +521,8 @@ fn stranger(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remar
     )
 }
 
-/// Where a socket's datagrams to an address of this machine's come from: `Some(None)` if from a port that is not known yet, since
-/// this one, of that length, is its first.
+/// The source of a socket's datagrams to an address of this machine: `Some(None)` if the port is
+/// not known yet, because this datagram, of that length, is its first.
 #[allow(clippy::option_option, reason = "unknown, new, known")]
 fn source(socket: &Socket, to: std::net::IpAddr, length: u64) -> Option<Option<Address>> {
     let Some(Address::Inet { ip, port }) = &socket.local else {
@@ -539,11 +540,12 @@ fn source(socket: &Socket, to: std::net::IpAddr, length: u64) -> Option<Option<A
     Some(Some(Address::Inet { ip, port: *port }))
 }
 
-/// What the acknowledgement of a lone small segment is put off by, in nanoseconds: 40 ms, and what a busy machine adds.
+/// The delay of the acknowledgement of a single small segment, in nanoseconds: 40 ms, and more on a
+/// busy machine.
 const DELAYED: std::ops::Range<u64> = 35_000_000..120_000_000;
 const SEGMENT: u64 = 1400;
 
-/// A send waited for the acknowledgement of the one before it (Nagle), which the receiver put off.
+/// A send waited for the acknowledgement of the previous one (Nagle), which the receiver delayed.
 fn small_sends(seen: &Seen, world: &World, event: &Event, _: &Call) -> Option<Remark> {
     let socket =
         socket(world, event).filter(|socket| socket.kind == Kind::Stream && !socket.paired)?;
@@ -606,7 +608,7 @@ fn killed_by_a_send(_: &Seen, _: &World, _: &Event, end: &str) -> Option<Remark>
     )
 }
 
-/// The first process ends, and a child of its has the socket.
+/// The first process ends while a child of it still has the socket.
 fn daemon(seen: &Seen, world: &World, event: &Event, end: &str) -> Option<Remark> {
     let task = world.task(event.task);
     if event.side != Side::Server
@@ -635,7 +637,7 @@ fn daemon(seen: &Seen, world: &World, event: &Event, end: &str) -> Option<Remark
     remark("the server goes on in the background: a daemon", "daemon")
 }
 
-/// Killed with words in a buffer of C's.
+/// Killed with output in C's stdio buffer.
 fn words_lost(seen: &Seen, _: &World, event: &Event, end: &str) -> Option<Remark> {
     let lost = seen.buffers.contains(&event.task) && seen.reads.contains(&event.task);
     if !lost || !end.starts_with("killed by") {
@@ -692,7 +694,7 @@ fn port_without_htons(seen: &Seen, _: &World, event: &Event, call: &Call) -> Opt
     let port = given(call)?.port()?;
     let meant = port.swap_bytes();
     let asked = &seen.asked[event.side as usize];
-    // Both may have been asked for, or be a number by chance.
+    // The user may have asked for both, or the number may be a coincidence.
     if port == meant || asked.contains(&port) || !asked.contains(&meant) {
         return None;
     }
@@ -727,7 +729,7 @@ fn nobody_there(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<R
     )
 }
 
-/// What there is to say, and to look up, if one port is the other with its bytes in the other order.
+/// The remark, and its word, if one port is the other with its bytes swapped.
 fn swapped(one: &Address, other: &Address) -> Option<(&'static str, &'static str)> {
     let (one, other) = (one.port()?, other.port()?);
     let words = ", the same port with its bytes swapped: one side has forgotten htons()";
@@ -756,7 +758,7 @@ fn address_too_short(_: &Seen, _: &World, _: &Event, call: &Call) -> Option<Rema
     )
 }
 
-/// What a call has sent, if it is in one piece and none of it is left out.
+/// The bytes that a call has sent, if they are in one piece and complete.
 fn sent(call: &Call) -> Option<(Vec<u8>, u64)> {
     let row = calls::of(&call.name)?;
     let mut parcels = row.sends?.parcels(row, call);
@@ -810,7 +812,7 @@ fn goes_on_after_the_end(seen: &Seen, _: &World, event: &Event, call: &Call) -> 
     calls::of(&call.name)?.receives?;
     let id = event.socket?;
     let (_, times) = seen.zeros.iter().find(|(known, _)| *known == id)?;
-    // A library may look twice.
+    // A library may check twice.
     if *times < 3 {
         return None;
     }
@@ -860,7 +862,7 @@ mod tests {
     use crate::strace::recording::Trace;
     use crate::world::tasks::Sides;
 
-    /// The remarks on a recording: of each, the word that explains it.
+    /// The remarks on a recording, each by its word for `explain`.
     fn remarks(text: &str) -> Vec<Remark> {
         let mut trace = Trace::default();
         let mut entries = trace.take(text.as_bytes());
@@ -1001,7 +1003,7 @@ mod tests {
         assert!(with(&(served.to_owned() + &zero.repeat(2))).is_empty());
     }
 
-    /// At the close, and not once more at the process's end.
+    /// At the close, and not again at the process's end.
     #[test]
     fn messages_that_nobody_received() {
         let sends = r#"9 execve("./client", ["./client"], 0x7ffd /* 1 var */) = 0

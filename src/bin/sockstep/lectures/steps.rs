@@ -1,4 +1,4 @@
-//! Which step of a program, or of the slides, an event belongs to.
+//! Finds the step of a program, or of the slides, for an event.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ pub use crate::strace::calls::made_task as made;
 /// A step's heading.
 pub type Step = Cow<'static, str>;
 
-/// What a call does, as a step has it: whichever call does it.
+/// The action of a call, as far as steps care: several calls can do the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Act {
     Create,
@@ -49,10 +49,10 @@ impl Act {
     }
 }
 
-/// The steps of a program: for each thing that it does the one that it belongs to.
+/// The steps of a program: for each action its step.
 type Steps = [(&'static [Act], &'static str)];
 
-// The Princeton deck's, in its words: those of any program that has none of its own below.
+// The Princeton deck's steps, in its words, for every program that has no others below.
 
 const STREAM_SERVER: &Steps = &[
     (&[Act::Create], "Server 1. Create a TCP socket"),
@@ -150,7 +150,7 @@ const OWN: [(&str, &Steps); 5] = [
             ),
             (&[Act::Accept], "Server 1. Accept the connection"),
             (&[Act::Receive], "Server 2. Read and parse the request"),
-            // The third step makes no call, and the fourth none on a socket.
+            // The third step makes no call, and the fourth no call on a socket.
             (
                 &[Act::Open],
                 "Server 4. Determine whether the request is authorised",
@@ -168,7 +168,8 @@ fn step_in(steps: &Steps, act: Act) -> Option<&'static str> {
         .map(|&(_, step)| step)
 }
 
-/// The step at which a server makes a process or a thread: for the client that it has, or beforehand for those to come.
+/// The step at which a server makes a process or a thread: for the client just accepted, or in
+/// advance.
 fn step_of_a_new_one(shares_descriptors: bool, for_a_client: bool) -> &'static str {
     match (shares_descriptors, for_a_client) {
         (false, true) => "Server 4b. Communicate: a new process",
@@ -181,16 +182,16 @@ fn step_of_a_new_one(shares_descriptors: bool, for_a_client: bool) -> &'static s
 /// Finds the steps of one side, event by event.
 #[derive(Default)]
 pub struct Headings {
-    /// The program's own steps, if it is one that has them.
+    /// The program's own steps, if it has them.
     own: Option<&'static Steps>,
-    /// Those of its last event.
+    /// The steps of its last event.
     last: Option<&'static Steps>,
-    /// There has been a socket.
+    /// A socket has been made.
     begun: bool,
 }
 
 impl Headings {
-    /// The step of the side's next event, if it begins or goes on with one.
+    /// The step of the side's next event, if it has one.
     pub fn of(&mut self, world: &World, event: &Event) -> Option<Step> {
         let call = event.call()?;
         let row = calls::of(&call.name)?;
@@ -218,10 +219,10 @@ impl Headings {
         }
         let by_nature = match socket {
             Some(socket) if socket.paired || socket.is_the_systems() => return None,
-            Some(socket) if socket.has_listened() && act == Act::Close => return None, // no connection's end
+            Some(socket) if socket.has_listened() && act == Act::Close => return None, // not the end of a connection
             Some(socket) => socket.is_connected_by_nature(),
             None if act == Act::Watch && event.on_a_socket => true,
-            None if event.on_a_socket => true, // there is none to be had
+            None if event.on_a_socket => true, // no descriptor was returned
             None => return None,
         };
         let steps = match (self.own, event.side, by_nature) {
@@ -232,7 +233,7 @@ impl Headings {
             (_, Side::Client, false) => DATAGRAM_CLIENT,
         };
         self.last = Some(steps);
-        // After a shutdown, whatever comes belongs to the closing.
+        // After a shutdown, all calls belong to the closing step.
         let shut = |ended: EventId| ended < event.id;
         let closing = socket.is_some_and(|socket| socket.ended.is_some_and(|(_, by)| shut(by)));
         let step = match step_in(steps, Act::Shut).filter(|_| closing) {
@@ -242,7 +243,7 @@ impl Headings {
         Some(socket.map_or(Cow::Borrowed(step), |socket| named(step, socket)))
     }
 
-    /// All steps of the program, as far as it is known which it follows.
+    /// All steps of the program, if they are known.
     pub fn all(&self) -> Vec<&'static str> {
         let steps = self.own.or(self.last).unwrap_or_default();
         steps.iter().map(|(_, heading)| *heading).collect()
@@ -277,12 +278,13 @@ fn named(step: &'static str, socket: &Socket) -> Step {
     step.into()
 }
 
-/// The sockets of one side, for those who follow its calls alone.
+/// The sockets of one side, for code that follows only that side's calls.
 #[derive(Default)]
 pub struct Sockets(World);
 
 impl Sockets {
-    /// Takes the next call, and says whether it is on a socket; if so, whether that carries a stream.
+    /// Takes the next call, and returns whether it is on a socket; if so, whether the socket is a
+    /// stream.
     pub fn follow(&mut self, pid: Option<u32>, call: &Call) -> Option<bool> {
         let (start, what) = (None, What::Call(call.clone()));
         self.0.take(
@@ -306,7 +308,7 @@ mod tests {
 
     use super::*;
 
-    /// A program, its steps, and where else its comments are.
+    /// A program, its steps, and the other files with its comments.
     fn programs() -> Vec<(&'static str, &'static Steps, &'static [&'static str])> {
         let mut programs: Vec<(_, _, &[&str])> = vec![
             ("tcp_echo_server", STREAM_SERVER, &[]),
@@ -346,7 +348,7 @@ mod tests {
                     let number = number.trim_start_matches(|c: char| !c.is_ascii_digit());
                     let letter = number.trim_start_matches(|c: char| c.is_ascii_digit());
                     let step = match (number, letter) {
-                        ("", _) => words.to_owned(), // beside the slide
+                        ("", _) => words.to_owned(), // not on the slide
                         (_, "") => format!("{number}. {words}"),
                         _ => format!("{letter}. {words}"),
                     };

@@ -5,7 +5,8 @@ use sockstep::Errno;
 const NOTES: &str = include_str!("../../../../ffi-notes.md");
 const WORDS: &str = include_str!("words.md");
 
-/// A heading and what stands below it. The heading has the word, its other names, and the message that goes with it.
+/// A heading and its text. The heading has the word, its other names, and the message that goes
+/// with it.
 #[derive(Clone, Copy)]
 pub struct Section {
     pub heading: &'static str,
@@ -78,7 +79,7 @@ fn is_error(name: &str) -> bool {
     name.starts_with("EAI_") || (name.starts_with('E') && name != "ESTABLISHED")
 }
 
-/// What there is on a word, a call, the number of an error, or a line that a program printed.
+/// Looks up a word, a call, the number of an error, or a line that a program printed.
 pub fn find(asked: &str) -> Vec<Section> {
     let asked = asked.trim();
     let called = |name: &str| -> Vec<Section> {
@@ -140,7 +141,7 @@ pub fn bare_error(asked: &str) -> Option<String> {
     })
 }
 
-/// The known word that is nearest to one that is not, if any is near.
+/// The known word most similar to an unknown one, if one is similar.
 pub fn nearest(asked: &str) -> Option<&'static str> {
     let asked = asked.to_ascii_lowercase();
     let names = others().chain(calls()).flat_map(|section| section.names());
@@ -175,7 +176,7 @@ fn distance(a: &str, b: &str) -> usize {
 mod tests {
     use super::*;
 
-    /// What stands in backquotes, or behind `Also.`, up to the end of the item.
+    /// The text in backquotes, or after `Also.`, up to the end of the item.
     fn named_in(section: Section) -> Vec<&'static str> {
         let also = section.text.split_once("- **Also.** ");
         let also = also.map_or("", |(_, rest)| rest.split("\n\n").next().unwrap_or(rest));

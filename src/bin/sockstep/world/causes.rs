@@ -1,5 +1,6 @@
-//! What has to come first. Entries are given out by the time of what they do, but no effect before its cause, whatever the
-//! clocks say: a receive waits for the send of its bytes, a 0 for the close, an accept for its connect, a task for its making.
+//! The order of events. Entries are returned in the order of time, but never an effect before its
+//! cause, whatever the clocks say: a receive comes after the send of its bytes, a 0 after the
+//! close, an accept after its connect, a task's calls after the task was made.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -10,15 +11,15 @@ use crate::world::sockets::{Address, Socket, SocketId, State};
 use crate::world::tasks::TaskId;
 use crate::world::{Side, World};
 
-/// What arrives within this time of a live run may be put in order, in nanoseconds.
+/// Entries of a live run are reordered within this time, in nanoseconds.
 pub const SETTLE: u64 = 20_000_000;
 
-/// How long what has come waits for a cause that has not been read yet, in nanoseconds.
+/// How long an entry waits for a cause that has not been read yet, in nanoseconds.
 const PATIENCE: u64 = 200_000_000;
-/// The same if a call is under way that may be it.
+/// The same if an unfinished call may be the cause.
 const LONG_PATIENCE: u64 = 1_500_000_000;
 
-/// Something that has been seen, to be given out when its time has come.
+/// An entry that has been read, to be returned in its turn.
 pub(super) struct Held {
     pub source: usize,
     pub side: Side,
@@ -36,7 +37,7 @@ struct InCall {
     row: &'static Row,
 }
 
-/// What waits, task by task, in each task's own order.
+/// The waiting entries of each task, in its own order.
 #[derive(Default)]
 pub(super) struct Queue {
     tasks: HashMap<Key, VecDeque<Held>>,
@@ -46,7 +47,8 @@ pub(super) struct Queue {
     /// How many entries are held, and about how many bytes they take.
     held: usize,
     bytes: usize,
-    /// What is held that may be a cause: sends, ends; connects, and who comes to listen, by address; the making of tasks.
+    /// Waiting entries that may be causes: sends and ends; connects and listens, by address; the
+    /// making of tasks.
     sends: usize,
     ends: usize,
     accepts: usize,
@@ -62,7 +64,7 @@ impl Queue {
 
     pub fn take(&mut self, source: usize, side: Side, entry: Entry) {
         let latest = self.latest.entry(source).or_default();
-        // What a call brings is there when it ends; what it sends leaves when it begins.
+        // A call receives when it ends, and sends when it begins.
         let at = entry.start.map(|start| match &entry.what {
             What::Call(call) if brings(call) => {
                 let took = call.took.map(|took| start.saturating_add(took));
@@ -126,7 +128,8 @@ impl Queue {
         }
     }
 
-    /// Whether the first of a task ended when its time says: of a call without what it took, only its beginning is known.
+    /// Whether a task's first entry ended at its time: of a call without a duration, only the
+    /// beginning is known.
     fn knows_when(&self, key: Key) -> bool {
         let first = self.tasks.get(&key).and_then(VecDeque::front);
         first.is_some_and(|held| match &held.entry.what {
@@ -135,7 +138,7 @@ impl Queue {
         })
     }
 
-    /// The first of each task, in the order of time.
+    /// The first entry of each task, in the order of time.
     fn heads(&self) -> Vec<(u64, u64, Key)> {
         let mut heads: Vec<_> = self
             .tasks
@@ -159,7 +162,7 @@ impl Queue {
         Some(held)
     }
 
-    /// Those of a source that nobody has been seen to make, the first ones first.
+    /// The tasks of a source whose making was not seen, the first ones first.
     pub fn foundlings(&self, source: usize, known: impl Fn(Key) -> bool) -> Vec<Key> {
         let making = |row: &Row| row.does == Does::MakesTask;
         if self.is_under_way((source, None), making) {
@@ -171,7 +174,7 @@ impl Queue {
             .collect()
     }
 
-    /// What a task does with a descriptor, before it gets another one of that number.
+    /// The task's entries on a descriptor, until it gets another one with that number.
     pub fn uses(&self, key: Key, descriptor: i32, wanted: impl Fn(&Row) -> bool) -> bool {
         let held = self.tasks.get(&key).into_iter().flatten();
         for held in held.take(AHEAD) {
@@ -201,10 +204,10 @@ impl Queue {
     }
 }
 
-/// How many entries of a task are looked at to find out who it is.
+/// How many entries of a task are read to find out which side it is.
 const AHEAD: usize = 1000;
 
-/// From here on a wait is one.
+/// A pause of this length counts as a wait.
 const A_WHILE: u64 = 1_000_000_000;
 
 /// A task that waits in a call.
@@ -216,7 +219,7 @@ pub struct Waits {
     pub call: String,
 }
 
-/// How much is held of a recording, that what belongs together is found.
+/// How much of a recording is held so that causes and effects meet.
 const HELD: usize = 8192;
 const HELD_BYTES: usize = 64 << 20;
 
@@ -227,7 +230,7 @@ fn size(entry: &Entry) -> usize {
     }
 }
 
-/// What an entry may be the cause of.
+/// The effects that an entry may cause.
 struct Marks {
     sends: bool,
     ends: bool,
@@ -272,7 +275,7 @@ impl Marks {
     }
 }
 
-/// Whether a call's row stands where it ends: it may have waited for what it brings.
+/// Whether a call's row is placed at its end: it may have waited for what it receives.
 fn brings(call: &Call) -> bool {
     let Some(row) = calls::of(&call.name) else {
         return false;
@@ -281,7 +284,7 @@ fn brings(call: &Call) -> bool {
 }
 
 impl World {
-    /// What each task of a source is in now: it may be the cause of what others have seen.
+    /// The unfinished calls of a source's tasks: they may be causes of entries of others.
     pub fn is_in(&mut self, source: usize, calls: &[Begun]) {
         let rows = calls.iter().filter_map(|call| {
             let number = call
@@ -307,7 +310,8 @@ impl World {
             if at > settled && first.is_none() {
                 return None;
             }
-            // What came much later by the same clock does not overtake what waits, if that has ended when it seems to.
+            // An entry that is much later by the same clock does not overtake a waiting one whose
+            // end is known.
             let later = |(waiting, its, _): (u64, Key, u64)| {
                 its.0 == key.0 && at > waiting + LONG_PATIENCE && self.queue.knows_when(its)
             };
@@ -325,7 +329,8 @@ impl World {
                 Some(_) => {}
             }
         }
-        // All wait for something that has not been seen: after a while, and at the end, the first goes on without.
+        // All wait for causes that have not been seen: after a while, and at the end, the first one
+        // is returned without.
         let (at, key, patience) = first?;
         if settled != u64::MAX && at > settled.saturating_sub(patience) {
             return None;
@@ -334,13 +339,13 @@ impl World {
         Some(self.happen(held))
     }
 
-    /// Whether more is held than is needed to find out what belongs together: then it is time for what comes first.
+    /// Whether more is held than causes and effects need: then the first one is returned.
     pub fn is_full(&self) -> bool {
         self.queue.held > HELD || self.queue.bytes > HELD_BYTES
     }
 
-    /// Whether a task's next entry is the effect of something that has not happened and may still come; how long it is worth
-    /// waiting for.
+    /// Whether a task's next entry is the effect of a cause that may still come, and how long to
+    /// wait for it.
     fn waits_for_a_cause(&self, key: Key) -> Option<u64> {
         let entry = &self.queue.tasks.get(&key)?.front()?.entry;
         if !self.by_pid.contains_key(&key) {
@@ -407,8 +412,9 @@ impl World {
 
     // ---- Which task waits for which ----
 
-    /// Two tasks that are each in a receive from the other, with nothing on its way, or each in a send that the other does not
-    /// receive; for a second at least, and no other task does anything. `under_way` are each source's calls.
+    /// Two tasks that are each in a receive from the other with no bytes under way, or each in a
+    /// send that the other does not receive, for at least a second, while no other task makes a
+    /// call. `under_way`: each source's unfinished calls.
     pub fn deadlock(&self, under_way: &[Vec<Begun>; 2], now: u64) -> Option<[Waits; 2]> {
         let mut waits: Vec<(Waits, SocketId, bool)> = Vec::new();
         for (source, calls) in under_way.iter().enumerate() {
@@ -418,7 +424,7 @@ impl World {
                     row.waits?,
                     For::Peer | For::Child | For::Task | For::Anybody
                 ) {
-                    return None; // it has something else to do
+                    return None; // it may be doing other work
                 }
                 let number = call
                     .descriptor
@@ -427,7 +433,7 @@ impl World {
                 let socket = number.and_then(|number| self.descriptor(source, call.pid, number));
                 let (Some(socket), Some(since)) = (socket, call.start) else {
                     if row.receives.is_some() {
-                        return None; // from a person, or a program that has not been traced
+                        return None; // the bytes may come from a user or from an untraced program
                     }
                     continue;
                 };
@@ -475,7 +481,7 @@ impl World {
             return false;
         };
         let sends = row.sends.is_some();
-        // Of a send that has begun, the kernel says how far it has come.
+        // For an unfinished send, the kernel says how many bytes it has taken.
         let waits =
             !socket.nonblocking && !socket.gives_up && !calls::has_flag(call, "MSG_DONTWAIT");
         let cut_short = event.moved.iter().any(
@@ -525,7 +531,7 @@ impl World {
         self.tasks.iter().any(|task| task.source == source)
     }
 
-    /// The socket of an entry that has not happened.
+    /// The socket of an entry that is still waiting.
     fn held_socket(&self, key: Key, row: &Row, call: &Call) -> Option<&Socket> {
         let at = match row.receives {
             Some(data) => data.on,

@@ -1,4 +1,4 @@
-//! What a number means: descriptors, in the table of each process.
+//! Descriptors: what each number refers to in the table of each process.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,10 @@ pub use crate::world::ids::TableId;
 #[derive(Default)]
 pub(super) struct Table {
     pub open: HashMap<i32, Open>,
-    /// The sockets that closed descriptors were, until their numbers are something else: a call on one is a fault to be shown.
+    /// The sockets of closed descriptors, until their numbers are reused: a call on one of them is
+    /// a mistake to be shown.
     pub was: HashMap<i32, SocketId>,
-    /// Tasks that have this table.
+    /// The tasks that share this table.
     pub users: usize,
 }
 
@@ -26,7 +27,7 @@ pub(super) enum Thing {
     Socket(SocketId),
     /// A process, by pidfd_open.
     Process(u32),
-    /// Where a program prints: another descriptor of standard output, or (`true`) error, or of the terminal.
+    /// A descriptor for output: standard output, or (`true`) standard error, or the terminal.
     Output(bool),
     /// A file, a pipe, an epoll instance.
     Another,

@@ -13,7 +13,7 @@ use crate::world::tasks::{Task, TaskId, program_of};
 use crate::world::{KEPT, Side, World};
 
 impl World {
-    /// What has been seen happens.
+    /// Applies an entry to the world.
     pub(super) fn happen(&mut self, held: Held) -> Event {
         let Held {
             source,
@@ -57,8 +57,8 @@ impl World {
 
     // ---- Tasks ----
 
-    /// The task that a source calls by this number. One whose making has not been seen has what the source's first task has: its
-    /// own table, if it looks like a thread.
+    /// The task with this number in a source. A task whose making was not seen starts with the
+    /// descriptors of the source's first task, and shares its table if it looks like a thread.
     fn task_for(&mut self, source: usize, side: Side, pid: Option<u32>) -> TaskId {
         if let Some(&task) = self.by_pid.get(&(source, pid)) {
             let known = &mut self.tasks[task.0];
@@ -74,7 +74,8 @@ impl World {
         let Some((first, key)) = first.map(|task| (task.id, (source, task.pid))) else {
             return self.new_task(source, side, pid, None, false);
         };
-        // A process's maker closes what it has accepted for it; a thread closes it for both.
+        // The maker of a process closes the socket that it has accepted for it; a thread closes it
+        // for both.
         let table = self.tables.get(&self.tasks[first.0].table);
         let open = table.into_iter().flat_map(|table| &table.open);
         let shares = open.into_iter().any(|(&number, open)| {
@@ -86,7 +87,7 @@ impl World {
         self.new_task(source, side, pid, Some(first), shares)
     }
 
-    /// A task is about to close a socket: whoever goes on with it has its own descriptor of it.
+    /// A task is about to close a socket: another task that uses it must have its own descriptor.
     fn leave_to_foundlings(&mut self, number: i32, event: &Event) {
         let Some(Thing::Socket(id)) = self.thing(event.task, number) else {
             return;
@@ -132,7 +133,7 @@ impl World {
         id
     }
 
-    /// A task's end, and that of its descriptors if it was the last to have them.
+    /// A task's end, and its descriptors' end if it was the last with this table.
     fn leave(&mut self, event: &mut Event) {
         let task = &mut self.tasks[event.task.0];
         if std::mem::replace(&mut task.ended, true) {
@@ -162,7 +163,7 @@ impl World {
         self.new_table(copy)
     }
 
-    /// One user less.
+    /// The table has one task less.
     fn give_up(&mut self, table: TableId, event: &mut Event) {
         let Some(left) = self.tables.get_mut(&table) else {
             return;
@@ -195,7 +196,7 @@ impl World {
         table.open.get(&number).map(|open| open.thing)
     }
 
-    /// A number means this from now on. What it meant before has one descriptor less.
+    /// Lets a number refer to this from now on. The previous object has one descriptor less.
     fn install(&mut self, number: i32, open: Open, event: &mut Event) {
         if let Thing::Socket(id) = open.thing {
             self.refer(id);
@@ -252,7 +253,8 @@ impl World {
         id
     }
 
-    /// The socket that an argument of a call names. Where it was never seen made, the call or strace's own words may prove it.
+    /// The socket that an argument of a call names. If its creation was not seen, the call or
+    /// strace's annotation may prove it.
     fn socket_at(
         &mut self,
         at: usize,
@@ -351,7 +353,7 @@ impl World {
             Does::Neither | Does::ReapsTask | Does::Exits => {}
             Does::Rings => event.on_a_socket = false,
             Does::Watches(by) => event.on_a_socket = self.watches_a_socket(by, call, event.task),
-            // Of a connect that failed it is kept to whom, and a close that failed may have closed.
+            // A failed connect still records its target, and a failed close may have closed.
             Does::Connects => self.connect(call, event),
             Does::Binds if call.failed() => self.wanted_a_port(call, event),
             Does::Closes => self.close_one(call, event),
@@ -395,7 +397,7 @@ impl World {
         }
     }
 
-    /// A bind that failed: who asks for a port of its own choice is no probe.
+    /// A failed bind: a socket with a chosen port is not a probe.
     fn wanted_a_port(&mut self, call: &Call, event: &Event) {
         let port = call.args.get(1).and_then(|arg| Address::of(arg)?.port());
         if let Some(socket) = self.of(event) {
@@ -403,7 +405,7 @@ impl World {
         }
     }
 
-    /// A call of a socket's life that came about.
+    /// A successful call of a socket's life.
     fn socket_call(&mut self, row: &Row, call: &Call, event: &mut Event) {
         let arg = |at: usize| call.args.get(at).map_or("", String::as_str);
         match row.does {
@@ -462,7 +464,7 @@ impl World {
         }
     }
 
-    /// A call that makes descriptors, and came about.
+    /// A successful call that makes descriptors.
     fn descriptor_call(&mut self, does: Does, call: &Call, event: &mut Event) {
         let arg = |at: usize| call.args.get(at).map_or("", String::as_str);
         let result = descriptor(&call.result);
@@ -637,7 +639,7 @@ impl World {
     fn close_range(&mut self, call: &Call, event: &mut Event) {
         let limit = |at: usize| {
             let arg = call.args.get(at).map_or("", String::as_str);
-            // The last may be ~0U, and is written as strace likes.
+            // The last may be ~0U, which strace writes in several forms.
             number(arg)
                 .and_then(|n| i32::try_from(n).ok())
                 .unwrap_or(i32::MAX)
@@ -675,7 +677,7 @@ impl World {
             _ => Thing::Another,
         });
         if let Some(Thing::Socket(id)) = self.thing(event.task, copy) {
-            event.socket = event.socket.or(Some(id)); // dup2 closes what was there
+            event.socket = event.socket.or(Some(id)); // dup2 closes the previous descriptor
             event.on_a_socket = true;
         }
         self.install(
@@ -720,7 +722,7 @@ impl World {
         let known = self.by_pid.get(&(event.source, Some(pid))).copied();
         let known = known.filter(|&task| !self.tasks[task.0].ended && task != event.task);
         let task = if let Some(task) = known {
-            // It has been there before its maker was told.
+            // The task may run before its maker's call returns.
             self.tasks[task.0].parent = Some(event.task);
             self.tasks[task.0].thread = shares;
             task
@@ -745,7 +747,7 @@ impl World {
         self.table(event.task).was.clear();
     }
 
-    /// The task leaves a table that it shares, with a copy of it.
+    /// The task leaves its shared table with a copy of it.
     fn own_table(&mut self, event: &mut Event) {
         let table = self.tasks[event.task.0].table;
         if self.tables.get(&table).is_none_or(|table| table.users < 2) {
@@ -798,7 +800,7 @@ impl World {
         };
         socket.counts = true;
         if call.failed() {
-            let injected = call.note.contains("(INJECTED"); // nothing has met it
+            let injected = call.note.contains("(INJECTED"); // the kernel did not cause it
             let ended = matches!(call.note.split(' ').next(), Some("ECONNRESET" | "EPIPE"));
             if ended && !injected {
                 let tried = if sends {
@@ -833,7 +835,7 @@ impl World {
         }
     }
 
-    /// Descriptors that go along with a message.
+    /// Descriptors that are passed with a message.
     fn rights(
         &mut self,
         id: SocketId,
@@ -872,9 +874,9 @@ impl World {
                 event,
             );
             if let Thing::Socket(passed) = thing {
-                self.forget_one(passed, event); // the message's own hold of it
+                self.forget_one(passed, event); // the reference that the message held
             } else {
-                // Not seen where it came from: what is done with it may prove a socket.
+                // Its origin was not seen: later calls may prove that it is a socket.
                 self.table(event.task).open.remove(&number);
             }
         }
@@ -885,7 +887,7 @@ impl World {
     }
 }
 
-/// What strace says that a descriptor is.
+/// strace's annotation of a descriptor.
 enum Said {
     Socket {
         family: String,

@@ -1,4 +1,4 @@
-//! What has happened: a call, a signal or an end, with what it did to sockets and what made it so.
+//! Events: a call, a signal or an end, with its effects on sockets and its causes.
 
 use std::ops::Range;
 
@@ -11,29 +11,30 @@ pub use crate::world::sockets::End;
 
 /// One call, or a signal, or a task's end, or a line that is not strace's.
 ///
-/// What it says of a socket is of the moment of the call; what the socket has become by it, `World::socket` says until the next
-/// event is asked for. (A page or a comparison that needs the states of all moments copies them then.)
+/// Its fields describe the socket at the call; `World::socket` has the state after it, until the
+/// next event is asked for. (A page or a comparison that needs the states of all moments copies
+/// them then.)
 #[derive(Debug)]
 pub struct Event {
     pub id: EventId,
     pub side: Side,
-    /// Which recording, or which strace, it comes from: `World::take`'s own number.
+    /// The recording or strace that it comes from: the number given to `World::take`.
     pub source: usize,
     pub task: TaskId,
     /// When the call began and when it had returned, in nanoseconds; `None` where the recording has no times.
     pub entered: Option<u64>,
     pub left: Option<u64>,
     pub what: What,
-    /// The socket that the call is on: what its descriptor meant then, in that task's table. Of a descriptor that is not open
-    /// any more (EBADF), what it was.
+    /// The socket that the call is on: the one its descriptor referred to at that time. For a
+    /// closed descriptor (EBADF), its last socket.
     pub socket: Option<SocketId>,
-    /// The call is about sockets, if only about several, or about one that could not be had.
+    /// The call is about sockets, even if about several, or about one that could not be made.
     pub on_a_socket: bool,
-    /// What crossed, in order: several for sendmmsg, for a process's end, for a splice.
+    /// The data that crossed, in order: several items for sendmmsg, a process's end, or splice.
     pub moved: Vec<Moved>,
     pub made: Made,
-    /// The events that made it so: the sends of the bytes that it received, the close that it saw as 0 or as a reset, the
-    /// connect that it accepted.
+    /// Its causes: the sends of the bytes that it received, the close that it saw as 0 or as a
+    /// reset, the connect that it accepted.
     pub causes: Vec<EventId>,
 }
 
@@ -46,7 +47,7 @@ impl Event {
     }
 }
 
-/// What a call made.
+/// The object that a call made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Made {
     Nothing,
@@ -56,7 +57,7 @@ pub enum Made {
     Pair(SocketId, SocketId),
 }
 
-/// Something that crossed from one end to the other.
+/// Data that crossed from one end to the other.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Moved {
     pub socket: SocketId,
@@ -67,7 +68,7 @@ pub struct Moved {
 pub enum Movement {
     /// These bytes of the stream, counted from its first; `asked` is more if the kernel took a part.
     Sent { range: Range<u64>, asked: u64 },
-    /// These bytes of the stream; `peeked` if they are still there.
+    /// These bytes of the stream; `peeked` if they stay in the buffer.
     Received {
         range: Range<u64>,
         asked: u64,
@@ -75,14 +76,15 @@ pub enum Movement {
     },
     /// A message with an end: a datagram, or one of a SOCK_SEQPACKET.
     MessageSent { length: u64, to: Option<Address> },
-    /// `sent` is its whole length where the send has been seen, or more than `length` if the kernel says that it was cut.
+    /// `sent` is its whole length if the send has been seen, or more than `length` if the kernel
+    /// says that it was cut.
     MessageReceived {
         length: u64,
         sent: Option<u64>,
         from: Option<Address>,
     },
-    /// The end of what this socket sends.
+    /// The end of this socket's stream.
     Ended(End),
-    /// The call has met the end of what the peer sends: 0, ECONNRESET, EPIPE.
+    /// The call has met the end of the peer's stream: 0, ECONNRESET, EPIPE.
     MetEnd(End),
 }

@@ -1,4 +1,4 @@
-//! The numbers by which the rest of the world refers to its things.
+//! The numbers that identify tasks, sockets, events and tables.
 
 /// Events are numbered in the order in which the world gives them out: a cause has a smaller number than its effect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

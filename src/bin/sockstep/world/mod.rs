@@ -1,7 +1,8 @@
-//! What the kernel knows: tasks, descriptors, sockets, streams, causes.
+//! The kernel's view: tasks, descriptors, sockets, streams, causes.
 //!
-//! A [`World`] is fed with what strace has seen, of a live run as of a recording, in any order: [`World::take`]. It gives out
-//! events so that no effect comes before its cause: [`World::next`]. Its memory is what is open now; events are the caller's.
+//! A [`World`] takes entries of traces, of live runs and of recordings, in any order:
+//! [`World::take`]. It returns events, never an effect before its cause: [`World::next`]. It
+//! remembers only what is open now; events belong to the caller.
 //!
 //! ```text
 //! world.take(source, side, entry);
@@ -11,8 +12,9 @@
 //! }
 //! ```
 //!
-//! `tasks.rs` knows processes and threads, `descriptors.rs` what a number means in each, `sockets.rs` the sockets, `streams.rs`
-//! whose bytes arrive where, `causes.rs` what has to come first, `effects.rs` what a call changes. A call's meaning stands in `strace/calls.rs`.
+//! `tasks.rs` has processes and threads, `descriptors.rs` their descriptors, `sockets.rs` the
+//! sockets, `streams.rs` the bytes between them, `causes.rs` the order of events, `effects.rs` the
+//! changes that calls make. The meaning of each call is in `strace/calls.rs`.
 
 pub mod causes;
 pub mod descriptors;
@@ -36,7 +38,7 @@ use sockets::{Socket, SocketId};
 use streams::Message;
 use tasks::{Task, TaskId};
 
-/// One of the two that talk.
+/// One of the two sides.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Side {
     Client,
@@ -52,10 +54,10 @@ impl Side {
     }
 }
 
-/// How many closed sockets are still known.
+/// How many closed sockets are remembered.
 const KEPT: usize = 256;
 
-/// All that has been seen, as it is now.
+/// The present state.
 #[derive(Default)]
 pub struct World {
     queue: Queue,
@@ -67,18 +69,19 @@ pub struct World {
     closed: VecDeque<SocketId>,
     /// Tasks whose making was not seen.
     foundlings: usize,
-    /// Datagrams that have not arrived.
+    /// Datagrams that have not been received.
     messages: VecDeque<Message>,
     numbers: u64,
 }
 
 impl World {
-    /// Takes what a source has seen: an strace, or a recording, in its own order. `side` is whose calls they are.
+    /// Takes an entry of a source: an strace or a recording, in its own order. `side` is the side
+    /// of its calls.
     pub fn take(&mut self, source: usize, side: Side, entry: Entry) {
         self.queue.take(source, side, entry);
     }
 
-    /// Whether something has been taken and not been given out.
+    /// Whether entries are waiting to be returned as events.
     pub fn has_more(&self) -> bool {
         !self.queue.is_empty()
     }
@@ -92,7 +95,7 @@ impl World {
         self.foundlings
     }
 
-    /// The task that a source calls by this number now.
+    /// The task that has this number in a source now.
     pub fn task_of(&self, source: usize, pid: Option<u32>) -> Option<&Task> {
         self.by_pid.get(&(source, pid)).map(|task| self.task(*task))
     }
@@ -101,7 +104,7 @@ impl World {
         &self.tasks
     }
 
-    /// A socket as it is now. One that was closed long ago is not known any more.
+    /// A socket as it is now. A socket closed long ago is forgotten.
     pub fn socket(&self, id: SocketId) -> Option<&Socket> {
         self.sockets.get(&id)
     }

@@ -1,4 +1,4 @@
-//! Sockets as the kernel has them.
+//! Sockets, as in the kernel.
 
 use std::collections::VecDeque;
 use std::fmt::{Display, Formatter};
@@ -14,40 +14,40 @@ pub use crate::world::ids::SocketId;
 #[derive(Clone, Debug)]
 pub struct Socket {
     pub id: SocketId,
-    /// Whose it is: the side of the task that made it.
+    /// Its side: that of the task that made it.
     pub side: Side,
-    /// `AF_INET`; empty if it was never seen made and no address tells it.
+    /// `AF_INET`; empty if its creation was not seen and no address shows it.
     pub family: String,
     pub kind: Kind,
     pub protocol: String,
     pub state: State,
     pub local: Option<Address>,
-    /// The other end's address: what connect was given, or accept, or getpeername.
+    /// The peer's address, from connect, accept or getpeername.
     pub remote: Option<Address>,
-    /// Where its last datagram went.
+    /// The target of its last datagram.
     pub asked: Option<Address>,
-    /// The other end, where that has been traced too.
+    /// The peer, if it is traced too.
     pub peer: Option<SocketId>,
-    /// accept made it; else socket or socketpair did.
+    /// accept made it; otherwise socket or socketpair.
     pub accepted: bool,
     pub paired: bool,
-    /// It has done more than a probe does: it listens, connects, has a port of its own choice, moves data.
+    /// It is more than a probe: it listens, connects, has a chosen port, or moves data.
     pub counts: bool,
     /// Bytes sent and received since it was made.
     pub sent: u64,
     pub received: u64,
-    /// The number that listen was given.
+    /// The backlog given to listen.
     pub backlog: Option<i64>,
-    /// Who has connected and has not been accepted.
+    /// Connections that have not been accepted yet.
     pub queue: VecDeque<Waiting>,
-    /// What was sent and has not been received by the peer, in order. Empty where the peer is not traced.
+    /// Sent data that the peer has not received, in order. Empty if the peer is not traced.
     pub under_way: VecDeque<Sending>,
-    /// How what this socket sends has ended, and by which event.
+    /// How this socket's stream has ended, and by which event.
     pub ended: Option<(End, EventId)>,
     /// Why a connect failed, and its address.
     pub refused: Option<(Address, String)>,
     pub nonblocking: bool,
-    /// It waits only for a time (SO_RCVTIMEO, SO_SNDTIMEO).
+    /// It has a time-out (SO_RCVTIMEO, SO_SNDTIMEO).
     pub gives_up: bool,
     /// SO_LINGER of 0: a close resets.
     pub lingers_not: bool,
@@ -55,7 +55,7 @@ pub struct Socket {
     pub reuses_address: bool,
     pub reuses_port: bool,
     pub nodelay: bool,
-    /// Of datagrams: since when it is connected; how many had come that it never received, when it was closed.
+    /// For datagrams: since when it is connected; how many it had not received when it was closed.
     pub(super) connected: Option<u64>,
     pub unread_messages: usize,
     /// Descriptors that refer to it, in all tables, and messages that carry one.
@@ -72,7 +72,7 @@ pub struct Waiting {
     pub event: EventId,
 }
 
-/// A send whose bytes are on their way.
+/// A send whose bytes are under way.
 #[derive(Clone, Debug)]
 pub struct Sending {
     pub range: Range<u64>,
@@ -97,7 +97,7 @@ pub enum Kind {
     Other,
 }
 
-/// Where a socket is in its life.
+/// The state of a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     Created,
@@ -152,12 +152,12 @@ impl Socket {
         }
     }
 
-    /// Whether it has connections, with ends that the other end sees.
+    /// Whether its kind has connections, whose end the peer sees.
     pub fn is_connected_by_nature(&self) -> bool {
         matches!(self.kind, Kind::Stream | Kind::Seqpacket)
     }
 
-    /// Talks to the kernel, or to a daemon of the C library's: nothing that a program does for itself.
+    /// Talks to the kernel, or to a daemon of the C library: not the program's own work.
     pub fn is_the_systems(&self) -> bool {
         let daemon = |address: &Address| matches!(address, Address::Unix(path) if path.ends_with("/nscd/socket"));
         matches!(self.family.as_str(), "AF_NETLINK" | "AF_ALG")
@@ -173,7 +173,7 @@ impl Socket {
         self.state == State::Listening || self.backlog.is_some()
     }
 
-    /// Whether it had a connection of datagrams at that time.
+    /// Whether it was a connected datagram socket at that time.
     pub fn connected_before(&self, time: u64) -> bool {
         self.connected.is_some_and(|since| since < time)
     }
@@ -182,7 +182,7 @@ impl Socket {
         self.references > 0
     }
 
-    /// As a heading names it: `TCP`, `UDP`, `Unix-domain`, `SEQPACKET`.
+    /// Its name in headings: `TCP`, `UDP`, `Unix-domain`, `SEQPACKET`.
     pub fn name(&self) -> &'static str {
         match (self.family.as_str(), self.kind) {
             ("AF_UNIX" | "AF_LOCAL" | "PF_LOCAL", Kind::Datagram) => "Unix-domain datagram",
@@ -202,7 +202,7 @@ impl Socket {
 }
 
 impl Kind {
-    /// Of socket's second argument: `SOCK_STREAM|SOCK_CLOEXEC`.
+    /// Parses socket's second argument: `SOCK_STREAM|SOCK_CLOEXEC`.
     pub fn of(argument: &str) -> Kind {
         match argument
             .split('|')
@@ -217,16 +217,16 @@ impl Kind {
     }
 }
 
-/// Where a socket is bound or connected to.
+/// The address that a socket is bound or connected to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Address {
     Inet {
         ip: IpAddr,
         port: u16,
     },
-    /// A path; `@name` for one that is no file. Empty if it has none.
+    /// A path; `@name` in the abstract space. Empty if unbound.
     Unix(String),
-    /// Of another family, or of none (`AF_UNSPEC`).
+    /// Of another family, or `AF_UNSPEC`.
     Other(String),
 }
 
@@ -256,7 +256,7 @@ impl Address {
                 port: port.parse().ok()?,
             })
         };
-        // Of an address that is too short, strace has the bytes alone.
+        // For an address that is too short, strace shows only its bytes.
         let short = || {
             let (data, _) = bytes(field(arg, "sa_data").filter(|_| family == "AF_INET")?)?;
             let (port, rest) = data.split_first_chunk::<2>()?;
@@ -288,7 +288,7 @@ impl Address {
         }
     }
 
-    /// What is alike of all addresses that may reach a socket at this one: its port, or its path.
+    /// The part that all addresses that reach this one share: its port, or its path.
     pub(super) fn key(&self) -> String {
         match self {
             Address::Inet { port, .. } => port.to_string(),
@@ -297,7 +297,7 @@ impl Address {
         }
     }
 
-    /// Whether what goes to `target` reaches a socket that is bound here.
+    /// Whether data for `target` reaches a socket bound to this address.
     pub fn is_reached_at(&self, target: &Address) -> bool {
         match (self, target) {
             (
@@ -317,7 +317,7 @@ impl Address {
         }
     }
 
-    /// Whether the two are of one endpoint: the same, but for how IPv6 writes IPv4.
+    /// Whether the two name one endpoint: equal, except for IPv6's form of IPv4.
     pub fn is(&self, other: &Address) -> bool {
         match (self, other) {
             (

@@ -1,5 +1,5 @@
-//! Whose bytes arrive where: two ends become one connection, and each send and receive a range of its stream. Datagrams are
-//! matched by address, length and order.
+//! Matches bytes: two ends become one connection, and each send and receive a range of its stream.
+//! Datagrams are matched by address, length and order.
 
 use crate::strace::calls::Parcel;
 use crate::strace::line::Call;
@@ -7,13 +7,13 @@ use crate::world::World;
 use crate::world::events::{End, Event, EventId, Movement};
 use crate::world::sockets::{Address, Kind, Sending, Socket, SocketId, State, Waiting};
 
-/// How many datagrams may be on their way before the oldest counts as lost.
+/// How many datagrams may be under way before the oldest counts as lost.
 const IN_FLIGHT: usize = 1024;
 
-/// A datagram on its way.
+/// A datagram under way.
 pub(super) struct Message {
     from: SocketId,
-    /// Where the sender was bound, as far as that is known.
+    /// The sender's address, if it is known.
     source: Option<Address>,
     to: Option<Address>,
     length: u64,
@@ -22,20 +22,20 @@ pub(super) struct Message {
     event: EventId,
 }
 
-/// What a call that failed has tried.
+/// The attempt of a failed call.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Direction {
     Sends,
     Receives,
 }
 
-/// How many of a datagram's bytes are looked at.
+/// How many of a datagram's bytes are compared.
 const LOOKED_AT: usize = 64;
 
 impl World {
     // ---- Connections ----
 
-    /// A connect: its socket waits in the queue of who listens there.
+    /// A connect: its socket waits in the listener's queue.
     pub(super) fn connect(&mut self, call: &Call, event: &mut Event) {
         let Some(id) = event.socket else { return };
         let to = call.args.get(1).and_then(|arg| Address::of(arg));
@@ -86,7 +86,7 @@ impl World {
         let Some(to) = socket.remote.clone() else {
             return;
         };
-        // Accepted already, it seems: the recordings' clocks differ.
+        // Probably accepted already: the recordings' clocks differ.
         let orphan = self.sockets.values().find(|other| {
             other.accepted
                 && other.peer.is_none()
@@ -107,7 +107,7 @@ impl World {
         }
     }
 
-    /// Who listens where a connect goes.
+    /// The listener that a connect reaches.
     pub fn listener_at(&self, to: &Address) -> Option<SocketId> {
         let listens = |socket: &&Socket| {
             socket.state == State::Listening
@@ -129,7 +129,8 @@ impl World {
         }
     }
 
-    /// An accepted socket meets who has connected: by the address that accept says, or else the first in the queue.
+    /// Matches an accepted socket with its client: by the address from accept, or else the first in
+    /// the queue.
     pub(super) fn meet(&mut self, accepted: SocketId, event: &mut Event) {
         let remote = self
             .sockets
@@ -164,7 +165,7 @@ impl World {
         }
     }
 
-    /// Two ends are one connection.
+    /// Joins two ends into one connection.
     fn join(&mut self, connecting: SocketId, accepted: SocketId) {
         let (mut local, mut remote, mut named) = (None, None, None);
         if let Some(socket) = self.sockets.get_mut(&connecting) {
@@ -176,7 +177,7 @@ impl World {
             socket.peer = Some(connecting);
             socket.remote = socket.remote.take().or(local);
             if matches!(&remote, Some(Address::Inet { ip, .. }) if !ip.is_unspecified()) {
-                socket.local = remote; // 0.0.0.0 listens, one address is connected
+                socket.local = remote; // the listener has 0.0.0.0, the connection one address
             }
             named.clone_from(&socket.remote);
         }
@@ -196,7 +197,7 @@ impl World {
         }
         let range = socket.sent..socket.sent + parcel.length;
         socket.sent = range.end;
-        // Kept for who will receive them: a peer, or whoever accepts it.
+        // Kept for the receiver: the peer, or the socket that accept will make.
         let waits = socket
             .remote
             .as_ref()
@@ -208,7 +209,7 @@ impl World {
                 socket.under_way.push_back(Sending { range, event });
             }
         }
-        // What comes to an end that is closed is answered by a reset.
+        // Bytes for a closed end are answered with a reset.
         if let Some(peer) = socket.peer.and_then(|peer| self.sockets.get_mut(&peer)) {
             let closed = peer.references == 0 && peer.kind == Kind::Stream && !peer.paired;
             let ended = peer.ended.filter(|(end, _)| closed && *end == End::Fin);
@@ -269,7 +270,7 @@ impl World {
         );
     }
 
-    /// A receive of 0, ECONNRESET, EPIPE: what has made it so.
+    /// The cause of a receive of 0, ECONNRESET or EPIPE.
     pub(super) fn meets_the_end(
         &mut self,
         id: SocketId,
@@ -280,7 +281,7 @@ impl World {
             return;
         };
         let peers = socket.peer.and_then(|peer| self.sockets.get(&peer)?.ended);
-        // A send after one's own shutdown fails as well: nothing comes from the other side.
+        // A send after its own shutdown fails as well, without a cause at the peer.
         if let Some((_, shutdown)) = socket
             .ended
             .filter(|_| failed == Some(Direction::Sends) && peers.is_none())
@@ -311,7 +312,7 @@ impl World {
         }
     }
 
-    /// What a socket sends has ended.
+    /// Ends a socket's stream.
     pub(super) fn end(&mut self, id: SocketId, end: End, event: &mut Event) {
         let Some(socket) = self.sockets.get_mut(&id) else {
             return;
@@ -334,7 +335,7 @@ impl World {
         World::moved(event, id, Movement::Ended(end));
     }
 
-    /// The last descriptor of a socket has gone.
+    /// The last descriptor of a socket is closed.
     pub(super) fn last_close(&mut self, id: SocketId, event: &mut Event) {
         let Some(socket) = self.sockets.get(&id) else {
             return;
@@ -354,7 +355,7 @@ impl World {
             self.end(id, end, event);
         }
         for Waiting { socket, .. } in queue {
-            // They were connected, to a queue that is no more.
+            // They were connected, to a queue that no longer exists.
             if let Some(connected) = self.sockets.get_mut(&socket) {
                 connected.peer = Some(id);
             }
@@ -422,7 +423,7 @@ impl World {
             let peers = socket.peer.is_some() && socket.peer == Some(message.from);
             let here = match (&socket.local, &message.to) {
                 (Some(local), Some(to)) => local.port() == Some(0) || local.is_reached_at(to),
-                _ => socket.peer.is_none(), // its port is not known
+                _ => socket.peer.is_none(), // its port is unknown
             };
             let theirs = match (&message.source, &from) {
                 (Some(source), Some(from)) => {
@@ -450,7 +451,7 @@ impl World {
         };
         if let Some((_, cause, sender)) = message {
             event.causes.push(cause);
-            // What it is called, the receiver knows.
+            // The receiver's recvfrom shows its address.
             if let (Some(sender), Some(from)) = (self.sockets.get_mut(&sender), &from) {
                 if sender
                     .local
@@ -475,7 +476,7 @@ impl World {
         World::moved(event, id, Movement::MessageReceived { length, sent, from });
     }
 
-    /// How many datagrams a socket that closes leaves, of those that only it can have got.
+    /// How many unread datagrams a closing socket leaves, of those that only it could receive.
     fn mail(&mut self, id: SocketId) -> usize {
         let Some(socket) = self
             .sockets
@@ -516,7 +517,7 @@ impl World {
         its.len()
     }
 
-    /// Whether a datagram for this socket is on its way.
+    /// Whether a datagram for this socket is under way.
     pub(super) fn has_mail(&self, socket: &Socket) -> bool {
         self.messages.iter().any(|message| {
             message.from != socket.id

@@ -1,4 +1,4 @@
-//! Tasks: processes and threads, and which side each is on.
+//! Tasks (processes and threads), and their sides.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,9 +17,9 @@ pub struct Task {
     pub source: usize,
     pub pid: Option<u32>,
     pub parent: Option<TaskId>,
-    /// It shares its maker's descriptors.
+    /// It shares its maker's descriptor table.
     pub thread: bool,
-    /// The program that it has become itself, without directories; `None` if it is its maker's.
+    /// Its own program by execve, without directories; `None` if it runs its maker's.
     pub program: Option<String>,
     pub ended: bool,
     pub(super) table: TableId,
@@ -32,8 +32,9 @@ pub(super) fn program_of(execve: &Call) -> Option<String> {
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
-/// Finds out whose calls those of each process of a recording are: who listens, or receives before it sends, is a server; who
-/// connects and never listens is a client. What a process has made is on its side, if its own calls do not say more.
+/// Finds the side of each process of a recording: a process that listens, or receives before it
+/// sends, is a server; one that connects and never listens is a client. The tasks that a process
+/// has made are on its side, unless their own calls show otherwise.
 #[derive(Default)]
 pub struct Sides {
     seen: HashMap<Option<u32>, Seen>,
@@ -46,13 +47,13 @@ pub struct Sides {
 struct Seen {
     hints: Hints,
     sends: bool,
-    /// Who has made it.
+    /// Its maker.
     #[allow(clippy::option_option, reason = "the first process may have no number")]
     parent: Option<Option<u32>>,
     becomes_another: bool,
 }
 
-/// What says on which side a process is.
+/// The evidence for a process's side.
 #[derive(Clone, Copy, Default)]
 struct Hints {
     listens: bool,
@@ -102,7 +103,7 @@ impl Sides {
                 }
             }
             Does::Connects => {
-                // A datagram socket's, of getaddrinfo for example, says nothing yet.
+                // A connect of a datagram socket, for example by getaddrinfo, proves nothing yet.
                 let resolves = self.datagrams.contains(&(pid, on))
                     || call.args.iter().any(|arg| arg.contains("nscd"));
                 self.know(pid).hints.connects |= !resolves;
@@ -122,7 +123,7 @@ impl Sides {
         }
     }
 
-    /// The process whose program a process runs.
+    /// The process that loaded a process's program.
     fn root(&self, mut pid: Option<u32>) -> Option<u32> {
         for _ in 0..self.seen.len() {
             let own = self.seen.get(&pid).filter(|own| !own.becomes_another);
@@ -135,7 +136,7 @@ impl Sides {
     }
 
     pub fn sides(&self) -> HashMap<Option<u32>, Side> {
-        // Children of one program are on one side: what one of them does says it for all.
+        // Children of one program are on one side: evidence for one counts for all.
         let mut programs: HashMap<Option<u32>, Hints> = HashMap::new();
         for (pid, own) in &self.seen {
             let program = programs.entry(self.root(*pid)).or_default();
@@ -154,7 +155,7 @@ impl Sides {
         for &pid in &self.order {
             let root = self.root(pid);
             let own = programs.get(&root).and_then(|hints| hints.side());
-            // It has no socket of its own: it is where what made it is.
+            // It has no socket of its own: it is on its maker's side.
             let parent = self.seen.get(&root).and_then(|own| own.parent);
             let makers = parent.and_then(|parent| sides.get(&parent).copied());
             sides.insert(
@@ -166,17 +167,19 @@ impl Sides {
     }
 }
 
-/// What one process or thread did.
+/// The calls of one process or thread.
 pub struct Part {
-    /// Not the first thread of its process.
+    /// It is not the first thread of its process.
     pub thread: bool,
     pub entries: Vec<Entry>,
 }
 
-/// From the first `socket` on: first the process that made it; then the others in the order in which they served clients,
-/// for which of them does is chance; then those that served none. `None` if there is no socket.
+/// From the first `socket` on: first the process that made it; then the others in the order in
+/// which they served clients, because which of them serves is chance; then those that served no
+/// client. `None` if there is no socket.
 ///
-/// What came before the first process became its program is left out: a shell, or the script that finds the right python3.
+/// Calls before the first process became its program are left out: a shell, or the script that
+/// finds the right python3.
 pub fn split(mut entries: Vec<Entry>) -> Option<Vec<Part>> {
     let started = entries.first().map(|entry| entry.pid);
     if let Some(becomes) = entries
@@ -250,7 +253,7 @@ fn new_thread(entry: &Entry) -> Option<u32> {
     calls::has_flag(call, "CLONE_THREAD").then_some(task)
 }
 
-/// Whether this call got a connection, or something done with one.
+/// Whether this call got a connection, or did something with one.
 fn serves_client(entry: &Entry, accepted: &HashSet<&String>) -> bool {
     let Some((call, row)) = call_of(entry).and_then(|call| Some((call, calls::of(&call.name)?)))
     else {

@@ -5,7 +5,7 @@ use super::*;
 use crate::strace::line::What;
 use crate::strace::recording::Trace;
 
-/// What has happened, by recordings of one source each.
+/// The events of recordings with one source each.
 fn happened(recordings: &[&str]) -> (World, Vec<Event>) {
     let mut world = World::default();
     for (source, text) in recordings.iter().enumerate() {
@@ -58,7 +58,8 @@ const CLIENT: &str = r#"
 9 2.1 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
 "#;
 
-/// A thread's socket for datagrams waits for nobody, and what its process does a second later does not overtake it.
+/// A thread's datagram socket has no cause to wait for, and its process's calls a second later do
+/// not overtake it.
 #[test]
 fn what_waits_is_not_overtaken_by_what_comes_much_later() {
     let both = r#"
@@ -85,7 +86,7 @@ fn what_waits_is_not_overtaken_by_what_comes_much_later() {
 
 #[test]
 fn no_effect_comes_before_its_cause_whatever_the_clocks_say() {
-    // The server's clock is a second ahead of what has happened.
+    // The server's clock is a second ahead.
     let server = SERVER.to_owned()
         + r#"7 1.40 recvfrom(4, "hello", 99, 0, NULL, NULL) = 5
 7 1.41 sendto(4, "hello", 5, 0, NULL, 0) = 5
@@ -258,7 +259,7 @@ fn a_fork_copies_descriptors_a_thread_shares_them_and_exec_closes_some() {
         "{written:?}"
     );
     assert_eq!(written.socket, find(&events, "dup2", 0).socket);
-    // Another process has it still: that is no end. The last descriptor's is.
+    // Another process still has it: that is not the end. The last close is.
     assert!(find(&events, "close", 0).moved.is_empty());
     let ended = events
         .iter()
@@ -266,7 +267,7 @@ fn a_fork_copies_descriptors_a_thread_shares_them_and_exec_closes_some() {
         .unwrap();
     assert_eq!(ended.moved[0].what, Movement::Ended(End::Fin));
     assert_eq!(find(&events, "read", 0).socket, None);
-    // What it was is known, in the table that the threads share.
+    // Its last socket is known, in the table that the threads share.
     assert_eq!(find(&events, "accept", 1).socket, listener);
     assert_eq!(world.task(ended.task).program.as_deref(), Some("cat"));
 }

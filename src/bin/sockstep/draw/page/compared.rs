@@ -1,14 +1,14 @@
-//! Two runs beside each other: each event with what a comparison says of it.
+//! Two runs side by side: each event with its mark from the comparison.
 
 use crate::draw::json::{object, text};
 use crate::strace::line::Entry;
 use crate::world::Side;
 
-/// What a run did, in the order of time, with its marks.
+/// The events of a run in the order of time, with their marks.
 pub type Marked = Entries;
 pub type Entries = Vec<(Side, Entry, Option<Mark>)>;
 
-/// What a comparison says of an event. What stands in the same row of it has the same number.
+/// The mark of an event in a comparison. Events in the same row have the same number.
 #[derive(Clone, Debug)]
 pub struct Mark {
     pub sort: Sort,

@@ -1,4 +1,5 @@
-//! What a page keeps of a long run: its beginning, its end, and of what repeats itself between them how often, and the last time.
+//! The part of a long run that a page keeps: its beginning, its end, and for the repetitions
+//! between them their number and the last of them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -6,31 +7,31 @@ use crate::draw::json::{array, object, text};
 use crate::world::Side;
 use crate::world::sockets::SocketId;
 
-/// This many events of few kinds, and the next of these kinds is counted.
+/// After this many events of few kinds, further ones of these kinds are counted.
 const WINDOW: usize = 240;
 const KINDS: usize = 16;
-/// A kind is one of them if it has come so often.
+/// A kind counts as one of them if it has occurred this often.
 const OFTEN: usize = 4;
-/// Events of other kinds among them.
+/// The most events of other kinds among them.
 const OTHERS: usize = 8;
 /// The last events of a counted stretch are kept; a stretch is counted if it has at least this many more.
 const TAIL: usize = 24;
 const WORTH_IT: usize = 40;
-/// Events and bytes from which on everything is counted, whatever it is.
+/// From this many events and bytes on, all events are only counted.
 const MOST: usize = 3000;
 const MOST_BYTES: usize = 3 << 20;
 
-/// An event that a page may show.
+/// An event that the page may show.
 pub struct Shown {
     pub kind: Kind,
     pub sent: u64,
     pub at: Option<u64>,
     pub pairs: Vec<(&'static str, String)>,
-    /// The sockets that it has changed.
+    /// The sockets that the event has changed.
     pub sockets: Vec<(SocketId, String)>,
 }
 
-/// What an event is, whatever task and socket it is of and whatever bytes it carries.
+/// The kind of an event, regardless of its task, its socket and its bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Kind {
     pub side: Side,
@@ -44,37 +45,37 @@ pub struct Kind {
 pub struct Kept {
     events: Vec<String>,
     bytes: usize,
-    /// The kinds of the last events, and how often each is among them.
+    /// The kinds of the last events, and how often each occurs.
     window: VecDeque<Kind>,
     often: HashMap<Kind, usize>,
     counting: Option<Counting>,
-    /// Sockets that something has changed that is not shown.
+    /// Sockets that an event that is not shown has changed.
     pending: BTreeMap<SocketId, String>,
 }
 
 #[derive(Default)]
 struct Counting {
     count: usize,
-    /// How often each call of each side.
+    /// The number of each call of each side.
     names: BTreeMap<(&'static str, String), usize>,
-    /// Bytes that either side has sent.
+    /// The bytes that each side has sent.
     sent: [u64; 2],
     from: Option<u64>,
     until: Option<u64>,
-    /// How the sockets look after what has been counted.
+    /// The state of the sockets after the counted events.
     sockets: BTreeMap<SocketId, String>,
     last: VecDeque<Shown>,
-    /// There is no room for more, whatever it is.
+    /// The page is full: all further events are counted.
     full: bool,
 }
 
 impl Kept {
-    /// Bytes of what is kept so far.
+    /// The size of the kept events in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Sockets have changed, by something that is not shown.
+    /// Sockets were changed by an event that is not shown.
     pub fn sockets(&mut self, sockets: Vec<(SocketId, String)>) {
         self.pending.extend(sockets);
     }
@@ -164,7 +165,7 @@ impl Counting {
         self.from = self.from.or(shown.at);
         self.until = shown.at.or(self.until);
         self.sockets.extend(shown.sockets);
-        // Of the closed ones a page wants to know nothing more.
+        // A page does not need sockets after they are closed.
         if self.sockets.len() > 64 {
             self.sockets.retain(|_, json| !json.contains("\"fds\":[]"));
         }

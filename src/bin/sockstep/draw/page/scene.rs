@@ -1,4 +1,4 @@
-//! One run as a page has it: its events, and what they have done to the sockets, each as JSON.
+//! One run for a page: its events, and their changes to the sockets, as JSON.
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
@@ -23,39 +23,39 @@ use crate::world::events::{End, Event, Made, Moved, Movement};
 use crate::world::sockets::{Address, Socket, SocketId, State};
 use crate::world::tasks::TaskId;
 
-/// Bytes of a call that a page has, and of each when it has much already.
+/// The most bytes of a call in a page, and the most when the page is large already.
 const BYTES: usize = 2048;
 const FEW_BYTES: usize = 64;
-/// Bytes of a page's events from which on it has much.
+/// From this many bytes of events on, a page is large.
 const MUCH: usize = 1 << 20;
-/// Characters of strace's line, and of what a program prints.
+/// The most characters of strace's line, and of a program's output.
 const LINE: usize = 4096;
 const FEW: usize = 400;
-/// A send that takes so long, in nanoseconds, waits for room: the other side does not receive.
+/// A send that takes this long, in nanoseconds, waits for room: the other side does not receive.
 const FULL: u64 = 20_000_000;
-/// Of a call that a signal has ended.
+/// The note of a call that a signal has ended.
 const UNTIL: &str = "until the signal";
-/// Characters of a call in a box, of which its bytes take a part.
+/// The most characters of a call in a box, with its bytes.
 const ROW: usize = 72;
 
 /// Side, pid and time.
 type Beginning = (Side, Option<u32>, Option<u64>);
 
-/// A run, as far as it has been seen.
+/// A run, as far as it has been read.
 pub struct Scene {
     title: String,
     pub sources: Sources,
     story: Story,
-    /// Finds the line that made a call, if the recording has stacks.
+    /// Finds a call's source line, if the recording has stacks.
     lines: Lines,
     kept: Kept,
-    /// What each socket looked like when it was last written down, and whether it was closed.
+    /// The state of each socket when it was last written, and whether it was closed.
     known: HashMap<SocketId, (String, bool)>,
-    /// What a comparison says of entries that have not happened, by their beginnings.
+    /// The comparison's marks for entries still to come, by their start times.
     marks: HashMap<Beginning, VecDeque<Option<Mark>>>,
-    /// The sections of `explain` that events have named: of each its first sentence.
+    /// The first sentences of the sections of `explain` that events have named.
     explained: Vec<String>,
-    /// Which of them is about a call.
+    /// The index of the sentence about each call.
     named: HashMap<String, Option<usize>>,
 }
 
@@ -74,7 +74,7 @@ impl Scene {
         }
     }
 
-    /// Takes what strace has seen of a side.
+    /// Takes an entry of a side's trace.
     pub fn traced(&mut self, source: usize, side: Side, entry: Entry) {
         self.story.take(source, side, entry);
         while let Some(told) = self.story.next() {
@@ -82,13 +82,13 @@ impl Scene {
         }
     }
 
-    /// What a comparison says of the entry that is taken next.
+    /// Sets the comparison's mark for the next entry.
     pub fn mark(&mut self, side: Side, entry: &Entry, mark: Option<Mark>) {
         let key = (side, entry.pid, entry.start);
         self.marks.entry(key).or_default().push_back(mark);
     }
 
-    /// All that was taken has happened.
+    /// Processes all remaining events.
     pub fn settle(&mut self) {
         while let Some(told) = self.story.rest() {
             self.told(&told);
@@ -221,7 +221,7 @@ impl Scene {
         });
     }
 
-    /// What there is to say of a call alone.
+    /// The JSON fields that only a call has.
     fn of_call(
         &mut self,
         event: &Event,
@@ -250,7 +250,7 @@ impl Scene {
         let waits = row
             .and_then(|row| row.waits)
             .filter(|waits| event.socket.is_some() || event.on_a_socket || *waits == For::Child);
-        // A send waits for room, and it is seldom that there is none.
+        // A send waits only for room, which is rarely missing.
         let sends = row.is_some_and(|row| row.sends.is_some());
         let full = || open || call.took.is_some_and(|took| took >= FULL);
         if let Some(waits) = waits.filter(|_| !sends || full()) {
@@ -279,7 +279,7 @@ impl Scene {
         pairs.extend(at.map(|at| ("explain", at.to_string())));
     }
 
-    /// Which of the sentences is about a call, if `explain` has one.
+    /// The index of the sentence about a call, if `explain` has one.
     fn explain(&mut self, name: &str) -> Option<usize> {
         let words = words::find(name).first().map(|it| sentence(it.text));
         let at = words.map(|words| {
@@ -293,7 +293,7 @@ impl Scene {
         at
     }
 
-    /// Who has a descriptor of the socket at the other end.
+    /// The tasks that have a descriptor of the peer's socket.
     fn holders_of_the_peer(&self, id: SocketId) -> Vec<TaskId> {
         let Some(peer) = self.story.world.socket(id).and_then(|socket| socket.peer) else {
             return Vec::new();
@@ -306,7 +306,7 @@ impl Scene {
         tasks.map(|task| task.id).filter(holds).take(9).collect()
     }
 
-    /// The sockets that look otherwise than when they were last written down.
+    /// The sockets that have changed since they were last written.
     fn changed(&mut self) -> Vec<(SocketId, String)> {
         let mut sockets: Vec<&Socket> = self.story.world.sockets().collect();
         sockets.retain(|socket| {
@@ -349,7 +349,7 @@ impl Scene {
         changed
     }
 
-    /// A socket as it is now, with the descriptors that refer to it.
+    /// A socket's present state, with the descriptors that refer to it.
     fn look(&self, socket: &Socket, open: &[(TaskId, i32)]) -> String {
         let open = open
             .iter()
@@ -388,7 +388,7 @@ impl Scene {
         object(&pairs)
     }
 
-    /// What crossed, by the stream that it is of: the socket that sends it, where that is known.
+    /// The data that crossed, named by its stream: the sending socket, if that is known.
     fn moved(&self, moved: &Moved) -> String {
         let peer = self
             .story
@@ -476,7 +476,7 @@ fn error(call: &Call) -> &str {
     call.note.split(' ').next().unwrap_or_default()
 }
 
-/// `Connection refused` of `ECONNREFUSED (Connection refused)`: the rest stands beside it.
+/// `Connection refused` of `ECONNREFUSED (Connection refused)`: the page shows the name separately.
 fn meaning(note: &str) -> &str {
     let words = note
         .split_once('(')
@@ -495,7 +495,7 @@ fn kind(told: &Told) -> &'static str {
     }
 }
 
-/// Bytes that an event has sent.
+/// The bytes that an event has sent.
 fn sent(event: &Event) -> u64 {
     let moved = event.moved.iter();
     let sent = moved.map(|moved| match &moved.what {
@@ -506,7 +506,7 @@ fn sent(event: &Event) -> u64 {
     sent.sum()
 }
 
-/// The event in few words.
+/// The event in short form.
 fn short(told: &Told) -> String {
     if let Some((_, words)) = &told.words {
         return cut(words, FEW);
@@ -522,7 +522,7 @@ fn short(told: &Told) -> String {
     }
 }
 
-/// strace's own line, as far as its parts go.
+/// strace's own line, put together from its parts.
 fn line(what: &What) -> String {
     match what {
         What::Call(call) => {
@@ -558,7 +558,7 @@ fn cut(words: &str, most: usize) -> String {
     }
 }
 
-/// The first bytes that a call carries, and how many more there are.
+/// The first bytes of a call, and how many more there are.
 fn hex(call: &Call, room: usize) -> Option<(String, usize)> {
     let bytes = bytes_of(call).concat();
     let mut digits = String::new();
@@ -568,7 +568,7 @@ fn hex(call: &Call, room: usize) -> Option<(String, usize)> {
     (!bytes.is_empty()).then(|| (digits, bytes.len().saturating_sub(room)))
 }
 
-/// A section's first sentence of prose, or of its item about the slides.
+/// A section's first sentence, or that of its item about the slides.
 fn sentence(section: &str) -> String {
     let slides = section.split_once("- **Slides.** ").map(|(_, rest)| rest);
     let prose = slides.unwrap_or(section).trim_start();

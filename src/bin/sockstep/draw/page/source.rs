@@ -1,4 +1,5 @@
-//! The sources of a side: ours in Rust and C, or what a person has named; and which line makes a call.
+//! The sources of a side: ours in Rust and C, or the file that the user has named; and the line of
+//! each call.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,7 +11,7 @@ use crate::lectures::programs::c_source;
 use crate::strace::line::Call;
 use crate::world::Side;
 
-/// Files of a program that is not ours.
+/// The most files of a program that is not ours.
 const FILES: usize = 12;
 
 /// The sources of both sides.
@@ -18,25 +19,25 @@ const FILES: usize = 12;
 pub struct Sources {
     /// For each side one view for each language.
     views: [Vec<View>; 2],
-    /// Where each call of each step is made.
+    /// The line of each call in each step.
     found: HashMap<(Side, Option<String>, String, String), Option<String>>,
 }
 
-/// A program in one language: its own file, and those that it shares with others.
+/// A program in one language: its own file, and the files that it shares with others.
 struct View {
     files: Vec<File>,
-    /// Its comments have the steps.
+    /// Its comments name the steps.
     ours: bool,
 }
 
 struct File {
     name: String,
     text: String,
-    /// A line of it has been named.
+    /// A call's line in it is known.
     used: bool,
 }
 
-/// The Rust sources of our programs, and what they share.
+/// The Rust sources of our programs, and of their shared modules.
 macro_rules! texts {
     ($($name:literal)*) => {
         &[$(($name, include_str!(concat!("../../../", $name, ".rs")))),*]
@@ -49,7 +50,7 @@ const RUST: &[(&str, &str)] = texts! {
     "web_client" "web_server" "common/echo" "web/connection" "web/listening" "common/deadline" "web/threads" "common/mod"
 };
 
-/// What all programs share, in Rust and C.
+/// The files that all programs share, in Rust and C.
 const COMMON: [&str; 2] = ["common/mod", "common/common"];
 
 fn file(name: &str, c: bool) -> Option<File> {
@@ -77,7 +78,7 @@ impl View {
         Some(View { files, ours: true })
     }
 
-    /// The same of a place that is known.
+    /// The same for a known place.
     fn told(&mut self, place: &Place) -> Option<String> {
         let at = self.files.iter().position(|file| file.is(place))?;
         self.files[at].used = true;
@@ -90,7 +91,7 @@ impl View {
             let in_step =
                 |(at, file): (usize, &File)| Some((at, vec![file.in_step(step?, call, name)?]));
             let anywhere = |(at, file): (usize, &File)| {
-                // Of those that it shares, whatever step it is; of its own, what no step has.
+                // Lines of shared files for any step; lines of its own file that belong to no step.
                 let lines = file.calls(0..usize::MAX, call, name);
                 Some((at, vec![*lines.first()?]))
             };
@@ -117,7 +118,7 @@ impl View {
     }
 }
 
-/// Opens the source that a line is in too, if there is room for it.
+/// Also opens the source of a line, if there is room for it.
 fn open(views: &mut Vec<View>, place: &Place) {
     let mut files = views.iter().flat_map(|view| &view.files);
     if files.any(|file| file.is(place)) {
@@ -139,7 +140,7 @@ fn open(views: &mut Vec<View>, place: &Place) {
 }
 
 impl Sources {
-    /// Of programs of ours, of the client and the server.
+    /// The sources of our programs, for the client and the server.
     pub fn of(programs: [Option<&str>; 2]) -> Sources {
         let mut sources = Sources::default();
         for (side, name) in [Side::Client, Side::Server].into_iter().zip(programs) {
@@ -150,7 +151,7 @@ impl Sources {
         sources
     }
 
-    /// A side runs this program of ours.
+    /// Sets the program of ours that a side runs.
     pub fn is(&mut self, side: Side, name: &str) {
         if self.views[side as usize].is_empty() {
             let view = |c| View::of(name, c);
@@ -158,7 +159,7 @@ impl Sources {
         }
     }
 
-    /// Takes what a person has named as the source of a side.
+    /// Takes the file that the user has named as the source of a side.
     pub fn read(&mut self, side: Side, path: &Path) -> Result<(), String> {
         let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -170,8 +171,8 @@ impl Sources {
         Ok(())
     }
 
-    /// For each language the file and the line of a call, as JSON. Where the stack has told its place, that is it; of the other
-    /// language it is the same call in the same step.
+    /// For each language the file and the line of a call, as JSON. If the stack gives the place,
+    /// that is used; for the other language it is the same call in the same step.
     pub fn lines(
         &mut self,
         side: Side,
@@ -204,7 +205,8 @@ impl Sources {
         found.clone()
     }
 
-    /// For each side the views, each with the places of its files; `null` for one of which no line was named.
+    /// For each side the views, each with the places of its files; `null` for a file without a
+    /// known line.
     pub fn json(&self, all: &mut Files) -> String {
         let sides = [Side::Client, Side::Server].map(|side| {
             let views = self.views[side as usize].iter().map(|view| {
@@ -222,7 +224,7 @@ impl Sources {
     }
 }
 
-/// The sources of a page, each once.
+/// The sources of a page, each one once.
 #[derive(Default)]
 pub struct Files(Vec<(String, String)>);
 
@@ -241,7 +243,7 @@ impl Files {
     }
 }
 
-/// The constants among a call's arguments, which a source has too.
+/// The constants among a call's arguments, which the source contains too.
 fn constants(call: &Call) -> impl Iterator<Item = &str> {
     let words = call
         .args
@@ -269,8 +271,8 @@ impl File {
         self.name.rsplit('/').next() == Some(place.name())
     }
 
-    /// The lines of these that make a call: by its name, or by the helper that goes on until all is done. The first of them
-    /// come first; those that have the most of its constants if they differ in that.
+    /// Those of the lines that make a call, directly or through a helper that repeats it until all
+    /// is done. Only those with the most of its constants are kept, in order.
     fn calls(&self, place: std::ops::Range<usize>, call: &Call, name: &str) -> Vec<usize> {
         if name.is_empty() {
             return Vec::new();
@@ -298,7 +300,7 @@ impl File {
         best.map(|(at, _)| at + 1).collect()
     }
 
-    /// The line of a step that makes a call: below its comment, up to the end of the block that the comment is in.
+    /// The line of a step that makes a call: after the step's comment, up to the end of that block.
     fn in_step(&self, step: &str, call: &Call, name: &str) -> Option<usize> {
         let key = comment(step)?;
         let lines: Vec<&str> = self.text.lines().collect();
@@ -318,14 +320,14 @@ impl File {
     }
 }
 
-/// Whether a line of Rust or C calls that, and does not define it or speak of it.
+/// Whether a line of Rust or C calls the function, rather than defines or mentions it.
 fn makes(line: &str, name: &str) -> bool {
     if line.trim_start().starts_with("* ") {
-        return false; // a comment of several lines
+        return false; // within a comment of several lines
     }
     let code = line.split("//").next().unwrap_or(line);
     let code = code.split("/*").next().unwrap_or(code);
-    let code: String = code.split('"').step_by(2).collect::<Vec<_>>().join("\"\""); // no words
+    let code: String = code.split('"').step_by(2).collect::<Vec<_>>().join("\"\""); // without string literals
     let call = [format!("{name}("), format!("{name}::<")];
     call.iter().any(|call| {
         code.match_indices(call.as_str()).any(|(at, _)| {
@@ -335,7 +337,7 @@ fn makes(line: &str, name: &str) -> bool {
     })
 }
 
-/// `a. accept a new connection`, as the comments have it, of `Server 4a. Accept a new connection`.
+/// `a. accept a new connection`, the comments' form of `Server 4a. Accept a new connection`.
 fn comment(heading: &str) -> Option<String> {
     let (number, words) = heading.split_once(". ")?;
     let number = number.trim_start_matches(|c: char| !c.is_ascii_digit());

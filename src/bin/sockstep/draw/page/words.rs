@@ -6,10 +6,10 @@ use std::path::Path;
 /// The page's own words, one a line.
 pub const WORDS: &str = include_str!("words.json");
 
-/// Most bytes of such a file.
+/// The most bytes of such a file.
 const MOST: u64 = 1 << 20;
 
-/// The words in a file: a JSON object of strings, as words.json is. Its text, to be put into a page.
+/// Reads such a file: a JSON object of strings, like words.json. Returns its text for the page.
 pub fn read(path: &Path) -> Result<String, String> {
     let wrong = |why: String| format!("{}: {why}", path.display());
     let size = fs::metadata(path)
@@ -36,7 +36,7 @@ pub fn read(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-/// What is wrong, and in which line.
+/// The error and its line.
 type Wrong = (usize, String);
 
 /// The keys of a JSON object of strings, each with its line.
@@ -81,7 +81,7 @@ impl Json<'_> {
         read.matches('\n').count() + 1
     }
 
-    /// What stands next, behind spaces.
+    /// The next character after spaces.
     fn next(&mut self) -> Option<char> {
         self.rest = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
         self.rest.chars().next()
@@ -96,7 +96,7 @@ impl Json<'_> {
         Ok(())
     }
 
-    /// A string, as it is between its quotes.
+    /// A string, unchanged, without its quotes.
     fn string(&mut self) -> Result<String, Wrong> {
         let line = self.line();
         self.expect('"', "a text in double quotes is missing")?;
