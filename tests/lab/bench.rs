@@ -10,7 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::{
-    Outcome, Process, Random, python, python3, require, run, scratch, wait_until_none_is_marked,
+    Outcome, Process, Program, Random, python, python3, require, run, scratch,
+    wait_until_none_is_marked,
 };
 use nix::sys::signal::Signal;
 
@@ -255,10 +256,7 @@ fn any_server_is_measured_beside_the_pair() {
     require("python3", "the servers of these tests");
     let peer = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/echo.py");
     let one = format!("cd / && python3 {peer} {{port}} thread");
-    let other = format!(
-        "{} --bind 127.0.0.1 {{port}}",
-        env!("CARGO_BIN_EXE_tcp_echo_server_poll")
-    );
+    let other = Program::rust("tcp_echo_server_poll").at_the_port();
     for (mode, reconnect) in [("--json", "False"), ("--reconnect", "True")] {
         let which = [
             "tcp_echo_server_epoll",
@@ -275,10 +273,7 @@ fn any_server_is_measured_beside_the_pair() {
             format!("tcp_echo_server_epoll 3 64 {reconnect}\n")
         );
     }
-    let peer = format!(
-        "{} --bind 127.0.0.1 {{port}}",
-        env!("CARGO_BIN_EXE_udp_echo_server")
-    );
+    let peer = Program::rust("udp_echo_server").at_the_port();
     let outcome = bench(
         &[
             &["udp_echo_server", "--json", "--against", &peer][..],
@@ -316,8 +311,7 @@ fn all_designs_and_a_peer_are_drawn() {
     let directory = scratch("bench/plot");
     let file = directory.join("designs.svg");
     let file = file.to_str().expect("UTF-8");
-    let program = env!("CARGO_BIN_EXE_tcp_echo_server_epoll");
-    let peer = format!("{program} --bind 127.0.0.1 {{port}} # <script>&\"]]>");
+    let peer = Program::rust("tcp_echo_server_epoll").at_the_port() + " # <script>&\"]]>";
     let outcome = bench(&[&["--plot", file, "--against", &peer][..], &SHORT].concat());
     let table = outcome.stdout();
     let void = table.contains("\nvoid at ");

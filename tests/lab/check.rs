@@ -842,26 +842,16 @@ fn each_call_of_each_server_fails() {
 fn a_sound_program_passes() {
     let server = changed("sound_server.c", "sound_server", None);
     let client = changed("sound_client.c", "sound_client", None);
-    let ours = |name| Program::rust(name).path().display().to_string();
     for arguments in [
         ["--server", &format!("{server} {{port}}")],
         ["--server", &format!("{server} udp {{port}}")],
         ["--client", &format!("{client} {{word}} {{port}}")],
         [
             "--server",
-            &format!(
-                "{} --bind 127.0.0.1 {{port}}",
-                ours("tcp_echo_server_epoll")
-            ),
+            &Program::rust("tcp_echo_server_epoll").at_the_port(),
         ],
-        [
-            "--server",
-            &format!("{} {{port}}", ours("udp_upper_server")),
-        ],
-        [
-            "--server",
-            &format!("{} --bind 127.0.0.1 {{port}}", ours("web_server")),
-        ],
+        ["--server", &Program::rust("udp_upper_server").at_the_port()],
+        ["--server", &Program::rust("web_server").at_the_port()],
     ] {
         let outcome = check(&arguments);
         let clean = outcome.status.success() || is_late(&outcome);

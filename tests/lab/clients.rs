@@ -74,10 +74,7 @@ fn charts(arguments: &[&str]) -> Vec<Chart> {
     let mut command = Command::new(SOCKSTEP);
     command.arg("run").args(arguments).args(["--think", &think]);
     let outcome = run(&mut command, b"");
-    assert!(
-        outcome.status.success() && outcome.stderr.is_empty(),
-        "{outcome:?}"
-    );
+    outcome.assert_clean();
     let legend = "= client has its answer, and thinks";
     assert!(outcome.stdout().contains(legend), "{outcome:?}");
     let mut charts: Vec<Chart> = Vec::new();

@@ -60,10 +60,7 @@ fn short_calls_are_continued_by_both_languages() {
         let mut arguments = vec!["tcp_echo", "--impl", implementation];
         arguments.extend(faults);
         let outcome = sockstep(&arguments);
-        assert!(
-            outcome.status.success() && outcome.stderr.is_empty(),
-            "{outcome:?}"
-        );
+        outcome.assert_clean();
         let client = rows(&outcome, false);
         assert_follow(
             &client,
@@ -94,10 +91,7 @@ fn a_delay_and_a_signal_come_at_the_call_that_is_meant() {
         "--fault",
         "server recv signal=SIGCHLD when=2",
     ]);
-    assert!(
-        outcome.status.success() && outcome.stderr.is_empty(),
-        "{outcome:?}"
-    );
+    outcome.assert_clean();
     let server = rows(&outcome, true);
     assert_follow(
         &server,
@@ -140,10 +134,7 @@ fn reads_on_sockets_alone_are_short() {
         "server read short=2 when=1..2",
     ];
     let outcome = sockstep(&arguments);
-    assert!(
-        outcome.status.success() && outcome.stderr.is_empty(),
-        "{outcome:?}"
-    );
+    outcome.assert_clean();
     let server = rows(&outcome, true);
     assert_follow(&server, &["read(4, \"he\", 2) = 2", "(injected: short=2)"]);
     assert_follow(&server, &["read(4, \"ll\", 2) = 2", "(injected: short=2)"]);
@@ -162,10 +153,7 @@ fn with_many_clients_each_has_its_fault() {
         "--fault",
         "client recv short=1",
     ]);
-    assert!(
-        outcome.status.success() && outcome.stderr.is_empty(),
-        "{outcome:?}"
-    );
+    outcome.assert_clean();
     let last = outcome.stdout().lines().last().unwrap_or_default();
     assert_eq!(last, "injected, 2 in all: client recv short=1");
     let outcome = sockstep(&[

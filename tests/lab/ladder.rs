@@ -44,10 +44,7 @@ fn sides(picture: &str) -> [Vec<String>; 2] {
 fn ladder(arguments: &[&str], stdin: &[u8]) -> [Vec<String>; 2] {
     require("strace", "the ladder");
     let outcome = run(Command::new(SOCKSTEP).args(arguments), stdin);
-    assert!(
-        outcome.status.success() && outcome.stderr.is_empty(),
-        "{outcome:?}"
-    );
+    outcome.assert_clean();
     sides(outcome.stdout())
 }
 

@@ -363,10 +363,7 @@ fn what_a_program_sends_is_text_and_never_markup() {
     let client = format!(
         "'{python}' -c 'import socket,sys; s = socket.create_connection((\"127.0.0.1\", int(sys.argv[1]))); s.sendall(sys.argv[2].encode()); s.recv(99)' {{port}} '{hostile}'"
     );
-    let server = format!(
-        "{} --bind 127.0.0.1 {{port}}",
-        Program::rust("tcp_echo_server").path().display()
-    );
+    let server = Program::rust("tcp_echo_server").at_the_port();
     let words = place("page/words.json");
     fs::write(
         &words,
@@ -584,13 +581,8 @@ fn diff_has_both_sides_in_one_page_with_their_differences_marked() {
         "2"
     );
 
-    let server = |name: &'static str| {
-        format!(
-            "{} --bind 127.0.0.1 {{port}}",
-            Program::rust(name).path().display()
-        )
-    };
-    let (one, other) = (server("tcp_echo_server"), server("tcp_upper_server"));
+    let [one, other] =
+        ["tcp_echo_server", "tcp_upper_server"].map(|name| Program::rust(name).at_the_port());
     let outcome = sockstep(&[
         "diff",
         "--scenario",

@@ -25,8 +25,7 @@ fn read(schema: &str, json: &[u8]) -> Outcome {
 }
 
 fn server(name: &'static str) -> String {
-    let program = Program::rust(name).path().display().to_string();
-    format!("{program} --bind 127.0.0.1 {{port}}")
+    Program::rust(name).at_the_port()
 }
 
 #[test]

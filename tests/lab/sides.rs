@@ -50,10 +50,7 @@ fn arrows(outcome: &Outcome) -> usize {
 }
 
 fn assert_served(outcome: &Outcome) {
-    assert!(
-        outcome.status.success() && outcome.stderr.is_empty(),
-        "{outcome:?}"
-    );
+    outcome.assert_clean();
     assert!(
         outcome.stdout().contains("| Received: hello"),
         "{outcome:?}"
@@ -236,10 +233,7 @@ fn what_c_prints_is_drawn_when_it_is_printed() {
 fn several_clients_of_any_server() {
     let client = ["--clients", "3"];
     let outcome = sides("LIVES prefork {port}", "LIVES client {port}", &client);
-    assert!(
-        outcome.status.success() && outcome.stderr.is_empty(),
-        "{outcome:?}"
-    );
+    outcome.assert_clean();
     assert!(
         outcome.stdout().contains("3 clients, done in"),
         "{outcome:?}"

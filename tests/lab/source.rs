@@ -72,10 +72,7 @@ fn each_call_has_its_line_beside_it_in_both_languages() {
     for (implementation, ending) in [("rust", ".rs"), ("c", ".c")] {
         for pair in ["tcp_echo", "udp_echo"] {
             let outcome = sockstep(&["run", pair, "--source", "--impl", implementation]);
-            assert!(
-                outcome.status.success() && outcome.stderr.is_empty(),
-                "{outcome:?}"
-            );
+            outcome.assert_clean();
             let found = places(outcome.stdout());
             for call in ["socket", "bind", "sendto", "recvfrom", "close"] {
                 let found = found.iter().find(|(name, ..)| name == call);
@@ -177,10 +174,7 @@ fn a_recording_with_stacks_has_lines_too() {
     assert!(outcome.status.success(), "{outcome:?}");
     let live = places(outcome.stdout());
     let outcome = sockstep(&["show", "--source", kept]);
-    assert!(
-        outcome.status.success() && outcome.stderr.is_empty(),
-        "{outcome:?}"
-    );
+    outcome.assert_clean();
     let shown = places(outcome.stdout());
     assert!(live.len() > 10, "{live:?}");
     // The two sides may come in another order.

@@ -50,10 +50,7 @@ fn each_pair_runs_in_every_mix_of_languages() {
             let implementations = ["--server-impl", server, "--client-impl", client];
             let run = |pair: &[&str], stdin: &[u8]| {
                 let outcome = run(plain(&[]).args(implementations).args(pair), stdin);
-                assert!(
-                    outcome.status.success() && outcome.stderr.is_empty(),
-                    "{outcome:?}"
-                );
+                outcome.assert_clean();
                 lanes(&outcome)
             };
             let ready = "server | listening on 127.0.0.1:PORT";
@@ -303,10 +300,7 @@ fn a_full_disk_is_an_error_and_a_reader_that_left_is_none() {
     let (reader, writer) = nix::unistd::pipe().expect("a pipe");
     drop(reader);
     let outcome = Process::start_into(writer, &mut plain(&["tcp_echo"])).end();
-    assert!(
-        outcome.status.success() && outcome.stderr.is_empty(),
-        "{outcome:?}"
-    );
+    outcome.assert_clean();
 }
 
 #[test]

@@ -256,19 +256,10 @@ fn an_answer_that_does_not_come_in_time_is_told_in_seconds() {
 
 #[test]
 fn datagrams_that_wait_are_answered_by_two_calls() {
-    require("strace", "the tests of what a student sees");
     for_each(&["udp_echo_server"], |program| {
         // What is sent while its first call begins is all there when it does.
-        let trace = [
-            "strace",
-            "-D",
-            "-qq",
-            "-a1",
-            "--signal=none",
-            "--trace=recvmmsg,sendmmsg",
-            "--inject=recvmmsg:delay_enter=2000000:when=1",
-        ];
-        let mut command = program.under(&trace);
+        let delay = "--inject=recvmmsg:delay_enter=2000000:when=1";
+        let mut command = program.traced(&["--trace=recvmmsg,sendmmsg", delay]);
         let args = [
             "--bind",
             "127.0.0.1",

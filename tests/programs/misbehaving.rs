@@ -27,12 +27,7 @@ fn a_client_that_connects_and_leaves() {
 
 #[test]
 fn a_client_that_resets_at_once() {
-    survives(&TCP_SERVERS, |server| {
-        let client = server.connect();
-        let complaint = complaint_of(&client, "recv() failed: Connection reset by peer");
-        reset(client);
-        complaint
-    });
+    survives(&TCP_SERVERS, |server| resets(server.connect()));
 }
 
 #[test]
@@ -40,10 +35,7 @@ fn a_client_that_resets_before_its_turn() {
     survives(&TCP_SERVERS, |server| {
         let mut first = server.connect();
         first.ask(b"it is my turn", 13);
-        let second = server.connect();
-        let complaint = complaint_of(&second, "recv() failed: Connection reset by peer");
-        reset(second);
-        complaint
+        resets(server.connect())
     });
 }
 
@@ -52,9 +44,7 @@ fn a_client_that_resets_during_the_exchange() {
     survives(&TCP_SERVERS, |server| {
         let mut client = server.connect();
         client.ask(b"there is more to come", 21);
-        let complaint = complaint_of(&client, "recv() failed: Connection reset by peer");
-        reset(client);
-        complaint
+        resets(client)
     });
 }
 
@@ -262,15 +252,7 @@ fn said_to(program: Program, sender: &str, answers: usize) -> Vec<String> {
     .concat();
     let bytes = u64::from_be_bytes(bytes.try_into().expect("eight of them"));
     let poke = format!("--inject=recvfrom:poke_exit=@arg5={bytes:016x}:when=1..3");
-    let trace = [
-        "strace",
-        "-D",
-        "-qq",
-        "-a1",
-        "--signal=none",
-        "--trace=recvfrom,sendto",
-    ];
-    let mut command = program.under(&[&trace[..], &[&poke]].concat());
+    let mut command = program.traced(&["--trace=recvfrom,sendto", &poke]);
     let server = Server::start_by(program, command.args(ON_A_FREE_PORT).args(program.quiet()));
     let client = server.udp();
     for _ in 0..3 {
@@ -300,15 +282,7 @@ fn two_servers_on_one_port_number_do_not_answer_each_other() {
             .expect("it leaves");
         drop(forger);
         let port = first.port.to_string();
-        let trace = [
-            "strace",
-            "-D",
-            "-qq",
-            "-a1",
-            "--signal=none",
-            "--trace=recvfrom",
-        ];
-        let mut second = program.under(&trace);
+        let mut second = program.traced(&["--trace=recvfrom"]);
         let second = second
             .args(["--bind", "127.0.0.2", &port])
             .args(program.quiet());
@@ -358,6 +332,13 @@ fn reset_by(client: &TcpStream) -> Vec<String> {
         .map(|call| format!("{call}() failed: Connection reset by peer"))
         .map(|failed| complaint_of(client, &failed))
         .concat()
+}
+
+/// Resets the connection while the server receives: the one line about it.
+fn resets(client: TcpStream) -> Vec<String> {
+    let complaint = complaint_of(&client, "recv() failed: Connection reset by peer");
+    reset(client);
+    complaint
 }
 
 /// The one line about this client.

@@ -182,6 +182,11 @@ impl Program {
         }
     }
 
+    /// The command of a server, for --server: on this machine only, at the port that sockstep chooses.
+    pub fn at_the_port(self) -> String {
+        format!("{} --bind 127.0.0.1 {{port}}", self.path().display())
+    }
+
     pub fn is_tcp(self) -> bool {
         self.name.starts_with("tcp")
     }
@@ -302,6 +307,13 @@ impl Program {
         self.under(&wrapper)
     }
 
+    /// The command that runs the program under strace, which prints its calls on standard error: `-a1` without columns, and
+    /// without signals.
+    pub fn traced(self, options: &[&str]) -> Command {
+        require("strace", "the calls that these tests look at");
+        self.under(&[&["strace", "-D", "-qq", "-a1", "--signal=none"], options].concat())
+    }
+
     /// How often such a call is made before the program does anything, by the dynamic loader for one.
     pub fn calls_of_the_start(self, call: &str) -> usize {
         let trace = format!("--trace={call}");
@@ -350,6 +362,12 @@ impl Outcome {
     /// A call failed: status 1, and one line that says which and why.
     pub fn failed(message: &str) -> Outcome {
         Outcome::new(1, "", &format!("{message}\n"))
+    }
+
+    /// Fails unless it succeeded and printed nothing on standard error.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        assert!(self.status.success() && self.stderr.is_empty(), "{self:?}");
     }
 
     pub fn stdout(&self) -> &str {
