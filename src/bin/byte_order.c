@@ -89,7 +89,7 @@ static void showBytes(void)
         DieWithError("connect() failed");
     if (getpeername(sock, (struct sockaddr *)&right, &len) < 0)
         DieWithError("getpeername() failed");
-    addr.sin_port = port; /* a C compiler has nothing to say to that */
+    addr.sin_port = port; /* a C compiler gives no warning */
     len = sizeof(wrong);
     if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
         DieWithError("connect() failed");
@@ -107,7 +107,7 @@ static void showBytes(void)
               networkPort, rightText, port, wrongText);
 }
 
-/* Bytes as they lie in memory, from the first on. The ninth call overwrites the first text. */
+/* Bytes in the order of memory. The ninth call overwrites the first text. */
 static const char *hex(const void *bytes, size_t len)
 {
     static char texts[8][3 * 8];

@@ -108,12 +108,12 @@ What the kernel understands, asked by connect() and getpeername():
     Ok(())
 }
 
-/// What C's `addr.sin_port = port` puts there. In Rust that does not compile.
+/// The port that C's `addr.sin_port = port` stores. In Rust that does not compile.
 fn without_htons(port: u16) -> Net16 {
     htons(u16::from_be_bytes(port.to_ne_bytes()))
 }
 
-/// Bytes as they lie in memory, from the first on.
+/// Bytes in the order of memory.
 fn hex(bytes: &[u8]) -> String {
     let bytes: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     bytes.join(" ")

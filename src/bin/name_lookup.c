@@ -94,7 +94,7 @@ static void showFields(const struct addrinfo *node, int number)
 }
 
 /*
- * A name as C writes a text. Whoever owns the address has chosen it, so what acts on a terminal is
+ * A name, quoted like a C string. The owner of the address has chosen it, so control characters are
  * escaped. The caller frees it.
  */
 static char *quoted(const char *name)
@@ -111,7 +111,7 @@ static char *quoted(const char *name)
 
 #define ARGUMENTS "[--all] HOST [SERVICE]"
 
-/* What getaddrinfo() would take for a port is one. */
+/* Refuses a number above 65535, which getaddrinfo() would cut to 16 bits. */
 static const char *service(const char *text)
 {
     const char *digits = text + strspn(text, " \t\n\v\f\r");

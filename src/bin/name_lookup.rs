@@ -78,8 +78,8 @@ node {number}
     )
 }
 
-/// A name as C writes a text. Whoever owns the address has chosen it, so what acts on a terminal is
-/// escaped.
+/// A name, quoted like a C string. The owner of the address has chosen it, so control characters
+/// are escaped.
 fn quoted(name: &str) -> String {
     let mut text = vec![b'"'];
     text::escape(name.as_bytes(), &mut text);
@@ -106,7 +106,7 @@ struct Args {
     service: Option<String>,
 }
 
-/// A value parser: what `getaddrinfo` would take for a port is one.
+/// A value parser: refuses a number above 65535, which `getaddrinfo` would cut to 16 bits.
 fn service(text: &str) -> std::result::Result<String, &'static str> {
     let digits = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
     let digits = digits.strip_prefix(['+', '-']).unwrap_or(digits);

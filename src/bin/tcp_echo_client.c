@@ -38,7 +38,7 @@ static void talk(void)
     if (connect(clientSock, (struct sockaddr *)&echoServAddr, sizeof(echoServAddr)) < 0)
         DieWithError("connect() failed");
 
-    /* Not on the slide: where no server listens, the kernel may give the client that very port. */
+    /* Not on the slide: if no server listens, the kernel may give the client that port. */
     if (getsockname(clientSock, (struct sockaddr *)&ownAddr, &ownLen) < 0)
         DieWithError("getsockname() failed");
     if (areSame(&ownAddr, &echoServAddr))
@@ -51,7 +51,7 @@ static void talk(void)
 
     /*
      * One recv is not one message: the bytes come back in pieces of any size. Those of a long word
-     * begin to come while it is still being sent.
+     * arrive while it is still being sent.
      */
     while (received < echoStringLen) {
         if (sendUntilAnswered(clientSock, echoString, echoStringLen, &sent) < 0)

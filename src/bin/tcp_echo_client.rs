@@ -23,7 +23,7 @@ fn talk(args: &Args) -> Result<()> {
     echo_serv_addr.sin_port = htons(args.port); // Server port
     connect(&client_sock, &echo_serv_addr)?;
 
-    // Not on the slide: where no server listens, the kernel may give the client that very port.
+    // Not on the slide: if no server listens, the kernel may give the client that port.
     if getsockname::<sockaddr_in>(&client_sock)? == echo_serv_addr {
         die_alone(&echo_serv_addr);
     }
@@ -35,7 +35,7 @@ fn talk(args: &Args) -> Result<()> {
     let (mut sent, mut received) = (0, 0);
 
     // One recv is not one message: the bytes come back in pieces of any size. Those of a long word
-    // begin to come while it is still being sent.
+    // arrive while it is still being sent.
     while received < echo_string_len {
         Deadline::NEVER.send_until_answered(&client_sock, echo_string, &mut sent)?;
         match recv(&client_sock, &mut echo_buffer[received..], 0) {

@@ -27,7 +27,7 @@ static void serve(void)
     if ((servSock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)) < 0)
         DieWithError("socket() failed");
 
-    /* Not on the slide: a restarted server need not wait for its old connections to fade away. */
+    /* Not on the slide: a restarted server may bind while old connections are in TIME_WAIT. */
     if (setsockopt(servSock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
         DieWithError("setsockopt() failed");
 
@@ -36,16 +36,16 @@ static void serve(void)
     echoServAddr.sin_family = AF_INET;                /* Internet address family */
     echoServAddr.sin_addr.s_addr = htonl(INADDR_ANY); /* Any incoming interface */
     if (bindAddress != NULL)
-        echoServAddr.sin_addr.s_addr = inet_addr(bindAddress); /* --bind: this one alone */
+        echoServAddr.sin_addr.s_addr = inet_addr(bindAddress); /* --bind: this one only */
     echoServAddr.sin_port = htons(echoServPort); /* Local port */
     if (bind(servSock, (struct sockaddr *)&echoServAddr, sizeof(echoServAddr)) < 0)
         DieWithError("bind() failed");
 
     /* 3. Set the socket to listen. */
-    if (listen(servSock, backlog) < 0) /* MAXPENDING, if --backlog says nothing else */
+    if (listen(servSock, backlog) < 0) /* MAXPENDING, unless --backlog is given */
         DieWithError("listen() failed");
 
-    /* Not on the slide: say so, with the port that port 0 became. */
+    /* Not on the slide: print the address, with the port chosen for port 0. */
     if (getsockname(servSock, (struct sockaddr *)&echoServAddr, &servLen) < 0)
         DieWithError("getsockname() failed");
     printLine("listening on %s:%d", inet_ntoa(echoServAddr.sin_addr), ntohs(echoServAddr.sin_port));
@@ -59,7 +59,7 @@ static void serve(void)
                     &echoClntAddr, &clntLen)) < 0)
             recoverFrom("accept() failed");
 
-        /* b. Communicate. What goes wrong with one client is that client's loss alone. */
+        /* b. Communicate. An error ends this client only, not the server. */
         echo(clntSock, &echoClntAddr);
 
         /* c. Close the connection. */
@@ -76,14 +76,14 @@ static void echo(int clntSock, const struct sockaddr_in *echoClntAddr)
     static char echoBuffer[RCVBUFSIZE];
     ssize_t recvMsgSize;
 
-    if (setTimeouts(clntSock, idleTimeout) < 0) { /* not on the slide: an end to silence */
+    if (setTimeouts(clntSock, idleTimeout) < 0) { /* not on the slide: --idle-timeout */
         WarnWithError(echoClntAddr, "setsockopt() failed");
         return;
     }
     /* zero indicates end of transmission */
     while ((recvMsgSize = within(recv(clntSock, echoBuffer, RCVBUFSIZE, 0), RCVBUFSIZE)) != 0) {
         if (recvMsgSize < 0 && errno == EINTR)
-            continue; /* stopped and continued */
+            continue; /* after SIGSTOP and SIGCONT */
         if (recvMsgSize < 0) {
             WarnWithError(echoClntAddr, "recv() failed");
             return;

@@ -15,7 +15,7 @@ fn serve(args: &EchoArgs) -> Result<()> {
     // 1. Create a TCP socket.
     let serv_sock = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
 
-    // Not on the slide: a restarted server need not wait for its old connections to fade away.
+    // Not on the slide: a restarted server may bind while old connections are in TIME_WAIT.
     setsockopt(&serv_sock, SOL_SOCKET, SO_REUSEADDR, &1)?;
 
     // 2. Assign a port to the socket.
@@ -23,15 +23,15 @@ fn serve(args: &EchoArgs) -> Result<()> {
     echo_serv_addr.sin_family = AF_INET; // Internet address family
     echo_serv_addr.sin_addr.s_addr = htonl(INADDR_ANY); // Any incoming interface
     if let Some(address) = &args.bind {
-        echo_serv_addr.sin_addr.s_addr = inet_addr(address)?; // --bind: this one alone
+        echo_serv_addr.sin_addr.s_addr = inet_addr(address)?; // --bind: this one only
     }
     echo_serv_addr.sin_port = htons(args.port); // Local port
     bind(&serv_sock, &echo_serv_addr)?;
 
     // 3. Set the socket to listen.
-    listen(&serv_sock, args.backlog)?; // MAXPENDING, if --backlog says nothing else
+    listen(&serv_sock, args.backlog)?; // MAXPENDING, unless --backlog is given
 
-    // Not on the slide: say so, with the port that port 0 became.
+    // Not on the slide: print the address, with the port chosen for port 0.
     let echo_serv_addr: sockaddr_in = getsockname(&serv_sock)?;
     print_line(format_args!("listening on {echo_serv_addr}"));
 
@@ -46,7 +46,7 @@ fn serve(args: &EchoArgs) -> Result<()> {
             }
         };
 
-        // b. Communicate. What goes wrong with one client is that client's loss alone.
+        // b. Communicate. An error ends this client only, not the server.
         echo(&clnt_sock, args.idle_timeout).unwrap_or_else(|error| warn(&echo_clnt_addr, &error));
 
         // c. Close the connection.
@@ -58,10 +58,10 @@ fn serve(args: &EchoArgs) -> Result<()> {
 /// Sends back what comes, until the client has sent all.
 fn echo(clnt_sock: &OwnedFd, idle_timeout: Option<u32>) -> Result<()> {
     let mut echo_buffer = [0; RCVBUFSIZE];
-    set_timeouts(clnt_sock, idle_timeout)?; // not on the slide: an end to silence
+    set_timeouts(clnt_sock, idle_timeout)?; // not on the slide: --idle-timeout
     loop {
         let recv_msg_size = match recv(clnt_sock, &mut echo_buffer, 0) {
-            Err(error) if error == Errno::EINTR => continue, // stopped and continued
+            Err(error) if error == Errno::EINTR => continue, // after SIGSTOP and SIGCONT
             received => received?,
         };
         if recv_msg_size == 0 {

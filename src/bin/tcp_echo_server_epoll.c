@@ -4,7 +4,7 @@
  * Usage: tcp_echo_server_epoll [--limit N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
  * different requests", here without a process or a thread for each.
- * Rust twin: tcp_echo_server_epoll.rs. Read it beside tcp_echo_server_poll.c.
+ * Rust twin: tcp_echo_server_epoll.rs. Compare tcp_echo_server_poll.c.
  */
 #include <errno.h>      /* errno */
 #include <netinet/in.h> /* struct sockaddr_in */
@@ -14,7 +14,7 @@
 
 #include "common/echo.h" /* listening(), struct client and what serves it */
 
-#define EVENTS 64 /* that one epoll_wait may report at most */
+#define EVENTS 64 /* the most that one epoll_wait reports */
 
 static unsigned limit = 1000; /* the argument: clients at once */
 
@@ -34,7 +34,7 @@ static void serve(void)
     socklen_t clntLen;
 
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
-    /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
+    /* As in tcp_echo_server.c: socket(), bind() and listen() are in common/echo.h. */
     int servSock = listening(SOCK_STREAM | SOCK_NONBLOCK);
 
     /*
@@ -48,13 +48,13 @@ static void serve(void)
         DieWithError("epoll_ctl() failed");
 
     /* 4. Repeatedly: Run forever, or for --max-clients. */
-    struct place *clients = NULL; /* each at the number of its descriptor */
+    struct place *clients = NULL; /* indexed by descriptor */
     unsigned count = 0, places = 0;
     unsigned long long accepted = 0;
     int paused = 0, accepting = 1;
     long long lastLook = now();
     while (accepted < maxClients || count > 0) {
-        /* While no more clients are to be accepted, the listening socket waits for nothing. */
+        /* While no client may be accepted, the listening socket is not watched. */
         int acceptMore = accepted < maxClients && count < limit && !paused;
         if (acceptMore != accepting) {
             accepting = acceptMore;
@@ -88,7 +88,7 @@ static void serve(void)
                 else if (control(epoll, EPOLL_CTL_ADD, clntSock, EPOLLIN) < 0)
                     failed = "epoll_ctl() failed";
                 if (failed != NULL) {
-                    WarnWithError(&echoClntAddr, failed); /* its loss alone */
+                    WarnWithError(&echoClntAddr, failed); /* only this client is lost */
                     closeClient(clntSock, &client);
                     continue;
                 }
@@ -97,7 +97,7 @@ static void serve(void)
                 continue;
             }
 
-            /* b. Communicate with one that can go on: it may then wait for something else. */
+            /* b. Communicate with a client that is ready; it may then wait for another event. */
             struct client *client = &clients[sock].client;
             if (!clients[sock].taken)
                 continue;
@@ -107,7 +107,7 @@ static void serve(void)
                 control(epoll, EPOLL_CTL_MOD, sock, held ? EPOLLIN : EPOLLOUT) < 0)
                 DieWithError("epoll_ctl() failed");
 
-            /* c. Close the connection. That takes it off the list. */
+            /* c. Close the connection, which also removes it from the list. */
             if (!more) {
                 closeClient(sock, client);
                 clients[sock].taken = 0;
@@ -115,7 +115,7 @@ static void serve(void)
             }
         }
 
-        /* Not on the slide: an end to silence. It looks at all clients, at most once a second. */
+        /* Not on the slide: --idle-timeout. Checks all clients, at most once a second. */
         if (time - lastLook >= 1000) {
             lastLook = time;
             for (unsigned place = 0; place < places; place++)
@@ -130,14 +130,14 @@ static void serve(void)
         DieWithError("close() failed");
 }
 
-/* What is to be reported of a socket, under its own number. */
+/* Sets the events to report for a socket, under its descriptor's number. */
 static int control(int epoll, int operation, int sock, unsigned flags)
 {
     struct epoll_event event = {.events = flags, .data.u64 = sock};
     return epoll_ctl(epoll, operation, sock, &event);
 }
 
-/* Room for a client whose descriptor is `sock`. Returns 0, or -1 if there is no memory. */
+/* Makes room for a client with this descriptor. Returns 0, or -1 without memory. */
 static int makePlace(struct place **clients, unsigned *places, int sock)
 {
     if ((unsigned)sock < *places)

@@ -3,7 +3,7 @@
 //! Usage: `tcp_echo_server_epoll [--limit N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
 //! different requests", here without a process or a thread for each.
-//! C twin: `tcp_echo_server_epoll.c`. Read it beside `tcp_echo_server_poll.rs`.
+//! C twin: `tcp_echo_server_epoll.c`. Compare `tcp_echo_server_poll.rs`.
 
 mod common;
 
@@ -11,14 +11,14 @@ use common::{die, echo, needs_pause, parse, warn};
 use sockstep::{epoll::*, error::*, netinet::*, socket::*}; // <sys/epoll.h>, <errno.h>, ...
 use std::{os::fd::AsRawFd, os::fd::OwnedFd, time::Duration};
 
-const EVENTS: usize = 64; // that one epoll_wait may report at most
+const EVENTS: usize = 64; // the most that one epoll_wait reports
 
 /// A client and its socket, if there is one.
 type Place = Option<(OwnedFd, echo::Client)>;
 
 fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
-    // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
+    // As in tcp_echo_server.rs: socket(), bind() and listen() are in common/echo.rs.
     let serv_sock = echo::listening(&args.echo, SOCK_STREAM | SOCK_NONBLOCK)?;
 
     // The kernel keeps the list of what each socket waits for. The first on it is the listening
@@ -27,14 +27,14 @@ fn serve(args: &Args) -> Result<()> {
     control(&epoll, EPOLL_CTL_ADD, &serv_sock, EPOLLIN)?;
 
     // 4. Repeatedly: Run forever, or for --max-clients.
-    let mut clients: Vec<Place> = Vec::new(); // each at the number of its descriptor
+    let mut clients: Vec<Place> = Vec::new(); // indexed by descriptor
     let mut echo_buffer = [0; echo::RCVBUFSIZE];
     let mut events = [epoll_event::zeroed(); EVENTS];
     let (mut count, mut accepted) = (0, 0);
     let (mut paused, mut accepting) = (false, true);
     let mut last_look = echo::now(&args.echo);
     while accepted < args.echo.max_clients || count > 0 {
-        // While no more clients are to be accepted, the listening socket waits for nothing.
+        // While no client may be accepted, the listening socket is not watched.
         let full = count >= args.limit;
         let accept_more = accepted < args.echo.max_clients && !full && !paused;
         if accept_more != accepting {
@@ -50,7 +50,7 @@ fn serve(args: &Args) -> Result<()> {
         // Wait for all of them together.
         let wait = echo::longest_wait(paused, &args.echo);
         let reported = match epoll_wait(&epoll, &mut events, wait) {
-            Err(error) if error == Errno::EINTR => 0, // stopped and continued
+            Err(error) if error == Errno::EINTR => 0, // after SIGSTOP and SIGCONT
             reported => reported?,
         };
         let now = echo::now(&args.echo);
@@ -72,7 +72,7 @@ fn serve(args: &Args) -> Result<()> {
                                 count += 1;
                             }
                             Err(error) => {
-                                warn(&echo_clnt_addr, &error); // its loss alone
+                                warn(&echo_clnt_addr, &error); // only this client is lost
                                 client.close(clnt_sock);
                             }
                         }
@@ -82,7 +82,7 @@ fn serve(args: &Args) -> Result<()> {
                 continue;
             }
 
-            // b. Communicate with one that can go on: it may then wait for something else.
+            // b. Communicate with a client that is ready; it may then wait for another event.
             let place = &mut clients[number];
             let Some((sock, client)) = place else {
                 continue;
@@ -98,7 +98,7 @@ fn serve(args: &Args) -> Result<()> {
                     control(&epoll, EPOLL_CTL_MOD, sock, events)?;
                 }
 
-                // c. Close the connection. That takes it off the list.
+                // c. Close the connection, which also removes it from the list.
                 echo::Turn::Done => {
                     count -= 1;
                     if let Some((sock, client)) = place.take() {
@@ -108,7 +108,7 @@ fn serve(args: &Args) -> Result<()> {
             }
         }
 
-        // Not on the slide: an end to silence. It looks at all clients, at most once a second.
+        // Not on the slide: --idle-timeout. Checks all clients, at most once a second.
         if now
             .zip(last_look)
             .is_some_and(|(now, last)| now - last >= Duration::from_secs(1))
@@ -127,7 +127,7 @@ fn serve(args: &Args) -> Result<()> {
     close(epoll)
 }
 
-/// Says what is to be reported of a socket, under its own number.
+/// Sets the events to report for a socket, under its descriptor's number.
 fn control(epoll: &OwnedFd, op: EpollOp, sock: &OwnedFd, events: EpollEvents) -> Result<()> {
     let data = epoll_data_t {
         u64: number_of(sock) as u64,
@@ -135,7 +135,7 @@ fn control(epoll: &OwnedFd, op: EpollOp, sock: &OwnedFd, events: EpollEvents) ->
     epoll_ctl(epoll, op, sock, Some(&epoll_event { events, data }))
 }
 
-/// Room for a client whose descriptor has this number.
+/// Makes room for a client with this descriptor.
 fn make_place(clients: &mut Vec<Place>, number: usize) -> Result<()> {
     let more = (number + 1).saturating_sub(clients.len());
     echo::make_room(clients, more)?;

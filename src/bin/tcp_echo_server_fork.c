@@ -4,7 +4,7 @@
  * Usage: tcp_echo_server_fork [--limit N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "start a new process to handle
  * each request".
- * Rust twin: tcp_echo_server_fork.rs. Read it beside tcp_echo_server.c.
+ * Rust twin: tcp_echo_server_fork.rs. Compare tcp_echo_server.c.
  */
 #include <netinet/in.h> /* struct sockaddr_in */
 #include <signal.h>     /* sigaction(), sigsuspend() */
@@ -17,7 +17,7 @@
 
 static unsigned limit = 1000; /* the argument: clients at once */
 
-/* Processes that serve a client now. reap() counts each that ends, whatever the rest is doing. */
+/* The number of processes that serve a client. A signal handler, reap(), lowers it. */
 static atomic_uint children = 0;
 
 static void reap(int signal);
@@ -30,11 +30,11 @@ static void serve(void)
     socklen_t clntLen;
 
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
-    /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
+    /* As in tcp_echo_server.c: socket(), bind() and listen() are in common/echo.h. */
     int servSock = listening(SOCK_STREAM);
 
     /* Not on the slide: a child that has ended stays as a zombie until it is waited for. */
-    struct sigaction action = {.sa_handler = reap}, before; /* nix, too, asks what was before */
+    struct sigaction action = {.sa_handler = reap}, before; /* nix, too, asks for the old action */
     if (sigaction(SIGCHLD, &action, &before) < 0)
         DieWithError("sigaction() failed");
 
@@ -49,19 +49,19 @@ static void serve(void)
                     &echoClntAddr, &clntLen)) < 0)
             recoverFrom("accept() failed"); /* EINTR: a child has ended */
 
-        /* b. Communicate: a new process does, beside this one. */
+        /* b. Communicate, in a new process. */
         children++;
         pid_t server = getpid();
         switch (fork()) {
         case 0:
             endWithParent(server);
-            if (close(servSock) < 0) /* accepting is for the parent to do */
+            if (close(servSock) < 0) /* only the parent accepts */
                 WarnWithError(&echoClntAddr, "close() failed");
             serveClient(clntSock, &echoClntAddr);
-            _exit(0); /* what exit does besides is for the parent to do */
+            _exit(0); /* the rest of exit is for the parent only */
         case -1:
             children--;
-            WarnWithError(&echoClntAddr, "fork() failed"); /* this client's loss alone */
+            WarnWithError(&echoClntAddr, "fork() failed"); /* only this client is lost */
         }
 
         /*
@@ -76,23 +76,23 @@ static void serve(void)
     waitUntilFewerThan(1);
 }
 
-/* On SIGCHLD: takes leave of every child that has ended. One signal may stand for several. */
+/* On SIGCHLD: waits for every child that has ended. One signal may stand for several. */
 static void reap(int signal)
 {
     int saved = errno;
     (void)signal;
     while (waitpid(-1, NULL, WNOHANG) > 0)
-        if (children > 0) /* whoever became this program may have left it a child */
+        if (children > 0) /* this process may have had a child before exec */
             children--;
     errno = saved;
 }
 
-/* Waits until fewer than `number` children are there. */
+/* Waits until there are fewer than `number` children. */
 static void waitUntilFewerThan(unsigned number)
 {
     if (children < number)
         return;
-    /* Held back meanwhile, or the last child could end between the look and the wait. */
+    /* Blocked until sigsuspend: otherwise the last child could end before the wait begins. */
     sigset_t sigchld, before;
     sigemptyset(&sigchld);
     sigaddset(&sigchld, SIGCHLD);

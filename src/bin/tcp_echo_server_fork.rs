@@ -3,7 +3,7 @@
 //! Usage: `tcp_echo_server_fork [--limit N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "start a new process to handle
 //! each request".
-//! C twin: `tcp_echo_server_fork.c`. Read it beside `tcp_echo_server.rs`.
+//! C twin: `tcp_echo_server_fork.c`. Compare `tcp_echo_server.rs`.
 
 mod common;
 
@@ -12,19 +12,19 @@ use nix::{sys::signal::*, unistd::ForkResult, unistd::Pid, unistd::fork}; // <si
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <netinet/in.h>, <sys/socket.h>
 use std::{ptr::null_mut, sync::atomic::AtomicU32, sync::atomic::Ordering::SeqCst};
 
-/// Processes that serve a client now. `reap` counts each that ends, whatever the rest is doing.
+/// The number of processes that serve a client. A signal handler, `reap`, lowers it.
 static CHILDREN: AtomicU32 = AtomicU32::new(0);
 
 #[expect(unsafe_code, reason = "fork, and the handler of SIGCHLD")]
 fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
-    // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
+    // As in tcp_echo_server.rs: socket(), bind() and listen() are in common/echo.rs.
     let serv_sock = echo::listening(&args.echo, SOCK_STREAM)?;
 
     // Not on the slide: a child that has ended stays as a zombie until it is waited for.
     let action = SigAction::new(SigHandler::Handler(reap), SaFlags::empty(), SigSet::empty());
-    // SAFETY: `reap` does only what a signal handler may: a system call, an atomic variable, and
-    // errno as it was.
+    // SAFETY: `reap` does only what a signal handler may: a system call and an atomic variable, and
+    // it restores errno.
     unsafe { sigaction(Signal::SIGCHLD, &action) }
         .map_err(|errno| Error::new("sigaction", errno))?;
 
@@ -40,23 +40,23 @@ fn serve(args: &Args) -> Result<()> {
             }
         };
 
-        // b. Communicate: a new process does, beside this one.
+        // b. Communicate, in a new process.
         CHILDREN.fetch_add(1, SeqCst);
         let server = Pid::this();
-        // SAFETY: this process has one thread, so the child finds no lock taken, no work half done.
+        // SAFETY: this process has one thread, so no lock is held in the child.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 echo::end_with_parent(server);
-                // Accepting is for the parent to do.
+                // Only the parent accepts.
                 close(serv_sock).unwrap_or_else(|error| warn(&echo_clnt_addr, &error));
                 echo::serve_client(clnt_sock, &echo_clnt_addr, args.echo.idle_timeout);
-                // SAFETY: no pointer is passed. What `exit` does besides is for the parent to do.
+                // SAFETY: no pointer is passed. The rest of `exit` is for the parent only.
                 unsafe { libc::_exit(0) }
             }
             Ok(ForkResult::Parent { .. }) => {}
             Err(errno) => {
                 CHILDREN.fetch_sub(1, SeqCst);
-                warn(&echo_clnt_addr, &Error::new("fork", errno)); // this client's loss alone
+                warn(&echo_clnt_addr, &Error::new("fork", errno)); // only this client is lost
             }
         }
 
@@ -68,24 +68,24 @@ fn serve(args: &Args) -> Result<()> {
     wait_until_fewer_than(1)
 }
 
-/// On SIGCHLD: takes leave of every child that has ended. One signal may stand for several.
+/// On SIGCHLD: waits for every child that has ended. One signal may stand for several.
 #[expect(unsafe_code, reason = "waitpid")]
 extern "C" fn reap(_: i32) {
     let errno = Errno::last_raw();
     // SAFETY: no pointer is passed. (nix's waitpid fails on one that died of a real-time signal.)
     while unsafe { libc::waitpid(-1, null_mut(), libc::WNOHANG) } > 0 {
-        // Not below zero: whoever became this program may have left it a child.
+        // Not below zero: this process may have had a child before exec.
         let _ = CHILDREN.fetch_update(SeqCst, SeqCst, |children| children.checked_sub(1));
     }
     Errno::set_raw(errno);
 }
 
-/// Waits until fewer than `limit` children are there.
+/// Waits until there are fewer than `limit` children.
 fn wait_until_fewer_than(limit: u32) -> Result<()> {
     if CHILDREN.load(SeqCst) < limit {
         return Ok(());
     }
-    // Held back meanwhile, or the last child could end between the look and the wait.
+    // Blocked until sigsuspend: otherwise the last child could end before the wait begins.
     let failed = |errno| Error::new("sigprocmask", errno);
     let sigchld = SigSet::from(Signal::SIGCHLD);
     let before = sigchld

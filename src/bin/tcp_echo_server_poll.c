@@ -4,7 +4,7 @@
  * Usage: tcp_echo_server_poll [--limit N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
  * different requests", here without a process or a thread for each.
- * Rust twin: tcp_echo_server_poll.rs. Read it beside tcp_echo_server_select.c.
+ * Rust twin: tcp_echo_server_poll.rs. Compare tcp_echo_server_select.c.
  */
 #include <errno.h>      /* errno */
 #include <netinet/in.h> /* struct sockaddr_in */
@@ -25,16 +25,16 @@ static void serve(void)
     socklen_t clntLen;
 
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
-    /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
+    /* As in tcp_echo_server.c: socket(), bind() and listen() are in common/echo.h. */
     int servSock = listening(SOCK_STREAM | SOCK_NONBLOCK);
 
     /*
-     * What each waits for. The first is the listening socket, which waits for a client; a client
-     * waits for bytes to come or, if it holds some, to go.
+     * The event that each waits for. The first is the listening socket, which waits for a client; a
+     * client waits until it can receive or, if it holds bytes, send.
      */
     struct pollfd *fds = resize(NULL, sizeof(*fds));
     fds[0] = (struct pollfd){.fd = servSock, .events = POLLIN};
-    struct client *clients = NULL; /* of the others in `fds`, in their order */
+    struct client *clients = NULL; /* of the others in `fds`, in the same order */
 
     /* 4. Repeatedly: Run forever, or for --max-clients. */
     unsigned count = 0, room = 0;
@@ -47,7 +47,7 @@ static void serve(void)
         /* Wait for all of them together. */
         if (poll(fds, count + 1, longestWait(paused)) < 0) {
             if (errno == EINTR)
-                continue; /* stopped and continued */
+                continue; /* after SIGSTOP and SIGCONT */
             DieWithError("poll() failed");
         }
         long long time = now();
@@ -66,7 +66,7 @@ static void serve(void)
                     fds[count + 1] = (struct pollfd){.fd = clntSock, .events = POLLIN};
                     clients[count++] = newClient(&echoClntAddr, time);
                 } else {
-                    WarnWithError(&echoClntAddr, "realloc() failed"); /* its loss alone */
+                    WarnWithError(&echoClntAddr, "realloc() failed"); /* only this client is lost */
                     close(clntSock);
                 }
             }
@@ -87,7 +87,7 @@ static void serve(void)
             }
         }
 
-        /* The last ones take the places of those that have gone. */
+        /* The last ones move into the places of the closed ones. */
         unsigned place = 0;
         while (gone && place < count) {
             if (fds[place + 1].fd < 0) {

@@ -3,7 +3,7 @@
 //! Usage: `tcp_echo_server_poll [--limit N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
 //! different requests", here without a process or a thread for each.
-//! C twin: `tcp_echo_server_poll.c`. Read it beside `tcp_echo_server_select.rs`.
+//! C twin: `tcp_echo_server_poll.c`. Compare `tcp_echo_server_select.rs`.
 
 mod common;
 
@@ -12,13 +12,13 @@ use sockstep::{error::*, netinet::*, poll::*, socket::*}; // <errno.h>, <poll.h>
 
 fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
-    // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
+    // As in tcp_echo_server.rs: socket(), bind() and listen() are in common/echo.rs.
     let serv_sock = echo::listening(&args.echo, SOCK_STREAM | SOCK_NONBLOCK)?;
 
-    // What each waits for. The first is the listening socket, which waits for a client; a client
-    // waits for bytes to come or, if it holds some, to go.
+    // The event that each waits for. The first is the listening socket, which waits for a client; a
+    // client waits until it can receive or, if it holds bytes, send.
     let mut fds = vec![pollfd::new(serv_sock, POLLIN)];
-    let mut clients: Vec<echo::Client> = Vec::new(); // of the others in `fds`, in their order
+    let mut clients: Vec<echo::Client> = Vec::new(); // of the others in `fds`, in the same order
     let mut echo_buffer = [0; echo::RCVBUFSIZE];
 
     // 4. Repeatedly: Run forever, or for --max-clients.
@@ -34,7 +34,7 @@ fn serve(args: &Args) -> Result<()> {
 
         // Wait for all of them together.
         match poll(&mut fds, echo::longest_wait(paused, &args.echo)) {
-            Err(error) if error == Errno::EINTR => continue, // stopped and continued
+            Err(error) if error == Errno::EINTR => continue, // after SIGSTOP and SIGCONT
             ready => ready?,
         };
         let now = echo::now(&args.echo);
@@ -51,7 +51,7 @@ fn serve(args: &Args) -> Result<()> {
                             fds.push(pollfd::new(clnt_sock, POLLIN));
                             clients.push(echo::Client::new(echo_clnt_addr, now));
                         }
-                        Err(error) => warn(&echo_clnt_addr, &error), // its loss alone
+                        Err(error) => warn(&echo_clnt_addr, &error), // only this client is lost
                     }
                 }
                 Err(error) => paused = needs_pause(error)?,
@@ -85,7 +85,7 @@ fn serve(args: &Args) -> Result<()> {
             }
         }
 
-        // The last ones take the places of those that have gone.
+        // The last ones move into the places of the closed ones.
         let mut place = 0;
         while gone && place < clients.len() {
             if fds[place + 1].fd.is_none() {

@@ -4,7 +4,7 @@
  * Usage: tcp_echo_server_pool [--threads N] [--queue N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "some hybrid of these two
  * approaches". One thread accepts, N serve, and a queue is between them.
- * Rust twin: tcp_echo_server_pool.rs. Read it beside tcp_echo_server_thread.c.
+ * Rust twin: tcp_echo_server_pool.rs. Compare tcp_echo_server_thread.c.
  */
 #include <errno.h>      /* errno */
 #include <netinet/in.h> /* struct sockaddr_in */
@@ -35,7 +35,7 @@ static void serve(void)
     socklen_t clntLen;
 
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
-    /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
+    /* As in tcp_echo_server.c: socket(), bind() and listen() are in common/echo.h. */
     int servSock = listening(SOCK_STREAM);
 
     /* The threads, and the queue that they take their clients from. */
@@ -57,14 +57,14 @@ static void serve(void)
             recoverFrom("accept() failed");
 
         /*
-         * It moves into the queue, and out of it into a thread. While the queue is full, no other
-         * client is accepted.
+         * The connection moves into the queue, and from there to a thread. While the queue is full,
+         * no further client is accepted.
          */
         put(&client);
     }
     if (close(servSock) < 0)
         DieWithError("close() failed");
-    closeQueue(); /* the threads serve what is left, and end */
+    closeQueue(); /* the threads serve the remaining clients, and end */
     for (unsigned i = 0; i < threads; i++)
         pthread_join(ids[i], NULL);
 }

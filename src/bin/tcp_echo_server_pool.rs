@@ -3,7 +3,7 @@
 //! Usage: `tcp_echo_server_pool [--threads N] [--queue N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "some hybrid of these two
 //! approaches". One thread accepts, N serve, and a queue is between them.
-//! C twin: `tcp_echo_server_pool.c`. Read it beside `tcp_echo_server_thread.rs`.
+//! C twin: `tcp_echo_server_pool.c`. Compare `tcp_echo_server_thread.rs`.
 
 mod common;
 
@@ -17,7 +17,7 @@ type Client = (OwnedFd, sockaddr_in);
 
 fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
-    // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
+    // As in tcp_echo_server.rs: socket(), bind() and listen() are in common/echo.rs.
     let serv_sock = echo::listening(&args.echo, SOCK_STREAM)?;
 
     // The threads, and the queue that they take their clients from.
@@ -44,12 +44,12 @@ fn serve(args: &Args) -> Result<()> {
             }
         };
 
-        // It moves into the queue, and out of it into a thread. While the queue is full, no other
-        // client is accepted.
+        // The connection moves into the queue, and from there to a thread. While the queue is full,
+        // no further client is accepted.
         put(client, args.queue);
     }
     close(serv_sock)?;
-    close_queue(); // the threads serve what is left, and end
+    close_queue(); // the threads serve the remaining clients, and end
     threads.into_iter().try_for_each(pthread_join)
 }
 
@@ -58,7 +58,7 @@ fn serve(args: &Args) -> Result<()> {
 struct Queue {
     waiting: VecDeque<Client>,
     idle: u32,  // threads that wait for a client
-    full: bool, // and the other side waits for room
+    full: bool, // and the accepting thread waits for room
     said: bool,
     closed: bool,
 }
@@ -120,7 +120,7 @@ fn close_queue() {
     NOT_EMPTY.notify_all();
 }
 
-/// A thread that panics with the queue in its hands leaves it as it should be.
+/// The queue is consistent even after a panic of a thread that had locked it.
 fn queue() -> MutexGuard<'static, Queue> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }

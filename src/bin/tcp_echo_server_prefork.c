@@ -4,7 +4,7 @@
  * Usage: tcp_echo_server_prefork [--workers N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "some hybrid of these two
  * approaches". N processes are made beforehand, and all of them accept.
- * Rust twin: tcp_echo_server_prefork.rs. Read it beside tcp_echo_server_fork.c.
+ * Rust twin: tcp_echo_server_prefork.rs. Compare tcp_echo_server_fork.c.
  */
 #include <errno.h>       /* errno */
 #include <netinet/in.h>  /* struct sockaddr_in */
@@ -15,7 +15,7 @@
 
 #include "common/echo.h" /* listening(), serveClient(), endWithParent() */
 
-#define EARLY 1000 /* milliseconds: a worker that dies younger was not killed by chance */
+#define EARLY 1000 /* milliseconds: a worker that dies younger was not killed by accident */
 #define SETBACKS 6 /* early deaths in a row after which the server gives up */
 
 static unsigned workers = 8; /* the argument: processes that each serve one client at a time */
@@ -30,11 +30,11 @@ static void startWorker(struct worker *worker, int servSock, int tickets);
 static void pauseAfterSetback(unsigned *setbacks, struct worker worker[]);
 static long long milliseconds(void);
 
-/* Starts the workers, and others for those that die, until all have done their work. */
+/* Starts the workers, and replaces those that die, until all clients are served. */
 static void supervise(void)
 {
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
-    /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
+    /* As in tcp_echo_server.c: socket(), bind() and listen() are in common/echo.h. */
     int servSock = listening(SOCK_STREAM);
     int tickets = makeTickets();
 
@@ -51,16 +51,16 @@ static void supervise(void)
         int status;
         pid_t pid = wait(&status);
         if (pid < 0 && errno == EINTR)
-            continue; /* stopped and continued */
+            continue; /* after SIGSTOP and SIGCONT */
         if (pid < 0)
             DieWithError("wait() failed");
         unsigned place = 0;
         while (place < workers && worker[place].pid != pid)
             place++;
         if (place == workers)
-            continue; /* a child of whoever became this program */
+            continue; /* a child from before exec */
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-            worker[place] = worker[--workers]; /* no client is left for it */
+            worker[place] = worker[--workers]; /* no client is left to serve */
             continue;
         }
         if (WIFSIGNALED(status))
@@ -68,7 +68,7 @@ static void supervise(void)
         else
             note("worker %d: exited with %d", pid, WEXITSTATUS(status));
 
-        /* Another in its place: at once, or, after one that died early, later and later. */
+        /* Starts a new one: at once or, after an early death, after a growing pause. */
         if (milliseconds() - worker[place].started >= EARLY)
             setbacks = 0;
         else
@@ -85,7 +85,7 @@ static void supervise(void)
         DieWithError("close() failed");
 }
 
-/* After a setback: twice as long as after the one before. Gives up when there are too many. */
+/* Pauses after a setback, each time twice as long. Gives up after too many. */
 static void pauseAfterSetback(unsigned *setbacks, struct worker worker[])
 {
     ++*setbacks;
@@ -98,7 +98,7 @@ static void pauseAfterSetback(unsigned *setbacks, struct worker worker[])
     while (nanosleep(&time, &time) < 0)
         continue;
     for (unsigned i = 0; i < workers; i++)
-        worker[i].started += pause; /* one that has died meanwhile has not grown older */
+        worker[i].started += pause; /* a worker that died during the pause counts as young */
 }
 
 static long long milliseconds(void)
@@ -108,7 +108,7 @@ static long long milliseconds(void)
     return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
 }
 
-/* Whether there is one more client to be served. */
+/* Whether one more client may be served. */
 static int takeOne(int tickets)
 {
     unsigned long long one;
@@ -119,7 +119,7 @@ static int takeOne(int tickets)
     return 0;
 }
 
-/* A process that serves clients as long as there are tickets, or without end if there are none. */
+/* A process that serves clients while there are tickets; without --max-clients, without end. */
 static void startWorker(struct worker *worker, int servSock, int tickets)
 {
     int clntSock;
@@ -133,7 +133,7 @@ static void startWorker(struct worker *worker, int servSock, int tickets)
 
     /* 4. Repeatedly: Run forever, or for --max-clients. */
     while (takeOne(tickets)) {
-        /* a. Accept a new connection: the kernel gives it to one of those that wait. */
+        /* a. Accept a new connection: the kernel gives it to one of the waiting workers. */
         clntLen = sizeof(echoClntAddr); /* Set the size of the in-out parameter */
         while ((clntSock = acceptedFrom(
                     accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen),
@@ -147,8 +147,8 @@ static void startWorker(struct worker *worker, int servSock, int tickets)
 }
 
 /*
- * --max-clients, counted by all workers together: a number that the kernel keeps, one less for each
- * that is read. Returns its descriptor, or -1 if it is not given.
+ * --max-clients, counted by all workers together: an eventfd, a number in the kernel that each read
+ * lowers by one. Returns its descriptor, or -1 without --max-clients.
  */
 static int makeTickets(void)
 {

@@ -3,7 +3,7 @@
 //! Usage: `tcp_echo_server_prefork [--workers N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "some hybrid of these two
 //! approaches". N processes are made beforehand, and all of them accept.
-//! C twin: `tcp_echo_server_prefork.c`. Read it beside `tcp_echo_server_fork.rs`.
+//! C twin: `tcp_echo_server_prefork.c`. Compare `tcp_echo_server_fork.rs`.
 
 mod common;
 
@@ -12,13 +12,13 @@ use nix::{sys::eventfd::*, unistd::ForkResult, unistd::Pid, unistd::fork}; // <s
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <netinet/in.h>, <sys/socket.h>
 use std::{os::fd::OwnedFd, process::exit, thread::sleep, time::Duration, time::Instant};
 
-const EARLY: Duration = Duration::from_secs(1); // who dies younger was not killed by chance
+const EARLY: Duration = Duration::from_secs(1); // dying younger is no accident
 const SETBACKS: u32 = 6; // early deaths in a row after which the server gives up
 
-/// Starts the workers, and others for those that die, until all have done their work.
+/// Starts the workers, and replaces those that die, until all clients are served.
 fn supervise(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
-    // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
+    // As in tcp_echo_server.rs: socket(), bind() and listen() are in common/echo.rs.
     let serv_sock = echo::listening(&args.echo, SOCK_STREAM)?;
     let tickets = tickets(args.echo.max_clients)?;
 
@@ -32,15 +32,15 @@ fn supervise(args: &Args) -> Result<()> {
     let mut setbacks = 0;
     while !workers.is_empty() {
         let (pid, status) = match wait() {
-            Err(error) if error == Errno::EINTR => continue, // stopped and continued
+            Err(error) if error == Errno::EINTR => continue, // after SIGSTOP and SIGCONT
             ended => ended?,
         };
         let Some(place) = workers.iter().position(|&(worker, _)| worker == pid) else {
-            continue; // a child of whoever became this program
+            continue; // a child from before exec
         };
         let (_, started) = workers.swap_remove(place);
         if libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0 {
-            continue; // no client is left for it
+            continue; // no client is left to serve
         }
         if libc::WIFSIGNALED(status) {
             let signal = libc::WTERMSIG(status);
@@ -50,7 +50,7 @@ fn supervise(args: &Args) -> Result<()> {
             note(format_args!("worker {pid}: exited with {status}"));
         }
 
-        // Another in its place: at once, or, after one that died early, later and later.
+        // Starts a new one: at once or, after an early death, after a growing pause.
         if started.elapsed() >= EARLY {
             setbacks = 0;
         } else {
@@ -65,7 +65,7 @@ fn supervise(args: &Args) -> Result<()> {
     tickets.map_or(Ok(()), |tickets| close(tickets.into()))
 }
 
-/// After a setback: twice as long as after the one before. Gives up when there are too many.
+/// Pauses after a setback, each time twice as long. Gives up after too many.
 fn pause_after_setback(setbacks: &mut u32, workers: &mut [(Pid, Instant)]) {
     *setbacks += 1;
     if *setbacks == SETBACKS {
@@ -76,15 +76,15 @@ fn pause_after_setback(setbacks: &mut u32, workers: &mut [(Pid, Instant)]) {
     let pause = Duration::from_millis(50) * (1 << *setbacks); // 100, 200, ... 1600
     sleep(pause);
     for (_, started) in workers {
-        *started += pause; // one that has died meanwhile has not grown older
+        *started += pause; // a worker that died during the pause counts as young
     }
 }
 
-/// A process that serves clients as long as there are tickets, or without end if there are none.
+/// A process that serves clients while there are tickets; without --max-clients, without end.
 #[expect(unsafe_code, reason = "fork")]
 fn start_worker(serv_sock: &OwnedFd, tickets: Option<&EventFd>, args: &Args) -> Result<Pid> {
     let server = Pid::this();
-    // SAFETY: this process has one thread, so the child finds no lock taken and no work half done.
+    // SAFETY: this process has one thread, so no lock is held in the child.
     match unsafe { fork() }.map_err(|errno| Error::new("fork", errno))? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
@@ -100,7 +100,7 @@ fn start_worker(serv_sock: &OwnedFd, tickets: Option<&EventFd>, args: &Args) -> 
 fn work(serv_sock: &OwnedFd, tickets: Option<&EventFd>, idle_timeout: Option<u32>) -> Result<()> {
     // 4. Repeatedly: Run forever, or for --max-clients.
     while take_one(tickets)? {
-        // a. Accept a new connection: the kernel gives it to one of those that wait.
+        // a. Accept a new connection: the kernel gives it to one of the waiting workers.
         let (clnt_sock, echo_clnt_addr) = loop {
             match accept::<sockaddr_in>(serv_sock) {
                 Ok(client) => break client,
@@ -114,8 +114,8 @@ fn work(serv_sock: &OwnedFd, tickets: Option<&EventFd>, idle_timeout: Option<u32
     Ok(())
 }
 
-/// `--max-clients`, counted by all workers together: a number that the kernel keeps, one less for
-/// each that is read.
+/// `--max-clients`, counted by all workers together: an eventfd, a number in the kernel that each
+/// read lowers by one.
 fn tickets(max_clients: u64) -> Result<Option<EventFd>> {
     if max_clients == u64::MAX {
         return Ok(None);
@@ -128,7 +128,7 @@ fn tickets(max_clients: u64) -> Result<Option<EventFd>> {
     Ok(Some(tickets))
 }
 
-/// Whether there is one more client to be served.
+/// Whether one more client may be served.
 fn take_one(tickets: Option<&EventFd>) -> Result<bool> {
     match tickets.map_or(Ok(1), EventFd::read) {
         Ok(_) => Ok(true),

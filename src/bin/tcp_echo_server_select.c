@@ -4,7 +4,7 @@
  * Usage: tcp_echo_server_select [--limit N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
  * different requests", here without a process or a thread for each.
- * Rust twin: tcp_echo_server_select.rs. Read it beside tcp_echo_server.c.
+ * Rust twin: tcp_echo_server_select.rs. Compare tcp_echo_server.c.
  */
 #include <errno.h>      /* errno */
 #include <netinet/in.h> /* struct sockaddr_in */
@@ -25,14 +25,14 @@ static void serve(void)
     socklen_t clntLen;
 
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
-    /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
+    /* As in tcp_echo_server.c: socket(), bind() and listen() are in common/echo.h. */
     int servSock = listening(SOCK_STREAM | SOCK_NONBLOCK);
     if (servSock >= FD_SETSIZE)
-        die(TOO_HIGH); /* C would write beside the set */
+        die(TOO_HIGH); /* FD_SET would write outside the set */
 
     /*
-     * What each waits for: the listening socket for a client, a client for bytes to come or, if it
-     * holds some, to go.
+     * The event that each waits for: the listening socket for a client; a client until it can
+     * receive or, if it holds bytes, send.
      */
     fd_set toRead, toWrite;
     FD_ZERO(&toRead);
@@ -51,13 +51,13 @@ static void serve(void)
         else
             FD_CLR(servSock, &toRead);
 
-        /* Wait for all of them together. Those that select leaves in the sets can go on. */
+        /* Wait for all of them together. select leaves the ready ones in the sets. */
         fd_set readable = toRead, writable = toWrite;
         int ms = longestWait(paused);
         struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
         if (select(highest + 1, &readable, &writable, NULL, ms < 0 ? NULL : &timeout) < 0) {
             if (errno == EINTR)
-                continue; /* stopped and continued */
+                continue; /* after SIGSTOP and SIGCONT */
             DieWithError("select() failed");
         }
         long long time = now();
@@ -81,7 +81,7 @@ static void serve(void)
                     clients[count++] = client;
                 } else {
                     note("%s:%d: %s", inet_ntoa(echoClntAddr.sin_addr),
-                         ntohs(echoClntAddr.sin_port), TOO_HIGH); /* its loss alone */
+                         ntohs(echoClntAddr.sin_port), TOO_HIGH); /* only this client is lost */
                     closeClient(clntSock, &client);
                 }
             }
@@ -109,7 +109,7 @@ static void serve(void)
             }
         }
 
-        /* The last ones take the places of those that have gone. */
+        /* The last ones move into the places of the closed ones. */
         unsigned place = 0;
         while (gone && place < count) {
             if (socks[place] < 0) {

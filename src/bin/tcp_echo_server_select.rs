@@ -3,7 +3,7 @@
 //! Usage: `tcp_echo_server_select [--limit N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "Alternate between servicing
 //! different requests", here without a process or a thread for each.
-//! C twin: `tcp_echo_server_select.c`. Read it beside `tcp_echo_server.rs`.
+//! C twin: `tcp_echo_server_select.c`. Compare `tcp_echo_server.rs`.
 
 mod common;
 
@@ -15,11 +15,11 @@ const TOO_HIGH: &str = "select() failed: the descriptor is not below FD_SETSIZE,
 
 fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
-    // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
+    // As in tcp_echo_server.rs: socket(), bind() and listen() are in common/echo.rs.
     let serv_sock = echo::listening(&args.echo, SOCK_STREAM | SOCK_NONBLOCK)?;
 
-    // What each waits for: the listening socket for a client, a client for bytes to come or, if it
-    // holds some, to go.
+    // The event that each waits for: the listening socket for a client; a client until it can
+    // receive or, if it holds bytes, send.
     let (mut to_read, mut to_write) = (fd_set::zeroed(), fd_set::zeroed());
     let mut highest = serv_sock.as_raw_fd();
     if FD_SET(&serv_sock, &mut to_read).is_err() {
@@ -38,7 +38,7 @@ fn serve(args: &Args) -> Result<()> {
             FD_CLR(&serv_sock, &mut to_read);
         }
 
-        // Wait for all of them together. Those that select leaves in the sets can go on.
+        // Wait for all of them together. select leaves the ready ones in the sets.
         let (mut readable, mut writable) = (to_read, to_write);
         let wait = u64::try_from(echo::longest_wait(paused, &args.echo)).map(Duration::from_millis);
         let mut timeout = wait.ok().map(timeval_of);
@@ -49,7 +49,7 @@ fn serve(args: &Args) -> Result<()> {
             None,
             timeout.as_mut(),
         ) {
-            Err(error) if error == Errno::EINTR => continue, // stopped and continued
+            Err(error) if error == Errno::EINTR => continue, // after SIGSTOP and SIGCONT
             ready => ready?,
         };
         let now = echo::now(&args.echo);
@@ -65,7 +65,7 @@ fn serve(args: &Args) -> Result<()> {
                         highest = highest.max(clnt_sock.as_raw_fd());
                         clients.push((Some(clnt_sock), client));
                     } else {
-                        note(format_args!("{echo_clnt_addr}: {TOO_HIGH}")); // its loss alone
+                        note(format_args!("{echo_clnt_addr}: {TOO_HIGH}")); // this client is lost
                         client.close(clnt_sock);
                     }
                 }
@@ -95,7 +95,7 @@ fn serve(args: &Args) -> Result<()> {
             }
         }
 
-        // The last ones take the places of those that have gone.
+        // The last ones move into the places of the closed ones.
         let mut place = 0;
         while gone && place < clients.len() {
             if clients[place].0.is_none() {

@@ -3,7 +3,7 @@
  *
  * Usage: tcp_echo_server_thread [--limit N] [OPTIONS] PORT
  * Follows: the Princeton deck, "Server: One Request at a Time?": "use multi-threading".
- * Rust twin: tcp_echo_server_thread.rs. Read it beside tcp_echo_server.c.
+ * Rust twin: tcp_echo_server_thread.rs. Compare tcp_echo_server.c.
  */
 #include <errno.h>      /* errno */
 #include <netinet/in.h> /* struct sockaddr_in */
@@ -15,12 +15,12 @@
 
 static unsigned limit = 1000; /* the argument: clients at once */
 
-/* Threads that serve a client now, and what they signal when they are done. */
+/* The number of threads that serve a client, and the condition that they signal at their end. */
 static unsigned threads = 0;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t done = PTHREAD_COND_INITIALIZER;
 
-/* What a thread is given. */
+/* The arguments of a thread. */
 struct connection {
     int clntSock;
     struct sockaddr_in echoClntAddr;
@@ -36,7 +36,7 @@ static void serve(void)
     socklen_t clntLen;
 
     /* 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen. */
-    /* As in tcp_echo_server.c: socket(), bind() and listen() stand in common/echo.h. */
+    /* As in tcp_echo_server.c: socket(), bind() and listen() are in common/echo.h. */
     int servSock = listening(SOCK_STREAM);
 
     pthread_attr_t attr;
@@ -53,8 +53,8 @@ static void serve(void)
             recoverFrom("accept() failed");
 
         /*
-         * b. Communicate, c. close the connection: a new thread does, beside this one. The
-         * connection is its own from now on.
+         * b. Communicate, c. close the connection: in a new thread. From now on it owns the
+         * connection.
          */
         struct connection *given = malloc(sizeof(*given));
         if (given != NULL)
@@ -66,7 +66,7 @@ static void serve(void)
             pthread_detach(thread);
         } else {
             count(-1);
-            close(new.clntSock); /* its loss alone */
+            close(new.clntSock); /* only this client is lost */
             free(given);
             errno = error;
             WarnWithError(&new.echoClntAddr, "pthread_create() failed");
@@ -95,7 +95,7 @@ static void count(int change)
     pthread_mutex_unlock(&mutex);
 }
 
-/* Waits until fewer than `number` threads are there. */
+/* Waits until there are fewer than `number` threads. */
 static void waitUntilFewerThan(unsigned number)
 {
     pthread_mutex_lock(&mutex);

@@ -2,7 +2,7 @@
 //!
 //! Usage: `tcp_echo_server_thread [--limit N] [OPTIONS] PORT`
 //! Follows: the Princeton deck, "Server: One Request at a Time?": "use multi-threading".
-//! C twin: `tcp_echo_server_thread.c`. Read it beside `tcp_echo_server.rs`.
+//! C twin: `tcp_echo_server_thread.c`. Compare `tcp_echo_server.rs`.
 
 mod common;
 
@@ -11,12 +11,12 @@ use sockstep::{error::*, netinet::*, pthread::*, socket::*}; // <errno.h>, <neti
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread::{current, park};
 
-/// Threads that serve a client now.
+/// The number of threads that serve a client.
 static THREADS: AtomicU32 = AtomicU32::new(0);
 
 fn serve(args: &Args) -> Result<()> {
     // 1. Create a TCP socket. 2. Assign a port to the socket. 3. Set the socket to listen.
-    // As in tcp_echo_server.rs: socket(), bind() and listen() stand in common/echo.rs.
+    // As in tcp_echo_server.rs: socket(), bind() and listen() are in common/echo.rs.
     let serv_sock = echo::listening(&args.echo, SOCK_STREAM)?;
     let attr = echo::small_stack()?;
 
@@ -32,8 +32,8 @@ fn serve(args: &Args) -> Result<()> {
             }
         };
 
-        // b. Communicate, c. close the connection: a new thread does, beside this one. The
-        // connection is its own from now on.
+        // b. Communicate, c. close the connection: in a new thread. From now on it owns the
+        // connection.
         THREADS.fetch_add(1, SeqCst);
         let (acceptor, idle_timeout) = (current(), args.echo.idle_timeout);
         let thread = pthread_create(Some(&attr), move || {
@@ -43,7 +43,7 @@ fn serve(args: &Args) -> Result<()> {
         });
         if let Err(error) = thread.and_then(pthread_detach) {
             THREADS.fetch_sub(1, SeqCst);
-            // Its loss alone: the closure is dropped, and with it the connection is closed.
+            // Only this client is lost: dropping the closure closes its connection.
             warn(&echo_clnt_addr, &error);
         }
     }
@@ -52,7 +52,7 @@ fn serve(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Waits until fewer than `limit` threads are there. Each that ends wakes us.
+/// Waits until there are fewer than `limit` threads. Each thread that ends wakes us.
 fn wait_until_fewer_than(limit: u32) {
     while THREADS.load(SeqCst) >= limit {
         park();

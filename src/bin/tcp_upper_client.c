@@ -55,16 +55,16 @@ static char *exchange(int clientSocket, const char *sentence, size_t len, size_t
 static void converse(void)
 {
     struct addrinfo *servers = addresses(serverIP, serverPort, SOCK_STREAM);
-    struct addrinfo *server = servers; /* to try: the first, and once that has failed the next */
+    struct addrinfo *server = servers; /* the one to try; after a failure the next */
     int clientSocket, typing = isatty(STDIN_FILENO);
     char *sentence = NULL;
     size_t size = 0, modifiedLen;
 
-    /* Not in the book: a file or pipe as input ends without one more connection. */
+    /* Not in the book: at the end of a file or pipe, no further connection is made. */
     while (typing || !inputEnded()) {
         setDeadline(timeout);
         while ((clientSocket = connectTo(server)) < 0)
-            server = server->ai_next; /* it has another address */
+            server = server->ai_next; /* try its next address */
 
         /* 3. Send a sentence, receive it in upper case. */
         if (typing)
@@ -114,7 +114,7 @@ static char *exchange(int clientSocket, const char *sentence, size_t len, size_t
         if (n == 0 || end != NULL)
             return reply;
         if (*replyLen > 3 * len + MORE) {
-            errno = EMSGSIZE; /* not in the book: memory has an end */
+            errno = EMSGSIZE; /* not in the book: a limit */
             DieWithError("recv() failed");
         }
     }

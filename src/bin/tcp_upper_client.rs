@@ -32,17 +32,17 @@ fn connect_to(servers: &[AddrInfo], deadline: Deadline) -> Result<OwnedFd> {
 fn converse(args: &Args) -> Result<()> {
     let servers = addresses(&args.ipaddress, args.port, SOCK_STREAM)?;
     let servers: Vec<AddrInfo> = servers.iter().collect();
-    let mut server = 0; // to try: the first, and once that has failed the next
+    let mut server = 0; // the one to try; after a failure the next
     let typing = io::stdin().is_terminal();
     let mut input = Input::new();
 
-    // Not in the book: a file or pipe as input ends without one more connection.
+    // Not in the book: at the end of a file or pipe, no further connection is made.
     while typing || !input.has_ended() {
         let deadline = Deadline::after(args.timeout);
         let client_socket = loop {
             match connect_to(&servers[server..], deadline) {
                 Ok(connected) => break connected,
-                Err(_) if server + 1 < servers.len() => server += 1, // it has another address
+                Err(_) if server + 1 < servers.len() => server += 1, // try its next address
                 Err(error) => die(deadline.reason(&error, false)),
             }
         };
@@ -89,7 +89,7 @@ fn exchange(client_socket: &OwnedFd, sentence: &[u8], deadline: Deadline) -> Vec
             },
         }
         if reply.len() > 3 * sentence.len() + MORE {
-            die(Error::new("recv", Errno::EMSGSIZE)); // not in the book: memory has an end
+            die(Error::new("recv", Errno::EMSGSIZE)); // not in the book: a limit
         }
     }
 }

@@ -38,7 +38,7 @@ static void serve(void)
     if ((serverSocket = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)) < 0)
         DieWithError("socket() failed");
 
-    /* Not in the book: a restarted server need not wait for its old connections to fade away. */
+    /* Not in the book: a restarted server may bind while old connections are in TIME_WAIT. */
     if (setsockopt(serverSocket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
         DieWithError("setsockopt() failed");
 
@@ -47,7 +47,7 @@ static void serve(void)
     serverAddr.sin_family = AF_INET;                /* Internet address family */
     serverAddr.sin_addr.s_addr = htonl(INADDR_ANY); /* Any incoming interface */
     if (bindAddress != NULL)
-        serverAddr.sin_addr.s_addr = inet_addr(bindAddress); /* --bind: this one alone */
+        serverAddr.sin_addr.s_addr = inet_addr(bindAddress); /* --bind: this one only */
     serverAddr.sin_port = htons(serverPort); /* Local port */
     if (bind(serverSocket, (struct sockaddr *)&serverAddr, sizeof(serverAddr)) < 0)
         DieWithError("bind() failed");
@@ -56,7 +56,7 @@ static void serve(void)
     if (listen(serverSocket, backlog) < 0)
         DieWithError("listen() failed");
 
-    /* Not in the book: say so, with the port that port 0 became. */
+    /* Not in the book: print the address, with the port chosen for port 0. */
     if (getsockname(serverSocket, (struct sockaddr *)&serverAddr, &serverLen) < 0)
         DieWithError("getsockname() failed");
     printLine("listening on %s:%d", inet_ntoa(serverAddr.sin_addr), ntohs(serverAddr.sin_port));
@@ -72,7 +72,7 @@ static void serve(void)
                     &addr, &addrLen)) < 0)
             recoverFrom("accept() failed");
 
-        /* b. Answer its sentences. What goes wrong with one client is that client's loss alone. */
+        /* b. Answer its sentences. An error ends this client only, not the server. */
         answer(connectionSocket, &addr);
 
         /* c. Close the connection. */
@@ -89,7 +89,7 @@ static void seeOff(int connectionSocket, const struct sockaddr_in *addr, char *s
 static void answer(int connectionSocket, const struct sockaddr_in *addr)
 {
     static char sentence[RCVBUFSIZE], reply[3 * RCVBUFSIZE];
-    size_t held = 0; /* bytes of a character whose rest is still to come */
+    size_t held = 0; /* bytes of an incomplete character */
     for (;;) {
         ssize_t received = within(recv(connectionSocket, sentence + held, RCVBUFSIZE - held, 0),
                                   RCVBUFSIZE - held);
@@ -119,8 +119,8 @@ static void answer(int connectionSocket, const struct sockaddr_in *addr)
 }
 
 /*
- * Not in the book: a close with unread bytes resets the connection, and the reply on its way is
- * lost. Take them first.
+ * Not in the book: a close with unread bytes resets the connection, and the reply is lost on its
+ * way. So read them first.
  */
 static void seeOff(int connectionSocket, const struct sockaddr_in *addr, char *sentence)
 {
@@ -137,7 +137,7 @@ static void seeOff(int connectionSocket, const struct sockaddr_in *addr, char *s
     }
     for (;;) {
         ssize_t n = within(recv(connectionSocket, sentence, RCVBUFSIZE, 0), RCVBUFSIZE);
-        if (n == 0 || (n < 0 && errno != EINTR)) /* after SIGSTOP and SIGCONT, with a time-out set */
+        if (n == 0 || (n < 0 && errno != EINTR)) /* EINTR: after SIGSTOP and SIGCONT */
             return;
         clock_gettime(CLOCK_MONOTONIC, &now);
         long long gone = (now.tv_sec - start.tv_sec) * 1000000000LL + now.tv_nsec - start.tv_nsec;

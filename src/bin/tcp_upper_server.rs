@@ -25,7 +25,7 @@ fn serve(args: &Args) -> Result<()> {
     // 1. Create the welcoming socket.
     let server_socket = socket(PF_INET, SOCK_STREAM, IPPROTO_TCP)?;
 
-    // Not in the book: a restarted server need not wait for its old connections to fade away.
+    // Not in the book: a restarted server may bind while old connections are in TIME_WAIT.
     setsockopt(&server_socket, SOL_SOCKET, SO_REUSEADDR, &1)?;
 
     // 2. Bind it to the server's port.
@@ -33,7 +33,7 @@ fn serve(args: &Args) -> Result<()> {
     server_addr.sin_family = AF_INET; // Internet address family
     server_addr.sin_addr.s_addr = htonl(INADDR_ANY); // Any incoming interface
     if let Some(address) = &args.bind {
-        server_addr.sin_addr.s_addr = inet_addr(address)?; // --bind: this one alone
+        server_addr.sin_addr.s_addr = inet_addr(address)?; // --bind: this one only
     }
     server_addr.sin_port = htons(args.port); // Local port
     bind(&server_socket, &server_addr)?;
@@ -41,7 +41,7 @@ fn serve(args: &Args) -> Result<()> {
     // 3. Listen for clients that knock.
     listen(&server_socket, args.backlog)?;
 
-    // Not in the book: say so, with the port that port 0 became.
+    // Not in the book: print the address, with the port chosen for port 0.
     let server_addr: sockaddr_in = getsockname(&server_socket)?;
     print_line(format_args!("listening on {server_addr}"));
     if args.announce {
@@ -58,7 +58,7 @@ fn serve(args: &Args) -> Result<()> {
             }
         };
 
-        // b. Answer its sentences. What goes wrong with one client is that client's loss alone.
+        // b. Answer its sentences. An error ends this client only, not the server.
         if let Err(error) = answer(&connection_socket, &addr, args, &mut buffers) {
             warn(&addr, &error);
         }
@@ -81,7 +81,7 @@ fn answer(
         reply,
         line,
     } = buffers;
-    let mut held = 0; // bytes of a character whose rest is still to come
+    let mut held = 0; // bytes of an incomplete character
     loop {
         let received = match recv(connection_socket, &mut sentence[held..], 0) {
             Err(error) if error == Errno::EINTR => continue, // a signal came
@@ -108,8 +108,8 @@ fn answer(
     }
 }
 
-/// Not in the book: a close with unread bytes resets the connection, and the reply on its way is
-/// lost. Take them first.
+/// Not in the book: a close with unread bytes resets the connection, and the reply is lost on its
+/// way. So read them first.
 fn see_off(connection_socket: &OwnedFd, sentence: &mut [u8]) -> Result<()> {
     let patience = timeval {
         tv_sec: GOODBYE.into(),
@@ -121,14 +121,14 @@ fn see_off(connection_socket: &OwnedFd, sentence: &mut [u8]) -> Result<()> {
     while start.elapsed() < Duration::from_secs(GOODBYE.into()) {
         match recv(connection_socket, sentence, 0) {
             Ok(0) => break,
-            Err(error) if error != Errno::EINTR => break, // EINTR: stopped and continued
+            Err(error) if error != Errno::EINTR => break, // EINTR: after SIGSTOP and SIGCONT
             _ => {}
         }
     }
     Ok(())
 }
 
-/// Room that serves one client after the other.
+/// Buffers that are reused for each client.
 struct Buffers {
     sentence: [u8; RCVBUFSIZE],
     reply: Vec<u8>,

@@ -23,7 +23,7 @@ static unsigned timeout = 0, tries = 0; /* not given */
 
 static void talk(void)
 {
-    static char echoBuffer[DATAGRAM]; /* no datagram is longer, so none is cut */
+    static char echoBuffer[DATAGRAM]; /* the longest possible datagram fits */
     int clientSock;
     struct sockaddr_in echoClientAddr, echoServAddr;
     ssize_t recvMsgSize;

@@ -15,7 +15,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStrExt};
 const ECHO_PORT: u16 = 7; // the well-known port of the echo service
 
 fn talk(args: &Args) -> Result<()> {
-    let mut echo_buffer = vec![0; DATAGRAM]; // no datagram is longer, so none is cut
+    let mut echo_buffer = vec![0; DATAGRAM]; // the longest possible datagram fits
 
     // 1. Create a UDP socket.
     let client_sock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?;

@@ -26,7 +26,7 @@ static void answerInBatches(int servSock, const struct sockaddr_in *echoServAddr
 
 static void serve(void)
 {
-    static char echoBuffer[DATAGRAM]; /* no datagram is longer, so none is cut */
+    static char echoBuffer[DATAGRAM]; /* the longest possible datagram fits */
     int servSock;
     struct sockaddr_in echoServAddr, echoClientAddr;
     socklen_t servLen = sizeof(echoServAddr), clientAddrLen;
@@ -46,17 +46,17 @@ static void serve(void)
     echoServAddr.sin_family = AF_INET;                /* Internet address family */
     echoServAddr.sin_addr.s_addr = htonl(INADDR_ANY); /* Any incoming interface */
     if (bindAddress != NULL)
-        echoServAddr.sin_addr.s_addr = inet_addr(bindAddress); /* --bind: this one alone */
+        echoServAddr.sin_addr.s_addr = inet_addr(bindAddress); /* --bind: this one only */
     echoServAddr.sin_port = htons(echoServPort); /* Local port */
     if (bind(servSock, (struct sockaddr *)&echoServAddr, sizeof(echoServAddr)) < 0)
         DieWithError("bind() failed");
 
-    /* Not on the slide: say so, with the port that port 0 became. */
+    /* Not on the slide: print the address, with the port chosen for port 0. */
     if (getsockname(servSock, (struct sockaddr *)&echoServAddr, &servLen) < 0)
         DieWithError("getsockname() failed");
     printLine("listening on %s:%d", inet_ntoa(echoServAddr.sin_addr), ntohs(echoServAddr.sin_port));
 
-    /* Not on the slide: the same by other calls. */
+    /* Not on the slide: the same with other calls. */
     if (fromAsked || batch > 0) {
         if (fromAsked)
             answerFromAsked(servSock, &echoServAddr, maxMessages, same);
@@ -78,11 +78,11 @@ static void serve(void)
                     DATAGRAM, &echoClientAddr, &clientAddrLen)) < 0)
             recoverFrom("recvfrom() failed");
 
-        /* Not on the slide: no answer that could set two servers on each other. */
+        /* Not on the slide: two servers must not answer each other without end. */
         if (!mayAnswer(&echoClientAddr, &echoServAddr))
             continue;
 
-        /* Send it back. What goes wrong with one client is that client's loss alone. */
+        /* Send it back. An error ends this client only, not the server. */
         if (within(sendto(servSock, echoBuffer, recvMsgSize, 0,
                           (struct sockaddr *)&echoClientAddr, sizeof(echoClientAddr)),
                    recvMsgSize) < 0)
@@ -101,7 +101,7 @@ static size_t same(const struct sockaddr_in *client, const char *message, size_t
     return len;
 }
 
-/* A header for one datagram: whose it is, and its bytes. */
+/* A header for one datagram: its address and its bytes. */
 static struct mmsghdr datagram(struct sockaddr_in *client, struct iovec *bytes)
 {
     struct msghdr header = {.msg_name = client, .msg_namelen = sizeof(*client),
@@ -109,7 +109,7 @@ static struct mmsghdr datagram(struct sockaddr_in *client, struct iovec *bytes)
     return (struct mmsghdr){.msg_hdr = header};
 }
 
-/* What recvmmsg() returns, unless a length or an address in it is impossible. */
+/* Checks what recvmmsg() returned: an impossible length or address is an error. */
 static int whole(int received, unsigned most, const struct mmsghdr *messages)
 {
     received = within(received, most);
@@ -121,8 +121,8 @@ static int whole(int received, unsigned most, const struct mmsghdr *messages)
 }
 
 /*
- * Not on the slide: step 3 for --batch. One call receives all datagrams that have come, and one
- * sends all answers: under load, two calls for many datagrams.
+ * Not on the slide: step 3 for --batch. One call receives all datagrams that have arrived, and one
+ * sends all answers: under load, two calls serve many datagrams.
  */
 static void answerInBatches(int servSock, const struct sockaddr_in *echoServAddr)
 {
@@ -141,7 +141,7 @@ static void answerInBatches(int servSock, const struct sockaddr_in *echoServAddr
                 buffers[i].iov_len = DATAGRAM;
                 headers[i] = datagram(&clients[i], &buffers[i]);
             }
-            /* Waits for the first, and takes along the others that have come. */
+            /* Waits for the first datagram, and takes all others that have arrived. */
             received = recvmmsg(servSock, headers, most, MSG_WAITFORONE, NULL);
             received = whole(received, most, headers);
             if (received < 0)
@@ -158,7 +158,7 @@ static void answerInBatches(int servSock, const struct sockaddr_in *echoServAddr
         while (sent < count) {
             int n = within(sendmmsg(servSock, answers + sent, count - sent, 0), count - sent);
             if (n == 0)
-                errno = EIO; /* not from a sound kernel */
+                errno = EIO; /* a correct kernel never returns this */
             if (n <= 0)
                 WarnWithError(answers[sent].msg_hdr.msg_name, "sendmmsg() failed");
             sent += n > 0 ? n : 1;

@@ -12,7 +12,7 @@ use sockstep::{error::*, msg::*, netinet::*, socket::*}; // <errno.h>, <arpa/ine
 use std::{io::IoSlice, io::IoSliceMut, os::fd::OwnedFd};
 
 fn serve(args: &Args) -> Result<()> {
-    let mut echo_buffer = vec![0; DATAGRAM]; // no datagram is longer, so none is cut
+    let mut echo_buffer = vec![0; DATAGRAM]; // the longest possible datagram fits
 
     // 1. Create a UDP socket.
     let serv_sock = socket(PF_INET, SOCK_DGRAM, IPPROTO_UDP)?;
@@ -27,16 +27,16 @@ fn serve(args: &Args) -> Result<()> {
     echo_serv_addr.sin_family = AF_INET; // Internet address family
     echo_serv_addr.sin_addr.s_addr = htonl(INADDR_ANY); // Any incoming interface
     if let Some(address) = &args.bind {
-        echo_serv_addr.sin_addr.s_addr = inet_addr(address)?; // --bind: this one alone
+        echo_serv_addr.sin_addr.s_addr = inet_addr(address)?; // --bind: this one only
     }
     echo_serv_addr.sin_port = htons(args.port); // Local port
     bind(&serv_sock, &echo_serv_addr)?;
 
-    // Not on the slide: say so, with the port that port 0 became.
+    // Not on the slide: print the address, with the port chosen for port 0.
     let echo_serv_addr: sockaddr_in = getsockname(&serv_sock)?;
     print_line(format_args!("listening on {echo_serv_addr}"));
 
-    // Not on the slide: the same by other calls.
+    // Not on the slide: the same with other calls.
     if args.from_asked {
         let same = |_: &sockaddr_in, message: &[u8], reply: &mut Vec<u8>| message.clone_into(reply);
         answer_from_asked(&serv_sock, &echo_serv_addr, args.max_messages, same)?;
@@ -59,12 +59,12 @@ fn serve(args: &Args) -> Result<()> {
             }
         };
 
-        // Not on the slide: no answer that could set two servers on each other.
+        // Not on the slide: two servers must not answer each other without end.
         if !may_answer(&echo_client_addr, &echo_serv_addr) {
             continue;
         }
 
-        // Send it back. What goes wrong with one client is that client's loss alone.
+        // Send it back. An error ends this client only, not the server.
         let received = &echo_buffer[..recv_msg_size];
         if let Err(error) = sendto(&serv_sock, received, 0, &echo_client_addr) {
             warn(&echo_client_addr, &error);
@@ -74,8 +74,8 @@ fn serve(args: &Args) -> Result<()> {
     close(serv_sock)
 }
 
-/// Not on the slide: step 3 for --batch. One call receives all datagrams that have come, and one
-/// sends all answers: under load, two calls for many datagrams.
+/// Not on the slide: step 3 for --batch. One call receives all datagrams that have arrived, and one
+/// sends all answers: under load, two calls serve many datagrams.
 fn answer_in_batches(
     serv_sock: &OwnedFd,
     echo_serv_addr: &sockaddr_in,
@@ -89,7 +89,7 @@ fn answer_in_batches(
         let buffers = echo_buffers.chunks_exact_mut(DATAGRAM).take(most.into());
         let mut buffers: Vec<_> = buffers.map(IoSliceMut::new).collect();
         let received = loop {
-            // Waits for the first, and takes along the others that have come.
+            // Waits for the first datagram, and takes all others that have arrived.
             match recvmmsg::<sockaddr_in>(serv_sock, &mut buffers, MSG_WAITFORONE, None) {
                 Ok(received) => break received,
                 Err(error) => recover_from(error)?,
@@ -111,7 +111,7 @@ fn answer_in_batches(
             match sendmmsg(serv_sock, &headers[sent..], 0) {
                 Ok(n) if n > 0 => sent += n,
                 failed => {
-                    let nothing = Error::new("sendmmsg", Errno::EIO); // not from a sound kernel
+                    let nothing = Error::new("sendmmsg", Errno::EIO); // no correct kernel does
                     warn(&answers[sent].0, &failed.err().unwrap_or(nothing));
                     sent += 1;
                 }

@@ -68,9 +68,9 @@ static size_t unpadded(const char *reply, size_t replyLen, size_t messageLen);
 /* All steps, for each sentence. */
 static void converse(void)
 {
-    static char modifiedMessage[DATAGRAM_IPV6]; /* no datagram is longer, so none is cut */
+    static char modifiedMessage[DATAGRAM_IPV6]; /* the longest possible datagram fits */
     struct addrinfo *servers = addresses(serverIP, serverPort, SOCK_DGRAM);
-    struct addrinfo *server = servers; /* to ask: the first, once that has not answered the next */
+    struct addrinfo *server = servers; /* the one to ask; without an answer the next */
     int typing = isatty(STDIN_FILENO);
     char *message = NULL;
     size_t size = 0;
@@ -89,7 +89,7 @@ static void converse(void)
         }
 
         while ((len = ask(clientSocket, server, message, messageLen, modifiedMessage)) < 0) {
-            if (close(clientSocket) < 0) /* it has another address */
+            if (close(clientSocket) < 0) /* try its next address */
                 DieWithError("close() failed");
             server = server->ai_next;
             clientSocket = socketTo(&server);

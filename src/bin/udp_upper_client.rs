@@ -56,10 +56,10 @@ fn ask(
 
 /// All steps, for each sentence.
 fn converse(args: &Args) -> Result<()> {
-    let mut modified_message = vec![0; DATAGRAM_IPV6]; // no datagram is longer, so none is cut
+    let mut modified_message = vec![0; DATAGRAM_IPV6]; // the longest possible datagram fits
     let servers = addresses(&args.ipaddress, args.port, SOCK_DGRAM)?;
     let servers: Vec<AddrInfo> = servers.iter().collect();
-    let mut server = 0; // to ask: the first, once that has not answered the next
+    let mut server = 0; // the one to ask; without an answer the next
     let typing = io::stdin().is_terminal();
     let mut input = Input::new();
 
@@ -86,7 +86,7 @@ fn converse(args: &Args) -> Result<()> {
                 patience,
             ) {
                 Err(_) if !last => {
-                    close(client_socket)?; // it has another address
+                    close(client_socket)?; // try its next address
                     server += 1;
                     client_socket = socket_to(&servers, &mut server)?;
                 }

@@ -28,7 +28,7 @@ static size_t inUpperCase(const struct sockaddr_in *client, const char *message,
 
 static void serve(void)
 {
-    static char message[DATAGRAM]; /* no datagram is longer, so none is cut */
+    static char message[DATAGRAM]; /* the longest possible datagram fits */
     static char modifiedMessage[3 * DATAGRAM];
     int serverSocket;
     struct sockaddr_in serverAddr, clientAddr;
@@ -49,19 +49,19 @@ static void serve(void)
     serverAddr.sin_family = AF_INET;                /* Internet address family */
     serverAddr.sin_addr.s_addr = htonl(INADDR_ANY); /* Any incoming interface */
     if (bindAddress != NULL)
-        serverAddr.sin_addr.s_addr = inet_addr(bindAddress); /* --bind: this one alone */
+        serverAddr.sin_addr.s_addr = inet_addr(bindAddress); /* --bind: this one only */
     serverAddr.sin_port = htons(serverPort); /* Local port */
     if (bind(serverSocket, (struct sockaddr *)&serverAddr, sizeof(serverAddr)) < 0)
         DieWithError("bind() failed");
 
-    /* Not in the book: say so, with the port that port 0 became. */
+    /* Not in the book: print the address, with the port chosen for port 0. */
     if (getsockname(serverSocket, (struct sockaddr *)&serverAddr, &serverLen) < 0)
         DieWithError("getsockname() failed");
     printLine("listening on %s:%d", inet_ntoa(serverAddr.sin_addr), ntohs(serverAddr.sin_port));
     if (announced)
         announce(&serverAddr);
 
-    /* Not in the book: the same by other calls. */
+    /* Not in the book: the same with other calls. */
     if (fromAsked) {
         answerFromAsked(serverSocket, &serverAddr, maxMessages, inUpperCase);
         if (close(serverSocket) < 0)
@@ -80,13 +80,13 @@ static void serve(void)
                     DATAGRAM, &clientAddr, &clientLen)) < 0)
             recoverFrom("recvfrom() failed");
 
-        /* Not in the book: no answer that could set two servers on each other. */
+        /* Not in the book: two servers must not answer each other without end. */
         if (!mayAnswer(&clientAddr, &serverAddr))
             continue;
         if (!quiet)
             logRequest(&clientAddr, message, len);
 
-        /* b. Send it back in upper case. What goes wrong with a client is its loss alone. */
+        /* b. Send it back in upper case. An error ends this client only, not the server. */
         size_t modifiedLen;
         upper(message, len, unicode, 1, modifiedMessage, &modifiedLen);
         if (within(sendto(serverSocket, modifiedMessage, modifiedLen, 0,

@@ -14,7 +14,7 @@ use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <s
 const SERVER_PORT: u16 = 12000; // the book's
 
 fn serve(args: &Args) -> Result<()> {
-    let mut message = vec![0; DATAGRAM]; // no datagram is longer, so none is cut
+    let mut message = vec![0; DATAGRAM]; // the longest possible datagram fits
     let (mut modified_message, mut line) = (Vec::new(), Vec::new());
 
     // 1. Create a UDP socket.
@@ -30,19 +30,19 @@ fn serve(args: &Args) -> Result<()> {
     server_addr.sin_family = AF_INET; // Internet address family
     server_addr.sin_addr.s_addr = htonl(INADDR_ANY); // Any incoming interface
     if let Some(address) = &args.bind {
-        server_addr.sin_addr.s_addr = inet_addr(address)?; // --bind: this one alone
+        server_addr.sin_addr.s_addr = inet_addr(address)?; // --bind: this one only
     }
     server_addr.sin_port = htons(args.port); // Local port
     bind(&server_socket, &server_addr)?;
 
-    // Not in the book: say so, with the port that port 0 became.
+    // Not in the book: print the address, with the port chosen for port 0.
     let server_addr: sockaddr_in = getsockname(&server_socket)?;
     print_line(format_args!("listening on {server_addr}"));
     if args.announce {
         announce(&server_addr);
     }
 
-    // Not in the book: the same by other calls.
+    // Not in the book: the same with other calls.
     if args.from_asked {
         let in_upper_case = |client: &sockaddr_in, message: &[u8], reply: &mut Vec<u8>| {
             if !args.quiet {
@@ -70,7 +70,7 @@ fn serve(args: &Args) -> Result<()> {
             }
         };
 
-        // Not in the book: no answer that could set two servers on each other.
+        // Not in the book: two servers must not answer each other without end.
         if !may_answer(&client_addr, &server_addr) {
             continue;
         }
@@ -78,7 +78,7 @@ fn serve(args: &Args) -> Result<()> {
             log_request(&client_addr, &message[..len], &mut line);
         }
 
-        // b. Send it back in upper case. What goes wrong with a client is its loss alone.
+        // b. Send it back in upper case. An error ends this client only, not the server.
         upper(&message[..len], args.unicode, true, &mut modified_message);
         if let Err(error) = sendto(&server_socket, &modified_message, 0, &client_addr) {
             warn(&client_addr, &error);

@@ -6,7 +6,7 @@
  * steps of "Example - Echo using stream socket", the client's column.
  * Rust twin: web_client.rs, which also follows redirects. Its server: web_server.c.
  *
- * web/ has more than the slides: url.h and response.h understand HTTP, page.h is for --output and
+ * web/ has the parts beyond the slides: url.h and response.h parse HTTP, page.h is for --output and
  * terminals. common/deadline.h is for --timeout.
  */
 #include "common/common.h" /* addresses(), DieWithError() */
@@ -22,13 +22,13 @@
 #include "web/url.h"
 
 #define RCVBUFSIZE 65536 /* bytes asked of each recv */
-#define REFUSED 22       /* the status of --fail, as curl has it */
+#define REFUSED 22       /* the status of --fail, as in curl */
 
 static struct url url;
 static int include = 0, headAlone = 0, failing = 0;
-static char **headers; /* those that are asked for */
+static char **headers; /* those given by --header */
 static int headersLen = 0;
-static unsigned timeout = 0; /* wait without end */
+static unsigned timeout = 0; /* 0: no limit */
 
 static char *request(size_t *len);
 
@@ -63,7 +63,7 @@ static int firstToConnect(const struct addrinfo **server)
 /* The telnet session. */
 static void talk(void)
 {
-    static struct response response; /* nothing of which has come yet */
+    static struct response response; /* all zero at first */
     static char buffer[RCVBUFSIZE];
     struct addrinfo *servers = addresses(url.host, url.port, SOCK_STREAM);
     const struct addrinfo *server = servers;
@@ -92,7 +92,7 @@ static void talk(void)
         }
         showPage(buffer, body);
         if (response.state == BROKEN) {
-            /* It may have heard its own request. */
+            /* The answer may be our own request. */
             dieIfAlone(sock, server->ai_addr, server->ai_addr, server->ai_addrlen);
             endEarly(1, "the response makes no sense: %s", response.problem);
         }
@@ -107,7 +107,7 @@ static void talk(void)
     freeaddrinfo(servers);
 }
 
-/* What the person at the telnet prompt types. "Connection: close" says that it is all. */
+/* The text typed at the telnet prompt. "Connection: close": this is the only request. */
 static char *request(size_t *len)
 {
     char *text, *host = authority(&url);

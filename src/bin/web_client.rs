@@ -5,7 +5,7 @@
 //! steps of "Example - Echo using stream socket", the client's column.
 //! C twin: `web_client.c`, which follows no redirects. Its server: `web_server.rs`.
 //!
-//! `web/` has more than the slides: `url` and `response` understand HTTP, `page` is for --output
+//! `web/` has the parts beyond the slides: `url` and `response` parse HTTP, `page` is for --output
 //! and terminals. `common/deadline` is for --timeout.
 
 mod common;
@@ -17,7 +17,7 @@ use std::{ffi::OsStr, os::fd::OwnedFd, os::unix::ffi::OsStrExt, path::PathBuf, p
 use web::{page::Page, response::Response, response::is_of_a_name, url::Url};
 
 const RCVBUFSIZE: usize = 65536; // bytes asked of each recv
-const REFUSED: i32 = 22; // the status of --fail, as curl has it
+const REFUSED: i32 = 22; // the status of --fail, as in curl
 
 /// Steps 1 and 2, at one of the addresses of the server.
 fn establish(server: &AddrInfo, deadline: Deadline, left: usize) -> Result<OwnedFd> {
@@ -79,7 +79,7 @@ fn talk(args: &Args, url: &Url, deadline: Deadline, page: &mut Page) -> Outcome<
         }
         page.show(&buffer[..body])?;
         if let Some(problem) = response.problem() {
-            die_if_alone(&sock, &server, &server)?; // it has heard its own request
+            die_if_alone(&sock, &server, &server)?; // the answer is our own request
             return Err(format!("the response makes no sense: {problem}").into());
         }
         if received == 0 {
@@ -92,7 +92,7 @@ fn talk(args: &Args, url: &Url, deadline: Deadline, page: &mut Page) -> Outcome<
     Ok(None)
 }
 
-/// What the person at the telnet prompt types. `Connection: close` says that it is all.
+/// The text typed at the telnet prompt. `Connection: close`: this is the only request.
 fn request(url: &Url, args: &Args) -> Vec<u8> {
     let method = if args.head { "HEAD" } else { "GET" };
     let mut request = format!("{method} {} HTTP/1.1\r\n", url.target).into_bytes();
@@ -115,7 +115,7 @@ fn request(url: &Url, args: &Args) -> Vec<u8> {
 
 // ---- Rust alone: redirects ----
 
-/// One telnet session, or, with --location, one after the other.
+/// One telnet session or, with --location, several in turn.
 fn browse(args: &Args, page: &mut Page) -> Outcome<()> {
     let deadline = Deadline::after(args.timeout);
     let mut url = args.url.clone();
@@ -130,7 +130,7 @@ fn browse(args: &Args, page: &mut Page) -> Outcome<()> {
     Ok(page.end()?)
 }
 
-/// The address of the page, if the server says that it is elsewhere.
+/// The URL that the server redirects to, if it does.
 fn moved(response: &Response) -> Option<&[u8]> {
     match response.status {
         301 | 302 | 303 | 307 | 308 => response.header("Location"),
@@ -205,7 +205,7 @@ fn header(line: &OsStr) -> std::result::Result<(String, Vec<u8>), &'static str> 
     Ok((String::from_utf8_lossy(name).into_owned(), line.to_vec()))
 }
 
-/// Why the program ends before it is done: a line, and the exit status.
+/// An early end of the program: a line, and the exit status.
 struct Failure(String, i32);
 type Outcome<T> = std::result::Result<T, Failure>;
 

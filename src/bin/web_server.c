@@ -3,11 +3,11 @@
  *
  * Usage: web_server [--root DIR] [OPTIONS] [PORT]
  * Follows: Princeton deck, "Web Server": the five steps of "Handling a client request".
- * Rust twin: web_server.rs, which also has --list. Read it beside tcp_echo_server_thread.c.
+ * Rust twin: web_server.rs, which also has --list. Compare tcp_echo_server_thread.c.
  *
- * web/ has more than the slide: request.h understands HTTP, connection.h receives and sends with
- * deadlines, access.h and files.h say who may have what, generate.h writes a response, log.h a line
- * about it, listening.h takes both kinds of addresses, threads.h take one client after the other.
+ * web/ has the parts beyond the slide: request.h parses HTTP, connection.h receives and sends with
+ * time limits, access.h checks passwords, files.h opens files, generate.h writes a response, log.h
+ * a line about it, listening.h listens for IPv4 and IPv6, threads.h starts threads.
  */
 #define _GNU_SOURCE        /* strptime(), mempcpy() */
 #include "common/common.h" /* DieWithError(), number(), usage() */
@@ -67,9 +67,9 @@ static void serveClients(int servSock)
             recoverFrom("accept() failed");
             addrLen = sizeof(conn->addr);
         }
-        haveAClient(); /* another one waits for the next */
+        haveAClient(); /* another thread waits for the next client */
 
-        /* 2 to 5, for each request. What goes wrong with one client is that client's loss alone. */
+        /* 2 to 5, for each request. An error ends this client only, not the server. */
         nameClient(conn);
         if (serveRequests(conn) < 0) {
             errno = conn->why;
@@ -92,7 +92,7 @@ static int serveRequests(struct connection *conn)
         /* 2. Read and parse the request. */
         int status = readRequest(conn);
         if (status <= 0)
-            return status; /* there is none any more */
+            return status; /* no further request */
 
         /* 3. Translate the URL to a file name. */
         if (status == 200)
@@ -112,11 +112,11 @@ static int serveRequests(struct connection *conn)
     }
 }
 
-/* Step 2. Returns 200, or why not, 0 if the client has no more requests, -1 if a call failed. */
+/* Step 2. Returns 200, or the refusing status, 0 without a further request, -1 if a call failed. */
 static int readRequest(struct connection *conn)
 {
     long long timeout = site.timeout * 1000000LL;
-    long long deadline = 0; /* from the first bytes on, for all of it */
+    long long deadline = 0; /* set at the first bytes, for the whole request */
     int heard = 0, status;
     clearRequest(&conn->request);
     for (;;) {
@@ -137,19 +137,19 @@ static int readRequest(struct connection *conn)
         else if (errno == EAGAIN)
             return begun ? 408 : 0;
         else if (errno == ECONNRESET && !begun)
-            return 0; /* how some clients leave */
-        else if (errno != EINTR) /* stopped and continued */
+            return 0; /* a client's way to leave */
+        else if (errno != EINTR) /* after SIGSTOP and SIGCONT */
             return -1;
     }
 }
 
-/* Step 3. The name is relative to the root, and leads to nothing above it. 200, or why not. */
+/* Step 3. The name is relative to the root and cannot leave it. 200, or why not. */
 static int translate(struct connection *conn)
 {
     return fileName(conn->request.target, conn->request.targetLen, conn->name);
 }
 
-/* Step 4. If the request is authorised, the file is open. Returns 200, or why not. */
+/* Step 4. If the request is authorised, opens the file. Returns 200, or why not. */
 static int authorise(struct connection *conn, struct resource *found)
 {
     const struct request *request = &conn->request;
@@ -161,12 +161,12 @@ static int authorise(struct connection *conn, struct resource *found)
     return openResource(conn, found);
 }
 
-/* Step 5. The headers and a page of our own leave first, a file behind them. Returns 0 or -1. */
+/* Step 5. Sends the headers and a page of our own, then the file. Returns 0 or -1. */
 static int respond(struct connection *conn, int status, struct resource *found)
 {
     struct body body;
     status = generate(conn, status, found, &body);
-    int more = body.start < body.end ? MSG_MORE : 0; /* what follows leaves together with it */
+    int more = body.start < body.end ? MSG_MORE : 0; /* sent together with the data that follows */
     long long sent = body.page;
     int outcome = sendResponse(conn, more);
     if (found->fd >= 0) {
@@ -232,7 +232,7 @@ int main(int argc, char *argv[])
     start(argv);
     site.timeout = 10;
     parse(argc, argv);
-    tzset(); /* or the first date reads /etc/localtime */
+    tzset(); /* otherwise the first date would read /etc/localtime */
     serve();
     return 0;
 }

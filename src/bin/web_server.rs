@@ -2,11 +2,11 @@
 //!
 //! Usage: `web_server [--root DIR] [OPTIONS] [PORT]`
 //! Follows: Princeton deck, "Web Server": the five steps of "Handling a client request".
-//! C twin: `web_server.c`, all but `--list`. Read it beside `tcp_echo_server_thread.rs`.
+//! C twin: `web_server.c`, all but `--list`. Compare `tcp_echo_server_thread.rs`.
 //!
-//! `web/` has more than the slide: `request` understands HTTP, `connection` receives and sends
-//! with deadlines, `access` and `files` check what a client may have, `generate` writes a response,
-//! `log` a line about it, `listening` takes both kinds of addresses, `threads` serve the clients.
+//! `web/` has the parts beyond the slide: `request` parses HTTP, `connection` receives and sends
+//! with time limits, `access` checks passwords, `files` opens files, `generate` writes a response,
+//! `log` a line about it, `listening` listens for IPv4 and IPv6, `threads` starts threads.
 
 mod common;
 mod web;
@@ -20,7 +20,7 @@ const MAXPENDING: i32 = 511; // connections the kernel may queue before accept t
 
 fn serve(args: &Args) -> Result<()> {
     let limit = allow_descriptors(args.limit);
-    // It stays until the program ends.
+    // Leaked on purpose: the threads use it until the program ends.
     let site: &Site = Box::leak(Box::new(Site {
         root: files::open_root(&args.root)?,
         credentials: args.user.as_deref().map(access::Credentials::new),
@@ -49,9 +49,9 @@ fn serve_clients(crew: &Arc<Crew>) -> Result<()> {
                 Err(error) => recover_from(error)?,
             }
         };
-        have_a_client(crew); // another one waits for the next
+        have_a_client(crew); // another thread waits for the next client
 
-        // 2 to 5, for each request. What goes wrong with one client is that client's loss alone.
+        // 2 to 5, for each request. An error ends this client only, not the server.
         let clnt_addr = listening::in_its_own_family(clnt_addr);
         let mut conn = Connection::new(crew.site, clnt_sock, clnt_addr);
         serve_requests(&mut conn).unwrap_or_else(|error| warn(&clnt_addr, &error));
@@ -68,7 +68,7 @@ fn serve_requests(conn: &mut Connection) -> Result<()> {
     loop {
         // 2. Read and parse the request.
         let Some(parsed) = read_request(conn)? else {
-            return Ok(()); // there is none any more
+            return Ok(()); // no further request
         };
 
         // 3. Translate the URL to a file name.
@@ -90,7 +90,7 @@ fn serve_requests(conn: &mut Connection) -> Result<()> {
 fn read_request(conn: &mut Connection) -> Result<Option<Outcome<()>>> {
     conn.request.clear();
     let mut heard = false;
-    let mut deadline = None; // from the first bytes on, for all of it
+    let mut deadline = None; // set at the first bytes, for the whole request
     loop {
         while let Some(taken) = conn.take_line() {
             match taken {
@@ -112,19 +112,19 @@ fn read_request(conn: &mut Connection) -> Result<Option<Outcome<()>>> {
             Ok(0) => return Ok(begun.then_some(Err(400))), // the end
             Ok(_) => heard = true,
             Err(error) if error == Errno::EAGAIN => return Ok(begun.then_some(Err(408))),
-            Err(error) if error == Errno::EINTR => {} // stopped and continued
-            Err(error) if error == Errno::ECONNRESET && !begun => return Ok(None), // some leave so
+            Err(error) if error == Errno::EINTR => {} // after SIGSTOP and SIGCONT
+            Err(error) if error == Errno::ECONNRESET && !begun => return Ok(None), // a client's way to leave
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Step 3. The name is relative to the root, and leads to nothing above it.
+/// Step 3. The name is relative to the root and cannot leave it.
 fn translate(conn: &mut Connection) -> Outcome<()> {
     request::file_name(conn.request.target(), &mut conn.name)
 }
 
-/// Step 4. If the request is authorised, the file is open.
+/// Step 4. If the request is authorised, opens the file.
 fn authorise(conn: &mut Connection) -> Outcome<Resource> {
     if let Some(credentials) = &conn.site.credentials {
         if !credentials.are_in(&conn.request.credentials) {
@@ -137,11 +137,11 @@ fn authorise(conn: &mut Connection) -> Outcome<Resource> {
     files::open_resource(conn)
 }
 
-/// Step 5. The headers and a page of our own leave first, a file behind them.
+/// Step 5. Sends the headers and a page of our own, then the file.
 fn respond(conn: &mut Connection, found: Outcome<Resource>) -> Result<()> {
     let (status, body) = generate::response(conn, &found);
     let alone = body.part.is_empty();
-    let more = if alone { 0.into() } else { MSG_MORE }; // what follows leaves together with it
+    let more = if alone { 0.into() } else { MSG_MORE }; // sent together with the data that follows
     let mut sent = body.page;
     let mut outcome = conn.send_response(more);
     if let Ok(Resource::File { fd, .. }) = found {

@@ -253,7 +253,7 @@ const MUTATIONS: &[Mutation] = &[
         "tcp_echo_server.c",
         &[
             (
-                "    if (listen(servSock, backlog) < 0) /* MAXPENDING, if --backlog says nothing else */\n        DieWithError(\"listen() failed\");\n",
+                "    if (listen(servSock, backlog) < 0) /* MAXPENDING, unless --backlog is given */\n        DieWithError(\"listen() failed\");\n",
                 "",
             ),
             (
@@ -420,8 +420,8 @@ const MUTATIONS: &[Mutation] = &[
         "happy",
         "tcp_echo_server_fork.c",
         &[(
-            "if (close(servSock) < 0) /* accepting",
-            "if (0) /* accepting",
+            "if (close(servSock) < 0) /* only the parent",
+            "if (0) /* only the parent",
         )],
     ),
     mutation(
