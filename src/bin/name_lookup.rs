@@ -99,9 +99,9 @@ struct Args {
     /// Show addresses for datagram and raw sockets too, not only for streams
     #[arg(long)]
     all: bool,
-    /// Look up this name, or address in numbers
+    /// Look up this name or numeric address
     host: String,
-    /// Look up this service's name, or port
+    /// Use the port of this service: a name or a number
     #[arg(value_parser = service)]
     service: Option<String>,
 }

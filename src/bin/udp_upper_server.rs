@@ -113,7 +113,7 @@ struct Args {
     /// Print no log of the requests
     #[arg(long)]
     quiet: bool,
-    /// Say where clients on other machines find this server
+    /// Print the address at which other machines reach this server
     #[arg(long)]
     announce: bool,
 }

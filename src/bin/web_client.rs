@@ -167,7 +167,7 @@ struct Args {
     /// Show the headers of the response too
     #[arg(short, long)]
     include: bool,
-    /// Ask for the headers alone and show them
+    /// Ask for the headers only, and show them
     #[arg(short = 'I', long)]
     head: bool,
     /// Write to FILE instead of standard output
@@ -176,7 +176,7 @@ struct Args {
     /// Show no page if the status is 400 or more; exit with 22
     #[arg(short, long)]
     fail: bool,
-    /// Send this header, too or instead of the usual one
+    /// Add this header, or replace the default one of that name
     #[arg(short = 'H', long, value_name = "NAME: VALUE")]
     #[arg(value_parser = OsStringValueParser::new().try_map(|line| header(&line)))]
     header: Vec<(String, Vec<u8>)>,

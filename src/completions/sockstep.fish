@@ -38,7 +38,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l clients -d 'Ru
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l think -d 'Let each of these clients keep its connection for MS milliseconds after the answer (default: 100)' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server -d 'Run this command as the server, as a shell would: \'./my_server {port}\'' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client -d 'Run this command as the client: \'./my_client 127.0.0.1 {port}\'' -r
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-input -d 'Give the server this file as its standard input, which is empty otherwise' -r -F
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-input -d 'Use this file as the server\'s standard input (default: empty)' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l impl -d 'Take both programs in this language' -r -f -a "rust\t'The Rust program'
 c\t'Its C twin, compiled when needed'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-impl -d 'Take the server in this language' -r -f -a "rust\t'The Rust program'
@@ -65,11 +65,11 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l pcapng -d 'Wri
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l csv -d 'Write a table, one row for each event' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l server-source -d 'Show this source of the server in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l client-source -d 'Show this source of the client in the page' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Show only the output of client and server, without their calls'
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l source -d 'Show beside each call the source line that made it, from debug information (a call takes 1 ms longer, in an interpreter 10)'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l plain -d 'Show only the output of client and server, not their calls'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l json -d 'Print the events as JSON, one per line, instead of the ladder'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l source -d 'Show next to each call its source line, from debug information (adds 1 ms to a call, 10 ms in an interpreter)'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l step -d 'Hold each call on a socket until a key is pressed: space lets the next call of either side go, c the client\'s, s the server\'s, g all the rest; PageUp pages back. On x86-64 the last row names the source line too'
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l print-command -d 'Print the strace commands, and run nothing'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -l print-command -d 'Print the strace commands without running them'
 complete -c sockstep -n "__fish_sockstep_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l calls -d 'Show these calls' -r -f -a "network\t'Those on sockets'
 all\t'All'"
@@ -88,8 +88,8 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l pcapng -d 'Wr
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l csv -d 'Write a table, one row for each event' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l server-source -d 'Show this source of the server in the page' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l client-source -d 'Show this source of the client in the page' -r -F
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l source -d 'Show beside each call the source line that made it; needs a recording with stacks (strace -k), and the programs on this machine'
-complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l json -d 'Print the entries as JSON, one a line, instead of the ladder'
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l source -d 'Show next to each call its source line; needs a recording with stacks (strace -k), and the programs on this machine'
+complete -c sockstep -n "__fish_sockstep_using_subcommand show" -l json -d 'Print the events as JSON, one per line, instead of the ladder'
 complete -c sockstep -n "__fish_sockstep_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l scenario -d 'Run this scenario only' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l server -d 'Compare the server of this command; give it twice. {port} becomes a free port' -r
@@ -108,10 +108,10 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l pcapng -d 'Wr
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l csv -d 'Write a table, one row for each event' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l c-programs -d 'Take the C programs from this directory, instead of compiling the twins' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l all -d 'Run all scenarios; without PAIR, those of all pairs'
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l list -d 'List the scenarios, and run none'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l list -d 'List the scenarios without running them'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l conversation -d 'Exit with 0 if the conversations are the same, whichever calls were used'
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l raw -d 'Show the lines that are set aside'
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l json -d 'Print the verdicts as JSON, one object a line; --help describes it'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l raw -d 'Show the lines that were set aside'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -l json -d 'Print the verdicts as JSON, one object per line; --help describes it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l server -d 'Start the server to check with this command' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l client -d 'Start the client to check with this command, which contains {port}' -r
@@ -148,7 +148,7 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l c-programs -
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l against -d 'Measure this server too, started as a shell would: \'./my_server {port}\'; repeat it for several' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l plot -d 'Draw a picture of all designs of the TCP echo server, over 1, 8, 64 and 512 connections' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l reconnect -d 'Make a new connection for each message (60,000 at most)'
-complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l any-core -d 'Let client and server run on any core, instead of on one and the same'
+complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l any-core -d 'Let client and server run on any core, instead of the same one'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l json -d 'Print JSON, as src/schema/bench.json in the source describes it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -161,11 +161,11 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_s
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show diff check bench explain doctor help" -f -a "explain" -d 'Explain a call, an error, an option, a state, a signal, or a message'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show diff check bench explain doctor help" -f -a "doctor" -d 'Check whether this machine has what the tool needs'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show diff check bench explain doctor help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sockstep -n "__fish_sockstep_using_subcommand run" -f -a "tcp_echo\t'A word there and back over TCP (client arguments: `[WORD]`)'
-udp_echo\t'A word there and back over UDP (client arguments: `[WORD] [OPTIONS]`)'
-tcp_upper\t'Lines of standard input, back in capitals, over TCP'
-udp_upper\t'Lines of standard input, back in capitals, over UDP (client arguments: `[OPTIONS]`)'
-web\t'A page over HTTP (client arguments: `[/PATH] [OPTIONS]`)'
+complete -c sockstep -n "__fish_sockstep_using_subcommand run" -f -a "tcp_echo\t'A word, echoed over TCP (client arguments: `[WORD]`)'
+udp_echo\t'A word, echoed over UDP (client arguments: `[WORD] [OPTIONS]`)'
+tcp_upper\t'Lines of standard input, answered in upper case over TCP'
+udp_upper\t'Lines of standard input, answered in upper case over UDP (client arguments: `[OPTIONS]`)'
+web\t'A Web page over HTTP (client arguments: `[/PATH] [OPTIONS]`)'
 tcp_echo_server\t'The same as tcp_echo'
 tcp_echo_server_fork\t'With a process for each client'
 tcp_echo_server_thread\t'With a thread for each client'
@@ -174,11 +174,11 @@ tcp_echo_server_pool\t'With threads made beforehand, and a queue'
 tcp_echo_server_select\t'With one process for all clients, by select'
 tcp_echo_server_poll\t'The same by poll'
 tcp_echo_server_epoll\t'The same by epoll'"
-complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -f -a "tcp_echo\t'A word there and back over TCP (client arguments: `[WORD]`)'
-udp_echo\t'A word there and back over UDP (client arguments: `[WORD] [OPTIONS]`)'
-tcp_upper\t'Lines of standard input, back in capitals, over TCP'
-udp_upper\t'Lines of standard input, back in capitals, over UDP (client arguments: `[OPTIONS]`)'
-web\t'A page over HTTP (client arguments: `[/PATH] [OPTIONS]`)'
+complete -c sockstep -n "__fish_sockstep_using_subcommand diff" -f -a "tcp_echo\t'A word, echoed over TCP (client arguments: `[WORD]`)'
+udp_echo\t'A word, echoed over UDP (client arguments: `[WORD] [OPTIONS]`)'
+tcp_upper\t'Lines of standard input, answered in upper case over TCP'
+udp_upper\t'Lines of standard input, answered in upper case over UDP (client arguments: `[OPTIONS]`)'
+web\t'A Web page over HTTP (client arguments: `[/PATH] [OPTIONS]`)'
 tcp_echo_server\t'The same as tcp_echo'
 tcp_echo_server_fork\t'With a process for each client'
 tcp_echo_server_thread\t'With a thread for each client'

@@ -4,6 +4,6 @@ complete -c tcp_upper_server -l max-clients -d 'End after N clients [default: ne
 complete -c tcp_upper_server -l once -d 'Receive and send once for each client, as in the book'
 complete -c tcp_upper_server -l unicode -d 'Change all letters of Unicode to upper case, not only a to z'
 complete -c tcp_upper_server -l quiet -d 'Print no log of the requests'
-complete -c tcp_upper_server -l announce -d 'Say where clients on other machines find this server'
+complete -c tcp_upper_server -l announce -d 'Print the address at which other machines reach this server'
 complete -c tcp_upper_server -s h -l help -d 'Print help'
 complete -c tcp_upper_server -s V -l version -d 'Print version'

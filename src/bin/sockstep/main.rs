@@ -1,4 +1,4 @@
-//! sockstep - the lab bench: puts a client and a server of the lectures beside each other, in Rust and in C.
+//! sockstep - the lab bench: shows a client and a server of the lectures side by side, in Rust and in C.
 //!
 //! Usage: `sockstep run PAIR`, `sockstep diff PAIR`, `sockstep show FILE`, `sockstep bench SERVER`,
 //! `sockstep explain CALL`, `sockstep doctor`
@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The Berkeley socket API, step by step: a client and a server beside each other
+/// The Berkeley socket API, step by step: a client and a server side by side
 #[derive(Parser)]
 #[command(version, after_help = "Example: sockstep run tcp_upper")]
 struct Args {

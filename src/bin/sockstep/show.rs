@@ -46,11 +46,10 @@ pub struct Args {
     /// Show the bytes that a call carries in this form
     #[arg(long, value_name = "HOW", default_value = "text")]
     payload: Payload,
-    /// Show beside each call the source line that made it; needs a recording with stacks (strace -k), and the programs on this
-    /// machine
+    /// Show next to each call its source line; needs a recording with stacks (strace -k), and the programs on this machine
     #[arg(long, conflicts_with = "json")]
     source: bool,
-    /// Print the entries as JSON, one a line, instead of the ladder
+    /// Print the events as JSON, one per line, instead of the ladder
     #[arg(long)]
     json: bool,
     /// Use colours; auto does on a terminal, unless NO_COLOR is set

@@ -125,7 +125,7 @@ pub struct Args {
     /// Make a new connection for each message (60,000 at most)
     #[arg(long)]
     pub reconnect: bool,
-    /// Let client and server run on any core, instead of on one and the same
+    /// Let client and server run on any core, instead of the same one
     #[arg(long)]
     pub any_core: bool,
     /// Repeat the order of slices of an earlier run
@@ -139,7 +139,7 @@ pub struct Args {
     pub c_programs: Option<PathBuf>,
     /// Measure this server too, started as a shell would: './my_server {port}'; repeat it for several
     ///
-    /// {port} becomes a free port. The server must answer as the measured one does: the same bytes, or their upper case.
+    /// {port} becomes a free port. The server must answer like the measured one: with the same bytes, or with their upper case.
     #[arg(long, value_name = "COMMAND", value_parser = with_a_port)]
     pub against: Vec<OsString>,
     /// Draw a picture of all designs of the TCP echo server, over 1, 8, 64 and 512 connections

@@ -42,20 +42,25 @@ use crate::strace::command;
 
 macro_rules! examples {
     () => {
-        "Examples:\n  sockstep diff tcp_echo\n  sockstep diff --server './mine {port}' --server 'tcp_echo_server {port}'\n  sockstep diff --server './mine 12000' --server 'tcp_echo_server 12000' --client 'tcp_echo_client 127.0.0.1 hello 12000'"
+        "Examples:\n  sockstep diff tcp_echo\n  sockstep diff --server './mine {port}' --server 'tcp_echo_server {port}'\n  sockstep diff --server './mine 12000' --server './other 12000' --client './client 12000'"
     };
 }
 const EXAMPLES: &str = examples!();
 
 macro_rules! json {
     () => {
-        "JSON, by kind. SIDE is Rust or C, or A or B; pair, scenario and about say where:
-  commands      commands: for each SIDE its server and client; comes first, and only for commands
+        "With --json, each line is an object of one of these kinds, with pair, scenario and about. SIDE
+is Rust or C, or A or B:
+  commands      commands: for each SIDE its server and client; only for commands, comes first
   conversation  verdict (same, different), lines for each SIDE, varies, differences
-  task          task (its name), verdict, lines (their number for each SIDE), normalised, expected, set_aside, runs (of each SIDE), varies, differences; together, if several tasks are compared as one
+  task          task (its name), verdict, lines (their number for each SIDE), normalised,
+                expected, set_aside, runs (of each SIDE), varies, differences; together, if
+                several tasks are compared as one
   trouble, note side, text
-  total         tasks, verdicts, cases, different_conversations, normalised, expected, set_aside; comes last
-  varies has side, line, text (with * for what varies) and optional (not in all runs). differences has for each place what either SIDE has there: line, text and, before it was normalised, raw.
+  total         tasks, verdicts, cases, different_conversations, normalised, expected,
+                set_aside; comes last
+An item of varies has side, line, text (with * for the varying parts) and optional (not in all
+runs). An item of differences has, for each SIDE, line, text and raw (before normalisation).
 Its JSON Schema is src/schema/diff.json in the source."
     };
 }
@@ -68,7 +73,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// Compare the system calls of a Rust pair and its C twins, or of any two servers or clients
 ///
 /// Run each program at least twice and compare it with itself first. Lines that vary between its own runs are counted and shown, but
-/// not compared. The rest is identical to the letter, equal after named normalisations, expected to differ for a stated reason, or
+/// not compared. The rest is identical byte for byte, equal after named normalisations, expected to differ for a stated reason, or
 /// divergent.
 ///
 /// Exit status: 0 if the two agree, 1 if they diverge anywhere, 2 if there was trouble. With --conversation: 0 if the
@@ -99,7 +104,7 @@ pub struct Args {
     /// Run all scenarios; without PAIR, those of all pairs
     #[arg(long)]
     all: bool,
-    /// List the scenarios, and run none
+    /// List the scenarios without running them
     #[arg(long)]
     list: bool,
     /// Compare the server of this command; give it twice. {port} becomes a free port
@@ -114,10 +119,10 @@ pub struct Args {
     /// Exit with 0 if the conversations are the same, whichever calls were used
     #[arg(long)]
     conversation: bool,
-    /// Show the lines that are set aside
+    /// Show the lines that were set aside
     #[arg(long)]
     raw: bool,
-    /// Print the verdicts as JSON, one object a line; --help describes it
+    /// Print the verdicts as JSON, one object per line; --help describes it
     #[arg(long)]
     json: bool,
     /// Use colours; auto does on a terminal, unless NO_COLOR is set

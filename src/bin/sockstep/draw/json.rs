@@ -19,21 +19,23 @@ const ROOM: usize = 1 << 16;
 
 /// The keys, for the help of the verbs.
 pub const KEYS: &str = "\
-With --json each line is an object. The first is {\"sockstep\":1}, the version of this format; then comes one for each event, a
-cause before its effect:
+With --json each line is an object. The first one is {\"sockstep\":1}, the version of this format.
+Each other line is an event; a cause comes before its effect:
   run, client     with --clients: the server of this run, and a client's number, from 1 on
   id              the event's number, which grows within a run
-  causes          the ids of the events that caused it: the sends of the bytes that it received, the close that made it
-                  return 0, the connect that it accepted
-  socket          the number of the call's socket, the same in every process whatever its descriptor is there, or null
+  causes          the ids of its causes: the sends of the bytes that it received, the close that
+                  made it return 0, the connect that it accepted
+  socket          the number of the call's socket, or null; it is the same in every process
   made            the numbers of the sockets that the call made, as accept makes one
   side            \"client\" or \"server\"
-  pid, start_ns   numbers, or null where the recording has none; nanoseconds since 1970 (with strace -t, of the day)
+  pid, start_ns   numbers, or null where the recording has none; nanoseconds since 1970
+                  (with strace -t, since midnight)
   kind            \"call\", \"signal\", \"end\", or \"unknown\" for a line that strace did not write
   name, args, result, note, took_ns
-                  of a call, as strace writes them; note is as in \"ECONNREFUSED (Connection refused)\", or empty
+                  of a call, as in strace; note is as in
+                  \"ECONNREFUSED (Connection refused)\", or empty
   step            the program's step, or null
-  text            of anything else";
+  text            of other kinds than a call";
 
 /// Writes events as soon as their order is final.
 pub struct Json {

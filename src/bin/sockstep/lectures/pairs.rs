@@ -10,15 +10,15 @@ use clap::{Arg, Command, ValueEnum};
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum Pair {
-    /// A word there and back over TCP (client arguments: `[WORD]`)
+    /// A word, echoed over TCP (client arguments: `[WORD]`)
     TcpEcho,
-    /// A word there and back over UDP (client arguments: `[WORD] [OPTIONS]`)
+    /// A word, echoed over UDP (client arguments: `[WORD] [OPTIONS]`)
     UdpEcho,
-    /// Lines of standard input, back in capitals, over TCP
+    /// Lines of standard input, answered in upper case over TCP
     TcpUpper,
-    /// Lines of standard input, back in capitals, over UDP (client arguments: `[OPTIONS]`)
+    /// Lines of standard input, answered in upper case over UDP (client arguments: `[OPTIONS]`)
     UdpUpper,
-    /// A page over HTTP (client arguments: `[/PATH] [OPTIONS]`)
+    /// A Web page over HTTP (client arguments: `[/PATH] [OPTIONS]`)
     Web,
 }
 

@@ -68,7 +68,7 @@ pub struct Args {
     /// With --clients, {client} becomes the client's number.
     #[arg(long, value_name = "COMMAND", requires = "server")]
     client: Option<OsString>,
-    /// Give the server this file as its standard input, which is empty otherwise
+    /// Use this file as the server's standard input (default: empty)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["clients", "print_command"])]
     server_input: Option<PathBuf>,
     /// Take both programs in this language
@@ -80,7 +80,7 @@ pub struct Args {
     /// Take the client in this language
     #[arg(long, value_name = "LANGUAGE")]
     client_impl: Option<Implementation>,
-    /// Show only the output of client and server, without their calls
+    /// Show only the output of client and server, not their calls
     #[arg(long)]
     plain: bool,
     /// Show these calls
@@ -92,13 +92,13 @@ pub struct Args {
     /// Keep strace's recordings in this directory, as client.strace and server.strace
     #[arg(long, value_name = "DIR", conflicts_with = "plain")]
     keep: Option<PathBuf>,
-    /// Print the entries as JSON, one a line, instead of the ladder
+    /// Print the events as JSON, one per line, instead of the ladder
     #[arg(long, conflicts_with = "plain")]
     json: bool,
     /// Use colours; auto does on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
-    /// Show beside each call the source line that made it, from debug information (a call takes 1 ms longer, in an interpreter 10)
+    /// Show next to each call its source line, from debug information (adds 1 ms to a call, 10 ms in an interpreter)
     #[arg(long, conflicts_with_all = ["plain", "clients", "json"])]
     source: bool,
     /// Hold each call on a socket until a key is pressed: space lets the next call of either side go, c the client's, s the server's,
@@ -121,7 +121,7 @@ pub struct Args {
     exports: export::Options,
     #[command(flatten)]
     sources: page::SourceOptions,
-    /// Print the strace commands, and run nothing
+    /// Print the strace commands without running them
     #[arg(long)]
     print_command: bool,
     /// Pass these arguments to the client
