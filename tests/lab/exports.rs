@@ -252,3 +252,59 @@ fn a_unix_domain_socket_has_no_packets_and_that_is_said() {
     let words = "--pcapng: left out, as they are neither TCP nor UDP: 2 sends and ends";
     assert!(outcome.stderr.contains(words), "{outcome:?}");
 }
+
+#[test]
+fn what_turns_or_hides_text_is_an_escape_in_every_file() {
+    let hostile: Vec<char> = "\u{1b}\u{7f}\u{85}\u{9b}\u{ad}\u{61c}\u{180e}\u{200f}\u{2028}\u{2029}\u{202e}\u{2066}\u{feff}\u{e0041}"
+        .chars()
+        .collect();
+    let text: String = hostile.iter().flat_map(|c| ['=', *c]).collect();
+    let recording = format!(
+        r#"10 1.1 execve("./{text}", ["./{text}"], 0x7ffe /* 1 var */) = 0
+10 1.2 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
+10 1.3 bind(3, {{sa_family=AF_INET, sin_port=htons(7000), sin_addr=inet_addr("127.0.0.1")}}, 16) = 0
+10 1.4 listen(3, 5) = 0
+10 1.5 write(1, "{text}\n", 50) = 50
+10 1.6 accept(3, NULL, NULL) = 4
+10 1.7 recvfrom(4, "{text}", 500, 0, NULL, NULL) = 50
+10 1.8 +++ killed by {text} +++
+"#
+    );
+    let trace = place(format!("exports/={text}.strace"));
+    fs::write(&trace, recording).unwrap();
+    let words = place("exports/hostile.json");
+    fs::write(&words, format!("{{\"step\":\"<b>{}\"}}", &text[2..])).unwrap(); // no control byte is JSON
+    let source = place("exports/hostile.c");
+    fs::write(&source, format!("int main(void) {{ /* {text} */ }}\r\n")).unwrap();
+    let (paths, mut options) = files("hostile");
+    let page = place("exports/hostile.html");
+    for (option, path) in [
+        ("--html", &page),
+        ("--words", &words),
+        ("--server-source", &source),
+    ] {
+        options.extend([option.to_owned(), path.display().to_string()]);
+    }
+    let trace = trace.to_str().unwrap();
+    options.push(trace.to_owned());
+    let mut arguments = vec!["show"];
+    arguments.extend(options.iter().map(String::as_str));
+    assert!(sockstep(&arguments).status.success());
+    let json = sockstep(&["show", "--json", trace]);
+    let mut all = vec![("json", json.stdout().to_owned())];
+    for path in paths.iter().chain([&page]) {
+        let extension = path.extension().unwrap().to_str().unwrap();
+        let bytes = fs::read(path).unwrap();
+        all.push((extension, String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    for (format, text) in all {
+        if format == "pcapng" {
+            // The packet has the bytes themselves, and its comment an escape.
+            assert_eq!(text.matches('\u{202e}').count(), 1);
+            continue;
+        }
+        let found = hostile.iter().find(|c| text.contains(**c));
+        assert_eq!(found, None, "{format}");
+        assert!(format != "csv" || text.contains("\n'="), "{text}");
+    }
+}

@@ -55,7 +55,7 @@ fn escape_bytes(bytes: &[u8], line: &mut Vec<u8>) {
 }
 
 /// Control characters, and Unicode characters that are invisible or change the direction of text.
-fn acts_on_a_terminal(c: char) -> bool {
+pub fn acts_on_a_terminal(c: char) -> bool {
     matches!(u32::from(c),
         0x00..=0x1f | 0x7f..=0x9f | 0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e
         | 0x2060..=0x206f | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe0fff)

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::common::text::escape;
 use crate::draw::history::{History, Moment};
 use crate::draw::story::bytes_of;
+use crate::draw::terminal::visible;
 use crate::strace::line::What;
 use crate::world::events::{End, Movement};
 
@@ -132,11 +133,7 @@ fn quoted(bytes: &[u8]) -> String {
 fn field(words: &str, table: &mut String) {
     let formula =
         words.starts_with(['=', '+', '-', '@', '\t', '\r']) && words.parse::<f64>().is_err();
-    let words = if formula {
-        format!("'{words}")
-    } else {
-        words.to_owned()
-    };
+    let words = format!("{}{}", if formula { "'" } else { "" }, visible(words));
     if words.contains([',', '"', '\r', '\n']) {
         table.push('"');
         table.push_str(&words.replace('"', "\"\""));

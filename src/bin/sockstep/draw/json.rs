@@ -6,7 +6,8 @@ use std::fmt::Write;
 
 use sockstep::Result;
 
-use crate::draw::terminal::put;
+use crate::common::text::acts_on_a_terminal;
+use crate::draw::terminal::{put, visible};
 use crate::lectures::steps::Headings;
 use crate::strace::clock::now;
 use crate::strace::line::{Begun, Entry, What};
@@ -183,14 +184,27 @@ pub fn number<T: ToString>(number: Option<T>) -> String {
 pub fn text(words: impl AsRef<str>) -> String {
     let mut quoted = String::from('"');
     for c in words.as_ref().chars() {
-        let _ = match c {
-            '"' | '\\' => write!(quoted, "\\{c}"),
-            '\0'..='\x1f' | '\x7f' => write!(quoted, "\\u{:04x}", u32::from(c)),
-            _ => write!(quoted, "{c}"),
-        };
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if acts_on_a_terminal(c) => escape(c, &mut quoted),
+            c => quoted.push(c),
+        }
     }
     quoted.push('"');
     quoted
+}
+
+/// Appends a character as `\u202e`.
+pub fn escape(c: char, quoted: &mut String) {
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        let _ = write!(quoted, "\\u{unit:04x}"); // into memory
+    }
+}
+
+/// The same of text that a person reads: what acts on a terminal, or turns what is around it, is an
+/// escape that they see.
+pub fn shown(words: impl AsRef<str>) -> String {
+    text(visible(words.as_ref()))
 }
 
 pub fn object(pairs: &[(&str, String)]) -> String {

@@ -10,7 +10,8 @@ mod words;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use crate::draw::json::{array, object, text};
+use crate::common::text::acts_on_a_terminal;
+use crate::draw::json::{array, escape, object, shown as text};
 use crate::draw::story::Story;
 use crate::draw::target::Target;
 use crate::strace::line::Entry;
@@ -191,7 +192,13 @@ impl Page {
 /// JSON for a page: `<` occurs only in strings and is escaped there, so that no markup can begin or
 /// end.
 fn harmless(json: &str) -> String {
-    json.replace('<', "\\u003c")
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029")
+    let mut page = String::new();
+    for c in json.chars() {
+        if c == '<' || (c > '~' && acts_on_a_terminal(c)) {
+            escape(c, &mut page);
+        } else {
+            page.push(c);
+        }
+    }
+    page
 }

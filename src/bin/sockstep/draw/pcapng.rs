@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::draw::history::{Endpoint, History, Moment};
 use crate::draw::story::bytes_of;
+use crate::draw::terminal::visible;
 use crate::strace::calls::{self, Does};
 use crate::world::events::{End, Made, Movement};
 use crate::world::sockets::{Address, Kind, SocketId};
@@ -107,7 +108,7 @@ impl Packets {
         body.extend(bytes);
         body.resize(body.len().next_multiple_of(4), 0);
         if !comment.is_empty() {
-            option(1, comment.as_bytes(), &mut body);
+            option(1, visible(comment).as_bytes(), &mut body);
             option(0, &[], &mut body);
         }
         self.block(6, &body);
@@ -115,7 +116,11 @@ impl Packets {
 }
 
 fn option(code: u16, value: &[u8], out: &mut Vec<u8>) {
-    let value = &value[..value.len().min(4000)];
+    let mut end = value.len().min(4000);
+    while value.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+        end -= 1; // within a character
+    }
+    let value = &value[..end];
     out.extend(code.to_le_bytes());
     out.extend(u16::try_from(value.len()).unwrap_or(0).to_le_bytes());
     out.extend(value);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use crate::draw::history::{History, Moment};
-use crate::draw::json::{array, object, text};
+use crate::draw::json::{array, object, shown as text};
 use crate::strace::line::What;
 use crate::world::events::EventId;
 use crate::world::tasks::TaskId;

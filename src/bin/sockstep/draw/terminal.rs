@@ -228,6 +228,17 @@ pub fn harmless(line: &[u8], text: &mut Vec<u8>) {
     }
 }
 
+/// The same of text, line by line.
+pub fn visible(text: &str) -> String {
+    let mut shown = Vec::new();
+    for line in text.split_inclusive('\n') {
+        let content = line.strip_suffix('\n');
+        harmless(content.unwrap_or(line).as_bytes(), &mut shown);
+        shown.extend(content.map(|_| b'\n'));
+    }
+    String::from_utf8_lossy(&shown).into_owned()
+}
+
 /// Text in rows of `columns`, broken at spaces where it has any.
 pub fn fold(text: &str, columns: usize) -> Vec<String> {
     let mut rest: Vec<char> = text.chars().collect();

@@ -1,5 +1,7 @@
 //! Text in XML and in pictures: a program's bytes stay text and change nothing around them.
 
+use crate::common::text::acts_on_a_terminal;
+
 /// Text in an element, or in an attribute.
 pub fn escape(words: &str) -> String {
     let mut out = String::new();
@@ -21,15 +23,8 @@ pub fn escape(words: &str) -> String {
 /// of text.
 pub fn harmless(c: char) -> char {
     match c {
-        '\u{fffe}'
-        | '\u{ffff}'
-        | '\u{2028}'
-        | '\u{2029}'
-        | '\u{200e}'
-        | '\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        c if c.is_control() => '\u{fffd}',
+        '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
+        c if acts_on_a_terminal(c) => '\u{fffd}',
         c => c,
     }
 }

@@ -1,6 +1,6 @@
 //! Two runs side by side: each event with its mark from the comparison.
 
-use crate::draw::json::{object, text};
+use crate::draw::json::{object, shown as text};
 use crate::strace::line::Entry;
 use crate::world::Side;
 

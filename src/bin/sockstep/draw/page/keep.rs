@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::draw::json::{array, object, text};
+use crate::draw::json::{array, object, shown as text};
 use crate::world::Side;
 use crate::world::sockets::SocketId;
 

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use crate::draw::call::{Payload, brief, c_name};
-use crate::draw::json::{array, object, text};
+use crate::draw::json::{array, object, shown as text};
 use crate::draw::page::compared::Mark;
 use crate::draw::page::keep::{Kept, Kind, Shown};
 use crate::draw::page::source::{Files, Sources};

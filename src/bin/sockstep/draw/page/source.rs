@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use crate::draw::json::{array, object, text};
+use crate::draw::json::{array, object, shown as text};
 use crate::draw::source::Place;
 use crate::lectures::programs::c_source;
 use crate::strace::line::Call;
@@ -262,7 +262,7 @@ impl File {
     fn new(name: String, text: &str) -> File {
         File {
             name,
-            text: text.to_owned(),
+            text: text.replace("\r\n", "\n"),
             used: false,
         }
     }
