@@ -1,0 +1,217 @@
+//! Remarks on ports and addresses: bind, connect.
+
+use super::seen::Seen;
+use super::{Remark, error, given, remark, socket, swapped};
+use crate::strace::calls::{self, Does, number};
+use crate::strace::line::Call;
+use crate::world::World;
+use crate::world::events::Event;
+use crate::world::sockets::{Address, Socket, State};
+
+/// The other sockets at the address of a socket's bind.
+fn others_at<'a>(
+    world: &'a World,
+    socket: &'a Socket,
+    address: &'a Address,
+) -> impl Iterator<Item = &'a Socket> {
+    world.sockets().filter(move |other| {
+        let meet = |local: &Address| local.is_reached_at(address) || address.is_reached_at(local);
+        other.id != socket.id
+            && other.kind == socket.kind
+            && other.is_open()
+            && other.local.as_ref().is_some_and(meet)
+    })
+}
+
+/// The owner of the port: a socket in the recording, or else from the kernel's table.
+pub(super) fn port_in_use(
+    seen: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    let does = calls::does(&call.name);
+    if does != Does::Binds || error(call) != "EADDRINUSE" {
+        return None;
+    }
+    let (socket, address) = (socket(world, event)?, given(call)?);
+    let port = address.port()?;
+    if let Some(other) = others_at(world, socket, &address).find(|other| !other.accepted) {
+        let whose = other.side.name();
+        let mend = if socket.reuses_address && other.state == State::Listening {
+            "SO_REUSEADDR does not let two sockets listen there; SO_REUSEPORT on both does"
+        } else {
+            "close it first, or set SO_REUSEPORT on both"
+        };
+        return remark(
+            format!("another socket of the {whose} has port {port}: {mend}"),
+            "same port",
+        );
+    }
+    if !seen.live {
+        return None;
+    }
+    let states = states_at(port);
+    if states.iter().any(|state| state == LISTEN) {
+        return remark(
+            format!("another socket listens at port {port}: ss -lntp 'sport = {port}' says whose"),
+            "EADDRINUSE",
+        );
+    }
+    if states.iter().any(|state| state == TIME_WAIT) {
+        // SO_REUSEADDR must be set on the old socket too.
+        let mend = if socket.reuses_address {
+            "It had no SO_REUSEADDR: wait for a minute, or take another port"
+        } else {
+            "Set SO_REUSEADDR before bind()"
+        };
+        return remark(
+            format!("no process has port {port}: an old connection is in TIME_WAIT. {mend}"),
+            "TIME_WAIT",
+        );
+    }
+    None
+}
+
+/// States, with the numbers of the kernel's tables.
+const LISTEN: &str = "0A";
+
+const TIME_WAIT: &str = "06";
+
+/// The states of this machine's TCP sockets with that local port.
+fn states_at(port: u16) -> Vec<String> {
+    let mut states = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let table = std::fs::read_to_string(table).unwrap_or_default();
+        for line in table.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let local = fields.get(1).and_then(|local| local.rsplit_once(':'));
+            let its = local.and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
+            if its == Some(port) {
+                states.extend(fields.get(3).map(|state| (*state).to_owned()));
+            }
+        }
+    }
+    states
+}
+
+pub(super) fn port_shared(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
+    if calls::does(&call.name) != Does::Binds || call.failed() {
+        return None;
+    }
+    let socket = socket(world, event).filter(|socket| socket.reuses_port)?;
+    let address = given(call)?;
+    let port = address.port().filter(|&port| port != 0)?;
+    let others = others_at(world, socket, &address)
+        .filter(|other| other.reuses_port)
+        .count();
+    if others == 0 {
+        return None;
+    }
+    let all = others + 1;
+    remark(
+        format!("{all} sockets have port {port} now: each has set SO_REUSEPORT"),
+        "SO_REUSEPORT",
+    )
+}
+
+pub(super) fn queue_is_full(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
+    let connects = calls::does(&call.name) == Does::Connects;
+    let socket =
+        socket(world, event).filter(|socket| connects && socket.is_connected_by_nature())?;
+    let in_vain = match error(call) {
+        "EINPROGRESS" => socket.gives_up && !socket.nonblocking,
+        "EAGAIN" => socket.family == "AF_UNIX",
+        error => error == "ETIMEDOUT",
+    };
+    let listener = world
+        .socket(world.listener_at(&given(call)?)?)
+        .filter(|_| in_vain)?;
+    let waiting = listener
+        .queue
+        .iter()
+        .filter(|it| it.socket != socket.id)
+        .count();
+    let room = u64::try_from(listener.backlog?).ok()? + 1;
+    if u64::try_from(waiting).ok()? < room {
+        return None;
+    }
+    let side = listener.side.name();
+    remark(
+        format!(
+            "the {side}'s listen queue is full: {waiting} connected, and accept() is not called"
+        ),
+        "backlog",
+    )
+}
+
+pub(super) fn port_without_htons(
+    seen: &Seen,
+    _: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    if !matches!(calls::does(&call.name), Does::Binds | Does::Connects)
+        && calls::of(&call.name)?.sends.is_none()
+    {
+        return None;
+    }
+    let port = given(call)?.port()?;
+    let meant = port.swap_bytes();
+    let asked = &seen.asked[event.side as usize];
+    // The user may have asked for both, or the number may be a coincidence.
+    if port == meant || asked.contains(&port) || !asked.contains(&meant) {
+        return None;
+    }
+    let side = event.side.name();
+    remark(
+        format!("port {port} is {meant} with its bytes swapped: the {side} has forgotten htons()"),
+        "htons",
+    )
+}
+
+pub(super) fn nobody_there(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
+    if calls::does(&call.name) != Does::Connects || error(call) != "ECONNREFUSED" {
+        return None;
+    }
+    let to = given(call)?;
+    let mut listening: Vec<&Socket> = world
+        .sockets()
+        .filter(|socket| {
+            socket.state == State::Listening && socket.side != event.side && socket.is_open()
+        })
+        .collect();
+    listening.sort_unstable_by_key(|socket| socket.id);
+    let [one] = listening[..] else { return None };
+    let local = one.local.as_ref()?;
+    if local.is_reached_at(&to) || local.port() == Some(0) {
+        return None;
+    }
+    let (swapped, explain) = swapped(local, &to).unwrap_or(("", "ECONNREFUSED"));
+    remark(
+        format!("no socket listens at {to}; the server listens at {local}{swapped}"),
+        explain,
+    )
+}
+
+pub(super) fn address_too_short(_: &Seen, _: &World, _: &Event, call: &Call) -> Option<Remark> {
+    let row = calls::of(&call.name)?;
+    if !matches!(row.does, Does::Binds | Does::Connects) || error(call) != "EINVAL" {
+        return None;
+    }
+    let length = number(call.args.get(row.address? + 1)?)?;
+    let (family, whole) = match given(call)? {
+        Address::Inet { ip, .. } if ip.is_ipv4() => ("sockaddr_in", 16),
+        Address::Inet { .. } => ("sockaddr_in6", 28),
+        _ => return None,
+    };
+    if length >= whole {
+        return None;
+    }
+    remark(
+        format!(
+            "the address length is {length}, but a {family} has {whole} bytes: use sizeof of the address"
+        ),
+        "address length",
+    )
+}

@@ -1,0 +1,145 @@
+//! Remarks on what a stream carries, and on its end.
+
+use super::seen::Seen;
+use super::{Remark, remark, socket};
+use crate::strace::calls;
+use crate::strace::line::Call;
+use crate::world::World;
+use crate::world::events::{Event, Movement};
+use crate::world::sockets::Kind;
+
+/// The delay of the acknowledgement of a single small segment, in nanoseconds: 40 ms, and more on a
+/// busy machine.
+const DELAYED: std::ops::Range<u64> = 35_000_000..120_000_000;
+
+const SEGMENT: u64 = 1400;
+
+/// A send waited for the acknowledgement of the previous one (Nagle), which the receiver delayed.
+pub(super) fn small_sends(seen: &Seen, world: &World, event: &Event, _: &Call) -> Option<Remark> {
+    let socket =
+        socket(world, event).filter(|socket| socket.kind == Kind::Stream && !socket.paired)?;
+    let small = event.moved.iter().any(|moved| {
+        matches!(&moved.what, Movement::Received { range, .. } if range.end - range.start < SEGMENT)
+    });
+    let peer = world
+        .socket(socket.peer?)
+        .filter(|peer| small && !peer.nodelay && peer.family != "AF_UNIX")?;
+    let sends = seen.sends.get(&peer.id).filter(|sends| sends.number >= 2)?;
+    let (entered, left) = (event.entered?, event.left?);
+    let late = left.saturating_sub(sends.left.max(entered));
+    if event.causes != [sends.last] || !DELAYED.contains(&late) {
+        return None;
+    }
+    let side = peer.side.name();
+    let late = late / 1_000_000;
+    remark(
+        format!(
+            "the {side}'s second small send came {late} ms late: it waited until the first was acknowledged. Send all at once, or set TCP_NODELAY"
+        ),
+        "TCP_NODELAY",
+    )
+}
+
+pub(super) fn killed_by_a_send(_: &Seen, _: &World, _: &Event, end: &str) -> Option<Remark> {
+    if !end.starts_with("killed by SIGPIPE") {
+        return None;
+    }
+    remark(
+        "it sent on a closed connection: ignore SIGPIPE, or send with MSG_NOSIGNAL, and handle EPIPE",
+        "SIGPIPE",
+    )
+}
+
+/// Killed with output in C's stdio buffer.
+pub(super) fn words_lost(seen: &Seen, _: &World, event: &Event, end: &str) -> Option<Remark> {
+    let lost = seen.buffers.contains(&event.task) && seen.reads.contains(&event.task);
+    if !lost || !end.starts_with("killed by") {
+        return None;
+    }
+    remark(
+        "its output was still in its buffer and is lost: standard output is not a terminal. Call fflush() or setvbuf()",
+        "flush",
+    )
+}
+
+/// The bytes that a call has sent, if they are in one piece and complete.
+fn sent(call: &Call) -> Option<(Vec<u8>, u64)> {
+    let row = calls::of(&call.name)?;
+    let mut parcels = row.sends?.parcels(row, call);
+    let parcel = parcels.pop().filter(|_| parcels.is_empty())?;
+    match &parcel.pieces[..] {
+        [(bytes, false)] => Some((bytes.clone(), parcel.asked?)),
+        _ => None,
+    }
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    let printable = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    bytes.len() > 1 && bytes.iter().all(printable)
+}
+
+pub(super) fn nul_sent_along(
+    _: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    if socket(world, event)?.paired {
+        return None;
+    }
+    let (bytes, _) = sent(call)?;
+    let (last, text) = bytes.split_last()?;
+    if *last != 0 || !is_text(text) {
+        return None;
+    }
+    let length = text.len();
+    remark(
+        format!(
+            "the NUL at its end was sent too: strlen() is {length}, not {}",
+            length + 1
+        ),
+        "NUL",
+    )
+}
+
+pub(super) fn sizeof_a_pointer(
+    _: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    if socket(world, event)?.paired {
+        return None;
+    }
+    let (bytes, asked) = sent(call)?;
+    let nul = bytes.iter().position(|&byte| byte == 0)?;
+    if asked != 8 || nul + 1 >= bytes.len() || !is_text(&bytes[..nul]) {
+        return None;
+    }
+    remark(
+        "8 bytes of a shorter text were sent: that is sizeof of a pointer; use strlen()",
+        "sizeof",
+    )
+}
+
+pub(super) fn goes_on_after_the_end(
+    seen: &Seen,
+    _: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    calls::of(&call.name)?.receives?;
+    let id = event.socket?;
+    let (_, times) = seen.zeros.iter().find(|(known, _)| *known == id)?;
+    // A library may check twice.
+    if *times < 3 {
+        return None;
+    }
+    let side = event.side.name();
+    remark(
+        format!(
+            "the {side} goes on after the end: 0 means that the peer has closed, so leave the loop"
+        ),
+        "recv 0",
+    )
+}
