@@ -226,7 +226,13 @@ fn no_remark_is_made_on_our_own_scenarios() {
             entries += 1;
             let outcome = run(Command::new(SOCKSTEP).arg("show").arg(&file), b"");
             assert!(outcome.status.success(), "{outcome:?}");
-            assert_eq!(remarked(outcome.stdout()), None, "{pair} {scenario}");
+            let remark = remarked(outcome.stdout());
+            // This one's client is asked to send more than a datagram holds.
+            let asked = |text: &String| scenario == "too-long" && text.contains("explain EMSGSIZE");
+            assert!(
+                remark.as_ref().is_none_or(asked),
+                "{pair} {scenario}: {remark:?}"
+            );
         }
         assert!(entries >= 2, "{pair} {scenario}: {entries} recordings");
     }

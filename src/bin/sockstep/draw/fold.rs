@@ -71,6 +71,11 @@ pub enum Drawn {
 }
 
 impl Fold {
+    /// Groups are being counted instead of drawn.
+    pub fn is_counting(&self) -> bool {
+        self.counting.is_some()
+    }
+
     pub fn take(&mut self, group: Group) -> Vec<Drawn> {
         if let Some(mut counting) = self.counting.take() {
             if !counting.goes_on_with(&group) && !counting.mixed {

@@ -575,6 +575,23 @@ impl Ladder {
             if self.deadlock.replace(who) != Some(who) {
                 self.draw_deadlock(&found.map(|it| (it.side, it.call)));
             }
+        } else if let Some((waits, other)) = self.world.waits_in_vain(under_way, now) {
+            let who = (waits.task, waits.since);
+            if self.deadlock.replace([who; 2]) != Some([who; 2]) {
+                let side = [Side::Server, Side::Client][waits.side as usize].name();
+                let why = match other {
+                    Some(call) => format!("waits in {call} for a new client"),
+                    None => "has ended".to_owned(),
+                };
+                let call = waits.call;
+                self.end_fold();
+                self.remark(
+                    waits.side,
+                    &format!(
+                        "waits in {call} for the {side}, which {why}. See: sockstep explain deadlock"
+                    ),
+                );
+            }
         }
     }
 
@@ -768,6 +785,9 @@ impl Ladder {
         if !column.headings.have_begun() && !event.on_a_socket {
             return;
         }
+        if event.on_a_socket && event.socket.is_none() && call.failed() {
+            self.count_all(side, task); // what it should have been on was made before
+        }
         let socket = event.socket.and_then(|id| self.world.socket(id));
         let systems = socket
             .filter(|socket| socket.is_the_systems())
@@ -787,7 +807,8 @@ impl Ladder {
         // The end of another process names its signal itself.
         let aside = !column.numbers.is_empty() && !column.is_main(task);
         let interrupted = call.note.starts_with("ERESTART") && aside;
-        if !shown || (interrupted && !self.world.is_deadlocked(&event)) {
+        let told = self.said.contains_key(&event.id) || self.world.is_deadlocked(&event);
+        if !shown || (interrupted && !told) {
             return;
         }
         let probes = !every && !systems && !column.headings.are_its_own();
@@ -970,12 +991,13 @@ impl Ladder {
             self.rows.push((row, false));
         }
         self.notes(side, tag.len(), &notes);
-        // A remark is made only once, so it does not interrupt the repetition.
+        // A remark is made only once, so it does not interrupt the repetition, unless only its count is drawn.
         let lasting = self.rows.len();
         let remarks = self.said.remove(&event.id).unwrap_or_default();
         self.notes(side, tag.len(), &remarks);
+        let counted = self.fold.is_counting();
         for (_, passing) in &mut self.rows[lasting..] {
-            *passing = true;
+            *passing = !counted;
         }
         self.waited(side, tag.len(), call);
         let on = event.socket.map_or(String::new(), |id| id.0.to_string());
@@ -985,7 +1007,8 @@ impl Ladder {
             Movement::MessageSent { length, .. } => *length,
             _ => 0,
         });
-        let kind = event.on_a_socket.then_some(kind);
+        let seen = counted && !remarks.is_empty();
+        let kind = (event.on_a_socket && !seen).then_some(kind);
         self.group(side, kind, call.name.clone(), bytes.sum());
     }
 

@@ -5,13 +5,20 @@ use crate::strace::calls::{self, Does};
 use crate::strace::line::Call;
 use crate::world::World;
 use crate::world::events::{End, Event, Movement};
-use crate::world::sockets::{Kind, Socket};
+use crate::world::sockets::{Kind, Socket, State};
 
 /// The text that the ladder shows below a call, and a page next to it.
 pub fn notes(world: &World, event: &Event) -> Vec<String> {
     let mut notes = Vec::new();
     for moved in &event.moved {
         let note = match &moved.what {
+            Movement::Sent { asked: 0, .. } => {
+                let socket = world.socket(moved.socket);
+                let goes_on = socket.is_some_and(|socket| {
+                    socket.kind == Kind::Stream && socket.state == State::Connected
+                });
+                goes_on.then(|| "0 bytes: nothing is sent".to_owned())
+            }
             Movement::Sent { range, asked } if range.end - range.start < *asked => {
                 let taken = grouped(range.end - range.start);
                 Some(format!("partial: {taken} of {} taken", grouped(*asked)))
@@ -36,6 +43,11 @@ pub fn notes(world: &World, event: &Event) -> Vec<String> {
                 let lost = grouped(sent - length);
                 format!("cut: {lost} of {} bytes lost", grouped(*sent))
             }),
+            Movement::MessageReceived {
+                length: 0,
+                sent: Some(0),
+                ..
+            } => Some("an empty datagram, not an end: datagrams have none".to_owned()),
             Movement::Ended(End::Reset { unread }) => Some(match unread {
                 0 => "SO_LINGER of 0: a reset, not an end; bytes that have not arrived are lost"
                     .to_owned(),

@@ -269,9 +269,13 @@ fn play(
     while !client.is_done() {
         // The server first: it prints what it received before the client has the answer.
         view.watch(signals, [&mut server, &mut client])?;
-        if !view.holds() && view.nobody_gives_up() && client.is_stuck() && server.is_stuck() {
+        if !view.holds() && view.nobody_gives_up() && client.is_stuck() && server.waits() {
             let seconds = STUCK.as_secs();
-            let words = format!("each side has waited for the other for {seconds} s: ended");
+            let words = if server.is_stuck() {
+                format!("each side has waited for the other for {seconds} s: ended")
+            } else {
+                format!("it has waited for {seconds} s for what does not come: ended")
+            };
             view.aside(Side::Client, &words)?;
             break;
         }

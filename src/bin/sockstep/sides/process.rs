@@ -288,6 +288,12 @@ impl Process {
             && receives
     }
 
+    /// Whether all of it has waited for a while for others, for bytes or not, or has ended.
+    pub fn waits(&self) -> bool {
+        let waits = |process| waits_without_end(process, &mut false);
+        self.has_ended() || (self.silent_for() >= STUCK && self.processes().into_iter().all(waits))
+    }
+
     /// Whether all of its tasks wait.
     pub fn is_asleep(&self) -> bool {
         self.processes().into_iter().all(is_asleep)

@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use crate::strace::calls::{self, Does, For, Row, made_task, number};
 use crate::strace::line::{Begun, Call, Entry, What};
 use crate::world::events::{Event, Movement};
-use crate::world::sockets::{Address, Socket, SocketId, State};
-use crate::world::tasks::TaskId;
+use crate::world::sockets::{Address, Kind, Socket, SocketId, State};
+use crate::world::tasks::{Task, TaskId};
 use crate::world::{Side, World};
 
 /// Entries of a live run are reordered within this time, in nanoseconds.
@@ -469,8 +469,60 @@ impl World {
         None
     }
 
-    /// Whether an event is a receive that has not returned or that a signal has ended, while the other end was in a receive as well, or a send while the
-    /// other was in a send: neither would have gone on.
+    /// A task that has waited for a second at least to receive from the other side, of which nothing is on its way, and of which no
+    /// task will send: all of them wait for a new client, or have ended (then there is no word of what they wait in).
+    pub fn waits_in_vain(
+        &self,
+        under_way: &[Vec<Begun>; 2],
+        now: u64,
+    ) -> Option<(Waits, Option<String>)> {
+        under_way.iter().enumerate().find_map(|(source, calls)| {
+            let call = calls.iter().find(|call| {
+                let receives = calls::of(&call.name).is_some_and(|row| row.receives.is_some());
+                let since = call.start.map_or(0, |start| now.saturating_sub(start));
+                receives && since >= A_WHILE
+            })?;
+            let number = call.descriptor.as_ref()?;
+            let socket = self.descriptor(source, call.pid, number.parse().ok()?)?;
+            let theirs = &under_way[1 - source];
+            let its = |task: &&Task| task.source != source && !task.ended;
+            let alive = self.tasks.iter().filter(its).count();
+            let of_the_other = self.tasks.iter().any(|task| task.source != source);
+            let waits = |it: &Begun| match calls::of(&it.name) {
+                Some(row) if row.does == Does::Accepts => true,
+                Some(row) => matches!(row.waits, Some(For::Child | For::Signal)),
+                None => false,
+            };
+            let accepts = theirs
+                .iter()
+                .find(|it| calls::does(&it.name) == Does::Accepts);
+            let comes = socket.gives_up
+                || socket.paired
+                || self.has_mail(socket) && socket.kind == Kind::Datagram
+                || socket
+                    .peer
+                    .is_some_and(|peer| self.under_way(peer) != Some(0));
+            if comes || !of_the_other || theirs.len() != alive || !theirs.iter().all(waits) {
+                return None;
+            }
+            let other = match accepts {
+                Some(it) => Some(format!("{}({})", it.name, it.descriptor.as_deref()?)),
+                None if alive == 0 => None,
+                None => return None,
+            };
+            let task = self.task_of(source, call.pid)?;
+            let waits = Waits {
+                task: task.id,
+                side: task.side,
+                since: call.start?,
+                call: format!("{}({number})", call.name),
+            };
+            Some((waits, other))
+        })
+    }
+
+    /// Whether an event is a receive that has not returned or that a signal has ended, while the other end was in a receive as
+    /// well, or a send while the other was in a send: neither would have gone on.
     pub fn is_deadlocked(&self, event: &Event) -> bool {
         let socket = event.socket.and_then(|id| self.socket(id));
         let peer = socket.and_then(|socket| Some((socket, socket.peer?)));

@@ -799,10 +799,15 @@ impl World {
             return;
         };
         socket.counts = true;
+        // Without a connection EPIPE has no cause at the other end.
+        let connected = !matches!(
+            socket.state,
+            State::Created | State::Bound | State::Listening
+        );
         if call.failed() {
             let injected = call.note.contains("(INJECTED"); // the kernel did not cause it
             let ended = matches!(call.note.split(' ').next(), Some("ECONNRESET" | "EPIPE"));
-            if ended && !injected {
+            if ended && !injected && connected {
                 let tried = if sends {
                     Direction::Sends
                 } else {

@@ -73,6 +73,10 @@ impl World {
             };
             return;
         }
+        if matches!(&to, Some(Address::Other(family)) if family == "AF_UNSPEC") {
+            (socket.state, socket.remote) = (State::Created, None); // it ends a connection, or does nothing
+            return;
+        }
         let again = socket.state == State::Connecting;
         socket.state = if begun {
             State::Connecting
@@ -211,7 +215,10 @@ impl World {
         }
         // Bytes for a closed end are answered with a reset.
         if let Some(peer) = socket.peer.and_then(|peer| self.sockets.get_mut(&peer)) {
-            let closed = peer.references == 0 && peer.kind == Kind::Stream && !peer.paired;
+            let closed = peer.references == 0
+                && peer.kind == Kind::Stream
+                && !peer.paired
+                && parcel.length > 0;
             let ended = peer.ended.filter(|(end, _)| closed && *end == End::Fin);
             if let Some((_, cause)) = ended {
                 peer.ended = Some((End::Reset { unread: 0 }, cause));

@@ -1,12 +1,14 @@
 //! Remarks on ports and addresses: bind, connect.
 
 use super::seen::Seen;
-use super::{Remark, error, given, remark, socket, swapped};
+use super::{Remark, error, given, other, remark, socket, swapped};
+use std::net::IpAddr;
+
 use crate::strace::calls::{self, Does, number};
 use crate::strace::line::Call;
 use crate::world::World;
 use crate::world::events::Event;
-use crate::world::sockets::{Address, Socket, State};
+use crate::world::sockets::{Address, Kind, Socket, State};
 
 /// The other sockets at the address of a socket's bind.
 fn others_at<'a>(
@@ -175,34 +177,88 @@ pub(super) fn nobody_there(_: &Seen, world: &World, event: &Event, call: &Call) 
         return None;
     }
     let to = given(call)?;
-    let mut listening: Vec<&Socket> = world
+    let mine = socket(world, event)?.kind;
+    let mut theirs: Vec<&Socket> = world
         .sockets()
-        .filter(|socket| {
-            socket.state == State::Listening && socket.side != event.side && socket.is_open()
-        })
+        .filter(|socket| socket.side != event.side && socket.is_open() && !socket.accepted)
+        .filter(|socket| socket.counts && !socket.paired && !socket.is_the_systems())
         .collect();
-    listening.sort_unstable_by_key(|socket| socket.id);
-    let [one] = listening[..] else { return None };
-    let local = one.local.as_ref()?;
+    theirs.sort_unstable_by_key(|socket| socket.id);
+    let there = |socket: &&&Socket| {
+        let local = socket.local.as_ref();
+        local.is_some_and(|local| local.is_reached_at(&to))
+    };
+    let side = other(event.side).name();
+    let listening: Vec<&Socket> = theirs
+        .iter()
+        .copied()
+        .filter(|socket| socket.state == State::Listening)
+        .collect();
+    let [one] = listening[..] else {
+        let one = theirs.iter().find(there).filter(|_| listening.is_empty())?;
+        let words = match one.kind {
+            Kind::Datagram if mine == Kind::Stream => {
+                format!("the {side}'s socket at {to} is of UDP: connect with SOCK_DGRAM too")
+            }
+            kind if kind == mine && one.state == State::Bound => {
+                format!("the {side} has {to}, but has not called listen()")
+            }
+            _ => return None,
+        };
+        return remark(words, "ECONNREFUSED");
+    };
+    let Some(local) = &one.local else {
+        let words = format!(
+            "no socket listens at {to}: the {side} has not called bind(), so the kernel chose its port"
+        );
+        return remark(words, "ECONNREFUSED");
+    };
     if local.is_reached_at(&to) || local.port() == Some(0) {
         return None;
     }
-    let (swapped, explain) = swapped(local, &to).unwrap_or(("", "ECONNREFUSED"));
+    let loopback = match to {
+        Address::Inet { ip, .. } => turned(ip),
+        _ => None,
+    };
+    let (swapped, explain) = match loopback {
+        Some(meant) if local.port() == to.port() => (
+            format!(": {meant} with its bytes swapped, so htonl() is missing"),
+            "byte order",
+        ),
+        _ => {
+            let (words, explain) = swapped(local, &to).unwrap_or(("", "ECONNREFUSED"));
+            (words.to_owned(), explain)
+        }
+    };
     remark(
         format!("no socket listens at {to}; the server listens at {local}{swapped}"),
         explain,
     )
 }
 
-pub(super) fn address_too_short(_: &Seen, _: &World, _: &Event, call: &Call) -> Option<Remark> {
+/// A length of 0, or one that is no address's.
+pub(super) fn address_too_short(
+    _: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
     let row = calls::of(&call.name)?;
-    if !matches!(row.does, Does::Binds | Does::Connects) || error(call) != "EINVAL" {
+    let place = row.address?;
+    let asks = matches!(row.does, Does::Binds | Does::Connects);
+    if !asks || error(call) != "EINVAL" {
         return None;
     }
-    let length = number(call.args.get(row.address? + 1)?)?;
-    let (family, whole) = match given(call)? {
-        Address::Inet { ip, .. } if ip.is_ipv4() => ("sockaddr_in", 16),
-        Address::Inet { .. } => ("sockaddr_in6", 28),
+    let length = number(call.args.get(place + 1)?)?;
+    let family = match given(call) {
+        Some(Address::Inet { ip, .. }) if ip.is_ipv4() => "AF_INET",
+        Some(Address::Inet { .. }) => "AF_INET6",
+        Some(_) => return None,
+        None => socket(world, event)?.family.as_str(),
+    };
+    let (family, whole) = match family {
+        "AF_INET" => ("sockaddr_in", 16),
+        "AF_INET6" => ("sockaddr_in6", 28),
         _ => return None,
     };
     if length >= whole {
@@ -213,5 +269,107 @@ pub(super) fn address_too_short(_: &Seen, _: &World, _: &Event, call: &Call) -> 
             "the address length is {length}, but a {family} has {whole} bytes: use sizeof of the address"
         ),
         "address length",
+    )
+}
+
+/// Of what the kernel fills in: the room that it was told of.
+pub(super) fn no_room_for_the_address(
+    _: &Seen,
+    _: &World,
+    _: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    let row = calls::of(&call.name)?;
+    let place = row.address?;
+    let fills =
+        row.does == Does::Accepts || row.receives.is_some() || matches!(row.does, Does::Names(_));
+    let (address, length) = (call.args.get(place)?, call.args.get(place + 1)?);
+    if !fills || address == "NULL" {
+        return None;
+    }
+    if length.starts_with("[0 => ") && !length.starts_with("[0 => 0]") {
+        return remark(
+            "the address length was 0, so no address was stored: set it to sizeof of the address before the call",
+            "address length",
+        );
+    }
+    let negative = length.starts_with("[-") && error(call) == "EINVAL";
+    remark(
+        "the address length is negative: set it to sizeof of the address before the call",
+        "address length",
+    )
+    .filter(|_| negative)
+}
+
+/// The address that a socket is to have, or to reach, is another machine's.
+pub(super) fn not_of_this_machine(_: &Seen, _: &World, _: &Event, call: &Call) -> Option<Remark> {
+    if calls::does(&call.name) != Does::Binds || error(call) != "EADDRNOTAVAIL" {
+        return None;
+    }
+    let Address::Inet { ip, .. } = given(call)? else {
+        return None;
+    };
+    let why = if turned(ip).is_some() {
+        "it is 127.0.0.1 with its bytes swapped: htonl(INADDR_LOOPBACK)"
+    } else {
+        "bind to INADDR_ANY, or to one of its own"
+    };
+    let explain = if turned(ip).is_some() {
+        "byte order"
+    } else {
+        "EADDRNOTAVAIL"
+    };
+    remark(
+        format!("{ip} is no address of this machine: {why}"),
+        explain,
+    )
+}
+
+/// 127.0.0.1, if that is what an address is with its bytes in the other order.
+fn turned(ip: IpAddr) -> Option<IpAddr> {
+    let loopback = IpAddr::from([1, 0, 0, 127]);
+    (ip == loopback).then_some(IpAddr::from([127, 0, 0, 1]))
+}
+
+pub(super) fn port_of_root(_: &Seen, _: &World, _: &Event, call: &Call) -> Option<Remark> {
+    let port = given(call).and_then(|address| address.port())?;
+    let binds = calls::does(&call.name) == Does::Binds && error(call) == "EACCES";
+    if !binds || !(1..1024).contains(&port) {
+        return None;
+    }
+    remark(
+        format!("port {port} is below 1024, so only root may have it: take one of 1024 or more"),
+        "EACCES",
+    )
+}
+
+/// The address is of another family than the socket, or of none.
+pub(super) fn another_family(
+    _: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    if !matches!(calls::does(&call.name), Does::Binds | Does::Connects) {
+        return None;
+    }
+    let socket = socket(world, event).filter(|socket| socket.family.starts_with("AF_INET"))?;
+    let address = call.args.get(1)?;
+    let family = calls::field(address, "sa_family")?;
+    if family == socket.family {
+        return None;
+    }
+    let own = &socket.family;
+    let never = call.result == "0"
+        && family == "AF_UNSPEC"
+        && socket.is_connected_by_nature()
+        && socket.peer.is_none()
+        && calls::does(&call.name) == Does::Connects;
+    if error(call) != "EAFNOSUPPORT" && !(never && socket.sent + socket.received == 0) {
+        return None;
+    }
+    remark(
+        format!("the address is of {family}, the socket of {own}: set sin_family"),
+        "address family",
     )
 }

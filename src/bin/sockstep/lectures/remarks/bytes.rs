@@ -6,7 +6,7 @@ use crate::strace::calls;
 use crate::strace::line::Call;
 use crate::world::World;
 use crate::world::events::{Event, Movement};
-use crate::world::sockets::Kind;
+use crate::world::sockets::{Kind, Socket};
 
 /// The delay of the acknowledgement of a single small segment, in nanoseconds: 40 ms, and more on a
 /// busy machine.
@@ -40,14 +40,39 @@ pub(super) fn small_sends(seen: &Seen, world: &World, event: &Event, _: &Call) -
     )
 }
 
-pub(super) fn killed_by_a_send(_: &Seen, _: &World, _: &Event, end: &str) -> Option<Remark> {
+pub(super) fn killed_by_a_send(
+    seen: &Seen,
+    world: &World,
+    event: &Event,
+    end: &str,
+) -> Option<Remark> {
     if !end.starts_with("killed by SIGPIPE") {
         return None;
     }
-    remark(
-        "it sent on a closed connection: ignore SIGPIPE, or send with MSG_NOSIGNAL, and handle EPIPE",
-        "SIGPIPE",
-    )
+    let socket = seen.pipes.get(&event.task).and_then(|&id| world.socket(id));
+    let words = match socket {
+        Some(socket) if socket.has_listened() => "it sent on the listening socket",
+        Some(socket)
+            if socket.is_connected_by_nature()
+                && !socket.accepted
+                && socket.remote.is_none()
+                && !socket.paired =>
+        {
+            "it sent on a socket that is not connected"
+        }
+        Some(socket)
+            if socket
+                .peer
+                .is_some_and(|peer| world.socket(peer).is_some_and(Socket::is_open))
+                && socket.ended.is_some() =>
+        {
+            "it sent after its own shutdown()"
+        }
+        _ => {
+            "it sent on a closed connection: ignore SIGPIPE, or send with MSG_NOSIGNAL, and handle EPIPE"
+        }
+    };
+    remark(words, "SIGPIPE")
 }
 
 /// Killed with output in C's stdio buffer.
@@ -141,5 +166,45 @@ pub(super) fn goes_on_after_the_end(
             "the {side} goes on after the end: 0 means that the peer has closed, so leave the loop"
         ),
         "recv 0",
+    )
+}
+
+/// More is sent than was received: what stood in the buffer before, or its zeros.
+pub(super) fn more_than_received(
+    seen: &Seen,
+    _: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    let row = calls::of(&call.name)?;
+    let had = seen.buffered.get(&event.socket?)?;
+    let mut parcels = row.sends?.parcels(row, call);
+    let parcel = parcels
+        .pop()
+        .filter(|_| parcels.is_empty() && !call.failed())?;
+    let [(bytes, _)] = &parcel.pieces[..] else {
+        return None;
+    };
+    let asked = parcel.asked?;
+    let length = usize::try_from(had.length)
+        .ok()
+        .filter(|&length| length > 0)?;
+    let (same, more) = bytes.split_at_checked(length)?;
+    if asked <= had.length || more.is_empty() || had.bytes.get(..length) != Some(same) {
+        return None;
+    }
+    let old = had.bytes.get(length..).unwrap_or_default();
+    let common = old.len().min(more.len());
+    // A line's end may be the program's own.
+    let is_old = old[..common].trim_ascii().len() >= 2 && old[..common] == more[..common];
+    let is_unused = asked == had.room && more.iter().all(|&byte| byte == 0);
+    if !is_old && !is_unused {
+        return None;
+    }
+    remark(
+        format!(
+            "{asked} bytes are sent, but only {length} had been received: send as many as recv() returned"
+        ),
+        "more than received",
     )
 }

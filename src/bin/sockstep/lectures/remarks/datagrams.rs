@@ -2,10 +2,11 @@
 
 use super::seen::Seen;
 use super::{Remark, error, other, remark, socket, swapped};
+use crate::lectures::crossings::grouped;
 use crate::strace::calls::{self, Does};
 use crate::strace::line::Call;
 use crate::world::events::{Event, Movement};
-use crate::world::sockets::{Address, Kind, Socket};
+use crate::world::sockets::{Address, Kind, Socket, State};
 use crate::world::{Side, World};
 
 /// The other side's only port for datagrams.
@@ -60,6 +61,20 @@ pub(super) fn datagram_met_nobody(
     let Address::Inet { ip, port } = to else {
         return None;
     };
+    let stream = |other: &Socket| {
+        let local = other.local.as_ref();
+        other.state == State::Listening && local.is_some_and(|local| local.is_reached_at(to))
+    };
+    if let Some(listener) = world.sockets().find(|other| stream(other)) {
+        let side = listener.side.name();
+        return remark(
+            format!(
+                "the {side} listens at {to} with TCP, and no socket has that port for datagrams"
+            ),
+            "ICMP",
+        )
+        .filter(|_| ip.is_loopback() && !has_port(*port));
+    }
     let there = port_of_the_other(world, event.side)?;
     if !ip.is_loopback() || socket.remote.is_some() || there.is_reached_at(to) || has_port(*port) {
         return None;
@@ -210,5 +225,44 @@ pub(super) fn answered_from_elsewhere(
     remark(
         format!("answered from {from}, but {asked} was asked"),
         "answered from another address",
+    )
+}
+
+/// What fits into one datagram: 65,535 less what IPv4 (IPv6 does not count its own) and UDP put before it.
+const LARGEST: [u64; 2] = [65_507, 65_527];
+
+pub(super) fn too_long(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
+    let socket = socket(world, event).filter(|socket| socket.kind == Kind::Datagram)?;
+    let asked = calls::of(&call.name)?.sends?.asked(call)?;
+    if error(call) != "EMSGSIZE" || socket.family == "AF_UNIX" {
+        return None;
+    }
+    let largest = LARGEST[usize::from(socket.family == "AF_INET6")];
+    if asked <= largest {
+        return None;
+    }
+    let (asked, largest) = (grouped(asked), grouped(largest));
+    remark(
+        format!(
+            "{asked} bytes are more than a datagram holds ({largest}): send several, or use TCP"
+        ),
+        "EMSGSIZE",
+    )
+}
+
+pub(super) fn sent_to_no_address(
+    _: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    socket(world, event).filter(|socket| socket.kind == Kind::Datagram)?;
+    calls::of(&call.name)?.sends?;
+    if error(call) != "EDESTADDRREQ" && error(call) != "ENOTCONN" {
+        return None;
+    }
+    remark(
+        "no address: call sendto() with one, or connect() first",
+        "EDESTADDRREQ",
     )
 }

@@ -2,10 +2,10 @@
 
 use super::seen::Seen;
 use super::{Remark, error, remark, socket};
-use crate::strace::calls::{self, Does};
+use crate::strace::calls::{self, By, Does, number};
 use crate::strace::line::Call;
 use crate::world::events::Event;
-use crate::world::sockets::{Kind, State};
+use crate::world::sockets::{Kind, Socket, State};
 use crate::world::tasks::TaskId;
 use crate::world::{Side, World};
 
@@ -103,6 +103,20 @@ pub(super) fn listening_socket_closed(
     )
 }
 
+pub(super) fn used_after_close(
+    _: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    socket(world, event).filter(|socket| !socket.has_listened())?;
+    let row = calls::of(&call.name).filter(|row| row.does != Does::Closes)?;
+    if !row.proves && row.sends.is_none() && row.receives.is_none() || error(call) != "EBADF" {
+        return None;
+    }
+    remark("closed before: close() comes after the last use", "EBADF")
+}
+
 pub(super) fn listen_is_missing(
     _: &Seen,
     world: &World,
@@ -110,12 +124,193 @@ pub(super) fn listen_is_missing(
     call: &Call,
 ) -> Option<Remark> {
     let socket = socket(world, event)?;
-    let refused = calls::does(&call.name) == Does::Accepts && error(call) == "EINVAL";
-    if !refused || !matches!(socket.state, State::Created | State::Bound) || socket.has_listened() {
+    let accepts = calls::does(&call.name) == Does::Accepts;
+    match error(call) {
+        "EINVAL" if !accepts || socket.has_listened() => None,
+        "EINVAL" if socket.accepted => remark(
+            "this is a connection: call accept() on the listening socket",
+            "EINVAL",
+        ),
+        "EINVAL" if matches!(socket.state, State::Created | State::Bound) => remark(
+            "listen() is missing: call it between bind() and accept()",
+            "listen",
+        ),
+        _ => None,
+    }
+}
+
+pub(super) fn datagrams_have_no_listener(
+    _: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    socket(world, event).filter(|socket| socket.kind == Kind::Datagram)?;
+    let listens = matches!(calls::does(&call.name), Does::Listens | Does::Accepts);
+    if !listens || error(call) != "EOPNOTSUPP" {
         return None;
     }
     remark(
-        "listen() is missing: call it between bind() and accept()",
-        "listen",
+        "a socket for datagrams has no connections: call recvfrom() instead, or make it of SOCK_STREAM",
+        "EOPNOTSUPP",
+    )
+}
+
+/// Of what was never a socket, or is one no more.
+pub(super) fn no_socket(seen: &Seen, _: &World, event: &Event, call: &Call) -> Option<Remark> {
+    let row = calls::of(&call.name)?;
+    let wants = matches!(
+        row.does,
+        Does::Binds | Does::Listens | Does::Accepts | Does::Connects
+    );
+    if !wants || error(call) != "ENOTSOCK" || !seen.sockets[event.side as usize] {
+        return None;
+    }
+    let number = calls::descriptor(call.args.get(row.on?)?)?;
+    let first = matches!(row.does, Does::Binds | Does::Connects);
+    let why = match number {
+        0 | 1 if first => ": in C, write if ((s = socket(...)) < 0), or s is what < says",
+        _ => "",
+    };
+    remark(format!("descriptor {number} is no socket{why}"), "ENOTSOCK")
+}
+
+/// Data on a socket that has no connection.
+pub(super) fn no_connection(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
+    let row = calls::of(&call.name)?;
+    let socket = socket(world, event)?;
+    if (row.sends.is_none() && row.receives.is_none())
+        || !socket.is_connected_by_nature()
+        || !matches!(error(call), "ENOTCONN" | "EPIPE")
+    {
+        return None;
+    }
+    let words = match &socket.refused {
+        _ if socket.state == State::Listening => {
+            "this is the listening socket: use the one that accept() returned"
+        }
+        Some((_, why)) if socket.remote.is_none() && why.starts_with('E') => {
+            "connect() has failed: look at what it returns"
+        }
+        None if matches!(socket.state, State::Created | State::Bound) => {
+            "not connected: call connect() first"
+        }
+        _ => return None,
+    };
+    remark(words, "ENOTCONN")
+}
+
+pub(super) fn connected_twice(
+    _: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    // A second connect is how some find out that the first one has come about.
+    let socket = socket(world, event).filter(|socket| !socket.nonblocking)?;
+    let again = calls::does(&call.name) == Does::Connects && error(call) == "EISCONN";
+    if !again || socket.state == State::Connecting {
+        return None;
+    }
+    remark(
+        "connected already: a socket connects once, another connection takes another socket",
+        "EISCONN",
+    )
+}
+
+/// The parent goes on to the next client, and has the last descriptor of a connection that a child has served.
+pub(super) fn left_open_by_the_parent(
+    seen: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    if calls::does(&call.name) != Does::Accepts {
+        return None;
+    }
+    let is_left = |socket: &Socket| {
+        let uses = seen.uses.get(&socket.id)?;
+        let served = !uses.users.is_empty() && uses.acceptor == Some(event.task);
+        let by_others = uses.users.iter().all(|&user| {
+            let task = world.task(user);
+            task.parent == Some(event.task) && !task.thread && task.ended
+        });
+        (socket.references == 1 && socket.ended.is_none() && served && by_others).then_some(())
+    };
+    let mut open: Vec<i32> = world
+        .descriptors(event.task)
+        .filter(|(_, socket)| is_left(socket).is_some())
+        .map(|(number, _)| number)
+        .collect();
+    open.sort_unstable();
+    let number = open.first()?;
+    remark(
+        format!(
+            "the parent still has connection {number}, and its child has ended: the client sees no end. close({number}) in the parent too"
+        ),
+        "fork",
+    )
+}
+
+/// A child that was made for one client accepts another.
+pub(super) fn child_goes_on(
+    seen: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    let task = world.task(event.task);
+    if calls::does(&call.name) != Does::Accepts || task.thread || task.program.is_some() {
+        return None;
+    }
+    let parent = task.parent?;
+    let served = seen
+        .uses
+        .values()
+        .any(|uses| uses.acceptor == Some(parent) && uses.users.contains(&event.task));
+    if !served {
+        return None;
+    }
+    remark(
+        "this child was made for one client and goes on to accept(): end it with exit()",
+        "fork",
+    )
+}
+
+/// What the C library's fd_set has room for.
+const FD_SETSIZE: i64 = 1024;
+
+pub(super) fn set_is_too_small(_: &Seen, _: &World, _: &Event, call: &Call) -> Option<Remark> {
+    let sets = matches!(calls::does(&call.name), Does::Watches(By::Sets));
+    let highest = number(call.args.first()?)?;
+    if !sets || highest <= FD_SETSIZE {
+        return None;
+    }
+    let last = highest - 1;
+    remark(
+        format!(
+            "descriptor {last} is beyond an fd_set of the C library (FD_SETSIZE, 1024): use poll()"
+        ),
+        "FD_SETSIZE",
+    )
+}
+
+/// From here on it is no chance that there is nothing yet.
+const BUSY: u32 = 200;
+
+pub(super) fn asks_without_waiting(
+    seen: &Seen,
+    _: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    if error(call) != "EAGAIN" || seen.again.get(&event.task) != Some(&BUSY) {
+        return None;
+    }
+    remark(
+        format!(
+            "asked {BUSY} times with nothing there: wait with poll() between, or let the call wait"
+        ),
+        "EAGAIN",
     )
 }

@@ -6,7 +6,7 @@ use crate::strace::calls::{self, Does};
 use crate::strace::line::{Call, What};
 use crate::strace::text::bytes;
 use crate::world::World;
-use crate::world::events::{End, Event, EventId, Movement};
+use crate::world::events::{End, Event, EventId, Made, Movement};
 use crate::world::sockets::{Socket, SocketId};
 use crate::world::tasks::TaskId;
 
@@ -30,7 +30,32 @@ pub(super) struct Seen {
     pub(super) sockets: [bool; 2],
     /// Sockets that close() closed with unread messages.
     pub(super) closed: HashSet<SocketId>,
+    /// Who has accepted a socket, and who has moved data on it.
+    pub(super) uses: HashMap<SocketId, Uses>,
+    /// What stands in the buffer that a socket's bytes are received into.
+    pub(super) buffered: HashMap<SocketId, Buffered>,
+    /// How often in a row a task has been told that there is nothing yet, with no wait between.
+    pub(super) again: HashMap<TaskId, u32>,
+    /// The socket on which a task last met EPIPE.
+    pub(super) pipes: HashMap<TaskId, SocketId>,
 }
+
+#[derive(Default)]
+pub(super) struct Uses {
+    pub(super) acceptor: Option<TaskId>,
+    pub(super) users: HashSet<TaskId>,
+}
+
+/// A buffer's beginning, with what the last receive brought and what those before have left behind it.
+pub(super) struct Buffered {
+    pub(super) bytes: Vec<u8>,
+    /// What the last receive brought, and what it had room for.
+    pub(super) length: u64,
+    pub(super) room: u64,
+}
+
+/// So many sockets are kept in mind.
+const KEPT: usize = 1024;
 
 /// Sends in a row.
 pub(super) struct Sends {
@@ -54,6 +79,9 @@ impl Seen {
         };
         self.take_words(event, call);
         self.take_sends(world, event);
+        self.take_uses(event);
+        self.take_buffer(event, call);
+        self.take_again(event, call);
         let left = |id: &SocketId| {
             let socket = world.socket(*id);
             socket.is_some_and(|socket| !socket.is_open() && socket.unread_messages > 0)
@@ -134,6 +162,86 @@ impl Seen {
         if self.sends.len() > 1024 {
             self.sends
                 .retain(|id, _| world.socket(*id).is_some_and(Socket::is_open));
+        }
+    }
+
+    fn take_uses(&mut self, event: &Event) {
+        if self.uses.len() > KEPT {
+            self.uses.clear();
+        }
+        let task = event.task;
+        if let (Made::Socket(id), Some(_)) = (event.made, event.socket) {
+            let accepts = event
+                .call()
+                .is_some_and(|call| calls::does(&call.name) == Does::Accepts);
+            if accepts {
+                let acceptor = Some(task);
+                self.uses.insert(
+                    id,
+                    Uses {
+                        acceptor,
+                        ..Uses::default()
+                    },
+                );
+            }
+        }
+        let moved = event.moved.iter().filter(|moved| {
+            matches!(
+                moved.what,
+                Movement::Sent { .. } | Movement::Received { .. }
+            )
+        });
+        for moved in moved {
+            if let Some(uses) = self.uses.get_mut(&moved.socket) {
+                uses.users.insert(task);
+            }
+        }
+    }
+
+    fn take_buffer(&mut self, event: &Event, call: &Call) {
+        let Some((id, row)) = event.socket.zip(calls::of(&call.name)) else {
+            return;
+        };
+        let Some(data) = row.receives.filter(|_| !call.failed()) else {
+            return;
+        };
+        if self.buffered.len() > KEPT {
+            self.buffered.clear();
+        }
+        let mut parcels = data.parcels(row, call);
+        let parcel = parcels.pop().filter(|_| parcels.is_empty());
+        let Some((parcel, room)) = parcel.and_then(|it| it.asked.map(|room| (it, room))) else {
+            return;
+        };
+        let [(bytes, _)] = &parcel.pieces[..] else {
+            return;
+        };
+        let own = self.buffered.entry(id).or_insert(Buffered {
+            bytes: Vec::new(),
+            length: 0,
+            room,
+        });
+        if own.bytes.len() < bytes.len() {
+            own.bytes.resize(bytes.len(), 0);
+        }
+        own.bytes[..bytes.len()].copy_from_slice(bytes);
+        (own.length, own.room) = (parcel.length, room);
+    }
+
+    fn take_again(&mut self, event: &Event, call: &Call) {
+        let error = call.note.split(' ').next().unwrap_or_default();
+        let (task, id) = (event.task, event.socket);
+        if error == "EPIPE" {
+            self.pipes.extend(id.map(|id| (task, id)));
+        }
+        let nothing = error == "EAGAIN"
+            && id.is_some()
+            && calls::of(&call.name)
+                .is_some_and(|row| row.receives.is_some() || row.does == Does::Accepts);
+        if nothing {
+            *self.again.entry(task).or_default() += 1;
+        } else if call.name != "write" || id.is_some() {
+            self.again.remove(&task);
         }
     }
 }

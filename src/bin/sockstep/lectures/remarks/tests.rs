@@ -173,3 +173,248 @@ fn an_answer_from_another_address() {
     assert_eq!(ask("127.0.0.1"), ["answered from another address"]);
     assert!(ask("127.0.0.2").is_empty());
 }
+
+const LOCAL: &str = r#"{sa_family=AF_INET, sin_port=htons(7801), sin_addr=inet_addr("127.0.0.1")}"#;
+const REFUSED: &str = "ECONNREFUSED (Connection refused)";
+const SERVED: &str = "7 listen(3, 5) = 0\n7 accept(3, NULL, NULL) = 4\n";
+
+/// What a client is told that this server refuses; one for connections listens afterwards at the latest.
+fn refused(server: &str, at: &str) -> Vec<Remark> {
+    let then = match () {
+        () if server.contains("listen") => "",
+        () if server.contains("STREAM") => "7 listen(3, 5) = 0\n",
+        () => "7 recvfrom(3, 0x7ffd20, 99, 0, NULL, NULL) = ? ERESTARTSYS\n",
+    };
+    remarks(&format!(
+        r#"7 execve("./server", ["./server"], 0x7ffd /* 1 var */) = 0
+{server}9 execve("./client", ["./client"], 0x7ffd /* 1 var */) = 0
+9 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+9 connect(3, {{sa_family=AF_INET, sin_port=htons(7801), sin_addr=inet_addr("{at}")}}, 16) = -1 {REFUSED}
+{then}"#
+    ))
+}
+
+#[test]
+fn why_a_server_is_not_where_the_client_asks() {
+    let socket = |kind: &str| format!("7 socket(AF_INET, {kind}, IPPROTO_IP) = 3\n");
+    let bind = format!("7 bind(3, {LOCAL}, 16) = 0\n");
+    let listen = "7 listen(3, 5) = 0\n7 accept(3, NULL, NULL) = ? ERESTARTSYS\n";
+    for (server, at, words) in [
+        (
+            socket("SOCK_STREAM") + listen,
+            "127.0.0.1",
+            "has not called bind()",
+        ),
+        (
+            socket("SOCK_STREAM") + &bind + listen,
+            "1.0.0.127",
+            "htonl() is missing",
+        ),
+        (
+            socket("SOCK_STREAM") + &bind,
+            "127.0.0.1",
+            "has not called listen()",
+        ),
+        (socket("SOCK_DGRAM") + &bind, "127.0.0.1", "is of UDP"),
+    ] {
+        let found = refused(&server, at);
+        assert!(
+            found.len() == 1 && found[0].words.contains(words),
+            "{server}{found:?}"
+        );
+    }
+    assert!(refused(&(socket("SOCK_STREAM") + &bind + listen), "127.0.0.1").is_empty());
+    assert!(refused(&socket("SOCK_STREAM"), "127.0.0.1").is_empty());
+}
+
+#[test]
+fn addresses_that_a_socket_cannot_have() {
+    let bind = |address: &str, error: &str| {
+        let address = format!("{{sa_family=AF_INET, {address}\")}}");
+        with(&format!(
+            "7 bind(3, {address}, 16) = -1 {error} (it is so)\n"
+        ))
+    };
+    let none = r#"sin_port=htons(7801), sin_addr=inet_addr("192.0.2.1"#;
+    let turned = r#"sin_port=htons(7801), sin_addr=inet_addr("1.0.0.127"#;
+    let low = r#"sin_port=htons(80), sin_addr=inet_addr("0.0.0.0"#;
+    assert_eq!(bind(none, "EADDRNOTAVAIL"), ["EADDRNOTAVAIL"]);
+    assert_eq!(bind(turned, "EADDRNOTAVAIL"), ["byte order"]);
+    assert_eq!(bind(low, "EACCES"), ["EACCES"]);
+    assert!(bind(none, "EACCES").is_empty() && bind(low, "EADDRINUSE").is_empty());
+    let other = r#"7 bind(3, {sa_family=AF_INET6, sa_data="\36y\0\0\0\0"}, 16) = -1 EAFNOSUPPORT (Address family not supported by protocol)
+"#;
+    assert_eq!(with(other), ["address family"]);
+    let unset = r#"7 connect(3, {sa_family=AF_UNSPEC, sa_data="\36y\177\0\0\1"}, 16) = 0
+"#;
+    assert_eq!(with(unset), ["address family"]);
+    let ends = format!(
+        "7 connect(3, {LOCAL}, 16) = 0\n7 sendto(3, \"hello\", 5, 0, NULL, 0) = 5\n{unset}"
+    );
+    assert!(with(&ends).is_empty());
+}
+
+#[test]
+fn lengths_of_addresses() {
+    for (call, known) in [
+        ("bind(3, 0x7ffd10, 0) = -1 EINVAL (Invalid argument)", true),
+        (
+            "connect(3, 0x7ffd10, 0) = -1 EINVAL (Invalid argument)",
+            true,
+        ),
+        ("bind(3, 0x7ffd10, 16) = -1 EFAULT (Bad address)", false),
+        ("accept(3, 0x7ffd10, [0 => 16]) = 4", true),
+        ("accept(3, NULL, NULL) = 4", false),
+        (
+            "recvfrom(3, 0x7ffd20, 99, 0, 0x7ffd10, [-1]) = -1 EINVAL (Invalid argument)",
+            true,
+        ),
+        ("recvfrom(3, \"hello\", 99, 0, NULL, NULL) = 5", false),
+        ("getsockname(3, 0x7ffd10, [0 => 16]) = 0", true),
+    ] {
+        let words = with(&format!("7 {call}\n"));
+        assert_eq!(words == ["address length"], known, "{call}: {words:?}");
+    }
+}
+
+#[test]
+fn the_wrong_socket_for_a_call() {
+    let refuses = |call: &str, error: &str| format!("7 {call} = -1 {error} (it is so)\n");
+    let send = |on: u8| format!("sendto({on}, \"hello\", 5, 0, NULL, 0)");
+    let recv = |on: u8| format!("recvfrom({on}, 0x7ffd20, 99, 0, NULL, NULL)");
+    let accept = |on: u8| format!("accept({on}, NULL, NULL)");
+    assert_eq!(with(&refuses(&send(3), "EPIPE")), ["ENOTCONN"]);
+    assert_eq!(with(&refuses(&recv(3), "ENOTCONN")), ["ENOTCONN"]);
+    for call in [send(3), recv(3)] {
+        let found = remarks(&format!("{SOCKET}{SERVED}{}", refuses(&call, "ENOTCONN")));
+        assert!(found[0].words.contains("the listening socket"), "{found:?}");
+    }
+    let accepts = SERVED.to_owned() + &refuses(&accept(4), "EINVAL");
+    assert_eq!(with(&accepts), ["EINVAL"]);
+    let connects = format!("7 connect(3, {LOCAL}, 16) = 0\n");
+    let again = refuses(&format!("connect(3, {LOCAL}, 16)"), "EISCONN");
+    assert_eq!(with(&(connects.clone() + &again)), ["EISCONN"]);
+    // How some see that a connect has come about.
+    let begun = "7 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n";
+    assert!(with(&(begun.to_owned() + &connects + &again)).is_empty());
+    // The peer has gone: that is no fault of this kind.
+    assert!(with(&(connects + &refuses(&send(3), "EPIPE"))).is_empty());
+    let late = "7 close(3) = 0\n".to_owned() + &refuses(&recv(3), "EBADF");
+    assert_eq!(with(&late), ["EBADF"]);
+    assert!(with(&refuses(&recv(9), "EBADF")).is_empty());
+    assert_eq!(
+        with(&refuses(&format!("bind(0, {LOCAL}, 16)"), "ENOTSOCK")),
+        ["ENOTSOCK"]
+    );
+    // A look at whether a descriptor that was inherited is a socket.
+    assert!(with(&refuses("getsockname(0, 0x7ffd10, [16])", "ENOTSOCK")).is_empty());
+}
+
+#[test]
+fn datagrams_are_not_connections() {
+    let udp = |text: &str| {
+        words_of(&format!(
+            "7 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3\n7 {text} (it is so)\n"
+        ))
+    };
+    assert_eq!(udp("listen(3, 5) = -1 EOPNOTSUPP"), ["EOPNOTSUPP"]);
+    assert_eq!(udp("accept(3, NULL, NULL) = -1 EOPNOTSUPP"), ["EOPNOTSUPP"]);
+    assert_eq!(
+        udp("sendto(3, \"hello\", 5, 0, NULL, 0) = -1 EDESTADDRREQ"),
+        ["EDESTADDRREQ"]
+    );
+    let long = |length: u32| {
+        udp(&format!(
+            "sendto(3, \"a\"..., {length}, 0, {LOCAL}, 16) = -1 EMSGSIZE"
+        ))
+    };
+    assert_eq!(long(65508), ["EMSGSIZE"]);
+    // A link's own limit, it may be.
+    assert!(long(9000).is_empty());
+}
+
+#[test]
+fn more_is_sent_than_was_received() {
+    let echo = |received: &[&str], sent: &str, length: u8| {
+        let received: Vec<String> = received
+            .iter()
+            .map(|word| {
+                let length = word.len();
+                format!("7 recvfrom(4, \"{word}\", 16, 0, NULL, NULL) = {length}\n")
+            })
+            .collect();
+        let received = received.concat();
+        with(&format!(
+            "{SERVED}{received}7 sendto(4, \"{sent}\", {length}, 0, NULL, 0) = {length}\n"
+        ))
+    };
+    let zeros = format!("hello{}", r"\0".repeat(11));
+    assert_eq!(echo(&["hello"], &zeros, 16), ["more than received"]);
+    assert_eq!(
+        echo(&["good morning", "hello"], "hellomorning", 12),
+        ["more than received"]
+    );
+    assert!(echo(&["hello"], "hello", 5).is_empty());
+    assert!(echo(&["hello"], "hello, world", 12).is_empty());
+    // A line's end that the program puts there itself.
+    assert!(echo(&["aloha!!", "hello"], "hello!", 6).is_empty());
+    // A record of its own size.
+    let record = format!("hello{}", r"\0".repeat(7));
+    assert!(echo(&["hello"], &record, 12).is_empty());
+}
+
+#[test]
+fn children_and_their_connections() {
+    let serve = "8 recvfrom(4, \"hello\", 99, 0, NULL, NULL) = 5\n8 sendto(4, \"hello\", 5, 0, NULL, 0) = 5\n";
+    let fork = "7 clone(child_stack=NULL, flags=SIGCHLD) = 8\n";
+    let end = "8 close(4) = 0\n8 +++ exited with 0 +++\n";
+    let next = "7 accept(3, NULL, NULL) = 5\n";
+    let left = format!("{SERVED}{fork}{serve}{end}{next}");
+    assert_eq!(with(&left), ["fork"]);
+    let closed = format!("{SERVED}{fork}7 close(4) = 0\n{serve}{end}{next}");
+    assert!(with(&closed).is_empty());
+    // The child still serves.
+    assert!(with(&format!("{SERVED}{fork}{serve}{next}")).is_empty());
+    let goes_on = format!(
+        "{SERVED}{fork}7 close(4) = 0\n{serve}8 close(4) = 0\n8 accept(3, NULL, NULL) = 4\n"
+    );
+    assert_eq!(with(&goes_on), ["fork"]);
+    // Made beforehand.
+    let prefork = format!(
+        "7 listen(3, 5) = 0\n{fork}8 accept(3, NULL, NULL) = 4\n{serve}8 close(4) = 0\n8 accept(3, NULL, NULL) = 4\n"
+    );
+    assert!(with(&prefork).is_empty());
+}
+
+#[test]
+fn waits_that_are_none() {
+    let nothing = "7 recvfrom(4, 0x7ffd20, 99, MSG_DONTWAIT, NULL, NULL) = -1 EAGAIN (Resource temporarily unavailable)\n";
+    assert_eq!(
+        with(&(SERVED.to_owned() + &nothing.repeat(300))),
+        ["EAGAIN"]
+    );
+    let between = nothing.to_owned() + "7 poll([{fd=4, events=POLLIN}], 1, 100) = 0 (Timeout)\n";
+    assert!(with(&(SERVED.to_owned() + &between.repeat(300))).is_empty());
+    assert_eq!(
+        with("7 select(1101, [1100], NULL, NULL, NULL) = 1 (in [1100])\n"),
+        ["FD_SETSIZE"]
+    );
+    assert!(with("7 select(1024, [3 1023], NULL, NULL, NULL) = 1 (in [3])\n").is_empty());
+}
+
+#[test]
+fn what_a_sigpipe_came_of() {
+    let killed = "7 +++ killed by SIGPIPE +++\n";
+    let end = |text: &str| {
+        let found = remarks(&format!("{SOCKET}{text}{killed}"));
+        found
+            .last()
+            .map(|remark| remark.words.clone())
+            .unwrap_or_default()
+    };
+    let pipe = "7 sendto(3, \"hello\", 5, 0, NULL, 0) = -1 EPIPE (Broken pipe)\n";
+    assert!(end(pipe).contains("not connected"));
+    assert!(end(&format!("7 listen(3, 5) = 0\n{pipe}")).contains("listening socket"));
+    let connected = format!("7 connect(3, {LOCAL}, 16) = 0\n");
+    assert!(end(&(connected + pipe)).contains("closed connection"));
+}
