@@ -1,6 +1,6 @@
-//! The library's types and constants beside those of the target's headers, compared while it compiles.
+//! Compares the library's types and constants with those of the target's headers, at compile time.
 //!
-//! [`header`] is what `build.rs` has read out of the object file of `abi.c`.
+//! [`header`] contains what `build.rs` has read from the object file of `abi.c`.
 #![cfg(abi_probe)]
 #![allow(
     clippy::cast_possible_wrap,

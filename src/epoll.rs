@@ -16,7 +16,7 @@ use crate::error::{Result, check, count};
 use crate::flags::flags;
 
 flags! {
-    /// Events that [`epoll_wait`] waits for, or has seen.
+    /// Events that [`epoll_wait`] waits for, or reports.
     EpollEvents: u32;
     /// There is something to read: bytes, a datagram, a connection, or the end of a stream.
     EPOLLIN
@@ -30,7 +30,7 @@ flags! {
     EPOLLERR
     /// The connection is over. Always reported.
     EPOLLHUP
-    /// Report a change once, not as long as the state lasts.
+    /// Report a change once, not as long as the state lasts (edge-triggered).
     EPOLLET
     /// Report one event, then none until the next [`EPOLL_CTL_MOD`].
     EPOLLONESHOT
@@ -39,7 +39,7 @@ flags! {
 }
 
 flags! {
-    /// The flag of [`epoll_create1`]. C's plain `0` is none.
+    /// The flag of [`epoll_create1`]. C's plain `0` stands for no flag.
     EpollFlags: c_int;
     /// The list's descriptor does not survive `execve`.
     EPOLL_CLOEXEC
@@ -52,7 +52,7 @@ impl From<u8> for EpollFlags {
     }
 }
 
-/// What [`epoll_ctl`] does to the list.
+/// The operation of [`epoll_ctl`] on the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EpollOp(pub(crate) c_int);
 
@@ -89,7 +89,7 @@ impl epoll_data_t {
     }
 }
 
-/// `struct epoll_event`: the events to wait for or seen, and 8 bytes for the program's use.
+/// `struct epoll_event`: the events to wait for or reported, and 8 bytes for the program's use.
 #[repr(C)]
 #[cfg_attr(
     any(target_arch = "x86_64", all(target_arch = "x86", target_env = "gnu")),
@@ -97,9 +97,9 @@ impl epoll_data_t {
 )] // as the headers have it there
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct epoll_event {
-    /// What to wait for, or what was seen.
+    /// The events to wait for, or those reported.
     pub events: EpollEvents,
-    /// Handed back with each event.
+    /// Returned with each event.
     pub data: epoll_data_t,
 }
 
@@ -160,7 +160,8 @@ pub fn epoll_create(size: c_int) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// `epoll_ctl(epfd, op, fd, &event)`: puts a descriptor on the list, changes what is waited for, or takes it off.
+/// `epoll_ctl(epfd, op, fd, &event)`: puts a descriptor on the list, changes its events, or takes
+/// it off.
 ///
 /// A closed descriptor leaves the list, unless a copy of it is open (`try_clone`, a fork): then its events continue.
 /// `None` is C's NULL, for [`EPOLL_CTL_DEL`].
@@ -192,8 +193,8 @@ pub fn epoll_ctl(
     Ok(())
 }
 
-/// `epoll_wait(epfd, events, maxevents, timeout)`: waits until something is ready, and returns how many events it left at
-/// the front of `events`.
+/// `epoll_wait(epfd, events, maxevents, timeout)`: waits until something is ready, and returns how
+/// many events it has written to the front of `events`.
 ///
 /// The time is in milliseconds: -1 waits without end, 0 not at all.
 ///

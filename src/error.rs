@@ -60,8 +60,8 @@ impl Error {
 
     /// The failure of `call` just now: what `errno` says on this thread.
     #[must_use]
-    #[cold] // or what follows some calls that succeed counts as unlikely
-    #[inline] // so that a result that is an error stays in registers too, and none goes through memory
+    #[cold] // otherwise the code after some successful calls counts as unlikely
+    #[inline] // so that a result stays in registers, even if it is an error
     pub fn last(call: &'static str) -> Error {
         Error::of_code(call, Errno::last_raw())
     }
@@ -149,7 +149,7 @@ impl PartialEq<Eai> for Error {
     }
 }
 
-/// The `errno` alone, as the standard library has it; a code of the resolver's becomes an error of another kind.
+/// The `errno` alone, for the standard library; a resolver's code becomes an error of another kind.
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
         match error.eai() {
@@ -187,7 +187,7 @@ pub fn perror(s: &str, error: &Error) {
     }
 }
 
-// ---- What the wrappers make of a return value ----
+// ---- Return values ----
 
 /// A call that returns -1 or something else.
 #[inline]
@@ -207,11 +207,11 @@ pub(crate) fn count(call: &'static str, ret: ssize_t, room: usize) -> Result<usi
     match ret as usize {
         n if n <= room => Ok(n),
         _ if ret < 0 => Err(Error::last(call)),
-        _ => Err(Error::new(call, Errno::EOVERFLOW)), // no sound kernel says so
+        _ => Err(Error::new(call, Errno::EOVERFLOW)), // a correct kernel never returns this
     }
 }
 
-// ---- What a name can fail with ----
+// ---- The resolver's errors ----
 
 /// Why [`getaddrinfo`](crate::getaddrinfo) or [`getnameinfo`](crate::getnameinfo) failed, where C has no `errno`.
 ///
@@ -239,7 +239,7 @@ pub const EAI_FAIL: Eai = Eai(libc::EAI_FAIL);
 pub const EAI_FAMILY: Eai = Eai(libc::EAI_FAMILY);
 /// No memory.
 pub const EAI_MEMORY: Eai = Eai(libc::EAI_MEMORY);
-/// The name exists, and has no address.
+/// The name exists, but has no address.
 pub const EAI_NODATA: Eai = Eai(libc::EAI_NODATA);
 /// No such name, or no such service.
 pub const EAI_NONAME: Eai = Eai(libc::EAI_NONAME);

@@ -15,7 +15,7 @@ use crate::error::{Result, check};
 use crate::flags::flags;
 
 flags! {
-    /// How a file was opened and is used: what [`F_GETFL`] gives and [`F_SETFL`] takes.
+    /// How a file was opened and is used: the flags that [`F_GETFL`] returns and [`F_SETFL`] takes.
     FileStatus: c_int;
     /// Calls that would wait fail with `EAGAIN` instead.
     O_NONBLOCK

@@ -20,7 +20,7 @@ macro_rules! flags {
         )*
 
         impl $set {
-            /// None of them, C's 0.
+            /// The empty set, C's 0.
             #[must_use]
             pub const fn empty() -> $set {
                 $set(0)
@@ -32,7 +32,7 @@ macro_rules! flags {
                 self.0 == 0
             }
 
-            /// Whether any of these is among them, C's `if (set & flags)`.
+            /// Whether any of these flags is set, C's `if (set & flags)`.
             #[must_use]
             pub const fn has(self, flags: $set) -> bool {
                 self.0 & flags.0 != 0

@@ -1,4 +1,5 @@
-//! The rest of `<sys/socket.h>`: messages of several buffers, with control messages beside them, and several in one call.
+//! The rest of `<sys/socket.h>`: messages of several buffers, with control messages, and several
+//! messages in one call.
 
 #![allow(non_camel_case_types, reason = "a type with a C name has C's layout")]
 #![allow(non_snake_case, reason = "C's macros")]
@@ -26,7 +27,8 @@ use crate::netinet::{IPPROTO_IP, IPPROTO_IPV6, in_pktinfo, in6_pktinfo};
 use crate::socket::{AddrOut, MsgFlags, OptValue, Sockaddr, filled_in, length_of, ucred};
 
 flags! {
-    /// Flags that [`recvmsg`] alone takes, beside [`MsgFlags`], and what it found out. A literal `0` is none.
+    /// Flags that [`recvmsg`] alone takes, beside [`MsgFlags`], and those that it returns. A
+    /// literal `0` stands for no flags.
     RecvmsgFlags: c_int;
     /// In the result: the datagram was longer than the buffers. As an argument: return its whole length.
     MSG_TRUNC
@@ -34,7 +36,7 @@ flags! {
     MSG_CTRUNC
     /// Received descriptors do not survive `execve`.
     MSG_CMSG_CLOEXEC
-    /// Of [`recvmmsg`]: wait for the first message alone.
+    /// For [`recvmmsg`]: wait only for the first message.
     MSG_WAITFORONE
 }
 
@@ -74,25 +76,25 @@ pub enum Cmsg<'fd> {
     Rights(&'fd [BorrowedFd<'fd>]),
     /// `SCM_CREDENTIALS`: the sender's ids. Only the superuser may give other ids than its own.
     Credentials(ucred),
-    /// `IP_PKTINFO`: from which address and by which interface.
+    /// `IP_PKTINFO`: the source address and the interface.
     Pktinfo(in_pktinfo),
     /// `IPV6_PKTINFO`: the same for version 6.
     Pktinfo6(in6_pktinfo),
 }
 
-/// A control message that came.
+/// A received control message.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CmsgIn {
-    /// `SCM_RIGHTS`: descriptors, which are ours now.
+    /// `SCM_RIGHTS`: descriptors, which we now own.
     Rights(Vec<OwnedFd>),
     /// `SCM_CREDENTIALS`: the sender's ids, if `SO_PASSCRED` is set.
     Credentials(ucred),
-    /// `IP_PKTINFO`: at which address and by which interface it came.
+    /// `IP_PKTINFO`: the address and the interface at which it arrived.
     Pktinfo(in_pktinfo),
     /// `IPV6_PKTINFO`: the same for version 6.
     Pktinfo6(in6_pktinfo),
-    /// Another one, as its level, its type and its bytes.
+    /// Any other one: its level, its type and its bytes.
     Other(c_int, c_int, Vec<u8>),
 }
 
@@ -104,13 +106,13 @@ pub struct CmsgBuf<'fd> {
     fds: PhantomData<BorrowedFd<'fd>>,
 }
 
-/// `CMSG_SPACE(length)`: how much room a control message of `length` bytes takes.
+/// `CMSG_SPACE(length)`: the room that a control message of `length` bytes takes.
 #[must_use]
 pub const fn CMSG_SPACE(length: usize) -> usize {
     HEADER + aligned(length)
 }
 
-/// Where a message's data begins behind its header.
+/// The offset of a message's data, after its header.
 const HEADER: usize = aligned(size_of::<libc::cmsghdr>());
 
 const fn aligned(length: usize) -> usize {
@@ -128,7 +130,7 @@ impl<'fd> CmsgBuf<'fd> {
         }
     }
 
-    /// Room for `bytes` to come, the sum of the messages' [`CMSG_SPACE`].
+    /// Room for receiving `bytes`, the sum of the messages' [`CMSG_SPACE`].
     #[must_use]
     pub fn with_space(bytes: usize) -> CmsgBuf<'fd> {
         CmsgBuf {
@@ -178,7 +180,7 @@ impl<'fd> CmsgBuf<'fd> {
         unsafe { header_at.cast::<libc::cmsghdr>().write(header) };
         // SAFETY: as above.
         let data_at = unsafe { header_at.add(HEADER) };
-        // SAFETY: behind the header there is room for the data, and the two are apart.
+        // SAFETY: after the header there is room for the data, and the two do not overlap.
         unsafe { data_at.copy_from_nonoverlapping(data.as_ptr(), data.len()) };
     }
 
@@ -249,7 +251,7 @@ fn message(level: c_int, kind: c_int, data: &[u8]) -> CmsgIn {
 
 // ---- sendmsg and recvmsg ----
 
-/// A message to send, C's `struct msghdr`: whereto, the buffers, the control messages.
+/// A message to send, C's `struct msghdr`: the address, the buffers, the control messages.
 #[derive(Clone, Copy)]
 pub struct MsgHdr<'m> {
     name: &'m [u8],
@@ -322,22 +324,23 @@ fn empty() -> libc::msghdr {
     unsafe { zeroed() }
 }
 
-/// A message that came.
+/// A received message.
 #[derive(Debug)]
 pub struct Message<A> {
-    /// From whom; for a stream socket it is zeroed.
+    /// The sender's address; zeroed for a stream socket.
     pub msg_name: A,
     /// Bytes in the buffers.
     pub len: usize,
     /// Bytes that the datagram had, if [`MSG_TRUNC`] asked for it; else `len`.
     pub whole: usize,
-    /// The control messages that there was room for.
+    /// The control messages that fitted.
     pub msg_control: Vec<CmsgIn>,
     /// [`MSG_TRUNC`], [`MSG_CTRUNC`] and others.
     pub msg_flags: RecvmsgFlags,
 }
 
-/// `sendmsg(sockfd, &msg, flags)`: sends the bytes of several buffers as one message, with control messages beside it.
+/// `sendmsg(sockfd, &msg, flags)`: sends the bytes of several buffers as one message, with control
+/// messages.
 ///
 /// ```
 /// # use sockstep::*;
@@ -394,7 +397,7 @@ pub fn recvmsg<A: AddrOut>(
     let mut raw = room_for::<A>(&mut name, iov, control);
     // SAFETY: each pointer is NULL or to what is writable for the length beside it, any bytes are a value of it, and all outlive the call.
     let received = unsafe { libc::recvmsg(sockfd, &raw mut raw, flags.0) };
-    // The descriptors first: whatever else is wrong, they have an owner.
+    // The descriptors first, so that they are owned whatever else is wrong.
     #[allow(clippy::unnecessary_cast, reason = "not with every C library")]
     let came = if received < 0 {
         0
@@ -418,7 +421,7 @@ fn room_in(iov: &[IoSliceMut<'_>]) -> usize {
     iov.iter().fold(0, |sum, buf| sum.saturating_add(buf.len()))
 }
 
-/// Where the kernel is to put things. The pointers are to what is borrowed here.
+/// A header with pointers to the borrowed buffers, for the kernel to fill.
 fn room_for<A: AddrOut>(
     name: &mut A::Room,
     iov: &mut [IoSliceMut<'_>],
@@ -438,7 +441,7 @@ fn room_for<A: AddrOut>(
     raw
 }
 
-/// What came, of a call that left it there.
+/// The received message, from a filled header.
 fn message_of<A: AddrOut>(
     call: &'static str,
     received: isize,
@@ -475,7 +478,7 @@ pub struct timespec {
     pub tv_nsec: c_long,
 }
 
-/// `sendmmsg(sockfd, msgvec, vlen, flags)`: sends several messages, and returns how many went.
+/// `sendmmsg(sockfd, msgvec, vlen, flags)`: sends several messages, and returns how many were sent.
 ///
 /// # Errors
 ///
@@ -503,11 +506,11 @@ fn vlen(len: usize) -> c_uint {
     c_uint::try_from(len).unwrap_or(c_uint::MAX)
 }
 
-/// `recvmmsg(sockfd, msgvec, vlen, flags, &timeout)`: receives several messages, each into a buffer of its own, and returns
-/// those that came.
+/// `recvmmsg(sockfd, msgvec, vlen, flags, &timeout)`: receives several messages, each into a buffer
+/// of its own, and returns those received.
 ///
-/// Waits until every buffer has one, or with [`MSG_WAITFORONE`] for the first alone. The time-out is looked at after each
-/// message, so it does not end a wait.
+/// Waits until every buffer has one, or with [`MSG_WAITFORONE`] only for the first. The kernel
+/// checks the time-out only after a message, so it does not end a wait.
 ///
 /// # Errors
 ///

@@ -1,7 +1,8 @@
 //! `<netdb.h>`: names to addresses, and back.
 //!
-//! These are calls of the C library, not of the kernel: behind one of them it reads `/etc/hosts` and `/etc/services`, or
-//! asks a name server, and waits for that as long as `/etc/resolv.conf` has it. An address in numbers needs none of this.
+//! These are calls of the C library, not of the kernel: behind one of them it reads `/etc/hosts`
+//! and `/etc/services`, or asks a name server, and waits as long as `/etc/resolv.conf` says. A
+//! numeric address needs no lookup.
 //!
 //! They fail with an [`Eai`] instead of an `errno`. C's `EAI_SYSTEM`, which means "see `errno`", is that `errno` here, as
 //! with any other call.
@@ -32,14 +33,16 @@ use crate::socket::{
 
 // ---- getaddrinfo ----
 
-/// What [`getaddrinfo`] is to look for, C's `hints`: the first four fields of a `struct addrinfo`, the others being zero.
+/// The request to [`getaddrinfo`], C's `hints`: the first four fields of a `struct addrinfo`, the
+/// others being zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hints {
     /// `AI_` flags, joined by `|`.
     pub ai_flags: c_int,
     /// [`AF_INET`](crate::AF_INET), [`AF_INET6`](crate::AF_INET6), or [`AF_UNSPEC`] for both.
     pub ai_family: AddressFamily,
-    /// [`SOCK_STREAM`](crate::SOCK_STREAM), [`SOCK_DGRAM`](crate::SOCK_DGRAM); zeroed for each that there is.
+    /// [`SOCK_STREAM`](crate::SOCK_STREAM), [`SOCK_DGRAM`](crate::SOCK_DGRAM); zeroed for every
+    /// type.
     pub ai_socktype: SockType,
     /// As for `socket()`: 0 for the one that the type implies.
     pub ai_protocol: c_int,
@@ -71,18 +74,20 @@ pub struct AddrInfo<'list> {
     pub ai_protocol: c_int,
     /// The address and the port; C's `ai_addrlen` is its [`addrlen`](Sockaddr::addrlen).
     pub ai_addr: AnyAddr,
-    /// The name behind the name. In the first node alone, and if [`AI_CANONNAME`] asked for it.
+    /// The canonical name. Only in the first node, and only if [`AI_CANONNAME`] asked for it.
     pub ai_canonname: Option<Cow<'list, str>>,
 }
 
 /// The list that [`getaddrinfo`] makes. It is the C library's memory, and goes back to it when this is dropped.
 pub struct AddrInfoList(NonNull<libc::addrinfo>);
 
-/// `getaddrinfo(node, service, &hints, &res)`: the addresses that a name has, in the order in which to try them.
+/// `getaddrinfo(node, service, &hints, &res)`: the addresses of a name, in the order in which to
+/// try them.
 ///
-/// `node` is a name or an address in numbers; `None` is this machine, to connect to or, with [`AI_PASSIVE`], to bind.
-/// `service` is a name of `/etc/services` or a port in decimal; `None` is port 0. C takes any number for a port and cuts
-/// it to 16 bits, so "65536" is 0 and "99999" is 34463: read a port yourself before you pass it on.
+/// `node` is a name or a numeric address; `None` is this machine, to connect to or, with
+/// [`AI_PASSIVE`], to bind. `service` is a name of `/etc/services` or a port in decimal; `None` is
+/// port 0. C takes any number for a port and cuts it to 16 bits, so "65536" is 0 and "99999" is
+/// 34463: read a port yourself before you pass it on.
 ///
 /// ```
 /// # use sockstep::*;
@@ -137,7 +142,7 @@ pub fn getaddrinfo(
     checked("getaddrinfo", code)?;
     NonNull::new(res)
         .map(AddrInfoList)
-        .ok_or(Error::of_resolver("getaddrinfo", EAI_NONAME)) // no sound library says so
+        .ok_or(Error::of_resolver("getaddrinfo", EAI_NONAME)) // a correct library never returns this
 }
 
 /// `freeaddrinfo(res)`: gives the list's memory back, as dropping it does.
@@ -218,7 +223,7 @@ impl fmt::Debug for AddrInfoIter<'_> {
     }
 }
 
-/// A text as C has it.
+/// A text as a C string.
 fn c_text(call: &'static str, text: &str) -> Result<CString> {
     CString::new(text).map_err(|_| Error::new(call, Errno::EINVAL))
 }
@@ -234,17 +239,18 @@ fn checked(call: &'static str, code: c_int) -> Result<()> {
 
 /// With no node, the address to bind for any client (0.0.0.0, ::), instead of the one to connect to on this machine.
 pub const AI_PASSIVE: c_int = libc::AI_PASSIVE;
-/// Say the name behind the name, in `ai_canonname`.
+/// Return the canonical name in `ai_canonname`.
 pub const AI_CANONNAME: c_int = libc::AI_CANONNAME;
 /// The node is a numeric address: no lookup.
 pub const AI_NUMERICHOST: c_int = libc::AI_NUMERICHOST;
 /// The service is a port number: no lookup.
 pub const AI_NUMERICSERV: c_int = libc::AI_NUMERICSERV;
-/// Asked for IPv6, and there is none: IPv4 addresses in the form `::ffff:127.0.0.1`.
+/// If IPv6 is requested and the name has only IPv4 addresses, return those in the form
+/// `::ffff:127.0.0.1`.
 pub const AI_V4MAPPED: c_int = libc::AI_V4MAPPED;
 /// With [`AI_V4MAPPED`]: both, IPv6 addresses and IPv4 ones in that form.
 pub const AI_ALL: c_int = libc::AI_ALL;
-/// Only families of which this machine has an address of its own, beyond loopback.
+/// Only families of which this machine has an address other than loopback.
 pub const AI_ADDRCONFIG: c_int = libc::AI_ADDRCONFIG;
 
 // ---- getnameinfo ----
@@ -292,7 +298,7 @@ pub fn getnameinfo(addr: &impl Sockaddr, flags: c_int) -> Result<(String, String
 const NI_MAXHOST: usize = 1025; // as <netdb.h> has them
 const NI_MAXSERV: usize = 32;
 
-/// What a buffer holds, up to its NUL.
+/// The text in a buffer, up to its NUL.
 fn text_in(buffer: &[u8]) -> String {
     let text = buffer.split(|&byte| byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
@@ -302,11 +308,11 @@ fn text_in(buffer: &[u8]) -> String {
 pub const NI_NUMERICHOST: c_int = libc::NI_NUMERICHOST;
 /// Return the port as a number: no lookup.
 pub const NI_NUMERICSERV: c_int = libc::NI_NUMERICSERV;
-/// A name of this machine's own network without its domain.
+/// Return a name of the local network without its domain.
 pub const NI_NOFQDN: c_int = libc::NI_NOFQDN;
-/// No numbers for a name: fail with [`EAI_NONAME`] instead.
+/// Do not return a number instead of a name: fail with [`EAI_NONAME`] instead.
 pub const NI_NAMEREQD: c_int = libc::NI_NAMEREQD;
-/// The name that the port has for datagrams, where that is another one.
+/// Return the datagram service's name of the port, if that differs.
 pub const NI_DGRAM: c_int = libc::NI_DGRAM;
 
 // ---- The older calls ----
@@ -326,7 +332,7 @@ pub struct Servent {
 
 /// `getservbyname(name, proto)`: a service's port. `None` for the protocol is C's NULL, any.
 ///
-/// C's answer is in memory that the next call writes over; this one is yours.
+/// C's result is in static memory that the next call overwrites; this one is owned.
 ///
 /// ```
 /// # use sockstep::*;
@@ -392,8 +398,8 @@ pub struct Hostent {
     pub h_addr_list: Vec<in_addr>,
 }
 
-/// `gethostbyname(name)`: the IPv4 addresses that a name has. Obsolete: it knows no IPv6, and C's answer is in memory that
-/// the next call writes over. [`getaddrinfo`] has taken its place.
+/// `gethostbyname(name)`: the IPv4 addresses that a name has. Obsolete: it does not know IPv6, and
+/// C's result is in static memory that the next call overwrites. Use [`getaddrinfo`].
 ///
 /// # Errors
 ///

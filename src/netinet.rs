@@ -31,7 +31,7 @@ pub struct Net16(pub(crate) u16);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Net32(pub(crate) u32);
 
-/// `htons(hostshort)`: a port as the wire has it, high byte first.
+/// `htons(hostshort)`: a port in network order, high byte first.
 ///
 /// See [htons(3)](https://man7.org/linux/man-pages/man3/htons.3.html).
 #[must_use]
@@ -39,7 +39,7 @@ pub const fn htons(hostshort: u16) -> Net16 {
     Net16(hostshort.to_be())
 }
 
-/// `ntohs(netshort)`: a port as this machine counts.
+/// `ntohs(netshort)`: a port in this machine's order.
 ///
 /// See [ntohs(3)](https://man7.org/linux/man-pages/man3/ntohs.3.html).
 #[must_use]
@@ -47,7 +47,7 @@ pub const fn ntohs(netshort: Net16) -> u16 {
     u16::from_be(netshort.0)
 }
 
-/// `htonl(hostlong)`: an IPv4 address as the wire has it, high byte first.
+/// `htonl(hostlong)`: an IPv4 address in network order, high byte first.
 ///
 /// See [htonl(3)](https://man7.org/linux/man-pages/man3/htonl.3.html).
 #[must_use]
@@ -55,7 +55,7 @@ pub const fn htonl(hostlong: u32) -> Net32 {
     Net32(hostlong.to_be())
 }
 
-/// `ntohl(netlong)`: an IPv4 address as this machine counts.
+/// `ntohl(netlong)`: an IPv4 address in this machine's order.
 ///
 /// See [ntohl(3)](https://man7.org/linux/man-pages/man3/ntohl.3.html).
 #[must_use]
@@ -102,7 +102,7 @@ impl sockaddr_in {
 #[repr(C, align(4))] // C has a union here, of bytes and of larger numbers
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct in6_addr {
-    /// The sixteen bytes, as the wire has them: single bytes have no order to get wrong.
+    /// The sixteen bytes, in network order: single bytes need no conversion.
     pub s6_addr: [u8; 16],
 }
 
@@ -118,7 +118,8 @@ pub struct sockaddr_in6 {
     pub sin6_flowinfo: Net32,
     /// The address.
     pub sin6_addr: in6_addr,
-    /// The number of the interface by which a link-local address (`fe80::`) is meant, in host order. Zero for others.
+    /// The number of the interface of a link-local address (`fe80::`), in host order. Zero for
+    /// other addresses.
     pub sin6_scope_id: u32,
 }
 
@@ -177,13 +178,13 @@ unsafe impl address::Out for sockaddr_in6 {
 }
 
 impl AnyAddr {
-    /// The IPv4 address that it is, by family and length.
+    /// The address as an IPv4 one, judged by family and length.
     #[must_use]
     pub fn v4(&self) -> Option<sockaddr_in> {
         self.as_an()
     }
 
-    /// The IPv6 address that it is, by family and length.
+    /// The address as an IPv6 one, judged by family and length.
     #[must_use]
     pub fn v6(&self) -> Option<sockaddr_in6> {
         self.as_an()
@@ -368,7 +369,7 @@ pub struct ipv6_mreq {
     pub ipv6mr_interface: u32,
 }
 
-/// `struct in_pktinfo`: where a datagram came in, or is to go out.
+/// `struct in_pktinfo`: where a datagram arrived, or where to send it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct in_pktinfo {
@@ -410,13 +411,13 @@ pub const IP_ADD_MEMBERSHIP: SockOpt<Ip, ip_mreq> = SockOpt::new(libc::IP_ADD_ME
 pub const IP_DROP_MEMBERSHIP: SockOpt<Ip, ip_mreq> = SockOpt::new(libc::IP_DROP_MEMBERSHIP);
 /// How many routers a datagram to a group may pass. 1, by default, keeps it on this network.
 pub const IP_MULTICAST_TTL: SockOpt<Ip, c_int> = SockOpt::new(libc::IP_MULTICAST_TTL);
-/// Whether members on this machine get what it sends to a group. By default they do.
+/// Whether members on this machine also get its datagrams to a group. By default they do.
 pub const IP_MULTICAST_LOOP: SockOpt<Ip, c_int> = SockOpt::new(libc::IP_MULTICAST_LOOP);
-/// By which interface datagrams to groups go out: one of its addresses.
+/// The interface for datagrams to groups, given by one of its addresses.
 pub const IP_MULTICAST_IF: SockOpt<Ip, in_addr> = SockOpt::new(libc::IP_MULTICAST_IF);
-/// The type of service of what is sent, one byte of the IP header.
+/// The type of service of sent packets, one byte of the IP header.
 pub const IP_TOS: SockOpt<Ip, c_int> = SockOpt::new(libc::IP_TOS);
-/// Each datagram that comes in says where, by a control message.
+/// Report with each datagram, by a control message, the address and interface at which it arrived.
 pub const IP_PKTINFO: SockOpt<Ip, c_int> = SockOpt::new(libc::IP_PKTINFO);
 /// Take part in a group of version 6. C's older name is `IPV6_ADD_MEMBERSHIP`.
 pub const IPV6_JOIN_GROUP: SockOpt<Ipv6, ipv6_mreq> = SockOpt::new(libc::IPV6_ADD_MEMBERSHIP);
@@ -426,7 +427,7 @@ pub const IPV6_LEAVE_GROUP: SockOpt<Ipv6, ipv6_mreq> = SockOpt::new(libc::IPV6_D
 pub const IPV6_MULTICAST_HOPS: SockOpt<Ipv6, c_int> = SockOpt::new(libc::IPV6_MULTICAST_HOPS);
 /// [`IP_MULTICAST_LOOP`] of version 6.
 pub const IPV6_MULTICAST_LOOP: SockOpt<Ipv6, c_int> = SockOpt::new(libc::IPV6_MULTICAST_LOOP);
-/// By which interface datagrams to groups go out, by its number.
+/// The interface for datagrams to groups, given by its number.
 pub const IPV6_MULTICAST_IF: SockOpt<Ipv6, c_int> = SockOpt::new(libc::IPV6_MULTICAST_IF);
 /// [`IP_TTL`](crate::IP_TTL) of version 6.
 pub const IPV6_UNICAST_HOPS: SockOpt<Ipv6, c_int> = SockOpt::new(libc::IPV6_UNICAST_HOPS);
@@ -457,7 +458,8 @@ pub const INADDR_ANY: u32 = libc::INADDR_ANY;
 pub const INADDR_LOOPBACK: u32 = libc::INADDR_LOOPBACK;
 /// 255.255.255.255, everyone on this network, in host order: it goes through [`htonl`].
 pub const INADDR_BROADCAST: u32 = libc::INADDR_BROADCAST;
-/// 255.255.255.255 again: how C's `inet_addr` says no. Ours returns an error instead.
+/// 255.255.255.255 again: the value by which C's `inet_addr` reports a failure. Ours returns an
+/// error instead.
 pub const INADDR_NONE: u32 = libc::INADDR_NONE;
 
 /// ::, any address of this machine. C's other name for it is `in6addr_any`.
@@ -486,7 +488,8 @@ pub fn inet_aton(cp: &str) -> Result<in_addr> {
     })
 }
 
-/// `inet_ntoa(in)`: an address in dotted form. C's is in a buffer that the next call writes over; this one is yours.
+/// `inet_ntoa(in)`: an address in dotted form. C's result is in a static buffer that the next call
+/// overwrites; this one is owned.
 ///
 /// See [inet_ntoa(3)](https://man7.org/linux/man-pages/man3/inet_ntoa.3.html).
 #[must_use]
@@ -496,8 +499,9 @@ pub fn inet_ntoa(r#in: in_addr) -> String {
 
 /// `inet_addr(cp)`: the address that a dotted text names.
 ///
-/// Reads what C's reads: one to four numbers, each decimal, octal (`010` is 8) or hexadecimal (`0x7f`), the last filling
-/// the bytes that are left (`127.1`); what follows white space is not looked at. [`inet_pton`] takes only the plain form.
+/// Reads what C's reads: one to four numbers, each decimal, octal (`010` is 8) or hexadecimal
+/// (`0x7f`), the last one filling the remaining bytes (`127.1`); text after white space is ignored.
+/// [`inet_pton`] takes only the plain form.
 ///
 /// # Errors
 ///

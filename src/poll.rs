@@ -14,7 +14,7 @@ use crate::error::{Error, Result, count};
 use crate::flags::flags;
 
 flags! {
-    /// What [`poll`] is to wait for, and what it saw.
+    /// The events that [`poll`] waits for, and those that it reports.
     PollEvents: c_short;
     /// There is something to read: bytes, a datagram, a connection, or the end of a stream.
     POLLIN
@@ -24,11 +24,11 @@ flags! {
     POLLOUT
     /// The peer sends no more. (GNU)
     POLLRDHUP
-    /// An error waits. Only as an answer.
+    /// An error is pending. Only in the result.
     POLLERR
-    /// The connection is over. Only as an answer.
+    /// Both directions have ended. Only in the result.
     POLLHUP
-    /// The descriptor is not for this (`O_PATH`). Only as an answer.
+    /// The descriptor is not open, or cannot be polled (`O_PATH`). Only in the result.
     POLLNVAL
 }
 
@@ -50,7 +50,7 @@ unsafe impl PollFd for OwnedFd {}
 // SAFETY: what its documentation promises.
 unsafe impl PollFd for BorrowedFd<'_> {}
 
-/// `struct pollfd`: a descriptor, what to wait for, and what was seen.
+/// `struct pollfd`: a descriptor, the events to wait for, and those reported.
 ///
 /// It owns its descriptor (`pollfd<OwnedFd>`), so that an array of them may live as long as the clients do, as C's does; or
 /// it borrows one (`pollfd<BorrowedFd>`), for an array that is made for one call. `fd: None` is C's `fd = -1`: `poll` passes
@@ -60,14 +60,14 @@ unsafe impl PollFd for BorrowedFd<'_> {}
 pub struct pollfd<F: PollFd> {
     /// The descriptor.
     pub fd: Option<F>,
-    /// What to wait for.
+    /// The events to wait for.
     pub events: PollEvents,
-    /// What was seen: some of `events`, or [`POLLERR`], [`POLLHUP`], [`POLLNVAL`].
+    /// The events reported: some of `events`, or [`POLLERR`], [`POLLHUP`], [`POLLNVAL`].
     pub revents: PollEvents,
 }
 
 impl<F: PollFd> pollfd<F> {
-    /// One that waits for `events`, and has seen nothing yet.
+    /// An entry that waits for `events`, with no event reported yet.
     pub const fn new(fd: F, events: PollEvents) -> pollfd<F> {
         pollfd {
             fd: Some(fd),
@@ -79,8 +79,8 @@ impl<F: PollFd> pollfd<F> {
 
 /// `poll(fds, nfds, timeout)`: waits until one of the descriptors is ready, and returns how many are.
 ///
-/// Each one's `revents` says for what. The time is in milliseconds: -1 waits without end, 0 not at all; when it is over, 0
-/// descriptors are ready.
+/// Each entry's `revents` says for what. The time is in milliseconds: -1 waits without end, 0 not
+/// at all; when it is over, 0 descriptors are ready.
 ///
 /// ```
 /// # use sockstep::*;

@@ -1,7 +1,7 @@
 //! `<pthread.h>`: threads, made as C makes them.
 //!
-//! A thread that cannot be had is an error, never a panic and never an abort: the standard library's threads also set up a
-//! signal stack, and abort the process when that fails.
+//! A thread that cannot be made is an error, never a panic and never an abort: the standard
+//! library's threads also set up a signal stack, and abort the process when that fails.
 
 #![allow(non_camel_case_types, reason = "C's names")]
 #![allow(
@@ -19,9 +19,10 @@ use libc::c_int;
 
 use crate::error::{Errno, Error, Result};
 
-/// `pthread_t`: a thread that [`pthread_create`] made, and which gives back a `T`.
+/// `pthread_t`: a thread made by [`pthread_create`], which returns a `T`.
 ///
-/// [`pthread_join`] waits for it, [`pthread_detach`] lets it go. Dropping it lets it go too; what it gives back is lost then.
+/// [`pthread_join`] waits for it, [`pthread_detach`] detaches it. Dropping it detaches it too; its
+/// result is lost then.
 pub struct pthread_t<T> {
     id: libc::pthread_t,
     gives: PhantomData<fn() -> T>,
@@ -40,7 +41,7 @@ impl<T> Drop for pthread_t<T> {
     }
 }
 
-/// `pthread_attr_t`: how a thread is to be made.
+/// `pthread_attr_t`: the attributes of a new thread.
 pub struct pthread_attr_t(libc::pthread_attr_t);
 
 impl fmt::Debug for pthread_attr_t {
@@ -138,11 +139,11 @@ fn boxed<F>(value: F) -> Option<Box<[F; 1]>> {
     one.into_boxed_slice().try_into().ok()
 }
 
-/// What the new thread runs. Its result goes out in a box; NULL says that it panicked.
+/// The new thread's function. It returns its result in a box, or NULL if it panicked.
 extern "C" fn start<F: FnOnce() -> T, T>(arg: *mut c_void) -> *mut c_void {
     // SAFETY: `pthread_create` gave this thread the box, which has no other owner.
     let [start_routine] = *unsafe { Box::from_raw(arg.cast::<[F; 1]>()) };
-    // A panic has been told of by then, and ends this thread alone.
+    // The panic has been reported already, and ends this thread only.
     match catch_unwind(AssertUnwindSafe(start_routine)) {
         Ok(result) => Box::into_raw(Box::new(result)).cast(),
         Err(panic) => {
@@ -152,7 +153,7 @@ extern "C" fn start<F: FnOnce() -> T, T>(arg: *mut c_void) -> *mut c_void {
     }
 }
 
-/// `pthread_join(thread, &retval)`: waits for a thread, and returns what it gave back.
+/// `pthread_join(thread, &retval)`: waits for a thread, and returns its result.
 ///
 /// # Errors
 ///

@@ -23,8 +23,9 @@ const BITS: usize = c_ulong::BITS as usize;
 
 /// `fd_set`: a set of descriptors, by their numbers.
 ///
-/// A set holds no descriptor open, as C's does not: take one out ([`FD_CLR`]) before it is closed, or `select` fails with
-/// `EBADF`, or tells of another descriptor with that number. A copy is an assignment, C's `readfds = master`.
+/// A set holds no descriptor open, as C's does not: take one out ([`FD_CLR`]) before it is closed,
+/// or `select` fails with `EBADF`, or reports another descriptor with that number. A copy is an
+/// assignment, C's `readfds = master`.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct fd_set {
@@ -40,7 +41,7 @@ impl fd_set {
         }
     }
 
-    /// Where a descriptor's bit is: in which word, and which one. C writes beside the set if there is none.
+    /// The word and the bit of a descriptor. C writes outside the set if the number is too large.
     #[inline]
     fn place(fd: &impl AsFd) -> Option<(usize, c_ulong)> {
         let number = usize::try_from(fd.as_fd().as_raw_fd()).ok()?;
@@ -98,8 +99,8 @@ pub fn FD_ISSET(fd: &impl AsFd, set: &fd_set) -> bool {
 /// `select(nfds, &readfds, &writefds, &exceptfds, &timeout)`: waits until one of the descriptors in the sets is ready, and
 /// returns how many are. Only those stay in the sets.
 ///
-/// `nfds` is the highest descriptor's number and one. `None` for a set is C's NULL; `None` for the time waits without end.
-/// Linux leaves in `timeout` what is left of it.
+/// `nfds` is the highest descriptor plus one. `None` for a set is C's NULL; `None` for the time
+/// waits without end. Linux sets `timeout` to the remaining time.
 ///
 /// ```
 /// # use sockstep::*;

@@ -1,7 +1,8 @@
 //! `<sys/socket.h>` and the three calls of `<unistd.h>` that sockets share with files.
 //!
-//! One function is one system call: no retry, no added flag, no second call. `EINTR` and its like come back as they are;
-//! what to do about them is the program's business. Lengths come from the types, so no pointer and no length can be wrong.
+//! One function is one system call: no retry, no added flag, no second call. `EINTR` and similar
+//! errors are returned unchanged; the program decides what to do about them. Lengths come from the
+//! types, so no pointer and no length can be wrong.
 
 #![allow(non_camel_case_types, reason = "a type with a C name has C's layout")]
 #![allow(
@@ -375,7 +376,7 @@ pub fn shutdown(sockfd: &impl AsFd, how: How) -> Result<()> {
     Ok(())
 }
 
-/// `close(fd)`: gives a descriptor back, and with its last one the socket.
+/// `close(fd)`: closes a descriptor, and with the last one the socket.
 ///
 /// Takes the descriptor, so that it cannot be used or closed again. On Linux it is gone even when `close` fails, so there
 /// is nothing to retry. If bytes from the peer are unread, it sends a reset instead of a FIN.
@@ -391,7 +392,7 @@ pub fn close(fd: OwnedFd) -> Result<()> {
     Ok(())
 }
 
-/// `getsockname(sockfd, &addr, &addrlen)`: the address that a socket itself has. Unbound, it is `0.0.0.0:0`.
+/// `getsockname(sockfd, &addr, &addrlen)`: a socket's own address; `0.0.0.0:0` if it is unbound.
 ///
 /// # Errors
 ///
@@ -465,7 +466,7 @@ pub fn setsockopt<L: Level, T: OptValue>(
     Ok(())
 }
 
-/// `getsockopt(sockfd, level, optname, &optval, &optlen)`: what an option is set to.
+/// `getsockopt(sockfd, level, optname, &optval, &optlen)`: the value of an option.
 ///
 /// # Errors
 ///
@@ -496,7 +497,7 @@ pub fn getsockopt<L: Level, T: OptValue>(
     }
 }
 
-/// Where the kernel is to put an address and its length: nowhere, if the caller asked for none.
+/// The pointers for the kernel's address and length: NULL if the caller asked for no address.
 #[inline]
 fn out<A: AddrOut>(
     room: &mut A::Room,

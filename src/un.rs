@@ -1,6 +1,6 @@
-//! `<sys/un.h>`: addresses of this machine alone, by file name.
+//! `<sys/un.h>`: local addresses, by file name.
 //!
-//! As the last family here it also knows what an [`AnyAddr`] of whatever family prints as.
+//! It also prints an [`AnyAddr`] of any family.
 
 #![allow(non_camel_case_types, reason = "a type with a C name has C's layout")]
 #![allow(
@@ -114,7 +114,7 @@ impl sockaddr_un {
     }
 }
 
-/// What the bytes after the family say.
+/// The name in the bytes after the family.
 enum Name<'bytes> {
     Unnamed,
     Path(&'bytes [u8]),
@@ -164,7 +164,7 @@ impl fmt::Debug for sockaddr_un {
     }
 }
 
-/// `SUN_LEN(&addr)`: the length of an address up to the end of its path, without the 0 behind it.
+/// `SUN_LEN(&addr)`: the length of an address up to the end of its path, without the 0 after it.
 ///
 /// See [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
 #[must_use]
@@ -213,7 +213,8 @@ impl From<sockaddr_un> for AnyAddr {
 }
 
 impl AnyAddr {
-    /// The UNIX address that it is. `None` also for an abstract name that ends with zeros: it would be another one in there.
+    /// The address as a UNIX one. `None` also for an abstract name that ends with zeros, which a
+    /// `sockaddr_un` could not keep apart.
     #[must_use]
     pub fn un(&self) -> Option<sockaddr_un> {
         if self.family() != AF_UNIX {

@@ -1,4 +1,4 @@
-//! Addresses, of whatever family.
+//! Addresses of any family.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -9,17 +9,17 @@ use libc::{c_ulong, socklen_t};
 use super::flag::{AF_UNSPEC, AddressFamily};
 use crate::error::{Errno, Error, Result};
 
-/// An address that the kernel reads and fills in: a `sockaddr_in`, a `sockaddr_in6`, a `sockaddr_un`, or an [`AnyAddr`] of
-/// whatever family. Its length comes from its type.
+/// An address that the kernel reads and fills in: a `sockaddr_in`, a `sockaddr_in6`, a
+/// `sockaddr_un`, or an [`AnyAddr`] of any family. Its length comes from its type.
 ///
 /// # Safety
 ///
 /// The first `addrlen` bytes of it are there, and none of them is padding. (Sealed: this is the library's own promise.)
 pub unsafe trait Sockaddr: sealed::Out + Copy {
-    /// How many bytes the kernel is to read, C's third argument beside the address.
+    /// How many bytes the kernel reads: C's third argument, after the address.
     fn addrlen(&self) -> socklen_t;
 
-    /// Which family's address it says it is.
+    /// The family stored in it.
     fn family(&self) -> AddressFamily;
 
     /// Its bytes, C's `(unsigned char *)&addr`.
@@ -30,7 +30,8 @@ pub unsafe trait Sockaddr: sealed::Out + Copy {
     }
 }
 
-/// Where `accept` and `recvfrom` leave an address: any [`Sockaddr`], or `()` for C's `NULL, NULL`, which asks for none.
+/// Where `accept` and `recvfrom` leave an address: any [`Sockaddr`], or `()` for C's `NULL, NULL`:
+/// no address wanted.
 pub trait AddrOut: sealed::Out {}
 
 impl<A: sealed::Out> AddrOut for A {}
@@ -42,12 +43,12 @@ pub(crate) mod sealed {
     ///
     /// `Room` is plain data: none of its bytes is padding, and any bytes are a value of it.
     pub unsafe trait Out: Sized {
-        /// What the kernel fills in, from its first byte on.
+        /// The memory that the kernel fills in.
         type Room: Copy;
         const EMPTY: Self::Room;
-        /// Whether C passes NULL, and nothing is filled in.
+        /// Whether C passes NULL, so that nothing is filled in.
         const NULL: bool = false;
-        /// What it filled in, if that is a whole address of this type, or none at all.
+        /// The address that it filled in, if that is whole and of this type, or empty.
         fn filled_in(room: Self::Room, addrlen: socklen_t) -> Option<Self>;
     }
 }
@@ -69,7 +70,8 @@ pub(crate) const fn length_of<T>() -> socklen_t {
     size_of::<T>() as socklen_t
 }
 
-/// What the kernel filled in, if it is an `A`. No address at all (a TCP socket's `recvfrom`) is a zeroed one.
+/// The address that the kernel filled in, if it is an `A`. An empty one (a TCP socket's `recvfrom`)
+/// becomes a zeroed one.
 pub(crate) fn filled_in<A: AddrOut>(
     call: &'static str,
     room: A::Room,
@@ -82,7 +84,7 @@ pub(crate) fn filled_in<A: AddrOut>(
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sockaddr_storage {
-    /// Which family's address this is, in host order.
+    /// The address's family, in host order.
     pub ss_family: AddressFamily,
     rest: [u8; 126],
     aligned: [c_ulong; 0], // as any family's address needs it
@@ -102,9 +104,9 @@ impl sockaddr_storage {
 
 /// An address of any family: a [`sockaddr_storage`], and the length that the kernel gave with it.
 ///
-/// C keeps the two in variables of their own. As [`Sockaddr`] it takes whatever comes, which then is an IPv4 address
-/// ([`v4`](AnyAddr::v4)), an IPv6 one ([`v6`](AnyAddr::v6)), a UNIX one ([`un`](AnyAddr::un)), or another. Prints as the
-/// one that it is.
+/// C keeps the two in variables of their own. As [`Sockaddr`] it takes any address, which may be an
+/// IPv4 one ([`v4`](AnyAddr::v4)), an IPv6 one ([`v6`](AnyAddr::v6)), a UNIX one
+/// ([`un`](AnyAddr::un)), or another. Prints in its family's form.
 ///
 /// ```
 /// # use sockstep::*;
@@ -123,7 +125,7 @@ pub struct AnyAddr {
 }
 
 impl AnyAddr {
-    /// Which family's address it is.
+    /// The address's family.
     #[must_use]
     pub const fn family(&self) -> AddressFamily {
         self.storage.ss_family
@@ -160,7 +162,7 @@ impl AnyAddr {
         Some(AnyAddr { storage, addrlen })
     }
 
-    /// The `A` that it is, by family and length.
+    /// The address as an `A`, judged by family and length.
     pub(crate) fn as_an<A: Sockaddr>(&self) -> Option<A> {
         let bytes = self.as_bytes();
         if bytes.is_empty() || bytes.len() > size_of::<A::Room>() {
@@ -173,7 +175,7 @@ impl AnyAddr {
         A::filled_in(room, self.addrlen)
     }
 
-    /// The same address, whatever its type was.
+    /// The same address, as any family's.
     pub(crate) fn of(addr: &impl Sockaddr) -> AnyAddr {
         AnyAddr::copied(addr.as_bytes()).expect("no family has a longer address")
     }

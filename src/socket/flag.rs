@@ -9,14 +9,14 @@ use crate::flags::flags;
 
 // ---- The three arguments of socket() ----
 
-/// An address family (C's `sa_family_t`): what kind of address a socket has.
+/// An address family (C's `sa_family_t`): the kind of a socket's addresses.
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressFamily(pub(crate) u16);
 
 /// No family in particular. `connect` to such an address undoes an earlier `connect`.
 pub const AF_UNSPEC: AddressFamily = AddressFamily(family(libc::AF_UNSPEC));
-/// This machine alone, by file name: a `sockaddr_un`.
+/// This machine only, by file name: a `sockaddr_un`.
 pub const AF_UNIX: AddressFamily = AddressFamily(family(libc::AF_UNIX));
 /// POSIX's name for [`AF_UNIX`], which Linux has too.
 pub const AF_LOCAL: AddressFamily = AF_UNIX;

@@ -106,7 +106,7 @@ fn processes() -> Finding {
 }
 
 fn terminals() -> Finding {
-    terminal::open().map(|_| "each side gets one to print to".to_owned())
+    terminal::open().map(|_| "each side can print to one of its own".to_owned())
 }
 
 fn compiler() -> Finding {

@@ -1,4 +1,4 @@
-//! Runs any server, and any client that knows where to find it, or one of our own that does a few things to it.
+//! Runs any server, with any client that has its address, or with a built-in client.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -32,32 +32,34 @@ use crate::sides::shell::{shell, with_port};
 use crate::sides::signals::Interrupted;
 use crate::strace::line::What;
 
-/// How long a client may be silent. Some wait for answers that do not come, and say so.
+/// How long a client may be silent. Some clients wait for answers that do not come, and report it.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// How long a port stays in TIME_WAIT, and a little more.
 const TIME_WAIT: Duration = Duration::from_secs(65);
-/// How often a server is started anew before a person is told why it takes so long, and the pause between.
+/// How often a server is started again before the user is told about the delay, and the pause
+/// between.
 const SILENT_TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
-/// From then on a server that waits does not know of anything that it has not dealt with: a busy machine delivers late.
+/// After this time a waiting server has handled all that was sent: a busy machine delivers late.
 const QUIET: Duration = Duration::from_millis(100);
-/// What stands for a free port in a command.
+/// The placeholder for a free port in a command.
 pub const PORT: &str = "{port}";
 
-/// Who talks to the server.
+/// The client of the server.
 #[derive(Clone, Copy)]
 pub enum Client<'a> {
-    /// A command, with this standard input. What it prints counts if the two servers have the same.
+    /// A command, with this standard input. Its output is compared if the two servers have the same
+    /// client.
     Command {
         command: &'a OsStr,
         input: &'a [u8],
         prints: bool,
     },
-    /// One of our own.
+    /// A built-in client.
     Probe(&'static Probe),
 }
 
-/// What a client of our own does.
+/// The steps of a built-in client.
 pub struct Probe {
     pub name: &'static str,
     pub about: &'static str,
@@ -68,9 +70,9 @@ pub struct Probe {
 enum Step {
     Connect,
     Says(&'static str),
-    /// So many letters, and a newline.
+    /// This many letters, and a newline.
     Letters(usize),
-    /// Until the server has nothing more to do, or has ended the connection.
+    /// Waits until the server is idle, or has ended the connection.
     Waits,
     ShutsDown,
     Resets,
@@ -79,7 +81,7 @@ enum Step {
 
 use Step::{Closes, Connect, Letters, Resets, Says, ShutsDown, Waits};
 
-/// What any server may meet.
+/// The scenarios for any server.
 pub const PROBES: &[Probe] = &[
     Probe {
         name: "word",
@@ -149,7 +151,7 @@ pub const PROBES: &[Probe] = &[
     },
 ];
 
-/// Runs the server, and the client; ends the server when both have nothing more to do.
+/// Runs the server and the client; ends the server when both are idle.
 pub fn record(interrupts: &Interrupts, server: &OsStr, client: Client) -> Result<Run, Interrupted> {
     let start = Instant::now();
     let mut tries = 0;
@@ -205,7 +207,8 @@ pub fn record(interrupts: &Interrupts, server: &OsStr, client: Client) -> Result
 }
 
 impl Recorder<'_> {
-    /// Waits until a server can be reached, and says where; nowhere if it has ended, or does not mean to be.
+    /// Waits until a server can be reached, and returns its addresses; none if it has ended or does
+    /// not listen.
     fn listens(&mut self, server: &mut Process) -> Result<Vec<Place>, Interrupted> {
         let mut ready = Ready::begin();
         loop {
@@ -251,11 +254,11 @@ impl Recorder<'_> {
             }
         }
         self.tell(&format!("client {}", how(status)));
-        // The server may still have to notice that its client has gone.
+        // The server may not yet have noticed that its client has disconnected.
         self.settle(server)
     }
 
-    /// Until the server has nothing more to do; if it is never so, for a while.
+    /// Waits until the server is idle, but not without limit.
     fn settle(&mut self, server: &mut Process) -> Result<(), Interrupted> {
         let start = Instant::now();
         let rests = |server: &Process| server.is_idle() && server.silent_for() > QUIET;
@@ -265,7 +268,7 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    /// Ends the server, and files what it did.
+    /// Ends the server, and records its calls.
     fn dismiss(&mut self, mut server: Process, ports: &[u16]) -> Result<(), Interrupted> {
         if server.has_ended() {
             let status = server.child.wait().map_err(|error| error.to_string())?;
@@ -294,7 +297,7 @@ impl Recorder<'_> {
             .to_owned()
     }
 
-    /// The port that the server could not have.
+    /// The port that the server could not bind.
     fn port_in_use(&self) -> Option<u16> {
         let mut entries = self.entries[Side::Server as usize].iter().rev();
         entries.find_map(|entry| match &entry.what {
@@ -305,7 +308,7 @@ impl Recorder<'_> {
         })
     }
 
-    /// Plays a client of our own, and writes down what it sees.
+    /// Runs a built-in client, and records what it sees.
     fn probe(
         &mut self,
         server: &mut Process,
@@ -387,17 +390,17 @@ fn reason(error: &io::Error) -> String {
     format!("{errno:?}")
 }
 
-/// A connection of a client of our own.
+/// A connection of a built-in client.
 struct Connection {
     name: String,
     link: Link,
     lines: Vec<Line>,
-    /// What is still to be sent.
+    /// Bytes still to be sent.
     unsent: Vec<u8>,
     shuts: bool,
-    /// The server has ended it.
+    /// The server has ended the connection.
     ended: bool,
-    /// Who speaks, and what has been said of it.
+    /// The direction of the last bytes, and the lines recorded.
     speaker: Option<(Side, Data)>,
 }
 
@@ -462,7 +465,7 @@ impl Connection {
         }
     }
 
-    /// It leaves with the next step: an answer may come before that, or not.
+    /// The client leaves with the next step: an answer may come before that, or not.
     fn says(&mut self, bytes: impl IntoIterator<Item = u8>) {
         self.unsent.extend(bytes);
     }
@@ -475,7 +478,7 @@ impl Connection {
         self.goes_on();
     }
 
-    /// Sends and receives what can be now. Says whether anything moved.
+    /// Sends and receives without waiting. Returns whether any byte moved.
     fn goes_on(&mut self) -> bool {
         let mut moved = false;
         while !self.unsent.is_empty() {
@@ -491,7 +494,7 @@ impl Connection {
                     moved = true;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => self.unsent.clear(), // what is to be received says why
+                Err(_) => self.unsent.clear(), // the next receive tells why
             }
         }
         if self.unsent.is_empty() && std::mem::take(&mut self.shuts) {
@@ -503,7 +506,7 @@ impl Connection {
             self.told("client ends");
             moved = true;
         }
-        let mut buffer = vec![0; 65536]; // as much as a datagram may have
+        let mut buffer = vec![0; 65536]; // the longest possible datagram fits
         while !self.ended {
             let received = match &mut self.link {
                 Link::Tcp(stream) => stream.read(&mut buffer),
@@ -563,7 +566,7 @@ impl Connection {
         }
     }
 
-    /// Ends it, and hands out all that was said.
+    /// Ends it, and returns all lines recorded.
     fn closes(mut self, by_reset: bool) -> Vec<Line> {
         if let Link::Tcp(stream) = &self.link {
             if by_reset {
@@ -597,7 +600,7 @@ fn ends_time_wait(port: u16) -> bool {
             }
             waiting = true;
             if let (Some(server), Some(client)) = (address(local), address(remote)) {
-                let _ = end_time_wait(server, client); // then it ends by itself, in a minute
+                let _ = end_time_wait(server, client); // if that fails, it ends by itself within a minute
             }
         }
     }
@@ -615,8 +618,9 @@ fn address(field: &str) -> Option<SocketAddrV4> {
     Some(SocketAddrV4::new(host, port_of(field)?))
 }
 
-/// A connection attempt from the old client's address: the waiting end answers by where it stands, this end does not know
-/// that connection and resets it, and a reset ends TIME_WAIT (RFC 1337).
+/// A connection attempt from the old client's address: the waiting end answers with its own
+/// numbers, this end does not know that connection and resets it, and the reset ends TIME_WAIT (RFC
+/// 1337).
 fn end_time_wait(server: SocketAddrV4, client: SocketAddrV4) -> sockstep::Result<()> {
     let address = |place: SocketAddrV4| {
         let mut address = sockaddr_in::zeroed();
@@ -629,5 +633,5 @@ fn end_time_wait(server: SocketAddrV4, client: SocketAddrV4) -> sockstep::Result
     setsockopt(&sock, SOL_SOCKET, SO_REUSEADDR, &1)?;
     let _ = fcntl(&sock, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
     bind(&sock, &address(client))?;
-    connect(&sock, &address(server)) // EINPROGRESS: it is never accepted
+    connect(&sock, &address(server)) // EINPROGRESS: the connection is never accepted
 }

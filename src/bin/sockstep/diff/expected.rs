@@ -3,11 +3,11 @@
 
 /// A call that only the Rust program makes.
 pub struct Expected {
-    /// What the call begins with, as strace writes it.
+    /// The beginning of the call, in strace's form.
     pub call: &'static str,
-    /// What it ends with.
+    /// Its end.
     pub end: &'static str,
-    /// What the next call begins with.
+    /// The beginning of the next call.
     pub before: &'static str,
     pub reason: &'static str,
 }
@@ -28,12 +28,12 @@ pub const EXPECTED: &[Expected] = &[
 ];
 
 impl Expected {
-    /// Whether a line that only Rust has is this one, by that line and the next.
+    /// Whether a line that only Rust has is this difference, judged by that line and the next.
     pub fn covers(&self, line: &str, next: &str) -> bool {
         line.starts_with(self.call) && line.ends_with(self.end) && next.starts_with(self.before)
     }
 
-    /// As a row of the table in `ffi-notes.md`.
+    /// A row of the table in `ffi-notes.md`.
     #[cfg(test)]
     pub fn row(&self) -> String {
         let before = match self.before.trim_end() {

@@ -1,4 +1,4 @@
-//! `sockstep diff`: which programs are compared, and in which scenarios. verdict.rs judges, report.rs shows.
+//! `sockstep diff`: chooses programs and scenarios. verdict.rs judges, report.rs shows.
 
 mod any_two;
 mod compare;
@@ -15,7 +15,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Write; // into memory, which does not fail
+use std::fmt::Write; // writing into memory does not fail
 use std::io::{IsTerminal, Read, stdin};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,9 +65,9 @@ Its JSON Schema is src/schema/diff.json in the source."
     };
 }
 
-/// Cases at a time. They wait more than they work.
+/// Cases run at once. They wait more than they work.
 const WORKERS: usize = 8;
-/// How often signals are looked for while two runs are compared.
+/// How often to check for signals while two runs are compared.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Compare the system calls of a Rust pair and its C twins, or of any two servers or clients
@@ -155,17 +155,17 @@ pub fn diff(args: &Args) -> ExitCode {
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(trouble) => trouble.end(2, 2), // even if only the reader has gone: that is no verdict
+        Err(trouble) => trouble.end(2, 2), // even if only the reader has closed standard output: there is no verdict then
     }
 }
 
-/// How often each side is run at first, and at most. A difference between two programs counts only if it is there between all
-/// runs of both; a program that varies may need some to show it.
+/// How often each side is run at first, and at most. A difference between two programs counts only
+/// if it appears between all their runs; a program that varies may need several to show it.
 const RUNS: usize = 2;
 const MOST_RUNS_OF_TWINS: usize = 4;
 const MOST_RUNS: usize = 6;
 
-/// Compares pairs of ours in scenarios of ours. Says whether all agree.
+/// Compares our pairs in the built-in scenarios. Returns whether all agree.
 fn twins(args: &Args) -> Result<bool, Trouble> {
     let cases = cases(args)?;
     if args.list {
@@ -217,7 +217,7 @@ fn twins(args: &Args) -> Result<bool, Trouble> {
     })
 }
 
-/// Compares any two servers, or clients, or pairs of them. Says whether they agree.
+/// Compares any two servers, or clients, or pairs of them. Returns whether they agree.
 fn two_of_any(args: &Args) -> Result<bool, Trouble> {
     let (servers, clients) = (&args.server, &args.client);
     if servers.len().max(clients.len()) != 2 {
@@ -264,7 +264,7 @@ fn two_of_any(args: &Args) -> Result<bool, Trouble> {
     if cases.is_empty() {
         cases.push(Case::default());
     }
-    // One after the other if they want the same port.
+    // One after the other if they use the same port.
     let any_port = sides
         .commands
         .iter()
@@ -299,7 +299,7 @@ fn two_of_any(args: &Args) -> Result<bool, Trouble> {
     })
 }
 
-/// What is asked for by name; all of it if nothing is.
+/// The scenarios requested by name; all if there is no name.
 fn chosen<T>(
     all: impl Iterator<Item = T>,
     names: Vec<&str>,
@@ -321,21 +321,21 @@ enum Output<'a> {
     Json(ReportJson<'a>),
 }
 
-/// What is compared, and how.
+/// What to compare, and how.
 struct Comparing<'a> {
     args: &'a Args,
     sides: &'a Sides,
     cases: &'a [Case],
     signals: &'a Signals,
     workers: usize,
-    /// How often each side is run at most.
+    /// The most runs of each side.
     most: usize,
     calls: Calls,
 }
 
 impl Comparing<'_> {
-    /// Runs each case, several at a time, and shows the verdicts in order. Says whether all agree. `record` is told which
-    /// case, and which side of it.
+    /// Runs each case, several at a time, and shows the verdicts in order. Returns whether all
+    /// agree. `record` gets the case and the side.
     fn all(
         &self,
         record: impl Fn(usize, usize, &AtomicBool) -> Result<Run, Trouble> + Sync,
@@ -406,7 +406,7 @@ impl Comparing<'_> {
                 }
             };
             let outcome = show();
-            stop.store(true, Ordering::Relaxed); // on failure: the others give up too
+            stop.store(true, Ordering::Relaxed); // on failure: the others stop too
             outcome
         });
         outcome?;
@@ -429,7 +429,7 @@ impl Comparing<'_> {
         }
     }
 
-    /// Runs one case, both sides in turns, as often as it takes to know.
+    /// Runs one case, both sides in turns, until the verdict is certain.
     fn one(
         &self,
         case: usize,
@@ -460,7 +460,7 @@ impl Comparing<'_> {
         }
     }
 
-    /// What is compared, as the page's title.
+    /// The page's title: the programs compared.
     fn title(&self) -> String {
         match (&self.sides.commands, self.args.pair) {
             (Some([one, other]), _) => {
@@ -482,7 +482,7 @@ fn programs_of(case: &Case) -> [Option<&'static str>; 2] {
     })
 }
 
-/// The pairs and scenarios that are asked for.
+/// The requested pairs and scenarios.
 fn cases(args: &Args) -> Result<Vec<(Choice, &'static Scenario)>, String> {
     let pairs = args
         .pair
@@ -523,12 +523,12 @@ fn list(cases: &[(Choice, &Scenario)]) -> sockstep::Result<()> {
     put(text.as_bytes())
 }
 
-/// The programs of all pairs that are asked for.
+/// The programs of all requested pairs.
 struct Found {
     pairs: Vec<Choice>,
     rust: Programs,
     c: Programs,
-    /// What the Web servers have to show.
+    /// The pages that the Web servers serve.
     site: PathBuf,
 }
 

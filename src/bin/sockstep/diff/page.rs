@@ -1,4 +1,5 @@
-//! `sockstep diff --html`: for each case a run of either side beside each other, each event with what the comparison says of it.
+//! `sockstep diff --html`: for each case a run of both sides, side by side, each event with its
+//! mark from the comparison.
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use crate::draw::page::compared::{Entries, Mark, Marked, Sort};
 use crate::draw::terminal::Side;
 use crate::strace::line::{Call, What};
 
-/// The title of a case, as far as the page has room for it.
+/// The title of a case, shortened for the page.
 pub fn title(judged: &Judged) -> String {
     let tasks = judged.tasks.iter().map(|task| task.comparison.verdict);
     let worst = tasks.max_by_key(|verdict| *verdict as usize);
@@ -30,7 +31,7 @@ pub fn title(judged: &Judged) -> String {
     }
 }
 
-/// What either side did in its first run, with the marks of the comparison.
+/// The events of each side's first run, with the marks of the comparison.
 pub fn marked(judged: &Judged, runs: [&Run; 2]) -> [Marked; 2] {
     let mut rows = 0;
     let mut marks: [HashMap<(usize, usize), Mark>; 2] = Default::default();
@@ -48,13 +49,13 @@ pub fn marked(judged: &Judged, runs: [&Run; 2]) -> [Marked; 2] {
         let mut entries: Entries = entries
             .map(|(place, side, entry)| (side, entry, own.remove(&place)))
             .collect();
-        // Each task's are in its own order; the world puts them in order by their times.
+        // The entries of each task are in its own order; the world orders all by time.
         entries.sort_by_key(|(_, entry, _)| entry.start);
         entries
     })
 }
 
-/// Marks the entries of a task that has been compared, on both sides.
+/// Marks the entries of a compared task, on both sides.
 fn mark(
     compared: &Compared,
     runs: [&Run; 2],
@@ -67,7 +68,7 @@ fn mark(
     let first = *rows;
     *rows += comparison.rows.len();
     for (at, (row, counterpart)) in comparison.rows.iter().zip(counterparts).enumerate() {
-        // What stands in a line's place stands beside it.
+        // A line and the line in its place are shown side by side.
         let beside = counterpart.and_then(|line| {
             let mut rows = comparison.rows.iter();
             rows.position(|row| row.differs() && std::ptr::eq(comparison.line(*row), line))
@@ -120,9 +121,9 @@ fn mark(
     }
 }
 
-/// Finds which entries a line is made of, in their order.
+/// Finds the entries that make up a line, in their order.
 struct Finder<'a> {
-    /// The task, its place in it, and what strace wrote.
+    /// The task, the entry's place in it, and strace's line.
     left: Vec<((usize, usize), String)>,
     run: &'a Run,
 }
@@ -149,7 +150,7 @@ impl<'a> Finder<'a> {
         finder
     }
 
-    /// The entries of a line, which may be several, joined.
+    /// The entries of a line; a joined line has several.
     fn find(&mut self, raw: &str) -> Vec<(usize, usize)> {
         let (mut found, mut rest) = (Vec::new(), raw);
         loop {
@@ -170,7 +171,7 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// As strace wrote it, but for the time.
+/// strace's line, without the time.
 fn raw(what: &What) -> String {
     match what {
         What::Call(call) => raw_call(call),

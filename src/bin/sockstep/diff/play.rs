@@ -1,4 +1,4 @@
-//! Runs one scenario with one implementation under strace, and keeps what each program of it did.
+//! Runs one scenario with one implementation under strace, and records the calls of each program.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -34,34 +34,35 @@ use crate::strace::command::Trace;
 use crate::strace::line::{Call, Entry, What};
 use crate::world::tasks::{Part, split};
 
-/// How long a run may be silent; many times what it is. And how many times that it may take.
+/// How long a run may be silent: many times longer than normal. And how many times that it may take
+/// in all.
 const DEADLINE: Duration = Duration::from_secs(20);
 const AT_MOST: u32 = 5;
-/// How much is kept of what a side prints.
+/// How much of a side's output is kept.
 const WORDS: usize = 4096;
-/// How much of what long arguments say is kept of a side; more is kept by its beginning.
+/// How many bytes of a side's long arguments are kept whole; after that only their beginnings are.
 const KEPT: usize = 1 << 20;
-/// What a keyboard sends for the end of input.
+/// The byte that a keyboard sends for the end of input.
 const CTRL_D: u8 = 4;
-/// How often the deadline is looked at, in milliseconds.
+/// How often the deadline is checked, in milliseconds.
 const TICK: u8 = 100;
 
-/// What the programs of one scenario did, from their first `socket` on.
+/// The calls of one scenario's programs, from their first `socket` on.
 #[derive(Default)]
 pub struct Run {
     pub tasks: Vec<Task>,
-    /// What crossed between them.
+    /// The bytes that crossed between them.
     pub conversation: Lines,
-    /// What went wrong around the programs: with a script, or with the time.
+    /// Failures outside the programs: of a script, or of the time limit.
     pub trouble: Option<String>,
-    /// What a person should know of it.
+    /// Notes for the user.
     pub note: Option<String>,
 }
 
-/// What may interrupt a recording.
+/// Reasons to stop a recording.
 pub struct Interrupts<'a> {
     pub signals: &'a Signals,
-    /// Set when the others are to give up too.
+    /// Set when the others must stop too.
     pub stop: &'a AtomicBool,
 }
 
@@ -79,18 +80,18 @@ pub struct Recorder<'a> {
     interrupts: &'a Interrupts<'a>,
     time: Duration,
     until: Instant,
-    /// How long it may take in all, if something is heard of it all the time.
+    /// How long it may take in all, even if it is never silent.
     at_most: Instant,
-    /// What the server has printed, and the client.
+    /// The output of the server, and of the client.
     said: Vec<u8>,
     pub printed: Data,
     pub complained: Data,
     pub complaints: Vec<u8>,
     pub traces: [Trace; 2],
     pub entries: [Vec<Entry>; 2],
-    /// How much may still be kept of long arguments.
+    /// How many bytes of long arguments may still be kept.
     room: [usize; 2],
-    /// All that was seen, when it was filed.
+    /// All entries, with the time of their arrival.
     history: Vec<(Side, Entry)>,
     pub run: Run,
 }
@@ -114,13 +115,13 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Plays the scenario to its end.
+    /// Runs the scenario to its end.
     pub fn play(mut self, pairing: &Pairing, scenario: &Scenario) -> Result<Run, Interrupted> {
         self.go(pairing, scenario)?;
         Ok(self.end())
     }
 
-    /// What it was about, once all sides are filed.
+    /// The result, once all sides are recorded.
     pub fn end(mut self) -> Run {
         let mut known = conversation::of(std::mem::take(&mut self.history));
         for task in &mut self.run.tasks {
@@ -131,7 +132,7 @@ impl<'a> Recorder<'a> {
             }
             task.sockets = known.sockets.get(&task.side).cloned().unwrap_or_default();
         }
-        // What a client of our own has seen is the better account.
+        // A built-in client's record is the better source.
         let is_seen = self.run.tasks.iter().any(|task| task.side == Side::Client);
         if is_seen || self.run.conversation.lines.is_empty() {
             let own = std::mem::replace(&mut self.run.conversation, known.conversation);
@@ -193,7 +194,8 @@ impl<'a> Recorder<'a> {
                 };
                 let script = *script;
                 let peer = thread::spawn(move || script(address));
-                // Asleep as well: while strace holds one thread back at the door of its call, another gets the signal.
+                // The kernel must report them asleep too: while strace delays one thread before its
+                // call, another would get the signal.
                 while server.is_heard()
                     && !(peer.is_finished() && self.waits_after_an_answer() && server.is_asleep())
                 {
@@ -215,7 +217,7 @@ impl<'a> Recorder<'a> {
                 let mut server = Start::of(Side::Server, pairing.server, &arguments).process()?;
                 let peer = thread::spawn(script);
                 if self.ready(&mut server)?.is_some() {
-                    server.end(); // it should have failed, and would wait for clients that do not come
+                    server.end(); // it should have failed, and now waits for clients that never come
                 }
                 self.follow(&mut server)?;
                 self.leave(peer)?;
@@ -256,7 +258,7 @@ impl<'a> Recorder<'a> {
         self.keep(Side::Server, "server", &[address.port()])
     }
 
-    /// Waits until the server has said where it listens; `None` if it ended instead.
+    /// Waits for the server's `listening on` line; `None` if it ended instead.
     fn ready(&mut self, server: &mut Process) -> Result<Option<SocketAddrV4>, Interrupted> {
         loop {
             if let Some(address) = crate::run::listening_on(&self.said) {
@@ -273,7 +275,7 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Watches a program to its end.
+    /// Waits for a program's end.
     fn follow(&mut self, process: &mut Process) -> Result<(), Interrupted> {
         while process.is_heard() {
             self.watch([process])?;
@@ -281,21 +283,21 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Lets a script run beside a program, to the program's end.
+    /// Runs a script together with a program, until the program ends.
     fn beside(&mut self, script: Script, process: &mut Process) -> Result<(), Interrupted> {
         let peer = thread::spawn(script);
         self.follow(process)?;
         self.leave(peer)
     }
 
-    /// Whether the server has answered, and all of it is in calls that wait for the next message.
+    /// Whether the server has answered, and all its tasks wait for the next message.
     fn waits_after_an_answer(&self) -> bool {
         let entries = &self.entries[Side::Server as usize];
         let answers = |row: &Row| row.proves && row.sends.is_some();
         entries.iter().any(|entry| is_call(entry, answers)) && self.is_blocked(Side::Server, true)
     }
 
-    /// Whether the server has come so far, and all of it waits for more.
+    /// Whether the server has come this far, and all its tasks wait.
     fn has_come_to(&self, Progress(accepted, received, ended): Progress) -> bool {
         let calls = self.entries[Side::Server as usize]
             .iter()
@@ -322,7 +324,7 @@ impl<'a> Recorder<'a> {
             && self.is_blocked(Side::Server, true)
     }
 
-    /// Whether each process and thread of a side waits for others, or (`or_receives`) for what its peer sends.
+    /// Whether each task of a side waits for other tasks, or (`or_receives`) for its peer.
     fn is_blocked(&self, side: Side, or_receives: bool) -> bool {
         let under_way = self.traces[side as usize].under_way();
         self.alive(side).iter().all(|&pid| {
@@ -350,7 +352,7 @@ impl<'a> Recorder<'a> {
         self.run.trouble.get_or_insert(words);
     }
 
-    /// From now on, so long without anything to be heard.
+    /// Restarts the time limit for silence.
     pub fn allow(&mut self, time: Duration) {
         (self.time, self.until) = (time, Instant::now() + time);
         self.at_most = Instant::now() + AT_MOST * time;
@@ -363,7 +365,7 @@ impl<'a> Recorder<'a> {
         self.watch_for(TICK, processes).map(drop)
     }
 
-    /// Waits at most `patience` milliseconds for the next entry. Says whether any came.
+    /// Waits at most `patience` milliseconds for the next entry. Returns whether any came.
     pub fn watch_for<const N: usize>(
         &mut self,
         patience: u8,
@@ -376,7 +378,7 @@ impl<'a> Recorder<'a> {
         if now > self.until || now > self.at_most {
             self.trouble(format!("not done after {} seconds", self.time.as_secs()));
             for process in &mut processes {
-                let _ = process.child.kill(); // strace writes that down, and the pipes end
+                let _ = process.child.kill(); // strace records that, and the pipes end
                 self.signal(process.side, Signal::SIGKILL);
             }
         }
@@ -427,8 +429,8 @@ impl<'a> Recorder<'a> {
         Ok(anything)
     }
 
-    /// The processes of a side that have not ended, as far as strace has said. One that has been started and has done nothing
-    /// yet is among them.
+    /// The processes of a side that have not ended according to strace, with those that have made
+    /// no call yet.
     fn alive(&self, side: Side) -> Vec<u32> {
         let (mut alive, mut ended) = (Vec::new(), Vec::new());
         for entry in &self.entries[side as usize] {
@@ -447,7 +449,7 @@ impl<'a> Recorder<'a> {
         alive
     }
 
-    /// Sends a signal to whatever is left of a side.
+    /// Sends a signal to the remaining processes of a side.
     pub fn signal(&self, side: Side, signal: Signal) {
         for pid in self.alive(side) {
             if let Ok(pid) = pid.try_into() {
@@ -456,10 +458,11 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Files what a side has done since it began.
+    /// Records the calls of a side since its start.
     pub fn keep(&mut self, side: Side, name: &str, ports: &[u16]) -> Result<(), Interrupted> {
         let entries = std::mem::take(&mut self.entries[side as usize]);
-        // A client's port is in the call of whoever accepts it, and in the words of whoever serves it.
+        // A client's port appears in the accept of the server, and in the output of the task that
+        // serves it.
         let mut ports = ports.to_vec();
         for entry in &entries {
             if let What::Call(call) = &entry.what {
@@ -530,7 +533,7 @@ fn server(pairing: &Pairing, scenario: &Scenario, messages: u32) -> Result<Proce
     Ok(Start::of(Side::Server, pairing.server, &arguments).process()?)
 }
 
-/// Starts a client. Also returns the ports that it was told, and its terminal, if it has one.
+/// Starts a client. Also returns the ports in its arguments, and its terminal, if it has one.
 fn client(
     pairing: &Pairing,
     client: &Client,
@@ -578,7 +581,7 @@ fn client(
     Ok((process, ports, terminal))
 }
 
-/// A UDP port that is free now, outside the range from which the kernel picks.
+/// A UDP port that is free now, outside the kernel's ephemeral range.
 fn free_port() -> Result<u16, Interrupted> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 10_000).unwrap_or_default();
@@ -591,10 +594,11 @@ fn free_port() -> Result<u16, Interrupted> {
     Err(Interrupted::Failed("no UDP port is free".to_owned()))
 }
 
-/// A terminal at which these lines, and then Ctrl-D, are typed ahead: the end that must stay open, and the program's end.
+/// A terminal at which these lines, and then Ctrl-D, are already typed. Returns the end that must
+/// stay open, and the program's end.
 fn typed(lines: &[u8]) -> Result<(PtyMaster, Stdio), Interrupted> {
     let open = || {
-        // Programs that are started meanwhile must not inherit it.
+        // Programs started at the same time must not inherit it.
         let mut keyboard = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)?;
         grantpt(&keyboard)?;
         unlockpt(&keyboard)?;
@@ -613,7 +617,7 @@ fn set(place: fn() -> std::io::Result<Place>) -> Result<Place, Interrupted> {
     place().map_err(|error| Interrupted::Failed(format!("a socket of our own: {error}")))
 }
 
-/// Keeps of a long argument what is compared, when there is no more room for all of it.
+/// Shortens a long argument to the compared part, when there is no more room for all of it.
 fn abridge(entry: &mut Entry, room: &mut usize) {
     let What::Call(call) = &mut entry.what else {
         return;
@@ -630,7 +634,7 @@ fn is_call(entry: &Entry, wanted: impl Fn(&Row) -> bool) -> bool {
     matches!(&entry.what, What::Call(call) if calls::of(&call.name).is_some_and(wanted))
 }
 
-/// Whether only a socket can have a call, which receives.
+/// Whether it is a receiving call that only a socket can have.
 fn receives(name: &str) -> bool {
     calls::of(name).is_some_and(|row| row.proves && row.receives.is_some())
 }

@@ -1,8 +1,8 @@
-//! What a person sees of `sockstep diff`: the verdicts as they come, and at the end what they have in common.
+//! The report of `sockstep diff`: the verdicts as they come, and a summary at the end.
 
 pub mod json;
 
-use std::fmt::Write; // into memory, which does not fail
+use std::fmt::Write; // writing into memory does not fail
 
 use sockstep::Result;
 
@@ -15,7 +15,7 @@ use crate::draw::terminal::{Style, put};
 
 /// Lines shown before and after a difference.
 const CONTEXT: usize = 2;
-/// Lines shown of those that vary.
+/// The most varying lines shown.
 const VARYING: usize = 8;
 /// Wide enough for a call in one row.
 const ONE_ROW: usize = 1 << 20;
@@ -38,7 +38,7 @@ impl Report<'_> {
                 ("client", client, other_client),
             ] {
                 if left.is_empty() {
-                    continue; // a script of ours
+                    continue; // a built-in script
                 }
                 if left == right {
                     let _ = writeln!(text, "{what}:   {left}");
@@ -84,7 +84,8 @@ impl Report<'_> {
         put(text.as_bytes())
     }
 
-    /// Whether it was the same conversation: of any two programs always, of twins where it was not.
+    /// Shows whether the conversation was the same: always for any two programs, for twins only if
+    /// it was not.
     fn conversation(&self, conversation: &Comparison, text: &mut String) {
         if conversation.rows.is_empty() {
             return;
@@ -171,7 +172,7 @@ impl Report<'_> {
         }
     }
 
-    /// What differs between the runs of one side, and is not compared for that.
+    /// Lines that differ between the runs of one side, and so are not compared.
     fn varying(&self, comparison: &Comparison, runs: usize, text: &mut String) {
         for (name, lines) in [&comparison.left, &comparison.right]
             .iter()
@@ -215,7 +216,7 @@ impl Report<'_> {
         }
     }
 
-    /// The differences, numbered as the lines are, with a few lines around each.
+    /// The differences, by line number, with a few lines around each.
     fn hunks(&self, comparison: &Comparison, names: [&str; 2], text: &mut String) {
         let rows = &comparison.rows;
         let counterparts = comparison.counterparts();
@@ -241,7 +242,7 @@ impl Report<'_> {
                 Row::Right(_) => ('+', "32", names[1]),
             };
             let line = comparison.line(row);
-            // A line that stands for another: the two may differ far behind what is shown of them.
+            // A line that replaces another: the two may differ only beyond the part shown.
             let (shown, around) = match counterparts[at] {
                 Some(other) => beside(line, other),
                 None => (short(line), 0),
@@ -270,7 +271,7 @@ impl Report<'_> {
         text.push('\n');
     }
 
-    /// What all verdicts have in common.
+    /// The summary of all verdicts.
     pub fn end(&self, totals: &Totals) -> Result<()> {
         let [left, right] = self.sides.names;
         let mut text = String::from("\n");
@@ -343,7 +344,8 @@ fn short(line: &Line) -> String {
     )
 }
 
-/// The same of a line that differs from another: whole, if the short form does not show how. And where they differ.
+/// The same for a line that differs from another: the whole line if the short form hides the
+/// difference. Also returns the place of the difference.
 fn beside(line: &Line, other: &Line) -> (String, usize) {
     let (own, others) = (short(line), short(other));
     if own == others {
@@ -370,7 +372,7 @@ fn first_difference(one: &str, other: &str) -> usize {
         .count()
 }
 
-/// What fits of a line: its beginning, and the neighbourhood of one character.
+/// The part of a line that fits: its beginning, and the text around one character.
 fn window(line: &str, around: usize, columns: usize) -> String {
     let characters: Vec<char> = line.chars().collect();
     let head = columns / 3;

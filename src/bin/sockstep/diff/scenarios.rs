@@ -1,5 +1,5 @@
-//! What `sockstep diff` lets happen, the same for both implementations: the programs' arguments and input, and what the
-//! peer does where that is a script (`peers.rs`) and not the other program of the pair.
+//! The scenarios of `sockstep diff`, the same for both implementations: the programs' arguments and
+//! input, and the peer's script (`scripts.rs`) if the peer is not the other program of the pair.
 
 use std::io;
 use std::net::SocketAddrV4;
@@ -8,31 +8,34 @@ use std::os::fd::OwnedFd;
 use crate::diff::scripts::{self, Place, Settled};
 use crate::lectures::pairs::{Choice, Pair};
 
-/// One thing that may happen to a pair.
+/// A scenario for a pair.
 pub struct Scenario {
     pub name: &'static str,
     pub about: &'static str,
-    /// For which pairs it makes sense.
+    /// The pairs for which it makes sense.
     pub pairs: &'static [Pair],
     /// More arguments for the server.
     pub server: &'static [&'static str],
     pub play: Play,
 }
 
-/// Who is in it. Only programs are traced; scripts are not.
+/// The participants. Only programs are traced; scripts are not.
 pub enum Play {
-    /// The server, and these clients one after the other. The server ends by itself after that many messages; one that has had
-    /// fewer is ended by SIGTERM when it waits for more.
+    /// The server, and these clients one after the other. The server ends by itself after this many
+    /// messages; if it has had fewer, it gets SIGTERM when it waits for more.
     Both(u32, &'static [Client]),
-    /// The server, and a script in the client's place. The server ends by itself after that many messages.
+    /// The server, and a script in the client's place. The server ends by itself after this many
+    /// messages.
     Server(u32, fn(SocketAddrV4) -> io::Result<()>),
-    /// The same with several clients at a time. The script waits where the order of things would be left to chance.
+    /// The same with several clients at a time. The script waits wherever the order of events would
+    /// be random.
     Several(u32, fn(SocketAddrV4, &Settled) -> io::Result<()>),
-    /// The Web server, and a client that says these pieces one after the other, each when the server waits for it.
+    /// The Web server, and a client that sends these pieces one after the other, each when the
+    /// server waits for it.
     Requests(&'static [&'static str]),
     /// As with `Server`, but SIGTERM ends the server when the script is done and the server waits for more.
     Ended(fn(SocketAddrV4) -> io::Result<OwnedFd>),
-    /// The server alone, which is to fail, and what stands in its way.
+    /// The server alone, which must fail, and the obstacle.
     Alone(fn() -> io::Result<Place>),
     /// The client, and a script in the server's place.
     Client(fn() -> io::Result<Place>, Client),
@@ -51,7 +54,7 @@ pub struct Client {
 /// What a client sends.
 pub enum Text {
     Words(&'static str),
-    /// So many letters.
+    /// This many letters.
     Long(usize),
 }
 
@@ -262,7 +265,7 @@ pub const SCENARIOS: &[Scenario] = &[
         ),
         "a client whose port is in use",
     ),
-    // Clients that do not behave.
+    // Misbehaving clients.
     scenario(
         "client-leaves",
         TCP,
@@ -293,7 +296,7 @@ pub const SCENARIOS: &[Scenario] = &[
         Play::Server(3, scripts::resets_leaves_stays),
         "a client that resets, an empty one, a good one",
     ),
-    // Servers that do not behave.
+    // Misbehaving servers.
     scenario(
         "server-leaves",
         TCP,
@@ -390,7 +393,7 @@ pub const SCENARIOS: &[Scenario] = &[
         server: &["--backlog", "17"],
         play: Play::Both(1, &[says("hello")]),
     },
-    // Not by name: what the resolver does then has the numbers of its own process and moment in it.
+    // Not by name: the resolver's calls contain pids and times.
     scenario(
         "ipv6",
         UPPER,
@@ -619,7 +622,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
-/// What may happen to a server of many clients. Its client's tasks are those of the iterative server's.
+/// Scenarios for a concurrent server. Its client's tasks are those of the iterative server's.
 const CONCURRENT: &[Scenario] = &[
     scenario(
         "happy",
@@ -659,7 +662,7 @@ const CONCURRENT: &[Scenario] = &[
     ),
 ];
 
-/// Those that make sense for a pair.
+/// The scenarios that make sense for a pair.
 pub fn of(choice: Choice) -> impl Iterator<Item = &'static Scenario> {
     let scenarios = if choice.is_concurrent() {
         CONCURRENT

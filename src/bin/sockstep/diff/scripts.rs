@@ -14,13 +14,13 @@ use sockstep::{
 /// How long a script waits for the program, at most.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// A script in the place of a server: where the program is to find it, and what it then does.
+/// A script in the place of a server: its address, and its actions.
 pub struct Place {
     pub address: SocketAddrV4,
     pub script: Script,
 }
 
-/// Runs beside the program. What it returns stays open until the program has ended.
+/// Runs together with the program. The returned socket stays open until the program has ended.
 pub type Script = Box<dyn FnOnce() -> io::Result<OwnedFd> + Send>;
 
 const THREE: [&[u8]; 3] = [b"one", b"two", b"three"];
@@ -42,19 +42,19 @@ fn connect(server: SocketAddrV4) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Says it and takes an answer of the same length.
+/// Sends it and receives an answer of the same length.
 fn ask(stream: &mut TcpStream, words: &[u8]) -> io::Result<()> {
     stream.write_all(words)?;
     stream.read_exact(&mut vec![0; words.len()])
 }
 
-/// Waits for the other side's end before it closes: neither end can then surprise the other.
+/// Waits for the other side's end before it closes: so the order of the two ends is fixed.
 fn take_leave(mut stream: TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.read_to_end(&mut Vec::new()).map(drop)
 }
 
-/// Closes by a reset.
+/// Closes with a reset.
 fn reset(stream: TcpStream) -> io::Result<()> {
     let at_once = linger {
         l_onoff: 1,
@@ -93,7 +93,7 @@ pub fn resets_leaves_stays(server: SocketAddrV4) -> io::Result<()> {
     take_leave(stream)
 }
 
-/// Three messages over one connection, each answered before the next goes.
+/// Three messages over one connection, each answered before the next is sent.
 pub fn three(server: SocketAddrV4) -> io::Result<()> {
     let mut stream = connect(server)?;
     for words in THREE {
@@ -104,7 +104,7 @@ pub fn three(server: SocketAddrV4) -> io::Result<()> {
 
 // ---- In the place of several TCP clients ----
 
-/// Lets a script wait until the server has done so much, and each of its processes and threads waits for more.
+/// Lets a script wait until the server has done this much and each of its tasks waits.
 pub struct Settled {
     pub ask: Sender<Progress>,
     pub answer: Receiver<()>,
@@ -119,7 +119,7 @@ impl Settled {
         let asked = self.ask.send(Progress(accepted, received, ended)).ok();
         asked
             .and_then(|()| self.answer.recv_timeout(PATIENCE).ok())
-            .ok_or_else(|| io::Error::other("the server does not come to rest"))
+            .ok_or_else(|| io::Error::other("the server does not become idle"))
     }
 }
 
@@ -158,10 +158,10 @@ pub fn resets_when_answered(server: SocketAddrV4, settled: &Settled) -> io::Resu
 
 // ---- In the place of Web clients ----
 
-/// What asks for a page and for more to come, and which the server logs.
+/// A request for a page that keeps the connection open, and that the server logs.
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n";
 
-/// Says one piece after the other, each when the server waits for it; then takes leave.
+/// Sends one piece after the other, each when the server waits for it; then closes.
 pub fn says(server: SocketAddrV4, settled: &Settled, pieces: &[&str]) -> io::Result<()> {
     let mut stream = connect(server)?;
     for (before, piece) in pieces.iter().enumerate() {
@@ -171,7 +171,7 @@ pub fn says(server: SocketAddrV4, settled: &Settled, pieces: &[&str]) -> io::Res
     take_leave(stream)
 }
 
-/// Half a request, and an answer that comes for all that.
+/// Half a request, which is answered nevertheless.
 pub fn falls_silent(server: SocketAddrV4, settled: &Settled) -> io::Result<()> {
     let mut stream = connect(server)?;
     settled.at(1, 0, 0)?;
@@ -245,10 +245,10 @@ pub fn sends_and_leaves(server: SocketAddrV4) -> io::Result<()> {
 
 // ---- In the place of a TCP server ----
 
-/// A port that is taken and not listened to: to connect is refused, and no other program can get it meanwhile.
+/// A bound port without a listener: connect is refused, and no other program can take the port.
 pub fn not_listening() -> io::Result<Place> {
     let make = || {
-        // A program that is started meanwhile must not inherit it.
+        // A program started at the same time must not inherit it.
         let sock = socket(PF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP)?;
         let mut address = sockaddr_in::zeroed();
         address.sin_family = AF_INET;
@@ -301,7 +301,8 @@ pub fn breaks_off() -> io::Result<Place> {
     })
 }
 
-/// Answers before it has read anything, and never reads: what the client sends fills all buffers, these small ones too.
+/// Answers before it has read anything, and never reads: the client's bytes fill all buffers, even
+/// these small ones.
 pub fn answers_unread() -> io::Result<Place> {
     let (listener, port) = listener()?;
     setsockopt(&listener.as_fd(), SOL_SOCKET, SO_RCVBUF, &1).map_err(io_error)?;
@@ -345,7 +346,8 @@ pub fn has_chunks() -> io::Result<Place> {
     )
 }
 
-/// A page that one recv takes: how the kernel cuts a longer one shows in what is written.
+/// A page that fits one recv: the kernel cuts a longer one in different ways, which would show in
+/// the writes.
 pub fn has_large_page() -> io::Result<Place> {
     let mut response = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     response.extend((b'a'..=b'z').cycle().take(10_000));
@@ -364,7 +366,7 @@ pub fn silent() -> io::Result<Place> {
     Ok(at(socket.local_addr()?.port(), || Ok(socket.into())))
 }
 
-/// A port that refuses every datagram: its socket takes them from itself alone.
+/// A port that refuses every datagram: its socket is connected to itself.
 pub fn closed() -> io::Result<Place> {
     let socket = datagrams()?;
     let own = socket.local_addr()?;
@@ -400,7 +402,7 @@ pub fn stranger_first() -> io::Result<Place> {
     })
 }
 
-// ---- Nobody ----
+// ---- Addresses without a peer ----
 
 /// An address for documentation (RFC 5737): no machine has it.
 pub fn not_here() -> io::Result<Place> {
@@ -412,7 +414,7 @@ pub fn not_here() -> io::Result<Place> {
     })
 }
 
-/// TCP connects to no broadcast address, and UDP sends to none unless it is asked to.
+/// TCP cannot connect to a broadcast address; UDP sends to one only with SO_BROADCAST.
 pub fn broadcast() -> io::Result<Place> {
     let (listener, _) = listener()?;
     let address = SocketAddrV4::new(Ipv4Addr::BROADCAST, 9);

@@ -1,28 +1,28 @@
-//! What one task did in a play, with what is needed to compare it.
+//! The calls of one task in a run, with the data to compare them.
 
 use crate::diff::normalise::On;
 use crate::draw::terminal::Side;
 use crate::strace::line::{Entry, What};
 
-/// What one process or thread did.
+/// The calls of one process or thread.
 pub struct Task {
     pub name: String,
     pub side: Side,
     pub entries: Vec<Entry>,
-    /// For each entry what it has to do with sockets; empty where their numbers are compared as they are.
+    /// The sockets of each entry; empty if their numbers are compared unchanged.
     pub on: Vec<On>,
-    /// The sockets of its side, in the order in which they appear: so they get their letters.
+    /// The sockets of its side, in order of appearance: this gives their letters.
     pub sockets: Vec<u64>,
-    /// The ports that it was made with, the server's first, that there is a name for each wherever it appears.
+    /// Known ports, the server's first, so that each can be replaced by a letter.
     pub ports: Vec<u16>,
-    /// Not the first thread of its process.
+    /// It is not the first thread of its process.
     pub thread: bool,
-    /// Not the first of its side.
+    /// It is not the first task of its side.
     pub is_another: bool,
 }
 
 impl Task {
-    /// What several did on sockets, in the order in which it was done, and how the first of them ended.
+    /// The socket calls of several tasks, in order of time, and the end of the first of them.
     pub fn together(tasks: &[&Task]) -> Task {
         let mut all = Vec::new();
         for (at, task) in tasks.iter().enumerate() {

@@ -153,7 +153,7 @@ impl Fault {
                 }
                 "when" => {
                     fault.when = When::of(value).ok_or_else(|| {
-                        format!("when={value} is none of 2 (the second of a task's calls), 2+ (from there on), 2..5, 1+3 (every third)")
+                        format!("when={value} is not one of 2 (the second of a task's calls), 2+ (from there on), 2..5, 1+3 (every third)")
                     })?;
                 }
                 _ => {
@@ -492,7 +492,7 @@ mod tests {
             ),
             ("server recv short=1 error=EIO", "error= or short="),
             ("server recv when=2", "say what happens to recv:"),
-            ("server recv error=EIO when=0", "when=0 is none of"),
+            ("server recv error=EIO when=0", "when=0 is not one of"),
         ] {
             let said = Fault::of(text).map(|fault| fault.text).unwrap_err();
             assert!(said.contains(words), "{text}: {said}");

@@ -1,4 +1,4 @@
-//! `sockstep diff --json`: what report.rs shows, for programs. The keys stand in the verb's help.
+//! `sockstep diff --json`: the report for programs. The verb's help lists the keys.
 
 use std::collections::BTreeMap;
 
@@ -114,7 +114,7 @@ impl ReportJson<'_> {
         pairs
     }
 
-    /// What differs between the runs of one side.
+    /// Lines that differ between the runs of one side.
     fn varying(&self, comparison: &Comparison) -> String {
         let sides = [&comparison.left, &comparison.right];
         let lines = sides.into_iter().zip(self.sides.names);
@@ -206,7 +206,7 @@ impl ReportJson<'_> {
     }
 }
 
-/// Where the two differ: for each place, the lines of either.
+/// The differences: for each place, the lines of each side.
 fn differences(comparison: &Comparison, names: [&str; 2]) -> String {
     let line = |lines: &Lines, at: usize| {
         let line = &lines.lines[at];
