@@ -359,7 +359,7 @@ print(*(text.firstChild.data for text in svg.getElementsByTagName('text')), sep=
     assert!(texts.contains("<script>&\"]]>"), "{texts}");
     assert_eq!(texts.contains("\nvoid: "), void, "{texts}");
 
-    // It is said before the work that the file cannot be written, and a failure leaves none.
+    // A file that cannot be written is reported before the work, and a failure leaves no file.
     let outcome = bench(&["--plot", "/proc/none.svg"]);
     assert_eq!(
         outcome,

@@ -655,7 +655,7 @@ fn a_fault_that_touches_one_thing_is_found_by_one_check_alone() {
 
 /// A server of others: what it needs, how its source becomes a program, and how it is started. `{dir}` is where the sources are,
 /// `{out}` where programs go.
-/// ncat is not among them: beside `-e cat` it waits in write for a process that waits for it, from 57,344 bytes on.
+/// ncat is not among them: with `-e cat` it deadlocks with its child from 57,344 bytes on.
 const FOREIGN: [(&str, &str, &str); 14] = [
     ("python3", "true", "python3 {dir}/socketserver_.py {port}"),
     ("python3", "true", "python3 {dir}/asyncio_.py {port}"),
@@ -693,7 +693,7 @@ const FOREIGN: [(&str, &str, &str); 14] = [
     ("socat", "true", "socat UDP-RECVFROM:{port},fork EXEC:cat"),
 ];
 
-/// What is left to say of a check that has not gone well, if anything.
+/// The report of a check that has failed, if it has.
 fn alarm(command: &str) -> Option<String> {
     let outcome = check(&["--server", command]);
     let clean = outcome.status.success() || is_late(&outcome);

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
-/// How long each client thinks, in milliseconds: long beside what a loaded machine adds.
+/// How long each client thinks, in milliseconds: much longer than the delays of a loaded machine.
 const THINK: u64 = 600;
 
 /// A server's part of the picture.

@@ -508,7 +508,7 @@ fn processes_and_threads_have_no_counterpart_in_a_server_of_another_kind() {
 
 // ---- --json ----
 
-/// The same words, whatever the space between them.
+/// The same words, with single spaces.
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -250,7 +250,7 @@ fn a_file_without_a_line_of_straces_is_no_recording() {
         }
     }
 
-    // Of a directory, what is none is named.
+    // In a directory, files that are not recordings are named.
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mixed");
     fs::create_dir_all(&directory).expect("it is writable");
     written("mixed/notes.txt", "what I did\n");
@@ -928,12 +928,12 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        let _ = self.child.kill(); // gone already, if all went well
+        let _ = self.child.kill(); // already ended, if all went well
         let _ = self.child.wait();
     }
 }
 
-/// A client that waits for the answer of this peer, which gives none, beside a server that nobody comes to.
+/// A client that waits for this peer's answer, which never comes, and a server without a client.
 fn both_blocked(columns: u16, term: &str, peer: &UdpSocket) -> Terminal {
     let command = |program, arguments: &str| {
         format!("'{}' {arguments}", Program::c(program).path().display())
@@ -965,7 +965,7 @@ fn who_is_blocked_is_said_while_it_lasts() {
     assert!(rows.contains(&"| Received: hello".to_owned()), "{screen}");
 }
 
-/// Whether the last row says that, for so many seconds or more: on a busy machine it skips some.
+/// Whether the last row says that, for this many seconds or more: on a busy machine it skips some.
 fn server_is_blocked_for(seconds: f64, screen: &str) -> bool {
     let said = screen.split("accept(3, ... blocked for ").nth(1);
     let said = said.and_then(|words| words.split(' ').next()?.parse::<f64>().ok());
@@ -1071,7 +1071,7 @@ fn a_terminal_that_cannot_erase_shows_the_rows_alone() {
     let peer = udp();
     let mut terminal = both_blocked(80, "dumb", &peer);
     let (word, client) = hear_from(&peer);
-    thread::sleep(Duration::from_millis(500)); // it is blocked for so long, and nothing is to be said of it
+    thread::sleep(Duration::from_millis(500)); // it is blocked this long, and nothing must be said about it
     peer.send_to(&word, ("127.0.0.1", client))
         .expect("the client is there");
     terminal.wait_for(|screen| screen.contains("+++ killed by SIGTERM +++"));
@@ -1080,7 +1080,7 @@ fn a_terminal_that_cannot_erase_shows_the_rows_alone() {
     assert!(status.success());
 }
 
-/// The whole picture of a recording, its arrows counted, and what is said beside it.
+/// The whole picture of a recording, with its arrows counted, and the messages about it.
 fn shown(name: &str, recording: &str) -> (String, usize, String) {
     let file = written(name, recording);
     let outcome = run(Command::new(SOCKSTEP).args(["show", &file]), b"");

@@ -1,4 +1,5 @@
-//! `--html`: one page that needs nothing else, in a real browser, and whatever a program has sent.
+//! `--html`: one page that needs no other file, tested in a real browser, with any bytes that a
+//! program may send.
 
 mod browser;
 
@@ -262,7 +263,7 @@ fn each_pane_follows_the_moment() {
         "0"
     );
 
-    // The client has sent, and nobody has received.
+    // The client has sent, and the server has not received yet.
     step_to(&browser, &["Client 3", "sendto(3, \"hello\", 5, 0) = 5"]);
     let lines = browser.run(marked);
     assert!(
@@ -513,9 +514,9 @@ fn many_clients_have_a_column_each_and_several_servers_a_choice() {
     );
     browser.run("const scene = document.getElementById('scene'); scene.value = '0'; scene.dispatchEvent(new Event('change'))");
     assert_eq!(browser.run("return location.hash"), "#s=1&t=1");
-    // One is served, and the others wait for that, whoever is the first.
+    // One client is served and the others wait, whichever is first.
     step_to(&browser, &["client [", "waits in recv for server"]);
-    // Connections that nobody has accepted stand in the queue, with who it is.
+    // Connections not yet accepted are shown in the queue, with their clients.
     assert!(
         browser.text("#sockets").contains("queue "),
         "{}",

@@ -162,7 +162,7 @@ fn the_tables_questions_are_explains() {
     assert!(missing.is_empty(), "{missing:?}\n{listed}");
 }
 
-// ---- A false remark is worse than none ----
+// ---- A false remark is worse than no remark ----
 
 /// What of a picture is a remark, if anything.
 fn remarked(picture: &str) -> Option<String> {

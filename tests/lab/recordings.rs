@@ -1,4 +1,5 @@
-//! `sockstep show`: whatever options a recording was made with, the picture is the same; whatever bytes are in it, it is harmless.
+//! `sockstep show`: the picture is the same for all options of the recording, and no bytes in a
+//! recording can harm the terminal.
 //!
 //! Those in `recordings/` are of tcp_echo_server (`fork-` and `thread-` of its relatives) and one client that sends `héllo`, from
 //! `socket` on, by strace 6.1 with the options that their names say.

@@ -257,7 +257,8 @@ fn killed_with_its_whole_group_it_leaves_no_process() {
     require("strace", "the ladder");
     for option in [&[][..], &["--plain"]] {
         let mark = format!("group {option:?} {}", std::process::id());
-        // It has no environment and no session of ours, and nobody else waits for this time.
+        // It has neither our environment nor our session; no other process waits for exactly this
+        // time.
         let time = format!("60.{}{}", std::process::id(), option.len());
         let stranger = format!("env -i setsid sleep {time}");
         let server = format!("{stranger} & {} daemon {{port}}", lives());

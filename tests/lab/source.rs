@@ -43,7 +43,8 @@ fn places(picture: &str) -> Vec<(String, String, usize)> {
     found
 }
 
-/// Each line makes the call that stands beside it, by this name or by the helper that goes on until all is done.
+/// Each line makes the call shown next to it, by name or through a helper that repeats it until all
+/// is done.
 fn assert_lines(found: &[(String, String, usize)], directory: &Path) {
     for (call, file, number) in found {
         let source = fs::read_to_string(directory.join(file)).expect("it is readable");

@@ -14,7 +14,7 @@ use crate::support::{require, run, wait_until_none_is_marked, without_ports};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 
-/// The rows of a picture in which nobody waits, each side's in its order.
+/// The rows of a picture without waits, each side's in order.
 fn sides(picture: &str) -> [Vec<String>; 2] {
     [0, 42].map(|from| {
         let rows = picture.lines().map(|row| {

@@ -266,7 +266,7 @@ fn copy_of_the_library(name: &str) -> PathBuf {
     copy
 }
 
-/// The library's modules, in `src` and in folders there that are none of the programs'.
+/// The library's modules, in `src` and in its folders, without those of the programs.
 fn sources_of_the_library() -> Vec<PathBuf> {
     let mut found = Vec::new();
     for dir in ["src", "src/socket"] {

@@ -8,8 +8,8 @@ use std::{env, io};
 
 use sockstep::*;
 
-/// With SO_ZEROCOPY, set on a socket by whoever it comes from, and MSG_ZEROCOPY in a call, the kernel goes on reading a
-/// buffer after `send` has returned. No flag that safe code can make does that.
+/// With SO_ZEROCOPY, set on an inherited socket, and MSG_ZEROCOPY in a call, the kernel goes on
+/// reading a buffer after `send` has returned. No flag that safe code can make does that.
 #[test]
 fn no_flag_lets_the_kernel_read_a_buffer_after_the_call() {
     const CHILD: &str = "SOCKSTEP_TEST_ZEROCOPY";
@@ -110,7 +110,7 @@ fn a_family_without_a_name_can_be_handed_on() {
     // SAFETY: three integers.
     let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, 0) };
     assert!(fd >= 0);
-    // SAFETY: nobody else has it.
+    // SAFETY: no other owner exists.
     let netlink = unsafe { OwnedFd::from_raw_fd(fd) };
     let addr: AnyAddr = getsockname(&netlink).unwrap();
     assert_eq!(addr.family().as_raw(), 16);
@@ -136,7 +136,7 @@ fn a_path_may_stand_in_another_familys_type() {
     assert_eq!(getnameinfo(&addr, NI_NUMERICHOST).unwrap_err(), EAI_FAMILY);
 }
 
-/// A length that fits no family is the kernel's to refuse, and nobody's to believe.
+/// A length that fits no family is refused by the kernel, and never trusted here.
 #[test]
 fn an_address_of_any_length_is_refused_or_another_one() {
     let mut addr = sockaddr_in::zeroed();

@@ -1,4 +1,4 @@
-//! What Linux answers to a call that asks for something wrong, for every wrong thing that a safe caller can still ask for.
+//! The errors that Linux returns, for every wrong argument that safe code can still pass.
 //!
 //! The rows were measured in C, on Linux 6.18. [`rows`] has those that our types let through, [`IMPOSSIBLE`] the others.
 
@@ -900,7 +900,7 @@ fn capabilities() -> u64 {
     u64::from_str_radix(mask.unwrap().trim(), 16).unwrap()
 }
 
-// ---- Addresses: none of them leaves this machine ----
+// ---- Addresses: all stay on this machine ----
 
 const LOOPBACK: u32 = INADDR_LOOPBACK;
 const BROADCAST: u32 = 0x7fff_ffff; // 127.255.255.255
@@ -1005,7 +1005,7 @@ fn unix(ty: SockType) -> OwnedFd {
 /// An option that the library has no name for, or not with such a value: through the door for unsafe code.
 #[allow(unsafe_code, reason = "the rows are about what the kernel refuses")]
 fn by_number<L, T: OptValue>(option: i32) -> SockOpt<L, T> {
-    // SAFETY: none of those in the rows has the kernel keep or follow a pointer.
+    // SAFETY: no option in these rows makes the kernel keep or follow a pointer.
     unsafe { SockOpt::from_raw(option) }
 }
 
@@ -1065,7 +1065,7 @@ fn reset(sock: OwnedFd) {
     close(sock).unwrap();
 }
 
-/// The server's end of a connection whose client had gone before it was accepted.
+/// The server's end of a connection whose client had disconnected before it was accepted.
 fn reset_before_accept() -> OwnedFd {
     let (listener, client) = pending();
     reset(client);

@@ -43,7 +43,7 @@ const STREAMS: &[(Option<&str>, Option<&str>, Answer)] = &[
     (Some("localhost.."), Some("80"), Err(EAI_NONAME)),
     (Some("a\u{1}b"), Some("80"), Err(EAI_NONAME)),
     (Some("a/b"), Some("80"), Err(EAI_NONAME)),
-    // Ports. What is no port of 16 bits is cut to one.
+    // Ports. A larger number is cut to 16 bits.
     (Some("127.0.0.1"), Some("65535"), Ok("127.0.0.1:65535")),
     (Some("127.0.0.1"), Some("65536"), Ok("127.0.0.1:0")),
     (Some("127.0.0.1"), Some("99999"), Ok("127.0.0.1:34463")),
@@ -160,7 +160,7 @@ fn getaddrinfo_answers_as_the_c_library_does() {
         assert_answer(node, Some("80"), &hints, answer);
     }
     for len in [64, 70, 299, 69_999] {
-        assert_answer(Some(&"a".repeat(len)), None, &streams(), Err(EAI_NONAME)); // a label has 63 at most
+        assert_answer(Some(&"a".repeat(len)), None, &streams(), Err(EAI_NONAME)); // a label has at most 63 bytes
     }
 }
 

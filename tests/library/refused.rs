@@ -19,7 +19,7 @@ fn each_program_is_refused_for_the_line_that_is_marked_and_for_nothing_else() {
         fs::create_dir_all(scratch.join(dir)).unwrap();
     }
 
-    // Each program as it is, and as it should be.
+    // Each program unchanged, and in its correct form.
     let mut manifest = format!(
         "[package]\nname = \"refused\"\nedition = \"2024\"\n[workspace]\n[dependencies]\nsockstep.path = {root:?}\n"
     );

@@ -156,7 +156,7 @@ fn every_call_that_gives_an_address_gives_one_of_any_family() {
     let (client, server) = pair();
     send(&client, b"hi", 0).unwrap();
     let (n, from) = recvfrom::<AnyAddr>(&server, &mut [0; 16], 0).unwrap();
-    assert_eq!((n, from.family(), from.addrlen()), (2, AF_UNSPEC, 0)); // a stream gives none
+    assert_eq!((n, from.family(), from.addrlen()), (2, AF_UNSPEC, 0)); // a stream gives no address
 }
 
 #[test]
@@ -829,7 +829,7 @@ fn c_says(name: &str, program: &str, input: &[u8]) -> String {
     run(&mut Command::new(exe), input)
 }
 
-/// Asserts that random texts try both: what is an address, and what is none.
+/// Asserts that random texts try both: addresses, and texts that are not addresses.
 fn assert_about_half(addresses: usize, texts: usize) {
     let half = texts / 4..texts * 3 / 4;
     assert!(

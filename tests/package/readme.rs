@@ -290,8 +290,8 @@ fn is_legend(line: &str) -> bool {
     sign && (text.starts_with(" client ") || text.starts_with(" server "))
 }
 
-/// A chart's row without its times: what somebody does, in its order, but for pauses and waits that have no reason beside them,
-/// as a busy machine adds them.
+/// A chart's row without its times: a task's activities in order, without pauses and unexplained
+/// waits, as a busy machine adds them.
 fn shape(line: &str) -> String {
     let is_row = ["client ", "server ", "process ", "thread "]
         .iter()

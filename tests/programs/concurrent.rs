@@ -57,7 +57,7 @@ fn two_hundred_silent_clients_do_not_keep_one_that_talks_waiting() {
             assert_bytes(&talker.ask(b"x", 1), b"x");
         }
         for client in &mut silent {
-            assert_bytes(&client.ask(b"y", 1), b"y"); // and nobody is forgotten
+            assert_bytes(&client.ask(b"y", 1), b"y"); // and no client is forgotten
         }
     });
 }
@@ -716,7 +716,7 @@ fn pause(server: &Server) {
 
 // ---- Helpers ----
 
-/// A server with room for so many clients, which has served one.
+/// A server with room for this many clients, which has served one.
 fn roomy(program: Program, clients: usize) -> Server {
     let clients = clients.to_string();
     let server = Server::start(program, &places(program, &clients));

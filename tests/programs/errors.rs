@@ -73,7 +73,7 @@ fn the_port_needs_root() {
         .and_then(|text| text.trim().parse().ok())
         .expect("a port");
     let Some(port) = first_for_anyone.checked_sub(1).filter(|&port| port > 0) else {
-        return; // on this machine none does
+        return; // on this machine no call does
     };
     let is_root = fs::metadata("/proc/self").expect("we are here").uid() == 0;
     let wrapper: &[&str] = if is_root {
@@ -201,7 +201,7 @@ fn standard_input_is_closed() {
         assert_eq!(
             run(client.redirected("<&-").args(["-p", "9"]), b""),
             Outcome::done("")
-        ); // nobody is even asked
+        ); // no server is even asked
     });
     for_each(&ECHO_CLIENTS, |client| {
         let server = Server::start(Program::rust(client.server()), &[]);

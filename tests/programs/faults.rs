@@ -83,7 +83,7 @@ fn a_scope_that_one_side_does_not_name_is_no_difference() {
     });
 }
 
-// ---- Nobody, and silence ----
+// ---- No server, and silence ----
 
 /// Moves the program to a network where the kernel has this port alone to give to clients.
 const ALONE: &str = "\

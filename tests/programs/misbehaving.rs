@@ -237,8 +237,8 @@ fn a_datagram_that_another_server_may_have_sent_is_not_answered() {
     });
 }
 
-/// Lets three datagrams seem to come from there, and then sends one that is answered. So many of the three are answered too.
-/// Returns what the server said.
+/// Lets three datagrams seem to come from there, and then sends one that is answered. This many of
+/// the three are answered too. Returns what the server said.
 fn said_to(program: Program, sender: &str, answers: usize) -> Vec<String> {
     let sender: SocketAddrV4 = sender.parse().expect("ADDRESS:PORT");
     let [a, b, c, d] = sender.ip().octets();
@@ -626,7 +626,7 @@ fn a_write_that_takes_nothing_or_would_block_is_dealt_with() {
 #[test]
 fn a_send_that_takes_a_part_is_continued() {
     for_each(&TCP_SERVERS, |program| {
-        let server = Server::faulty(program, &["sendto:retval=3:when=1"]); // it claims three bytes and takes none
+        let server = Server::faulty(program, &["sendto:retval=3:when=1"]); // it reports three bytes and takes no byte
         assert_bytes(
             &converse(&server.connect(), b"notall"),
             &program.reply_to(b"all"),

@@ -1,4 +1,4 @@
-//! Each client against each server, Rust and C in all four combinations: nobody can tell them apart.
+//! Each client against each server, Rust and C in all four combinations: they cannot be told apart.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -34,7 +34,8 @@ pub fn deadline() -> Duration {
     at_this_load(180)
 }
 
-/// What takes so many seconds on a quiet machine and longer on this one: by the processes that want to run, for each processor.
+/// The time for work that takes this many seconds on a quiet machine: longer by the number of
+/// runnable processes for each processor.
 pub fn at_this_load(seconds: u64) -> Duration {
     let load = fs::read_to_string("/proc/loadavg").expect("/proc is mounted");
     let load: u64 = load.split('.').next().unwrap().parse().unwrap();
@@ -257,7 +258,7 @@ impl Program {
         if self.is_upper() { &["--quiet"] } else { &[] }
     }
 
-    /// The option that ends the server after so many.
+    /// The option that ends the server after a number of clients or messages.
     pub fn limit(self) -> &'static str {
         if self.is_tcp() {
             "--max-clients"
@@ -485,7 +486,7 @@ impl Process {
         self.child.try_wait().expect("it is our child").is_none()
     }
 
-    /// Waits for its end. Its words are those that nobody has taken as lines before.
+    /// Waits for its end. The outcome has the output that was not taken as lines before.
     pub fn end(&mut self) -> Outcome {
         drop(self.stdin.take());
         self.wait_until(WaitPidFlag::WEXITED);
@@ -573,7 +574,7 @@ pub struct Holdings {
 /// A process that need not be our child.
 pub struct Member {
     pub pid: Pid,
-    stat: File, // of this one for ever, whoever has its number later
+    stat: File, // of this process, even if its pid is reused later
 }
 
 /// What the kernel says of a process, from proc(5).
@@ -590,7 +591,7 @@ impl Member {
         Some(Member { pid, stat })
     }
 
-    /// `None` when it has gone.
+    /// `None` when it has ended.
     pub fn stat(&self) -> Option<Stat> {
         let mut text = [0; 1024];
         let len = self.stat.read_at(&mut text, 0).ok()?;
@@ -612,13 +613,13 @@ impl Member {
     }
 }
 
-/// Waits until none of these processes runs.
+/// Waits until all these processes have ended.
 pub fn wait_for_the_end_of(family: &[Member]) {
     let ended = until(|| family.iter().all(Member::has_ended).then_some(()));
     assert!(ended.is_some(), "a process that it started runs on");
 }
 
-/// Looks until there is something to see. `None` when the deadline passes.
+/// Polls until `look` returns something. `None` when the deadline passes.
 pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + deadline();
     loop {
@@ -632,7 +633,7 @@ pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill(); // gone already, if all went well
+        let _ = self.child.kill(); // already ended, if all went well
         let _ = self.child.wait();
     }
 }
@@ -648,7 +649,7 @@ impl Lines {
             let mut line = Vec::new();
             while stream.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
                 if sender.send(std::mem::take(&mut line)).is_err() {
-                    break; // nobody listens any more: the pipe closes, as after `| head -1`
+                    break; // the receiver is dropped: the pipe closes, as after `| head -1`
                 }
             }
         });
@@ -689,7 +690,7 @@ pub fn marked(mark: &str) -> Vec<String> {
         .collect()
 }
 
-/// Waits until none of them is left.
+/// Waits until all of them have ended.
 #[track_caller]
 pub fn wait_until_none_is_marked(mark: &str) {
     let gone = until(|| marked(mark).is_empty().then_some(()));
@@ -919,7 +920,7 @@ pub fn udp() -> UdpSocket {
 pub trait Talk {
     fn say(&mut self, bytes: &[u8]);
 
-    /// Receives so many bytes; from a UDP socket one datagram, whatever its length.
+    /// Receives this many bytes; from a UDP socket one datagram of any length.
     fn hear(&mut self, len: usize) -> Vec<u8>;
 
     fn address(&self) -> SocketAddr;
@@ -1026,7 +1027,7 @@ pub fn has_heard_nothing(stream: &TcpStream) -> bool {
     outcome.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
-/// Leaves at once: with a reset, whatever is still on its way.
+/// Closes at once with a reset, even if bytes are still under way.
 pub fn reset(stream: TcpStream) {
     let now = linger {
         l_onoff: 1,

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// An empty directory of this name: what an earlier run has left is gone.
+/// An empty directory of this name: files of an earlier run are removed.
 pub fn scratch(name: impl AsRef<Path>) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     match fs::remove_dir_all(&directory) {

@@ -508,7 +508,7 @@ fn what_never_ends_is_ended() {
                 ask(&mut stream);
                 let _ = stream.write_all(begin.as_bytes());
                 let more = again.repeat(1000);
-                while stream.write_all(more.as_bytes()).is_ok() {} // until the client has gone
+                while stream.write_all(more.as_bytes()).is_ok() {} // until the client has disconnected
             });
             let outcome = run(client.command().arg(here(port, "/")), b"");
             assert_eq!(outcome, Outcome::failed(message), "{begin:?} {again:?}");

@@ -1,4 +1,4 @@
-//! What the web server understands of HTTP, with whatever may come: properties that hold for any input.
+//! The web server's HTTP parser: properties that hold for any input.
 //!
 //! Some thousand cases for each; `PROPTEST_CASES=1000000 cargo test --release --test web requests` for more.
 //! The C side runs with the address and undefined-behaviour sanitizers.

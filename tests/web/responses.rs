@@ -1,6 +1,6 @@
-//! What web_client makes of URLs and responses, in both languages and whatever comes: properties, each with thousands of random
-//! cases (`PROPTEST_CASES=1000000 cargo test --release --test web responses` for more). The C side runs with the address and
-//! undefined-behaviour sanitizers.
+//! The web_client's parsers of URLs and responses, in both languages: properties, each with
+//! thousands of random cases (`PROPTEST_CASES=1000000 cargo test --release --test web responses`
+//! for more). The C side runs with the address and undefined-behaviour sanitizers.
 
 #[path = "../../src/bin/web/response.rs"]
 #[allow(dead_code, reason = "the program uses more of it")]
@@ -19,12 +19,12 @@ use crate::sanitized::{Sanitized, Source, cases, len};
 
 // ---- Responses ----
 
-/// A response to GET that makes sense, and the body that it carries; `None` for `end` if only the server's close ends it.
+/// A valid response to GET, and its body; `None` for `end` if only the server's close ends it.
 #[derive(Clone, Debug)]
 struct Sound {
     bytes: Vec<u8>,
     body: Vec<u8>,
-    /// Where it has ended; what follows belongs to nobody.
+    /// Where it has ended; the rest is not part of it.
     end: Option<usize>,
 }
 

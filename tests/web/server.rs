@@ -422,7 +422,7 @@ fn requests_in_a_row_are_answered_in_order() {
         let all = answers(&bytes, &[false, true]);
         assert_eq!(all.len(), 2);
         assert_eq!(all[1].header("Connection"), Some("close"));
-        // Many small answers, none of which waits for the client's acknowledgement.
+        // Many small answers that must not wait for the client's acknowledgement.
         let begun = Instant::now();
         let requests: Vec<u8> = (0..500).flat_map(|_| get("/hello.txt")).collect();
         assert_eq!(
@@ -498,7 +498,8 @@ fn the_last_answer_is_not_lost_when_more_was_said() {
         let site = Site::new("drain", program);
         let server = site.serve(program, &[]);
         for _ in 0..20 {
-            // A megabyte that nobody reads: closing at once would reset the answer away.
+            // A megabyte that the server does not read: closing at once would reset the connection
+            // and lose the answer.
             let mut request =
                 b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n\r\n".to_vec();
             request.resize(1_000_000, b'x');
@@ -1153,7 +1154,7 @@ fn with_a_password_only_those_who_know_it_are_served() {
             let line = server.process.line();
             assert!(line.starts_with(&format!("127.0.0.1 - {name} [")), "{line}");
         }
-        assert_eq!(ask(&server, &get("/nope")).status, 401); // what is there is told to nobody else
+        assert_eq!(ask(&server, &get("/nope")).status, 401); // whether a file exists is not told to others
         server.stop();
     });
 }
@@ -1403,7 +1404,7 @@ fn a_thread_that_is_done_takes_the_next_client() {
         }
         // The first of all, and the two that take turns; on a busy machine one may be made while another is on its way back.
         assert!((3..=6).contains(&seen.len()), "{seen:?}");
-        // As many as there are clients, and not for ever.
+        // As many as there are clients, and not without end.
         let clients: Vec<TcpStream> = (0..60)
             .map(|_| {
                 let mut client = server.connect();
@@ -1433,7 +1434,8 @@ fn without_another_thread_a_client_waits_and_is_served() {
             .arg("0");
         let mut server = Server::start_by(program, &mut command);
         let mut client = server.connect();
-        // Whoever waits first is served first: the second is to wait before the first is done.
+        // Clients are served in the order in which they wait: the second must wait before the first
+        // is done.
         let both = || {
             let (threads, asleep) = threads(&server);
             (threads.len() == 3 && asleep).then_some(())
@@ -1547,7 +1549,7 @@ fn lane(trace: &str) -> Vec<String> {
         .iter()
         .position(|line| line.starts_with("socket("))
         .unwrap_or_default();
-    // The numbers of what is opened are chance: another thread may have opened something meanwhile.
+    // The descriptors' numbers are random: another thread may have opened something in between.
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
     lines[start..]
         .iter()

@@ -92,7 +92,7 @@ impl Browser {
         ));
     }
 
-    /// What the page is looked at with: so many points wide and high.
+    /// The window's size: width and height in points.
     pub fn size(&self, width: u16, height: u16) {
         let mobile = width < 500;
         self.devtools(

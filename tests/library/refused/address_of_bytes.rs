@@ -1,4 +1,4 @@
-//! Bytes are no address, of whatever length.
+//! Bytes are not an address, whatever their length.
 
 use sockstep::{AF_INET, SOCK_STREAM, bind, sockaddr_in, socket};
 

@@ -1,4 +1,4 @@
-//! A buffer brings its length, so none can be claimed.
+//! A slice has its own length, so a wrong one cannot be passed.
 
 use sockstep::{AF_INET, SOCK_STREAM, recv, socket};
 

@@ -1,4 +1,5 @@
-//! A domain is no type. In C both are `int`, and swapped they make another socket or none.
+//! A domain is not a type. In C both are `int`, and if they are swapped C makes another socket or
+//! fails.
 
 use sockstep::{AF_INET, SOCK_STREAM, socket};
 

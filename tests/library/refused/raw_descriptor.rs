@@ -1,4 +1,4 @@
-//! 3 may be anybody's, or nobody's: a descriptor is owned, or borrowed from its owner.
+//! 3 may be any open file, or closed: a descriptor is owned, or borrowed from its owner.
 
 use sockstep::{AF_INET, SOCK_STREAM, listen, socket};
 

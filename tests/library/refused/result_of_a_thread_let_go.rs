@@ -1,4 +1,4 @@
-//! A thread that is let go gives nothing back: whoever wants its result joins it.
+//! A detached thread returns nothing: to get its result, join it.
 
 use sockstep::{pthread_create, pthread_detach, pthread_join};
 

@@ -1,4 +1,4 @@
-//! What a thread borrows could be gone before it is; in C a pointer to a local variable compiles.
+//! A borrowed variable could end before the thread; in C a pointer to a local variable compiles.
 
 use sockstep::{pthread_create, pthread_join};
 
