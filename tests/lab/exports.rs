@@ -272,12 +272,12 @@ fn what_turns_or_hides_text_is_an_escape_in_every_file() {
     );
     let trace = place(format!("exports/={text}.strace"));
     fs::write(&trace, recording).unwrap();
-    let words = place("exports/hostile.json");
+    let words = place("exports/turning.json");
     fs::write(&words, format!("{{\"step\":\"<b>{}\"}}", &text[2..])).unwrap(); // no control byte is JSON
-    let source = place("exports/hostile.c");
+    let source = place("exports/turning.c");
     fs::write(&source, format!("int main(void) {{ /* {text} */ }}\r\n")).unwrap();
-    let (paths, mut options) = files("hostile");
-    let page = place("exports/hostile.html");
+    let (paths, mut options) = files("turning");
+    let page = place("exports/turning.html");
     for (option, path) in [
         ("--html", &page),
         ("--words", &words),
