@@ -163,12 +163,10 @@ fn draw_recording(args: &Args, path: &Path, name: &Path) -> Result<(), String> {
             }
         }
     }
-    if let Some(page) = page {
-        page.end()?;
-    }
-    exports.end()?;
+    // If one file cannot be written, the others are, and the picture is drawn.
+    let files = page.map_or(Ok(()), page::Page::end).and(exports.end());
     if args.exports.take_standard_output(&args.page) {
-        return Ok(());
+        return files;
     }
     let mut items = recording.again()?;
     let written = if args.json {
@@ -180,7 +178,7 @@ fn draw_recording(args: &Args, path: &Path, name: &Path) -> Result<(), String> {
         Err(Trouble::Output(error)) if error == Errno::EPIPE => Err(String::new()),
         Err(Trouble::Output(error)) => Err(error.to_string()),
         Err(Trouble::Reading(words)) => Err(words),
-        Ok(()) => Ok(()),
+        Ok(()) => files,
     }
 }
 

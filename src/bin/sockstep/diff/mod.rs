@@ -31,6 +31,7 @@ use crate::diff::report::Report;
 use crate::diff::report::json::ReportJson;
 use crate::diff::scenarios::Scenario;
 use crate::diff::verdict::{Case, Judged, Rules, Sides, Totals, judge};
+use crate::draw::page::Page;
 use crate::draw::terminal::{Color, put, remark};
 use crate::lectures::pairs::{Choice, Pair};
 use crate::lectures::programs::{Implementation, Programs};
@@ -410,14 +411,12 @@ impl Comparing<'_> {
             outcome
         });
         outcome?;
-        if let Some(page) = page {
-            page.end()?;
-        }
-        exports.end()?;
+        let files = page.map_or(Ok(()), Page::end).and(exports.end());
         match report {
             Output::Text(report) => report.end(&totals)?,
             Output::Json(report) => report.end(&totals)?,
         }
+        files?;
         let same = if args.conversation {
             totals.conversations == 0
         } else {

@@ -152,10 +152,8 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
     if let Some(json) = &mut json {
         json.end()?;
     }
-    if let Some(page) = asked.page {
-        page.end()?;
-    }
-    asked.exports.end()?;
+    let files = asked.page.map_or(Ok(()), Page::end);
+    let files = files.and(asked.exports.end());
     if let Some(trouble) = interrupted {
         return Err(trouble);
     }
@@ -166,6 +164,7 @@ pub fn watch(mut asked: Clients) -> Result<ExitStatus, Trouble> {
         }
     }
     asked.faults.missed().for_each(remark);
+    files?;
     Ok(outcome)
 }
 
