@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::page::browser::Browser;
 use crate::support::{Outcome, Program, require, run};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
@@ -829,7 +830,7 @@ fn a_server_that_ends_with_one_client_is_told() {
 #[test]
 #[ignore = "takes half an hour: CONTRIBUTING.md"]
 fn each_call_of_each_server_fails() {
-    for name in SERVERS.into_iter().filter(|name| *name != "web_server") {
+    for name in SERVERS {
         for program in [Program::rust(name), Program::c(name)] {
             let command = format!("{} {{port}}", program.path().display());
             let outcome = faults(&["--server", &command]);
@@ -914,7 +915,7 @@ fn graders_have_their_files() {
 }
 
 #[test]
-fn the_page_of_failures_has_their_pictures_and_runs_nothing() {
+fn the_page_of_failures_has_their_pictures_and_runs_nothing_else() {
     require("strace", "the pictures");
     let server = changed(
         "sound_server.c",
@@ -933,9 +934,10 @@ fn the_page_of_failures_has_their_pictures_and_runs_nothing() {
         b"",
     );
     assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
-    let page = fs::read_to_string(page).unwrap();
+    let file = page;
+    let page = fs::read_to_string(&file).unwrap();
     for words in [
-        "default-src &#39;none&#39;; style-src &#39;nonce-",
+        "default-src &#39;none&#39;; script-src &#39;nonce-",
         "NUL bytes follow the answer",
         "seen     6 bytes: &quot;hello\\x00&quot;",
         "sockstep explain &#39;NUL&#39;",
@@ -948,6 +950,85 @@ fn the_page_of_failures_has_their_pictures_and_runs_nothing() {
     }
     for words in ["<script", "http-equiv=\"refresh", " src=", " onload"] {
         assert!(!page.contains(words), "{words}: {page}");
+    }
+    // The run of a failure can be stepped through, within the page.
+    let browser = Browser::start();
+    browser.open(&file, "");
+    browser.click("summary");
+    browser.enter_frame();
+    browser.wait_for(
+        "return document.getElementById('count').textContent.slice(0, 4)",
+        "1 of",
+    );
+    browser.click("#next");
+    browser.run("document.getElementById('next').focus()");
+    browser.press('\u{e014}'); // right
+    browser.wait_for(
+        "return document.getElementById('count').textContent.slice(0, 4)",
+        "3 of",
+    );
+    let complaints = browser.log("browser");
+    assert!(complaints.contains("\"value\":[]"), "{complaints}");
+}
+
+#[test]
+fn a_failure_names_the_line_that_made_the_call() {
+    require("strace", "the lines");
+    require("addr2line", "the lines (the package is binutils)");
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check");
+    for (peer, name, from, to, arguments, by, call) in [
+        (
+            "sound_server.c",
+            "lined_server",
+            "send(client, b + done, n - done, 0)",
+            "(b[n] = 0, send(client, b + done, n - done + 1, 0))",
+            ["--server", "{port}"],
+            "trailing",
+            "send()",
+        ),
+        (
+            "sound_server.c",
+            "lined_bind",
+            "        perror(\"bind\");\n        return 1;",
+            "        return 1;",
+            ["--server", "{port}"],
+            "port-taken",
+            "bind()",
+        ),
+        (
+            "sound_client.c",
+            "lined_client",
+            "            have += n;",
+            "            have = len;",
+            ["--client", "{word} {port}"],
+            "halves",
+            "recv()",
+        ),
+    ] {
+        changed(peer, name, Some((from, to)));
+        let (program, source) = (place.join(name), place.join(format!("{name}.c")));
+        let mut cc = Command::new("cc");
+        cc.args(["-g", "-w", "-o"]).arg(&program).arg(&source);
+        assert!(run(&mut cc, b"").status.success());
+        let text = fs::read_to_string(&source).unwrap();
+        let function = &call[..call.len() - 1];
+        let line = text.lines().position(|line| {
+            line.contains(&format!(" {function}")) || line.contains(&format!("({function}"))
+        });
+        let expected = format!("line   {name}.c:{}, {call}\n", line.unwrap() + 1);
+        let [side, words] = arguments;
+        let command = format!("{} {words}", program.display());
+        let outcome = run(
+            Command::new(SOCKSTEP)
+                .args(["check", "--contract", "tcp-echo", "--only", by, side])
+                .arg(&command),
+            b"",
+        );
+        assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+        assert!(
+            outcome.stdout().contains(&expected),
+            "{expected}: {outcome:?}"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! `--html`: one page that needs no other file, tested in a real browser, with any bytes that a
 //! program may send.
 
-mod browser;
+pub mod browser;
 
 use std::fs;
 use std::path::PathBuf;

@@ -92,6 +92,11 @@ impl Browser {
         ));
     }
 
+    /// Whatever comes next is asked of the first frame in the page.
+    pub fn enter_frame(&self) {
+        self.post("/frame", r#"{"id":0}"#);
+    }
+
     /// The window's size: width and height in points.
     pub fn size(&self, width: u16, height: u16) {
         let mobile = width < 500;

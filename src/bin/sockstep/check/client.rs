@@ -4,7 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitStatus;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use sockstep::{SO_LINGER, SO_REUSEADDR, SOL_SOCKET, linger, setsockopt};
 use crate::check::contract::Contract;
 use crate::check::outcome::{Stop, count, fail, skip, wrong};
 use crate::check::patience::{LOOK, Pulse, Wait};
-use crate::check::subject::{Options, Subject, ended};
+use crate::check::subject::{Options, Recording, Subject, ended};
 use crate::check::talk::{is_late, say_all};
 use crate::sides::ready::free_port;
 use crate::sides::shell::with_port;
@@ -37,6 +38,11 @@ pub struct Visit {
     pub timeout: Option<Duration>,
     /// How it ends, and what it prints, when all goes well.
     pub happy: Option<(ExitStatus, String)>,
+    /// More options for strace at each start.
+    pub stacks: Option<Vec<String>>,
+    pub recording: Mutex<Recording>,
+    /// Whether the lines of its source can be found.
+    pub has_lines: AtomicBool,
 }
 
 /// What is bound at a free port, and the port. Another program may take it before we do.
@@ -79,10 +85,30 @@ impl Visit {
         let input = format!("{line}\n");
         let options = Options {
             input: Some(input.as_bytes()),
-            trace,
+            trace: trace.or(self.stacks.as_deref()),
+            gently: self.stacks.is_some(),
             ..Options::default()
         };
-        Subject::start(Side::Client, &command, &self.signals, &options).map_err(Stop::Trouble)
+        let subject = Subject::start(Side::Client, &command, &self.signals, &options)
+            .map_err(Stop::Trouble)?;
+        *self.kept() = subject.recording();
+        Ok(subject)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Recording> {
+        self.recording
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What strace has written of the last one.
+    pub fn last_recording(&self) -> Recording {
+        self.kept().clone()
+    }
+
+    fn look_for_lines(&self, subject: &Subject) {
+        self.has_lines
+            .fetch_or(subject.has_lines(), Ordering::Relaxed);
     }
 
     /// Whether its word is known: its command names it, or it reads a line.
@@ -112,6 +138,7 @@ impl Visit {
                         .and_then(|()| stream.set_nodelay(true))
                         .and_then(|()| stream.set_write_timeout(Some(self.patience())));
                     set.map_err(|error| Stop::Trouble(format!("setsockopt: {error}")))?;
+                    self.look_for_lines(&subject);
                     return Ok((subject, stream));
                 }
                 Err(error) if error.kind() != ErrorKind::WouldBlock => {
@@ -422,7 +449,10 @@ fn datagram(visit: &Visit) -> Result<(Subject, UdpSocket, Vec<u8>, std::net::Soc
     let (socket, port) = at_a_free_port(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)))?;
     let subject = visit.start(port, WORD)?;
     match next(&socket, &subject, visit.patience()) {
-        Some((bytes, from)) => Ok((subject, socket, bytes, from)),
+        Some((bytes, from)) => {
+            visit.look_for_lines(&subject);
+            Ok((subject, socket, bytes, from))
+        }
         None => match subject.death() {
             Some(how) => fail(format!("it sends nothing: {how}")),
             None => fail(format!("it sends nothing to 127.0.0.1:{port}")),

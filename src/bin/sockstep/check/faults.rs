@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::check::Args;
 use crate::check::client::{Visit, at_a_free_port};
 use crate::check::contract::Contract;
+use crate::check::http::{GET, MOST};
 use crate::check::outcome::Stop;
 use crate::check::patience::{LOOK, Wait};
 use crate::check::server::{Limits, Rest, Trial};
@@ -305,6 +306,34 @@ fn tcp_client(trial: &Trial) -> Fate {
     }
 }
 
+/// One request, as a browser makes it. Any status is an answer: an error of the server's own may be told by 500.
+fn http_client(trial: &Trial) -> Fate {
+    let mut talk = match trial.connect_within(PATIENCE) {
+        Ok(Some(talk)) => talk,
+        Ok(None) => return Fate::Stuck,
+        Err(_) => return Fate::Lost,
+    };
+    if talk.say(GET).is_err() {
+        return Fate::Lost;
+    }
+    let (heard, end) = talk.heard(MOST, PATIENCE);
+    match end {
+        Some(End::Closed) if heard.starts_with(b"HTTP/1.") => Fate::Served,
+        Some(End::Silent) => Fate::Stuck,
+        None => Fate::Wrong,
+        Some(_) => Fate::Lost,
+    }
+}
+
+/// The client that a server of this kind is for.
+fn client_of(trial: &Trial) -> Fate {
+    match trial.contract {
+        Contract::Http => http_client(trial),
+        contract if contract.is_udp() => udp_client(trial),
+        _ => tcp_client(trial),
+    }
+}
+
 fn udp_client(trial: &Trial) -> Fate {
     let asked = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
         socket.set_read_timeout(Some(LOOK))?;
@@ -336,11 +365,7 @@ fn of_server(trial: &mut Trial, case: &Case) -> Verdict {
     let mut fates = Vec::new();
     if started.is_ok() {
         for _ in 0..3 {
-            fates.push(if trial.contract.is_udp() {
-                udp_client(trial)
-            } else {
-                tcp_client(trial)
-            });
+            fates.push(client_of(trial));
             if trial.death().is_some() {
                 break;
             }
@@ -606,13 +631,7 @@ pub fn server(trial: impl Fn() -> Trial + Sync, args: &Args) -> Result<bool, Tro
     if let Err(stop) = happy.start_with(&limits) {
         return Err(Trouble::Said(stop.words()));
     }
-    let fates = [0; 3].map(|_| {
-        if happy.contract.is_udp() {
-            udp_client(&happy)
-        } else {
-            tcp_client(&happy)
-        }
-    });
+    let fates = [0; 3].map(|_| client_of(&happy));
     if fates.iter().any(|fate| *fate != Fate::Served) {
         return Err(Trouble::Said(
             "a client is not served even without a fault: see 'sockstep check' without --faults"

@@ -12,7 +12,7 @@ struct Answer {
     ended: bool,
 }
 
-const MOST: usize = 8 << 20;
+pub const MOST: usize = 8 << 20;
 
 impl Answer {
     fn status(&self) -> Option<u16> {
@@ -65,7 +65,7 @@ fn expect(answer: &Answer, what: &str, right: &[u16]) -> Result<(), Stop> {
     }
 }
 
-const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+pub const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 /// A directory without a page may be listed, or refused.
 const OF_ROOT: &[u16] = &[200, 301, 302, 403, 404];
 

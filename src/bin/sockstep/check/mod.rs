@@ -1,5 +1,6 @@
 //! `sockstep check`: is a program right? The checks stand in table.rs, what they do in tcp.rs, udp.rs, http.rs and client.rs.
 
+mod blame;
 mod client;
 mod contract;
 mod faults;
@@ -18,16 +19,17 @@ mod udp;
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::check::blame::Found;
 use crate::check::client::Visit;
 use crate::check::contract::Contract;
 use crate::check::outcome::Stop;
-use crate::check::report::{Report, Row};
+use crate::check::report::{Pictures, Report, Row};
 use crate::check::server::{Setting, Trial};
 use crate::check::table::{Check, Needs};
 use crate::sides::force::Force;
@@ -97,9 +99,9 @@ pub struct Args {
 }
 
 /// After this no check is begun, so that a class does not wait.
-const BUDGET: Duration = Duration::from_secs(45);
+const BUDGET: Duration = Duration::from_secs(42);
 /// After this no check is waited for.
-const END: Duration = Duration::from_secs(55);
+const END: Duration = Duration::from_secs(52);
 
 pub fn check(args: &Args) -> ExitCode {
     let outcome = keeper::begin()
@@ -154,12 +156,7 @@ fn checked(args: &Args) -> Result<bool, Trouble> {
     };
     if args.faults {
         crate::strace::command::available()?;
-        return match contract {
-            Contract::Http => Err(Trouble::Said(
-                "--faults has no client for a Web server yet".to_owned(),
-            )),
-            contract => faults::server(|| trial(contract), args),
-        };
+        return faults::server(|| trial(contract), args);
     }
     let checks = chosen(table::of_server(contract), args)?;
     let words = args.server.as_deref().map_or_else(
@@ -178,6 +175,7 @@ fn checked(args: &Args) -> Result<bool, Trouble> {
     let mut pace = None;
     let mut broken = false;
     let mut apart = named; // each server has a port of its own
+    let mut has_lines = None;
     for check in &checks[..first] {
         let mut trial = trial(contract);
         let outcome = if broken {
@@ -187,9 +185,11 @@ fn checked(args: &Args) -> Result<bool, Trouble> {
         };
         broken |= matches!(outcome.0, Err(Stop::Fail(_)));
         pace = Some(trial.pace);
+        has_lines = Some(trial.has_lines());
         apart &= trial.asked_port() == Some(trial.address().port());
         report.row(&row(check, outcome), args.verbose)?;
     }
+    let all = &checks;
     let checks = &checks[first..];
     let jobs = if apart { usize::from(args.jobs) } else { 1 };
     let next = AtomicUsize::new(0);
@@ -211,7 +211,22 @@ fn checked(args: &Args) -> Result<bool, Trouble> {
     if is_interrupted() {
         return Err(Trouble::Signal(nix::sys::signal::Signal::SIGINT));
     }
-    let pictures = (!args.no_pictures && named).then_some(began + BUDGET);
+    let failed = report.rows.iter().any(|row| row.outcome == "FAIL");
+    let has_lines = has_lines.unwrap_or_else(|| {
+        let mut trial = trial(contract);
+        failed && (trial.ready().is_err() || trial.has_lines())
+    });
+    let mut again = |name: &str| {
+        let check = all.iter().find(|check| check.name == name);
+        check.map_or_else(Found::default, |check| {
+            blame::of_server(check, trial(contract), has_lines)
+        })
+    };
+    let pictures = (!args.no_pictures && named).then_some(Pictures {
+        until: began + BUDGET,
+        has_lines,
+        again: &mut again,
+    });
     report.end(args.server.as_deref(), pictures)
 }
 
@@ -322,6 +337,9 @@ fn client_checked(args: &Args, command: &OsStr, signals: &Arc<Signals>) -> Resul
             .timeout
             .map(|seconds| Duration::from_secs(seconds.into())),
         happy: None,
+        stacks: None,
+        recording: Mutex::default(),
+        has_lines: AtomicBool::new(false),
     };
     if args.faults {
         crate::strace::command::available()?;
@@ -349,7 +367,17 @@ fn client_checked(args: &Args, command: &OsStr, signals: &Arc<Signals>) -> Resul
         broken |= at == 0 && check.name == "word" && matches!(outcome, Err(Stop::Fail(_)));
         report.row(&row(check, (outcome, since.elapsed())), args.verbose)?;
     }
-    report.end(None, None)
+    let has_lines = visit.has_lines.load(Ordering::Relaxed);
+    let mut again = |name: &str| {
+        let check = checks.iter().find(|check| check.name == name);
+        check.map_or_else(Found::default, |check| blame::of_client(check, &mut visit))
+    };
+    let pictures = (!args.no_pictures).then_some(Pictures {
+        until: began + BUDGET,
+        has_lines,
+        again: &mut again,
+    });
+    report.end(None, pictures)
 }
 
 /// The checks that are asked for.

@@ -1,6 +1,7 @@
 //! How a check came out.
 
 use std::fmt::Write; // into memory, which does not fail
+use std::time::SystemTime;
 
 use crate::common::text::escape;
 use crate::lectures::crossings::grouped;
@@ -16,12 +17,14 @@ pub enum Stop {
     Trouble(String),
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     /// In the words of a person who wrote the program.
     pub said: String,
     /// What should have come, and what came.
     pub bytes: Option<(Vec<u8>, Vec<u8>)>,
+    /// When it was found.
+    pub at: SystemTime,
 }
 
 impl Stop {
@@ -38,6 +41,7 @@ pub fn fail<T>(said: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Fail(Failure {
         said: said.into(),
         bytes: None,
+        at: SystemTime::now(),
     }))
 }
 
@@ -45,6 +49,7 @@ pub fn wrong<T>(said: impl Into<String>, expected: &[u8], seen: &[u8]) -> Result
     Err(Stop::Fail(Failure {
         said: said.into(),
         bytes: Some((expected.to_vec(), seen.to_vec())),
+        at: SystemTime::now(),
     }))
 }
 
@@ -112,6 +117,7 @@ mod tests {
         let failure = Failure {
             said: String::new(),
             bytes: Some((expected, seen)),
+            at: SystemTime::now(),
         };
         let rows = failure.rows();
         assert_eq!(

@@ -1,4 +1,5 @@
-//! `check --html FILE`: the verdicts in one page, and each failure with its picture. It runs no script and loads nothing.
+//! `check --html FILE`: the verdicts in one page, and each failure with its picture. It loads nothing; the page to step through a
+//! failure stands in it whole, in a frame that can reach nothing outside.
 
 use std::fmt::Write; // into memory, which does not fail
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -56,18 +57,36 @@ pub fn page(report: &Report, unfinished: &str) -> String {
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
     let nonce = format!("{:016x}", hasher.finish());
+    let mut nonces = String::new();
+    for page in report.rows.iter().map(|row| &row.picture.page) {
+        if let Some(nonce) = nonce_of(page) {
+            let _ = write!(nonces, " 'nonce-{nonce}'");
+        }
+    }
+    let scripts = if nonces.is_empty() {
+        " 'none'"
+    } else {
+        &nonces
+    };
     // The pictures bring their own style.
     let body = body.replace(PICTURES_STYLE, &format!("<style nonce=\"{nonce}\">"));
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src{scripts}; style-src 'nonce-{nonce}'{nonces}; base-uri 'none'; form-action 'none'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"generator\" content=\"sockstep\">\n\
-         <title>sockstep check</title>\n<style nonce=\"{nonce}\">\n{CSS}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+         <title>sockstep check</title>\n<style nonce=\"{nonce}\">\n{CSS}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )
 }
 
+/// What stands in the page's own style instead: the policy lets no attribute do it.
+const PICTURES_ATTRIBUTE: &str = " style=\"stroke-dasharray:none\"";
 /// No other text has this: `<` is escaped.
 const PICTURES_STYLE: &str = "<style>";
+
+/// A page within this one is held to this one's policy too: the nonce of its own script and style.
+fn nonce_of(page: &str) -> Option<&str> {
+    page.split_once("'nonce-")?.1.get(..16)
+}
 
 fn failure(report: &Report, row: &Kept) -> String {
     let mut text = format!(
@@ -76,8 +95,8 @@ fn failure(report: &Report, row: &Kept) -> String {
         escape(row.question),
         escape(&row.said)
     );
-    if !row.bytes.is_empty() {
-        let _ = writeln!(text, "<pre>{}</pre>", escape(&row.bytes.join("\n")));
+    if !row.facts().is_empty() {
+        let _ = writeln!(text, "<pre>{}</pre>", escape(&row.facts().join("\n")));
     }
     let _ = writeln!(
         text,
@@ -92,8 +111,21 @@ fn failure(report: &Report, row: &Kept) -> String {
         );
     }
     text.push_str("</dl>\n");
-    if !row.picture.is_empty() {
-        let _ = writeln!(text, "<figure>\n{}</figure>", row.picture);
+    if !row.picture.svg.is_empty() {
+        let svg = row.picture.svg.replace(PICTURES_ATTRIBUTE, "");
+        let _ = writeln!(
+            text,
+            "<figure tabindex=\"0\" role=\"group\" aria-label=\"{}, as a picture\">\n{svg}</figure>",
+            row.name
+        );
+    }
+    if !row.picture.page.is_empty() {
+        let _ = writeln!(
+            text,
+            "<details>\n<summary>Step through {0}</summary>\n<iframe sandbox=\"allow-scripts\" title=\"{0}, call by call\" srcdoc=\"{1}\"></iframe>\n</details>",
+            row.name,
+            escape(&row.picture.page)
+        );
     }
     text + "</section>\n"
 }

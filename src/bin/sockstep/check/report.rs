@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _; // into memory, which does not fail
 use std::fs;
-use std::io::{Read as _, Seek as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -14,6 +14,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid};
 
+use crate::check::blame::Found;
 use crate::check::contract::Contract;
 use crate::check::outcome::{Failure, Stop};
 use crate::check::page::page;
@@ -115,8 +116,35 @@ pub struct Kept {
     pub took: Duration,
     /// It was not made, and that was not the program's choice.
     pub trouble: bool,
-    /// Its ladder, as SVG.
-    pub picture: String,
+    /// The line of the source that is to blame, if known.
+    pub line: Option<String>,
+    pub picture: Picture,
+}
+
+/// A failure, drawn.
+#[derive(Default)]
+pub struct Picture {
+    pub svg: String,
+    /// The page to step through it.
+    pub page: String,
+}
+
+/// What pictures are made of.
+pub struct Pictures<'a> {
+    /// None is begun after this.
+    pub until: Instant,
+    /// Whether the program's source lines can be found.
+    pub has_lines: bool,
+    /// Makes the check of this name once more, under strace.
+    pub again: &'a mut dyn FnMut(&str) -> Found,
+}
+
+impl Kept {
+    /// The bytes expected and seen, and the line.
+    pub fn facts(&self) -> Vec<String> {
+        let line = self.line.as_ref().map(|line| format!("line     {line}"));
+        self.bytes.iter().cloned().chain(line).collect()
+    }
 }
 
 const WIDTH: usize = 80;
@@ -207,7 +235,8 @@ impl<'a> Report<'a> {
             bytes,
             took: row.took,
             trouble: matches!(row.outcome, Err(Stop::Trouble(_))),
-            picture: String::new(),
+            line: None,
+            picture: Picture::default(),
         });
         self.write_files(UNFINISHED)?;
         self.progress()
@@ -315,12 +344,22 @@ impl<'a> Report<'a> {
         ]
     }
 
-    /// Says what failed, and how many did not. Pictures are made until `pictures`.
+    /// Says what failed, and how many did not.
     pub fn end(
         mut self,
         command: Option<&OsStr>,
-        pictures: Option<Instant>,
+        pictures: Option<Pictures>,
     ) -> Result<bool, Trouble> {
+        let shows = !self.output.json && !self.output.tap && !self.output.quiet;
+        let files = [
+            &self.output.html,
+            &self.output.junit,
+            &self.output.gradescope,
+        ];
+        let wanted = shows || files.iter().any(|file| file.is_some());
+        let draws = shows || self.output.html.is_some();
+        let mut pictures =
+            pictures.filter(|_| wanted && crate::strace::command::available().is_ok());
         let [right, failed, unmade] = self.counts();
         let for_a_person = !self.output.json && !self.output.tap;
         if self.output.json {
@@ -338,22 +377,31 @@ impl<'a> Report<'a> {
             if row.outcome != "FAIL" {
                 continue;
             }
+            let pictures = pictures.as_mut().filter(|it| Instant::now() < it.until);
+            let has_lines = pictures.as_ref().is_some_and(|it| it.has_lines);
+            let in_time = pictures.is_some();
+            let run = command.filter(|_| !row.alone);
+            let found = match pictures {
+                Some(it) if has_lines || run.is_none() && draws => (it.again)(row.name),
+                _ => Found::default(),
+            };
+            self.rows[at].line = found.line;
+            let row = &self.rows[at];
             if for_a_person {
                 self.print(self.explained(row).as_bytes())?;
             }
-            let (Some(command), Some(until)) = (command.filter(|_| !row.alone), pictures) else {
-                continue;
+            let picture = match run {
+                _ if !in_time || !draws => None,
+                Some(command) => self.run_again(row, command, has_lines),
+                None => shown(row.name, &found.recording),
             };
-            if (!for_a_person || self.output.quiet) && self.output.html.is_none() {
-                continue;
-            }
-            if let Some((text, svg)) = self.picture(row, command, until) {
+            if let Some((text, picture)) = picture {
                 if for_a_person {
                     self.print(text.as_bytes())?;
                 }
-                self.rows[at].picture = svg;
-                self.write_files(UNFINISHED)?;
+                self.rows[at].picture = picture;
             }
+            self.write_files(UNFINISHED)?;
         }
         if for_a_person {
             self.print(format!("\n{}\n", self.sum()).as_bytes())?;
@@ -379,6 +427,9 @@ impl<'a> Report<'a> {
         line(&row.said, 2);
         for bytes in &row.bytes {
             line(bytes, 4);
+        }
+        if let Some(place) = &row.line {
+            line(&format!("line   {place}"), 2);
         }
         line(&format!("why    {}", row.why), 2);
         // Commands stay in one piece, to be copied.
@@ -412,11 +463,8 @@ impl<'a> Report<'a> {
         commands
     }
 
-    /// The ladder of a check that failed, as text and as a picture, if strace is here and there is time.
-    fn picture(&self, row: &Kept, command: &OsStr, until: Instant) -> Option<(String, String)> {
-        if Instant::now() > until || crate::strace::command::available().is_err() {
-            return None;
-        }
+    /// The ladder of a check that failed: the server once more, with that check as its client.
+    fn run_again(&self, row: &Kept, command: &OsStr, has_lines: bool) -> Option<(String, Picture)> {
         let this = std::env::current_exe().ok()?;
         let asked = format!(
             "check --at 127.0.0.1:{{port}} --contract {} --only {} -q",
@@ -425,40 +473,16 @@ impl<'a> Report<'a> {
         );
         let program = quoted(this.as_os_str());
         let client = format!("{program} {asked}");
-        let memory = || memfd_create(c"picture", MFdFlags::MFD_CLOEXEC).map(fs::File::from);
-        let (text, svg) = (memory().ok()?, memory().ok()?);
-        let mut run = Command::new(&this)
-            .args(["run", "--server"])
+        let mut run = Command::new(&this);
+        run.args(["run", "--server"])
             .arg(command)
             .args(["--client", &client])
-            .arg("--svg")
-            .arg(format!("/proc/{}/fd/{}", getpid(), svg.as_raw_fd()))
-            .stdin(Stdio::null())
-            .stdout(text.try_clone().ok()?)
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        while run.try_wait().ok()?.is_none() {
-            if patience::is_up() {
-                send(Pid::from_raw(run.id().try_into().ok()?), Signal::SIGTERM); // it ends what it has started
-            }
-            thread::sleep(LOOK);
-        }
-        let read = |mut file: fs::File| {
-            let mut bytes = Vec::new();
-            file.rewind().ok()?;
-            file.take(MOST).read_to_end(&mut bytes).ok()?;
-            Some(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        let mut shown = String::from("\n");
-        for line in read(text)?.lines().take(120) {
-            let _ = writeln!(shown, "{line}");
-        }
-        // One that is cut is no picture.
-        let svg = read(svg).filter(|svg| svg.trim_end().ends_with("</svg>"));
-        let svg = svg.unwrap_or_default();
-        let svg = svg.replace(&escape(&program), "sockstep");
-        Some((shown, svg))
+            .args(has_lines.then_some("--source"))
+            .stdin(Stdio::null());
+        let (text, mut picture) = drawn(run)?;
+        let name = escape(&program);
+        picture.svg = picture.svg.replace(&name, "sockstep");
+        Some((text, picture))
     }
 
     // ---- For graders ----
@@ -502,7 +526,7 @@ impl<'a> Report<'a> {
                     xml,
                     ">\n    <failure message=\"{}\">{}</failure>\n  </testcase>",
                     escape(&row.said),
-                    escape(&row.bytes.join("\n"))
+                    escape(&row.facts().join("\n"))
                 ),
                 "skipped" => writeln!(
                     xml,
@@ -534,7 +558,7 @@ impl<'a> Report<'a> {
                 "" => row.question.to_owned(),
                 said => format!("{}\n{said}", row.question),
             };
-            for line in &row.bytes {
+            for line in row.facts() {
                 let _ = write!(output, "\n{line}");
             }
             if row.outcome == "FAIL" {
@@ -578,6 +602,67 @@ impl<'a> Report<'a> {
         let named = self.points.iter().find(|(other, _)| other == name);
         named.map_or(1.0, |(_, points)| *points)
     }
+}
+
+fn memory() -> Option<fs::File> {
+    let file = memfd_create(c"picture", MFdFlags::MFD_CLOEXEC);
+    file.map(fs::File::from).ok()
+}
+
+/// The ladder of a program's own calls.
+fn shown(name: &str, recording: &[u8]) -> Option<(String, Picture)> {
+    if recording.is_empty() {
+        return None;
+    }
+    let mut input = memory()?;
+    input.write_all(recording).ok()?;
+    input.rewind().ok()?;
+    let mut show = Command::new(std::env::current_exe().ok()?);
+    show.args(["show", "-", "--source"]).stdin(input);
+    let (text, mut picture) = drawn(show)?;
+    // Its title.
+    picture.svg = picture.svg.replacen("standard input", name, 2);
+    picture.page = picture.page.replacen(
+        "\"title\":\"standard input\"",
+        &format!("\"title\":\"{name}\""),
+        2,
+    );
+    Some((text, picture))
+}
+
+/// What this command draws: as text, as SVG and as a page.
+fn drawn(mut command: Command) -> Option<(String, Picture)> {
+    let (text, svg, page) = (memory()?, memory()?, memory()?);
+    let place = |file: &fs::File| format!("/proc/{}/fd/{}", getpid(), file.as_raw_fd());
+    let mut run = command
+        .args(["--svg", &place(&svg), "--html", &place(&page)])
+        .stdout(text.try_clone().ok()?)
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    while run.try_wait().ok()?.is_none() {
+        if patience::is_up() {
+            send(Pid::from_raw(run.id().try_into().ok()?), Signal::SIGTERM); // it ends what it has started
+        }
+        thread::sleep(LOOK);
+    }
+    let read = |mut file: fs::File| {
+        let mut bytes = Vec::new();
+        file.rewind().ok()?;
+        file.take(MOST).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let mut shown = String::from("\n");
+    for line in read(text)?.lines().take(120) {
+        let _ = writeln!(shown, "{line}");
+    }
+    // One that is cut is no picture.
+    let whole = |file, end| read(file).filter(|it| it.trim_end().ends_with(end));
+    let picture = Picture {
+        svg: whole(svg, "</svg>").unwrap_or_default(),
+        page: whole(page, "</html>").unwrap_or_default(),
+    };
+    Some((shown, picture))
 }
 
 /// `NAME POINTS` in each line.

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::check::contract::Contract;
 use crate::check::outcome::{Stop, fail, skip};
-use crate::check::patience::{Pulse, Wait};
-use crate::check::subject::{Counts, Options, Subject};
+use crate::check::patience::{self, Pulse, Wait};
+use crate::check::subject::{Counts, Options, Recording, Subject};
 use crate::check::talk::Talk;
 use crate::sides::force::{Force, Forced};
 use crate::sides::ready::{Place, free_port};
@@ -59,6 +59,9 @@ pub struct Trial {
     special: bool,
     /// The contract is still to be found out: a port of either kind will do.
     pub open: bool,
+    /// More options for strace at each start, and what it has written of the last one.
+    pub stacks: Option<Vec<String>>,
+    pub recording: Recording,
 }
 
 pub enum Rest {
@@ -104,6 +107,8 @@ impl Trial {
             any: setting.at.is_some_and(|at| at.ip().is_unspecified()),
             special: false,
             open: false,
+            stacks: None,
+            recording: Recording::default(),
         }
     }
 
@@ -163,10 +168,12 @@ impl Trial {
             descriptors: limits.descriptors,
             environment: &environment,
             input: None,
-            trace: limits.trace.as_deref(),
+            trace: limits.trace.as_deref().or(self.stacks.as_deref()),
+            gently: self.stacks.is_some(),
         };
         let subject = Subject::start(Side::Server, &command, &self.signals, &options)
             .map_err(Stop::Trouble)?;
+        self.recording = subject.recording();
         let pulse = subject.pulse();
         let mut wait = Wait::begin(&pulse, UP);
         let mut beat = 1;
@@ -364,6 +371,11 @@ impl Trial {
 
     // ---- Its processes ----
 
+    /// Whether the lines of its source can be found, as far as that is known.
+    pub fn has_lines(&self) -> bool {
+        self.subject.as_ref().is_none_or(Subject::has_lines)
+    }
+
     pub fn death(&self) -> Option<String> {
         self.subject.as_ref()?.death()
     }
@@ -456,6 +468,9 @@ impl Trial {
                 let long = busy.worked.saturating_sub(first[thread].worked) > WORKED;
                 long && busy.works_since(&first[thread], now - since)
             };
+            if patience::is_up() {
+                break;
+            }
             if look >= LOOKS && after.iter().any(spins) {
                 return Rest::Spins;
             }

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Resource, rlim_t};
 use nix::unistd::Pid;
 
-use crate::check::patience::{LOOK, Pulse, Wait};
+use crate::check::patience::{self, LOOK, Pulse, Wait};
+use crate::draw::source::has_lines;
 use crate::sides::end::{End, LAST_WORDS};
 use crate::sides::process::{Process, Source, Start, listen_to_all};
 use crate::sides::ready::{Place, places};
@@ -27,19 +28,25 @@ use crate::world::Side;
 const KEPT: usize = 64 << 10;
 /// Of what strace writes this much is kept.
 const TRACED: usize = 8 << 20;
+/// The same of one that is started for its last calls: then it has said enough.
+const ENOUGH: usize = 2 << 20;
 /// What all processes of a program may have in memory.
 const MEMORY: u64 = 2 << 30;
 /// Files that a program writes, and processor time that a process takes.
 const FILE: rlim_t = 256 << 20;
 const SECONDS: rlim_t = 120;
 
+/// What strace has written.
+pub type Recording = Arc<Mutex<Vec<u8>>>;
+
 pub struct Subject {
     process: Arc<Mutex<Process>>,
     said: Arc<Mutex<Vec<u8>>>,
-    traced: Arc<Mutex<Vec<u8>>>,
+    traced: Recording,
     lines: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
+    gently: bool,
 }
 
 /// How it is started.
@@ -51,6 +58,8 @@ pub struct Options<'a> {
     pub input: Option<&'a [u8]>,
     /// More options for strace; without it there is none.
     pub trace: Option<&'a [String]>,
+    /// Its last calls are wanted: it is asked to end before it is killed.
+    pub gently: bool,
 }
 
 impl Subject {
@@ -97,7 +106,16 @@ impl Subject {
             let (process, said) = (Arc::clone(&process), Arc::clone(&said));
             let (traced, lines) = (Arc::clone(&traced), Arc::clone(&lines));
             let (stop, signals) = (Arc::clone(&stop), Arc::clone(signals));
-            move || listen(&process, &said, (&traced, &lines), &stop, &signals)
+            let gently = options.gently;
+            move || {
+                listen(
+                    &process,
+                    &said,
+                    (&traced, &lines),
+                    (&stop, gently),
+                    &signals,
+                );
+            }
         });
         Ok(Subject {
             process,
@@ -106,6 +124,7 @@ impl Subject {
             lines,
             stop,
             reader: Some(reader),
+            gently: options.gently,
         })
     }
 
@@ -136,6 +155,20 @@ impl Subject {
     pub fn trace(&self) -> String {
         let traced = self.traced.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&traced).into_owned()
+    }
+
+    /// The same for who needs it when this is gone.
+    pub fn recording(&self) -> Recording {
+        Arc::clone(&self.traced)
+    }
+
+    /// Whether one of its programs has debug information. An interpreter's is not the script's.
+    pub fn has_lines(&self) -> bool {
+        let systems = ["/usr/bin/", "/usr/lib/", "/usr/local/bin/", "/bin/"];
+        self.processes().into_iter().any(|pid| {
+            let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+            !systems.iter().any(|place| program.starts_with(place)) && has_lines(&program)
+        })
     }
 
     /// How many lines strace has written.
@@ -236,6 +269,10 @@ impl Subject {
 
 impl Drop for Subject {
     fn drop(&mut self) {
+        if self.gently && !patience::is_up() {
+            self.asked_to_end();
+            self.wait_for_words();
+        }
         self.process().kill_all();
         self.stop.store(true, Ordering::Relaxed);
         if let Some(reader) = self.reader.take() {
@@ -273,7 +310,7 @@ fn listen(
     process: &Mutex<Process>,
     said: &Mutex<Vec<u8>>,
     (traced, lines): (&Mutex<Vec<u8>>, &AtomicUsize),
-    stop: &AtomicBool,
+    (stop, gently): (&AtomicBool, bool),
     signals: &Signals,
 ) {
     let mut looked = Instant::now();
@@ -322,6 +359,9 @@ fn listen(
         if let (false, Ok(mut traced)) = (calls.is_empty(), traced.lock()) {
             if traced.len() < TRACED {
                 traced.extend_from_slice(&calls);
+            }
+            if let (true, true, Ok(process)) = (gently, traced.len() > ENOUGH, process.lock()) {
+                process.kill_all();
             }
         }
         if !heard.is_empty() {

@@ -48,6 +48,8 @@ const TCP: &[Check<Trial>] = rows! {
     "every-byte" Address tcp::every_byte, "Does each of the 256 values of a byte come back?", "bytes are not text: a NUL, a newline or 0xff does not end a message", "NUL";
     "late-reader" Address tcp::late_reader, "Does 1 MiB come back to a client that reads late?", "bytes that send did not take must be sent later", "partial";
     "both-ways" Processes tcp::both_ways, "Do 64 MiB go through, in bounded memory?", "a server must not keep what it has already sent", "buffer";
+    "idle" Processes tcp::idle, "Is it idle when nothing happens?", "a loop that asks without waiting uses a whole processor", "non-blocking";
+    "idle-after-end" Processes tcp::idle_after_end, "Is it idle after a client's end?", "recv returns 0 again and again, at once, if the loop does not end", "end of file";
     "half-close" Address tcp::half_close, "After the client's shutdown(SHUT_WR), does everything come back, and then the end?", "recv of 0 says that the client sends no more, not that it has gone", "half-close";
     "leaves-at-once" Address tcp::leaves_at_once, "Does it go on serving after a client that leaves without sending?", "recv returns 0 at once: close, and accept the next client", "end of file";
     "leaves-amid" Address tcp::leaves_amid, "Does it go on serving after a client that leaves in mid-message?", "a failing client must cost the server that client alone", "client has gone";
@@ -58,8 +60,6 @@ const TCP: &[Check<Trial>] = rows! {
     "reverse-order" Address tcp::reverse_order, "Are clients served in the reverse of the order in which they came?", "the listen queue takes connections for the server, but does not serve them", "backlog";
     "many" Address tcp::many, "Do 10 clients at once each get their own bytes?", "a buffer or a descriptor that connections share mixes them up", "thread";
     "in-a-row" Processes tcp::in_a_row, "Are descriptors, processes and threads as before after 200 clients?", "sockets that are not closed, and children that are not waited for, add up", "EMFILE";
-    "idle" Processes tcp::idle, "Is it idle when nothing happens?", "a loop that asks without waiting uses a whole processor", "non-blocking";
-    "idle-after-end" Processes tcp::idle_after_end, "Is it idle after a client's end?", "recv returns 0 again and again, at once, if the loop does not end", "end of file";
     "no-descriptors" Start tcp::no_descriptors, "Is it idle when no descriptor is left, and does it serve when some are free again?", "accept fails with EMFILE, and poll reports the same client again at once", "EMFILE";
     "byte-order" Start tcp::byte_order, "Does it listen at the given port?", "without htons the two bytes of the port are swapped", "byte order";
     "port-taken" Start tcp::port_taken, "If the port is taken, does it print an error and exit with a status other than 0?", "the results of bind and listen must be checked", "EADDRINUSE";

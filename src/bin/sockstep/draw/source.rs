@@ -370,6 +370,12 @@ pub fn option() -> Result<&'static str, String> {
     stacks(version.is_err())
 }
 
+/// Whether a program's file says, or says where to find, which line is where.
+pub fn has_lines(program: &Path) -> bool {
+    let file = File::open(program).ok();
+    file.and_then(Elf::of).is_some_and(|elf| elf.has_lines())
+}
+
 /// `/home/student/server.c:62 (discriminator 1)`, but not `??:0`.
 fn place(answer: &str) -> Option<Place> {
     let answer = answer.split(" (").next().unwrap_or(answer);

@@ -94,7 +94,8 @@ fn compile(file: &std::path::Path) -> Result<(), String> {
     let mut words = cc.split_whitespace(); // CC="ccache gcc"
     let mut child = Command::new(words.next().unwrap_or("cc"))
         .args(words)
-        .args(["-shared", "-fPIC", "-O1", "-x", "c", "-o"])
+        .args(["-shared", "-fPIC", "-O1", "-fno-omit-frame-pointer"]) // for who walks up the stack
+        .args(["-x", "c", "-o"])
         .arg(file)
         .arg("-")
         .stdin(Stdio::piped())

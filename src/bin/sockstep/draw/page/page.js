@@ -439,7 +439,7 @@
     for (const [when, node] of later) node.classList.toggle('later', when > now);
     for (const [when, cause, node] of arrows) node.classList.toggle('now', when === now || cause === now);
     show();
-    if (!keep) history.replaceState(null, '', '#' + (data.scenes.length > 1 ? 's=' + (chosen + 1) + '&' : '') + 't=' + (now + 1));
+    if (!keep && location.protocol !== 'about:') history.replaceState(null, '', '#' + (data.scenes.length > 1 ? 's=' + (chosen + 1) + '&' : '') + 't=' + (now + 1));
     const room = $('lanes').getBoundingClientRect(), seen = box.getBoundingClientRect(), head = grid.firstElementChild && 60;
     $('lanes').style.scrollBehavior = keep ? 'auto' : '';
     if (seen.top < room.top + head || seen.bottom > room.bottom - 24) $('lanes').scrollTop += seen.top - room.top - room.height / 2;
