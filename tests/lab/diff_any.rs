@@ -412,6 +412,30 @@ fn what_is_long_takes_little_memory() {
     assert!(most < 300_000, "{most} KiB");
 }
 
+/// A server that waits before each call differs from one that does not, message for message.
+#[test]
+fn a_difference_that_is_there_in_each_message_is_shown_a_few_times() {
+    let talks = concat!(
+        "import socket, sys\n",
+        "with socket.create_connection((\"127.0.0.1\", sys.argv[1])) as peer:\n",
+        "    for number in range(300):\n",
+        "        peer.sendall(b\"message %d\" % number)\n",
+        "        peer.recv(100)\n"
+    );
+    let client = format!("{} -c '{talks}' {{port}}", python3());
+    let servers = ["tcp_echo_server {port}", "tcp_echo_server_select {port}"];
+    let [left, right] = servers;
+    let args = [
+        "--server", left, "--server", right, "--client", &client, "--calls", "all",
+    ];
+    let outcome = diff(&args, "");
+    let report = outcome.stdout();
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    assert!(report.contains(" times more, with other bytes"), "{report}");
+    assert!(report.contains("message 0"), "{report}");
+    assert!(report.lines().count() < 120, "{report}");
+}
+
 // ---- Several processes and threads ----
 
 /// `tests/peers/concurrent.c`, compiled with these options.

@@ -1,12 +1,12 @@
 //! Compares what two programs did, call by call: name, arguments, return value, bytes.
 //!
-//! What is set aside has a name and is counted, as has what forms.rs puts in another form first.
+//! What is set aside has a name and is counted, as has what normalise.rs puts in another form first.
 
 mod align;
-mod vary;
+pub mod vary;
 
-use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use align::align;
@@ -96,19 +96,20 @@ impl Aside {
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
     pub lines: Vec<Line>,
-    pub aside: Vec<(Aside, String)>,
+    pub aside: Vec<(Aside, Arc<str>)>,
 }
 
+/// One call, signal or end. What is long in it is shared: each view has lines of its own, and a trace has many.
 #[derive(Clone, Debug, Default)]
 pub struct Line {
     /// Its place in what the task did, from 1 on.
     pub number: usize,
     /// As strace wrote it, but for the time.
-    pub raw: String,
+    pub raw: Arc<str>,
     /// As it is compared. What is long is in it by its beginning and a number that stands for the rest.
-    pub text: String,
-    /// The call as it is compared, if it is one.
-    pub call: Option<Call>,
+    pub text: Arc<str>,
+    /// The call as it is compared, if it is one: of joined pieces, the first.
+    call: Option<Arc<Call>>,
     pub forms: Forms,
     /// For each of its words which others have been seen in its place in other runs. None vary if it is empty.
     pub varies: Vec<Option<Vec<String>>>,
@@ -120,7 +121,7 @@ pub struct Line {
     hash: u64,
     letters: u64,
     /// A call that moved bytes of a stream.
-    piece: Option<Piece>,
+    piece: Option<Arc<Piece>>,
     /// A non-blocking send that was not taken whole.
     part: Option<Partial>,
     /// Nothing came of it: it waited, or there was nothing yet.
@@ -193,9 +194,9 @@ impl Lines {
                     clock.goes_on(entry.start);
                     let on = task.on.get(at).unwrap_or(&nothing);
                     if let Some(aside) = Aside::of(call, thread) {
-                        lines.aside.push((aside, raw(call)));
+                        lines.set_aside(aside, raw(call));
                     } else if calls == Calls::Network && !on.network {
-                        lines.aside.push((Aside::Elsewhere, raw(call)));
+                        lines.set_aside(Aside::Elsewhere, raw(call));
                     } else {
                         let mut line = line_of(call, on, &mut names, &mut clock);
                         line.socket = on.socket;
@@ -205,19 +206,17 @@ impl Lines {
                 }
                 // A signal that comes by itself, or a line that is not a call, belongs to no socket.
                 What::Signal(text) if calls == Calls::Network && !text.starts_with("SIGPIPE ") => {
-                    lines
-                        .aside
-                        .push((Aside::Elsewhere, format!("--- {text} ---")));
+                    lines.set_aside(Aside::Elsewhere, format!("--- {text} ---"));
                 }
                 What::Signal(text) => lines.push(&format!("--- {text} ---"), &names.ports),
                 What::End(_) if calls == Calls::Network && task.is_another => {}
                 What::End(text) => lines.push(&format!("+++ {text} +++"), &names.ports),
                 // So strace calls what the end of the process has kept a thread from.
                 What::Unknown(text) if thread && text.contains(" ???") => {
-                    lines.aside.push((Aside::Threads, "???() = ?".to_owned()));
+                    lines.set_aside(Aside::Threads, "???() = ?");
                 }
                 What::Unknown(text) if calls == Calls::Network => {
-                    lines.aside.push((Aside::Elsewhere, text.clone()));
+                    lines.set_aside(Aside::Elsewhere, text.as_str());
                 }
                 What::Unknown(text) => lines.push(text, &names.ports),
             }
@@ -256,6 +255,10 @@ impl Lines {
         lines
     }
 
+    fn set_aside(&mut self, why: Aside, line: impl Into<Arc<str>>) {
+        self.aside.push((why, line.into()));
+    }
+
     fn push(&mut self, text: &str, ports: &Ports) {
         self.lines.push(line(text, ports));
     }
@@ -291,11 +294,11 @@ impl Lines {
                 }
             }
             if let (Some(last), Some(piece)) = (lines.lines.last_mut(), &next.piece) {
-                let goes_on = |run: &&mut Piece| {
+                let goes_on = |run: &&mut Arc<Piece>| {
                     run.kind == piece.kind && !run.data.partial && !piece.data.partial
                 };
                 if let Some(run) = last.piece.as_mut().filter(goes_on) {
-                    run.data.extend(&piece.data);
+                    Arc::make_mut(run).data.extend(&piece.data);
                     last.adds(next, Form::Pieces);
                     continue;
                 }
@@ -342,7 +345,7 @@ impl Lines {
                 };
                 if let Some(line) = exchange.iter_mut().find(same) {
                     if let Some(run) = &mut line.piece {
-                        run.data.extend(&piece.data);
+                        Arc::make_mut(run).data.extend(&piece.data);
                     }
                     line.adds(next, Form::Pieces);
                 } else {
@@ -369,16 +372,9 @@ impl Lines {
         let mut folded: Vec<Line> = Vec::new();
         let lines = std::mem::take(&mut self.lines);
         let mut at = 0;
+        let hashes: Vec<u64> = lines.iter().map(|line| line.hash).collect();
         while at < lines.len() {
-            let repeats = |period: usize| {
-                let again = lines[at + period..].iter().zip(&lines[at..]);
-                again.take_while(|(a, b)| a.hash == b.hash).count() / period
-            };
-            let longest = LONGEST_PERIOD.min(lines.len() - at);
-            let found = (1..=longest)
-                .map(|period| (period, repeats(period)))
-                .find(|(_, times)| *times >= FOLDED_FROM);
-            let Some((period, times)) = found else {
+            let Some((period, times)) = repeated(&hashes[at..]) else {
                 folded.push(lines[at].clone());
                 at += 1;
                 continue;
@@ -399,9 +395,7 @@ impl Lines {
             more.letters = 0;
             for line in &lines[at + period..end] {
                 more.letters = mixed(more.letters, line.letters);
-                for (form, count) in &line.forms {
-                    *more.forms.entry(*form).or_default() += count;
-                }
+                more.forms.add_all(&line.forms);
             }
             folded.push(more);
             at = end;
@@ -410,9 +404,9 @@ impl Lines {
     }
 
     fn forms(&self) -> Forms {
-        let mut forms = Forms::new();
-        for (form, count) in self.lines.iter().flat_map(|line| &line.forms) {
-            *forms.entry(*form).or_default() += count;
+        let mut forms = Forms::default();
+        for line in &self.lines {
+            forms.add_all(&line.forms);
         }
         forms
     }
@@ -422,7 +416,18 @@ impl Lines {
 const FOLDED_FROM: usize = 8;
 const LONGEST_PERIOD: usize = 8;
 
-fn number_of(text: &str) -> u64 {
+/// How many of the first lines are repeated at once, and how often.
+pub fn repeated(lines: &[u64]) -> Option<(usize, usize)> {
+    let repeats = |period: usize| {
+        let again = lines[period..].iter().zip(lines);
+        again.take_while(|(a, b)| a == b).count() / period
+    };
+    (1..=LONGEST_PERIOD.min(lines.len()))
+        .map(|period| (period, repeats(period)))
+        .find(|(_, times)| *times >= FOLDED_FROM)
+}
+
+pub fn number_of(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
@@ -444,32 +449,44 @@ impl Line {
     pub fn of_data(kind: String, data: Data) -> Line {
         let text = format!("{kind} {} bytes: {data}", data.len);
         Line {
-            piece: Some(Piece {
+            piece: Some(Arc::new(Piece {
                 kind,
                 asked: String::new(),
                 data,
-            }),
+            })),
             ..Line::of_words(&text)
         }
     }
 
     fn say(&mut self, text: String) {
         self.hash = number_of(&text);
-        self.text = text;
+        self.text = text.into();
     }
 
     /// Takes in one more call.
     fn adds(&mut self, next: &Line, form: Form) {
         if self.raw.len() < 16 * LONG {
-            let _ = write!(self.raw, "; {}", next.raw); // into memory
+            self.raw = format!("{}; {}", self.raw, next.raw).into();
         }
         self.letters = mixed(self.letters, next.letters);
-        *self.forms.entry(form).or_default() += 1;
+        self.forms.add(form, 1);
+    }
+
+    /// The call as it is compared, with the bytes of all pieces, if it is one.
+    pub fn call(&self) -> Option<Call> {
+        let mut call = Call::clone(self.call.as_deref()?);
+        if let Some(Piece { data, .. }) = self.piece.as_deref().filter(|run| !run.data.partial) {
+            if let Some(arg) = call.args.get_mut(1) {
+                *arg = format!("\"{}\"", data.kept.escape_ascii());
+            }
+            call.result = data.len.to_string();
+        }
+        Some(call)
     }
 
     /// Says what has been joined.
     fn say_piece(&mut self) {
-        let Some(Piece { kind, asked, data }) = &self.piece else {
+        let Some(Piece { kind, asked, data }) = self.piece.as_deref() else {
             return;
         };
         let asked = if asked.is_empty() {
@@ -478,12 +495,6 @@ impl Line {
             format!(", asked {asked},")
         };
         let text = format!("{kind}{asked} {} bytes: {data}", data.len);
-        if let Some(call) = &mut self.call {
-            if let Some(arg) = call.args.get_mut(1) {
-                *arg = format!("\"{}\"", data.kept.escape_ascii());
-            }
-            call.result = data.len.to_string();
-        }
         self.say(text);
     }
 }
@@ -560,8 +571,8 @@ impl Comparison {
         }
     }
 
-    /// For each row that only one side has, the line of the other that stands in its place, if there is one.
-    pub fn counterparts(&self) -> Vec<Option<&Line>> {
+    /// For each row that only one side has, the row of the other's line that stands in its place, if there is one.
+    pub fn counterparts(&self) -> Vec<Option<usize>> {
         let mut found = vec![None; self.rows.len()];
         let mut at = 0;
         while at < self.rows.len() {
@@ -577,7 +588,7 @@ impl Comparison {
                 rows.collect::<Vec<usize>>()
             };
             let (lefts, rights) = (of(true), of(false));
-            let text = |at: usize| self.line(self.rows[at]).text.as_str();
+            let text = |at: usize| self.line(self.rows[at]).text.as_ref();
             // The same call on the same thing; else what stands in the same place.
             let same = align([lefts.len(), rights.len()], &NEVER, |l, r| {
                 kind(text(lefts[l])).0 == kind(text(rights[r])).0
@@ -586,8 +597,8 @@ impl Comparison {
             for (l, r) in same.into_iter().chain(in_place) {
                 let (l, r) = (lefts[l], rights[r]);
                 if found[l].is_none() && found[r].is_none() {
-                    found[l] = Some(self.line(self.rows[r]));
-                    found[r] = Some(self.line(self.rows[l]));
+                    found[l] = Some(r);
+                    found[r] = Some(l);
                 }
             }
         }
@@ -624,11 +635,9 @@ pub fn compare(left: Lines, right: Lines, twins: bool, stop: &AtomicBool) -> Com
     }
     let mut forms = left.forms();
     let varying = left.varying() + right.varying();
-    if varying > 0 {
-        forms.insert(Form::Varies, varying);
-    }
+    forms.add(Form::Varies, varying);
     // What was done about children is no longer in its place.
-    let in_place = |line: &Line| !line.forms.contains_key(&Form::Children);
+    let in_place = |line: &Line| !line.forms.has(Form::Children);
     let letter = |row: &Row| matches!(*row, Row::Both(l, r) if left.lines[l].letters == right.lines[r].letters && in_place(&left.lines[l]));
     let verdict = if rows.iter().any(Row::differs) {
         Verdict::Divergent
@@ -683,10 +692,10 @@ fn raw(call: &Call) -> String {
 }
 
 fn line(raw: &str, ports: &Ports) -> Line {
-    let mut forms = Forms::new();
+    let mut forms = Forms::default();
     let text = plain(raw, ports, &mut forms);
     let mut line = Line {
-        raw: raw.to_owned(),
+        raw: raw.into(),
         forms,
         letters: number_of(raw),
         ..Line::default()
@@ -703,7 +712,7 @@ struct Names {
 }
 
 fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
-    let mut forms = Forms::new();
+    let mut forms = Forms::default();
     // A port in what a program prints may have fewer digits in another run; the counts then follow.
     let mut missing = 0;
     let mut args = Vec::new();
@@ -726,7 +735,7 @@ fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
         });
     }
     if clock.is_left(call) {
-        *forms.entry(Form::Left).or_default() += 1;
+        forms.add(Form::Left, 1);
         "LEFT".clone_into(&mut args[3]);
     }
     let mut result = call.result.clone();
@@ -736,7 +745,7 @@ fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
     }
     let pids = |text: &mut String, forms: &mut Forms| {
         if text.parse::<u32>().is_ok_and(|pid| pid > 0) {
-            *forms.entry(Form::Pid).or_default() += 1;
+            forms.add(Form::Pid, 1);
             "PID".clone_into(text);
         }
     };
@@ -779,14 +788,14 @@ fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
     let own = raw(call);
     let mut line = Line {
         letters: number_of(&own),
-        raw: own,
+        raw: own.into(),
         forms,
-        piece: piece(&same, on),
+        piece: piece(&same, on).map(Arc::new),
         part: part(call),
         idle: on.network
             && (waits && calls::does(&call.name) != Does::Accepts
                 || call.note.starts_with("EAGAIN")),
-        call: Some(same),
+        call: Some(Arc::new(same)),
         ..Line::default()
     };
     line.say(raw(&short));
@@ -867,7 +876,7 @@ fn reaped(children: &[&Entry], ports: &Ports) -> Vec<Line> {
         let is_child = matches!(&entry.what, What::Call(call) if call.name == "wait4")
             && line.text.ends_with(" = PID");
         if is_child || lines.iter().all(|other| other.text != line.text) {
-            *line.forms.entry(Form::Children).or_default() += 1;
+            line.forms.add(Form::Children, 1);
             lines.push(line);
         }
     }

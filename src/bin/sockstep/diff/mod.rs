@@ -165,6 +165,8 @@ pub fn diff(args: &Args) -> ExitCode {
 const RUNS: usize = 2;
 const MOST_RUNS_OF_TWINS: usize = 4;
 const MOST_RUNS: usize = 6;
+/// With more calls than this in all runs, no more are made: so many show what varies.
+const ENOUGH: usize = 50_000;
 
 /// Compares our pairs in the built-in scenarios. Returns whether all agree.
 fn twins(args: &Args) -> Result<bool, Trouble> {
@@ -450,7 +452,10 @@ impl Comparing<'_> {
                 continue;
             }
             let mut judged = judge(self.cases[case].clone(), rules, &runs);
-            if !judged.diverges() || !judged.trouble.is_empty() || count >= self.most {
+            let tasks = runs.iter().flatten().flat_map(|run| &run.tasks);
+            let seen: usize = tasks.map(|task| task.entries.len()).sum();
+            let enough = count >= self.most || seen > ENOUGH;
+            if !judged.diverges() || !judged.trouble.is_empty() || enough {
                 if self.args.page.is_wanted() || self.args.exports.are_wanted() {
                     judged.marked = Some(page::marked(&judged, [&runs[0][0], &runs[1][0]]));
                 }

@@ -5,7 +5,7 @@
 mod date;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter, Write};
 
 use date::{http_date, log_date};
@@ -31,6 +31,20 @@ pub enum Form {
 }
 
 impl Form {
+    pub const ALL: [Form; 11] = [
+        Form::Port,
+        Form::Pid,
+        Form::Pointer,
+        Form::Pieces,
+        Form::Full,
+        Form::Children,
+        Form::Date,
+        Form::Left,
+        Form::File,
+        Form::Descriptor,
+        Form::Varies,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Form::Port => "port",
@@ -82,14 +96,45 @@ impl Form {
     }
 }
 
-pub type Forms = BTreeMap<Form, usize>;
+/// How often each form was used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Forms([u32; Form::ALL.len()]);
+
+impl Forms {
+    pub fn add(&mut self, form: Form, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let all = &mut self.0[form as usize];
+        *all = all.saturating_add(count);
+    }
+
+    pub fn add_all(&mut self, others: &Forms) {
+        for (form, count) in others.iter() {
+            self.add(form, count);
+        }
+    }
+
+    pub fn has(&self, form: Form) -> bool {
+        self.0[form as usize] > 0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|&count| count == 0)
+    }
+
+    /// The forms that were used, and how often.
+    pub fn iter(&self) -> impl Iterator<Item = (Form, usize)> + use<> {
+        let counts = Form::ALL.into_iter().zip(self.0);
+        let counts = counts.map(|(form, count)| (form, count as usize));
+        counts.filter(|(_, count)| *count > 0)
+    }
+}
 
 // ---- What is long ----
 
 /// Bytes that are more are compared by the first of them, their count and a number made of all.
 pub const LONG: usize = 256;
 /// This many of them are shown.
-const SHOWN: usize = 200;
+const SHOWN: usize = 64;
 /// This many bytes of joined pieces are kept, to show where two differ.
 const KEPT: usize = 1 << 18;
 
@@ -277,9 +322,7 @@ impl Letters {
             }
         }
         let named = named.into_inner();
-        if named > 0 {
-            *forms.entry(Form::Descriptor).or_default() += named;
-        }
+        forms.add(Form::Descriptor, named);
     }
 
     /// `[{fd=4, events=POLLIN}]`, `[3 4]`, `{events=EPOLLIN, data={u32=4, u64=4}}` with letters. Also how many.
@@ -416,7 +459,7 @@ pub fn plain(arg: &str, ports: &Ports, forms: &mut Forms) -> String {
                 .ok()
                 .and_then(|port| ports.letter(port))
             {
-                *forms.entry(Form::Port).or_default() += 1;
+                forms.add(Form::Port, 1);
                 let _ = write!(text, "htons({letter}");
                 rest = &after[end..];
                 continue;
@@ -425,7 +468,7 @@ pub fn plain(arg: &str, ports: &Ports, forms: &mut Forms) -> String {
             .iter()
             .find_map(|key| Some((key, rest.strip_prefix(key.text)?)))
         {
-            *forms.entry(key.form).or_default() += 1;
+            forms.add(key.form, 1);
             text += key.text;
             text += key.word;
             rest = after.trim_start_matches(|c: char| c.is_ascii_hexdigit() || c == 'x');
@@ -433,7 +476,7 @@ pub fn plain(arg: &str, ports: &Ports, forms: &mut Forms) -> String {
         } else if let Some(after) = rest.strip_prefix("0x") {
             let end = after.bytes().take_while(u8::is_ascii_hexdigit).count();
             if end >= 8 {
-                *forms.entry(Form::Pointer).or_default() += 1;
+                forms.add(Form::Pointer, 1);
                 text += "POINTER";
                 rest = &after[end..];
                 continue;
@@ -455,7 +498,7 @@ pub fn printed(arg: &str, ports: &Ports, forms: &mut Forms) -> (String, usize) {
         let len = digits(rest);
         if len > 0 && (follows || text.ends_with("serverPort:\\t")) {
             if let Some(letter) = rest[..len].parse().ok().and_then(|port| ports.letter(port)) {
-                *forms.entry(Form::Port).or_default() += 1;
+                forms.add(Form::Port, 1);
                 text += &letter;
                 missing += 5 - len;
                 rest = &rest[len..];
@@ -527,7 +570,7 @@ impl Clock {
                 let words = around(&String::from_utf8_lossy(&words));
                 let found = text.matches(&words).count();
                 if found > 0 {
-                    *forms.entry(Form::Date).or_default() += found;
+                    forms.add(Form::Date, found);
                     text = text.replace(&words, &around(time.form));
                 }
             }
@@ -581,7 +624,7 @@ impl Files {
     ) {
         let Some(files) = &mut self.0 else { return };
         let mut named = |place: usize, text: &mut String| {
-            *forms.entry(Form::File).or_default() += 1;
+            forms.add(Form::File, 1);
             *text = format!("FILE{}", place + 1);
         };
         let row = calls::of(&call.name);

@@ -1,7 +1,7 @@
 //! `sockstep diff --html`: for each case a run of both sides, side by side, each event with its
 //! mark from the comparison.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use crate::diff::compare::{Row, Verdict};
 use crate::diff::expected::EXPECTED;
@@ -69,16 +69,12 @@ fn mark(
     *rows += comparison.rows.len();
     for (at, (row, counterpart)) in comparison.rows.iter().zip(counterparts).enumerate() {
         // A line and the line in its place are shown side by side.
-        let beside = counterpart.and_then(|line| {
-            let mut rows = comparison.rows.iter();
-            rows.position(|row| row.differs() && std::ptr::eq(comparison.line(*row), line))
-        });
-        let number = first + beside.unwrap_or(at).min(at);
+        let number = first + counterpart.unwrap_or(at).min(at);
         let (sides, sort, why) = match *row {
             Row::Both(left, right) => {
                 let lines = [&comparison.left.lines[left], &comparison.right.lines[right]];
-                let forms = lines[0].forms.keys().chain(lines[1].forms.keys());
-                let mut forms: Vec<&str> = forms.map(|form| form.name()).collect();
+                let forms = lines.into_iter().flat_map(|line| line.forms.iter());
+                let mut forms: Vec<&str> = forms.map(|(form, _)| form.name()).collect();
                 forms.sort_unstable();
                 forms.dedup();
                 let sort = if forms.is_empty() {
@@ -95,7 +91,9 @@ fn mark(
             Row::Varies(side, _) => (vec![side], Sort::Varies, String::new()),
             Row::Left(_) | Row::Right(_) => {
                 let side = usize::from(matches!(row, Row::Right(_)));
-                let other = counterpart.map_or(String::new(), |line| line.text.clone());
+                let other = counterpart.map_or(String::new(), |row| {
+                    comparison.line(comparison.rows[row]).text.to_string()
+                });
                 let sort = if counterpart.is_some() {
                     Sort::Different
                 } else {
@@ -122,52 +120,45 @@ fn mark(
 }
 
 /// Finds the entries that make up a line, in their order.
-struct Finder<'a> {
-    /// The task, the entry's place in it, and strace's line.
-    left: Vec<((usize, usize), String)>,
-    run: &'a Run,
+struct Finder {
+    /// For each of strace's lines: the tasks, and the places in them.
+    left: HashMap<String, VecDeque<(usize, usize)>>,
 }
 
-impl<'a> Finder<'a> {
-    fn new(run: &'a Run, compared: &Compared) -> Finder<'a> {
+impl Finder {
+    fn new(run: &Run, compared: &Compared) -> Finder {
         let is_it = |task: &Task| {
             if compared.together == 0 {
                 return task.name == compared.name;
             }
             (task.side == Side::Client) == (compared.name == "client")
         };
-        let mut finder = Finder {
-            left: Vec::new(),
-            run,
-        };
-        for (which, task) in finder.run.tasks.iter().enumerate() {
-            if is_it(task) {
-                let entries = task.entries.iter().enumerate();
-                let own = entries.map(|(at, entry)| ((which, at), raw(&entry.what)));
-                finder.left.extend(own);
+        let mut left: HashMap<String, VecDeque<(usize, usize)>> = HashMap::new();
+        for (which, task) in run.tasks.iter().enumerate() {
+            for (at, entry) in task.entries.iter().enumerate().filter(|_| is_it(task)) {
+                let places = left.entry(raw(&entry.what)).or_default();
+                places.push_back((which, at));
             }
         }
-        finder
+        Finder { left }
     }
 
     /// The entries of a line; a joined line has several.
     fn find(&mut self, raw: &str) -> Vec<(usize, usize)> {
         let (mut found, mut rest) = (Vec::new(), raw);
-        loop {
-            let begins = |(_, own): &&((usize, usize), String)| {
-                let behind = rest.strip_prefix(own.as_str());
-                behind.is_some_and(|behind| behind.is_empty() || behind.starts_with("; "))
-            };
-            let Some((place, own)) = self.left.iter().find(begins).cloned() else {
-                return found;
-            };
-            rest = rest[own.len()..].trim_start_matches("; ");
-            self.left.retain(|(other, _)| *other != place);
+        while !rest.is_empty() {
+            // The bytes of a call may have such a sign in them too.
+            let ends = rest.match_indices("; ").map(|(end, _)| end);
+            let mut ends = ends.chain([rest.len()]);
+            let next = ends.find_map(|end| {
+                let places = self.left.get_mut(&rest[..end])?;
+                Some((places.pop_front()?, end))
+            });
+            let Some((place, end)) = next else { break };
             found.push(place);
-            if rest.is_empty() {
-                return found;
-            }
+            rest = rest[end..].trim_start_matches("; ");
         }
+        found
     }
 }
 

@@ -6,7 +6,8 @@ use std::fmt::Write; // writing into memory does not fail
 
 use sockstep::Result;
 
-use crate::diff::compare::{Comparison, Line, Row, Verdict};
+use crate::diff::compare::vary::{differences, kind};
+use crate::diff::compare::{Comparison, Line, Row, Verdict, number_of, repeated};
 use crate::diff::expected::EXPECTED;
 use crate::diff::normalise::Forms;
 use crate::diff::verdict::{Compared, Judged, Sides, Totals, letter};
@@ -225,6 +226,7 @@ impl Report<'_> {
                 .iter()
                 .any(Row::differs)
         };
+        let (mut gists, mut shown) = (Vec::new(), Vec::new());
         let mut gap = false;
         for (at, &row) in rows.iter().enumerate() {
             if !near(at) {
@@ -232,7 +234,8 @@ impl Report<'_> {
                 continue;
             }
             if std::mem::take(&mut gap) {
-                *text += "      ...\n";
+                gists.push(0);
+                shown.push("      ...\n".to_owned());
             }
             let (mark, colour, name) = match row {
                 Row::Both(..) => (' ', "", ""),
@@ -242,12 +245,28 @@ impl Report<'_> {
                 Row::Right(_) => ('+', "32", names[1]),
             };
             let line = comparison.line(row);
+            let other = counterparts[at].map(|other| comparison.line(rows[other]));
             // A line that replaces another: the two may differ only beyond the part shown.
-            let (shown, around) = match counterparts[at] {
+            let (words, around) = match other {
                 Some(other) => beside(line, other),
                 None => (short(line), 0),
             };
-            self.row(mark, name, line.number, colour, &shown, around, text);
+            let mut text = String::new();
+            self.row(mark, name, line.number, colour, &words, around, &mut text);
+            gists.push(gist(mark, line, other));
+            shown.push(text);
+        }
+        let mut at = 0;
+        while at < shown.len() {
+            let (period, times) = repeated(&gists[at..]).unwrap_or((1, 0));
+            *text += &shown[at..at + period].concat();
+            at += period * (times + 1);
+            if times > 0 {
+                let words = format!(
+                    "... the last {period} rows {times} times more, with other bytes (--json shows all)"
+                );
+                let _ = writeln!(text, "      {words}");
+            }
         }
     }
 
@@ -277,7 +296,7 @@ impl Report<'_> {
         let mut text = String::from("\n");
         if !totals.forms.is_empty() {
             text += "Normalised before the comparison:\n";
-            for (form, count) in &totals.forms {
+            for (form, count) in totals.forms.iter() {
                 self.wrap(
                     &format!("  {:8} {count:>5}  {}", form.name(), form.meaning()),
                     17,
@@ -338,9 +357,9 @@ impl Report<'_> {
 
 /// A line in the ladder's short form.
 fn short(line: &Line) -> String {
-    line.call.as_ref().map_or_else(
-        || line.text.clone(),
-        |call| brief(call, Payload::Text, ONE_ROW).concat(),
+    line.call().map_or_else(
+        || line.text.to_string(),
+        |call| brief(&call, Payload::Text, ONE_ROW).concat(),
     )
 }
 
@@ -350,10 +369,17 @@ fn beside(line: &Line, other: &Line) -> (String, usize) {
     let (own, others) = (short(line), short(other));
     if own == others {
         let around = first_difference(&line.text, &other.text);
-        return (line.text.clone(), around);
+        return (line.text.to_string(), around);
     }
     let around = first_difference(&own, &others);
     (own, around)
+}
+
+/// The same number for rows that say the same of different bytes: on which side the call is, on what, and how it differs from
+/// what stands in its place on the other.
+fn gist(mark: char, line: &Line, other: Option<&Line>) -> u64 {
+    let how = other.map(|other| differences(&line.text, &other.text));
+    number_of(&format!("{mark}{:?}{how:?}", kind(&line.text)))
 }
 
 /// `port 3, pointer 1`

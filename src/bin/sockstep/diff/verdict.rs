@@ -244,9 +244,7 @@ impl Totals {
         for task in &judged.tasks {
             self.tasks += 1;
             self.verdicts[task.comparison.verdict as usize] += 1;
-            for (form, count) in &task.comparison.forms {
-                *self.forms.entry(*form).or_default() += count;
-            }
+            self.forms.add_all(&task.comparison.forms);
             for reason in task.comparison.expected() {
                 *self.expected.entry(reason).or_default() += 1;
             }

@@ -5,8 +5,10 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// With more elements to be left out than this, a path that is short enough is taken instead of the shortest: the time would
-/// be their number's square.
+/// be their number's square. Fewer are tried once so many paths have been looked at.
 const EFFORT: usize = 512;
+const LESS_EFFORT: usize = 32;
+const PATHS: usize = 1 << 15;
 
 /// The pairs of elements that the two sequences of these lengths have in common, in order. Once `stop` is set, the rest is
 /// left out.
@@ -18,6 +20,7 @@ pub fn align(
     let mut search = Search {
         same,
         stop,
+        paths: 0,
         forward: Vec::new(),
         backward: Vec::new(),
         pairs: Vec::new(),
@@ -29,6 +32,8 @@ pub fn align(
 struct Search<'a, F> {
     same: F,
     stop: &'a AtomicBool,
+    /// How many paths have been looked at.
+    paths: usize,
     /// For each diagonal how far the best path has come, from the beginning and from the end.
     forward: Vec<usize>,
     backward: Vec<usize>,
@@ -74,16 +79,28 @@ impl<F: Fn(usize, usize) -> bool> Search<'_, F> {
             paths.clear();
             paths.resize(places, 0);
         }
+        // How far one gets with the fewest left out, just behind a pair: there the path can be cut without losing one.
+        let mut far = (0, 0);
         for d in 0..=half {
             if self.stop.load(Ordering::Relaxed) {
                 return None;
             }
-            if d > EFFORT {
-                return self.farthest(left, right, zero);
+            let effort = if self.paths < PATHS {
+                EFFORT
+            } else {
+                LESS_EFFORT
+            };
+            if d > effort {
+                if far == (0, 0) {
+                    far = self.farthest(n, m, zero, effort)?;
+                }
+                let place = (left.start + far.0, right.start + far.1);
+                return Some((place, place));
             }
             // Not beyond the edges.
             let lowest = zero + 2 * d.saturating_sub(m) - d;
             let highest = zero + d - 2 * d.saturating_sub(n);
+            self.paths += highest - lowest;
             for is_backward in [false, true] {
                 for k in (lowest..=highest).step_by(2) {
                     let (paths, others) = if is_backward {
@@ -109,6 +126,9 @@ impl<F: Fn(usize, usize) -> bool> Search<'_, F> {
                         x += 1;
                     }
                     paths[k] = x;
+                    if !is_backward && x > start && x + y_of(x) > far.0 + far.1 {
+                        far = (x, y_of(x));
+                    }
                     // The same diagonal, as the other direction counts it: n - m - k.
                     let Some(other) = (2 * zero + n).checked_sub(m + k) else {
                         continue;
@@ -143,21 +163,15 @@ impl<F: Fn(usize, usize) -> bool> Search<'_, F> {
 }
 
 impl<F> Search<'_, F> {
-    /// How far the best path from the beginning has come.
-    fn farthest(
-        &self,
-        left: &Range<usize>,
-        right: &Range<usize>,
-        zero: usize,
-    ) -> Option<((usize, usize), (usize, usize))> {
-        let diagonals = zero - EFFORT..=zero + EFFORT;
-        let places = diagonals.filter_map(|k| {
+    /// How far the best path from the beginning has come, if it is not at the end of both.
+    fn farthest(&self, n: usize, m: usize, zero: usize, effort: usize) -> Option<(usize, usize)> {
+        let places = (zero - effort..=zero + effort).filter_map(|k| {
             let x = self.forward[k];
             let y = (x + zero).checked_sub(k)?;
-            (x <= left.len() && y <= right.len()).then_some((left.start + x, right.start + y))
+            (x <= n && y <= m).then_some((x, y))
         });
-        let far = places.max_by_key(|(l, r)| l + r)?;
-        (far != (left.start, right.start) && far != (left.end, right.end)).then_some((far, far))
+        let far = places.max_by_key(|(x, y)| x + y)?;
+        (far != (0, 0) && far != (n, m)).then_some(far)
     }
 }
 
@@ -206,8 +220,23 @@ mod tests {
     fn twenty_thousand_that_are_all_different_take_no_more_than_their_length() {
         let all = [20_000, 20_000];
         assert!(align(all, &AtomicBool::new(false), |_, _| false).is_empty());
+        let behind_others = align([10_000, 20_000], &AtomicBool::new(false), |l, r| {
+            r == l + 10_000
+        });
+        assert_eq!(behind_others.len(), 10_000);
         let every_second = align(all, &AtomicBool::new(false), |l, r| l % 2 == 0 && l == r);
         assert_eq!(every_second.len(), 10_000);
+    }
+
+    #[test]
+    fn a_path_that_is_not_the_shortest_leaves_no_pair_out_where_it_is_cut() {
+        // Four calls of one for two of the other, of which the last is the same; at first there are others.
+        for first in 0..8 {
+            let pairs = align([2_000, 4_000 + first], &AtomicBool::new(false), |l, r| {
+                r >= first && l % 2 == 1 && (r - first) % 4 == 3 && l / 2 == (r - first) / 4
+            });
+            assert_eq!(pairs.len(), 1_000, "{first}");
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub fn words(text: &str) -> Vec<&str> {
         let len = if let Some(len) = string.and_then(binary) {
             inside = false;
             len
+        } else if rest.starts_with("\\x") {
+            rest.find([' ', '"', '.']).unwrap_or(rest.len())
         } else if first == '\\' {
             1 + rest[1..].chars().next().map_or(0, char::len_utf8)
         } else if is_word(first) {
@@ -42,11 +44,14 @@ fn binary(text: &str) -> Option<usize> {
         match text.as_bytes().get(at)? {
             b'"' => return is_binary.then_some(at + 1),
             b'\\' => {
-                let digits = text.as_bytes()[at + 1..].iter().take(3);
-                let octal = digits.take_while(|byte| (b'0'..=b'7').contains(byte));
-                let value = octal.fold(None, |value, byte| {
-                    Some(value.unwrap_or(0) * 8 + u32::from(byte - b'0'))
-                });
+                // `\x1f` of ours, or `\37` of strace.
+                let behind = &text.as_bytes()[at + 1..];
+                let (radix, digits) = match behind.strip_prefix(b"x") {
+                    Some(hexadecimal) => (16, hexadecimal.iter().take(2)),
+                    None => (8, behind.iter().take(3)),
+                };
+                let digits = digits.map_while(|&byte| char::from(byte).to_digit(radix));
+                let value = digits.reduce(|value, digit| value * radix + digit);
                 is_binary |= value.is_some_and(|value| value < 32 || value == 127);
                 at += 2;
             }
@@ -84,7 +89,7 @@ pub fn agree(left: &Line, right: &Line, new: bool) -> bool {
     if left.also.contains(&right.hash) || right.also.contains(&left.hash) {
         return true;
     }
-    if differ_where_nothing_varies(left, right) {
+    if kind(&left.text) != kind(&right.text) || differ_where_nothing_varies(left, right) {
         return false;
     }
     let (l, r) = (words(&left.text), words(&right.text));
@@ -118,6 +123,15 @@ fn differ_where_nothing_varies(left: &Line, right: &Line) -> bool {
         around.skip(begin.saturating_sub(2)).all(Option::is_none)
     };
     fixed(left) && fixed(right)
+}
+
+/// What differs between a line and another, of the one and of the other.
+pub fn differences(one: &str, other: &str) -> Vec<[String; 2]> {
+    let (one, other) = (words(one), words(other));
+    let places = places(&one, &other).into_iter();
+    places
+        .map(|[l, r]| [one[l].concat(), other[r].concat()])
+        .collect()
 }
 
 /// What two lines have to have in common to be one line that varies: the call, what it is on, and the error if it failed.
