@@ -613,7 +613,7 @@ impl Ladder {
 
     /// Takes a process's output. Standard error, and all output of a server, is drawn in whole
     /// lines.
-    fn say(&mut self, side: Side, task: TaskId, wrong: bool, mut text: Vec<u8>) {
+    fn take_output(&mut self, side: Side, task: TaskId, wrong: bool, mut text: Vec<u8>) {
         let cut = &mut self.column(side).cut;
         if cut.take_if(|cut| *cut == (task, wrong)).is_some() && text.first() == Some(&b'\n') {
             text.remove(0);
@@ -772,7 +772,7 @@ impl Ladder {
         if let Some((wrong, words)) = said(&self.world, &event).filter(|_| heard) {
             self.pass_on(side, task);
             self.count_all(side, task);
-            self.say(side, task, wrong, words);
+            self.take_output(side, task, wrong, words);
             if self.calls == Calls::Network {
                 return;
             }

@@ -269,7 +269,7 @@ fn play(
     while !client.is_done() {
         // The server first: it prints what it received before the client has the answer.
         view.watch(signals, [&mut server, &mut client])?;
-        if !view.holds() && view.nobody_gives_up() && client.is_stuck() && server.waits() {
+        if !view.holds() && view.both_wait_without_end() && client.is_stuck() && server.waits() {
             let seconds = STUCK.as_secs();
             let words = if server.is_stuck() {
                 format!("each side has waited for the other for {seconds} s: ended")

@@ -93,7 +93,12 @@ impl Steps {
 
     /// Lets calls go as keys or the time require. `reads`: the client waits for typed input.
     /// `pages`: the user has paged back. Returns the keys that are for the picture.
-    pub fn go(&mut self, processes: &[&mut Process], reads: bool, mut pages: bool) -> Vec<Turn> {
+    pub fn let_calls_go(
+        &mut self,
+        processes: &[&mut Process],
+        reads: bool,
+        mut pages: bool,
+    ) -> Vec<Turn> {
         let mut turns = Vec::new();
         let mut held = held(processes);
         let pressed = self.keys.as_ref().map(Keys::pressed).unwrap_or_default();

@@ -347,7 +347,7 @@ impl View {
                 |call: &Begun| call.name == "read" && call.descriptor.as_deref() == Some("0");
             let reads = under_way[Side::Client as usize].iter().any(reads);
             let pages = matches!(&self.picture, Picture::Ladder(ladder) if ladder.is_paged());
-            let turns = steps.go(&processes, reads, pages);
+            let turns = steps.let_calls_go(&processes, reads, pages);
             let next = steps.next(&processes, &mut under_way);
             if let Picture::Ladder(ladder) = &mut self.picture {
                 for turn in turns {
@@ -397,7 +397,7 @@ impl View {
             return Ok(());
         }
         self.hinted_at_listen = Some(what_now);
-        let why = self.why_nobody_reaches_the_server();
+        let why = self.why_the_server_is_unreachable();
         let why = if why.is_empty() { why } else { why + ". " };
         self.hint(&format!("the server does not listen. {why}{what_now}"))
     }
@@ -409,7 +409,7 @@ impl View {
     }
 
     /// Describes a server that does not listen.
-    fn why_nobody_reaches_the_server(&self) -> String {
+    fn why_the_server_is_unreachable(&self) -> String {
         match self.server().bind {
             Some((Bind::InUse(port), _)) if ready::is_in_time_wait(port) => format!(
                 "Port {port} is in TIME_WAIT after an earlier connection, for a minute: set SO_REUSEADDR before bind(). See: sockstep explain TIME_WAIT"
@@ -425,7 +425,7 @@ impl View {
     }
 
     /// Whether neither side will stop waiting by itself, as far as strace has seen.
-    pub fn nobody_gives_up(&self) -> bool {
+    pub fn both_wait_without_end(&self) -> bool {
         self.traces() && !self.lanes.iter().any(|lane| lane.gives_up)
     }
 
@@ -501,7 +501,7 @@ impl View {
             _ if self.server().found_no_input => {
                 "Its standard input is empty: give it one with --server-input FILE".to_owned()
             }
-            _ => self.why_nobody_reaches_the_server(),
+            _ => self.why_the_server_is_unreachable(),
         };
         if why.is_empty() {
             format!("the server did not start: {status}")

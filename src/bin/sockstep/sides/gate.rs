@@ -112,7 +112,7 @@ impl Gate {
         let channel = unsafe { OwnedFd::from_raw_fd(high) };
         let shared = Arc::new(Shared::default());
         let gate = Gate(Arc::clone(&shared));
-        thread::spawn(move || keep(&ours, &shared));
+        thread::spawn(move || answer_the_kernel(&ours, &shared));
         let program = program(channel.as_raw_fd());
         Ok((gate, Filter { program, channel }))
     }
@@ -273,7 +273,7 @@ fn handed_over(channel: &OwnedFd) -> Option<OwnedFd> {
 }
 
 /// Answers the kernel until all tasks of the side have ended.
-fn keep(channel: &OwnedFd, shared: &Shared) {
+fn answer_the_kernel(channel: &OwnedFd, shared: &Shared) {
     let Some(listener) = handed_over(channel) else {
         return;
     };

@@ -73,7 +73,7 @@ pub fn begin() -> Result<(), String> {
         }
         ForkResult::Child => {
             drop((ask, answer));
-            keep(us, &asked, &answers);
+            run_the_keeper(us, &asked, &answers);
             exit(0)
         }
     }
@@ -123,7 +123,7 @@ pub fn leave() {
 }
 
 /// The keeper's life.
-fn keep(whose: Pid, asked: &OwnedFd, answers: &OwnedFd) {
+fn run_the_keeper(whose: Pid, asked: &OwnedFd, answers: &OwnedFd) {
     let _ = set_name(c"sockstep-keeper");
     let _ = setsid();
     let _ = SigSet::all().thread_set_mask();

@@ -1,14 +1,16 @@
 //! A side's life, the same for every verb: start, ready, done, idle, end.
 //!
 //! ```text
-//! begin()? once for each verb: no process outlives it, even if it gets SIGKILL let mut server =
-//! Start { trace, ..Start::of(Side::Server, &program, &arguments) }.process()?; let mut ready =
-//! Ready::default(); while ready.look(&server) == State::Starting { listen(..)? } asks the kernel;
-//! strace may know earlier let mut client = Start::of(..).process()?; while !client.is_done() {
-//! listen(..)? } until its first process and all others have ended while !server.is_idle() {
-//! listen(..)? } until every task waits for a new client let mut end = End::begin(&mut server);
-//! SIGTERM, after two seconds SIGKILL while !end.is_over(&mut server) { listen(..)? } leave()
-//! all processes and files are gone
+//! begin()?                                       once for each verb: no process outlives it, even if it gets SIGKILL
+//! let mut server = Start { trace, ..Start::of(Side::Server, &program, &arguments) }.process()?;
+//! let mut ready = Ready::default();
+//! while ready.look(&server) == State::Starting { listen(..)? }    asks the kernel; strace may know earlier
+//! let mut client = Start::of(..).process()?;
+//! while !client.is_done() { listen(..)? }        until all its processes have ended
+//! while !server.is_idle() { listen(..)? }        until all its tasks wait
+//! let mut end = End::begin(&mut server);         SIGTERM, after two seconds SIGKILL
+//! while !end.is_over(&mut server) { listen(..)? }
+//! leave()                                        all processes and files are gone
 //! ```
 //!
 //! `listen` waits for what a side prints and for what strace writes about it,

@@ -172,7 +172,12 @@ pub(super) fn port_without_htons(
     )
 }
 
-pub(super) fn nobody_there(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
+pub(super) fn no_listener_there(
+    _: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
     if calls::does(&call.name) != Does::Connects || error(call) != "ECONNREFUSED" {
         return None;
     }

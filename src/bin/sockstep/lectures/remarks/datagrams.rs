@@ -23,7 +23,7 @@ fn port_of_the_other(world: &World, side: Side) -> Option<&Address> {
     at.next().filter(|_| at.next().is_none())
 }
 
-pub(super) fn nobody_has_the_port(
+pub(super) fn no_socket_has_the_port(
     _: &Seen,
     world: &World,
     event: &Event,
@@ -46,7 +46,7 @@ pub(super) fn nobody_has_the_port(
 }
 
 /// The same if the sender gets no error: the kernel's table shows it.
-pub(super) fn datagram_met_nobody(
+pub(super) fn datagram_met_no_socket(
     seen: &Seen,
     world: &World,
     event: &Event,

@@ -100,7 +100,7 @@ fn no_htons_by_whom() {
 }
 
 #[test]
-fn nobody_listens_where_the_client_asks() {
+fn no_server_listens_where_the_client_asks() {
     let both = |at: &str, port: u16| {
         words_of(&format!(
             r#"7 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
@@ -146,7 +146,7 @@ fn a_loop_that_takes_0_for_a_message() {
 
 /// At the close, and not again at the process's end.
 #[test]
-fn messages_that_nobody_received() {
+fn messages_that_were_never_received() {
     let sends = r#"9 execve("./client", ["./client"], 0x7ffd /* 1 var */) = 0
 9 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3
 9 sendto(3, "hello", 5, 0, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 5
