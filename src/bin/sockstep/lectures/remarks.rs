@@ -1,10 +1,11 @@
 //! Remarks: one line on an event that the user should understand, with the way to fix it.
 //!
-//! A remark is a function in [`RULES`]: it looks at one event, with the world as that event has left it, and says something or
-//! not. To add one, write the function beside its like in `remarks/`, put it in the list, and test it on a recording of three
-//! lines, once where it holds and once where it must not. It is said once for each socket. Its `explain` is a word of `words.rs`
-//! or of ffi-notes.md; a test looks for that. A false remark is worse than none: where another reading of the event is
-//! possible, say nothing.
+//! A remark is a function in [`RULES`]: it looks at one event, with the world as that event has
+//! left it, and returns a remark or not. To add one, write the function in the file of its kind in
+//! `remarks/`, put it in the list, and test it on a recording of three lines, once where it applies
+//! and once where it must not. It is said once for each socket. Its `explain` is a word of
+//! `words.rs` or of ffi-notes.md; a test looks for that. A false remark is worse than none: where
+//! another reading of the event is possible, say nothing.
 
 mod addresses;
 mod bytes;

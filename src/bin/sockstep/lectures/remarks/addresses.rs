@@ -241,7 +241,7 @@ pub(super) fn no_listener_there(
     )
 }
 
-/// A length of 0, or one that is no address's.
+/// A length of 0, or one that no address has.
 pub(super) fn address_too_short(
     _: &Seen,
     world: &World,
@@ -277,7 +277,7 @@ pub(super) fn address_too_short(
     )
 }
 
-/// Of what the kernel fills in: the room that it was told of.
+/// The room for an address that the kernel fills in, as the program passed it.
 pub(super) fn no_room_for_the_address(
     _: &Seen,
     _: &World,
@@ -306,7 +306,7 @@ pub(super) fn no_room_for_the_address(
     .filter(|_| negative)
 }
 
-/// The address that a socket is to have, or to reach, is another machine's.
+/// The address to bind or to connect to belongs to another machine.
 pub(super) fn not_of_this_machine(_: &Seen, _: &World, _: &Event, call: &Call) -> Option<Remark> {
     if calls::does(&call.name) != Does::Binds || error(call) != "EADDRNOTAVAIL" {
         return None;
@@ -330,7 +330,7 @@ pub(super) fn not_of_this_machine(_: &Seen, _: &World, _: &Event, call: &Call) -
     )
 }
 
-/// 127.0.0.1, if that is what an address is with its bytes in the other order.
+/// 127.0.0.1, if the address with its bytes swapped is that.
 fn turned(ip: IpAddr) -> Option<IpAddr> {
     let loopback = IpAddr::from([1, 0, 0, 127]);
     (ip == loopback).then_some(IpAddr::from([127, 0, 0, 1]))
@@ -348,7 +348,7 @@ pub(super) fn port_of_root(_: &Seen, _: &World, _: &Event, call: &Call) -> Optio
     )
 }
 
-/// The address is of another family than the socket, or of none.
+/// The address is of another family than the socket, or its family is not set.
 pub(super) fn another_family(
     _: &Seen,
     world: &World,

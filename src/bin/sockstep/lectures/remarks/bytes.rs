@@ -169,7 +169,7 @@ pub(super) fn goes_on_after_the_end(
     )
 }
 
-/// More is sent than was received: what stood in the buffer before, or its zeros.
+/// More is sent than was received: earlier contents of the buffer, or its zeros.
 pub(super) fn more_than_received(
     seen: &Seen,
     _: &World,
@@ -195,7 +195,7 @@ pub(super) fn more_than_received(
     }
     let old = had.bytes.get(length..).unwrap_or_default();
     let common = old.len().min(more.len());
-    // A line's end may be the program's own.
+    // The program may add the newline itself.
     let is_old = old[..common].trim_ascii().len() >= 2 && old[..common] == more[..common];
     let is_unused = asked == had.room && more.iter().all(|&byte| byte == 0);
     if !is_old && !is_unused {

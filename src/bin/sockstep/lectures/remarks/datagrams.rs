@@ -1,4 +1,4 @@
-//! Remarks on datagrams: who gets them, and from whom.
+//! Remarks on datagrams: receivers and senders.
 
 use super::seen::Seen;
 use super::{Remark, error, other, remark, socket, swapped};
@@ -228,7 +228,8 @@ pub(super) fn answered_from_elsewhere(
     )
 }
 
-/// What fits into one datagram: 65,535 less what IPv4 (IPv6 does not count its own) and UDP put before it.
+/// The most bytes in one datagram: 65,535 without the headers of IPv4 (IPv6 does not count its own)
+/// and UDP.
 const LARGEST: [u64; 2] = [65_507, 65_527];
 
 pub(super) fn too_long(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {

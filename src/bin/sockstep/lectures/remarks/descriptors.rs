@@ -156,7 +156,7 @@ pub(super) fn datagrams_have_no_listener(
     )
 }
 
-/// Of what was never a socket, or is one no more.
+/// A socket call on a descriptor that was never a socket, or no longer is.
 pub(super) fn no_socket(seen: &Seen, _: &World, event: &Event, call: &Call) -> Option<Remark> {
     let row = calls::of(&call.name)?;
     let wants = matches!(
@@ -206,7 +206,7 @@ pub(super) fn connected_twice(
     event: &Event,
     call: &Call,
 ) -> Option<Remark> {
-    // A second connect is how some find out that the first one has come about.
+    // Some programs call connect again to learn the result of the first call.
     let socket = socket(world, event).filter(|socket| !socket.nonblocking)?;
     let again = calls::does(&call.name) == Does::Connects && error(call) == "EISCONN";
     if !again || socket.state == State::Connecting {
@@ -277,7 +277,7 @@ pub(super) fn child_goes_on(
     )
 }
 
-/// What the C library's fd_set has room for.
+/// The size of the C library's fd_set.
 const FD_SETSIZE: i64 = 1024;
 
 pub(super) fn set_is_too_small(_: &Seen, _: &World, _: &Event, call: &Call) -> Option<Remark> {
@@ -295,7 +295,7 @@ pub(super) fn set_is_too_small(_: &Seen, _: &World, _: &Event, call: &Call) -> O
     )
 }
 
-/// From here on it is no chance that there is nothing yet.
+/// From this many on, repeated EAGAIN is not a coincidence.
 const BUSY: u32 = 200;
 
 pub(super) fn asks_without_waiting(

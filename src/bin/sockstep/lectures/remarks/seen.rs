@@ -1,4 +1,4 @@
-//! What the rules need to know of earlier events.
+//! What the rules need to know about earlier events.
 
 use std::collections::{HashMap, HashSet};
 
@@ -30,11 +30,11 @@ pub(super) struct Seen {
     pub(super) sockets: [bool; 2],
     /// Sockets that close() closed with unread messages.
     pub(super) closed: HashSet<SocketId>,
-    /// Who has accepted a socket, and who has moved data on it.
+    /// The task that accepted a socket, and the task that moved data on it.
     pub(super) uses: HashMap<SocketId, Uses>,
-    /// What stands in the buffer that a socket's bytes are received into.
+    /// The contents of the buffer into which a socket's bytes are received.
     pub(super) buffered: HashMap<SocketId, Buffered>,
-    /// How often in a row a task has been told that there is nothing yet, with no wait between.
+    /// How many EAGAINs in a row a task has had, without a wait between them.
     pub(super) again: HashMap<TaskId, u32>,
     /// The socket on which a task last met EPIPE.
     pub(super) pipes: HashMap<TaskId, SocketId>,
@@ -46,15 +46,15 @@ pub(super) struct Uses {
     pub(super) users: HashSet<TaskId>,
 }
 
-/// A buffer's beginning, with what the last receive brought and what those before have left behind it.
+/// A buffer's beginning: the bytes of the last receive, then the rest of earlier ones.
 pub(super) struct Buffered {
     pub(super) bytes: Vec<u8>,
-    /// What the last receive brought, and what it had room for.
+    /// The bytes of the last receive, and the room that it had.
     pub(super) length: u64,
     pub(super) room: u64,
 }
 
-/// So many sockets are kept in mind.
+/// The most sockets remembered.
 const KEPT: usize = 1024;
 
 /// Sends in a row.

@@ -178,7 +178,8 @@ const LOCAL: &str = r#"{sa_family=AF_INET, sin_port=htons(7801), sin_addr=inet_a
 const REFUSED: &str = "ECONNREFUSED (Connection refused)";
 const SERVED: &str = "7 listen(3, 5) = 0\n7 accept(3, NULL, NULL) = 4\n";
 
-/// What a client is told that this server refuses; one for connections listens afterwards at the latest.
+/// The remark on a client that this server refuses; a server for connections listens afterwards at
+/// the latest.
 fn refused(server: &str, at: &str) -> Vec<Remark> {
     let then = match () {
         () if server.contains("listen") => "",
@@ -294,10 +295,10 @@ fn the_wrong_socket_for_a_call() {
     let connects = format!("7 connect(3, {LOCAL}, 16) = 0\n");
     let again = refuses(&format!("connect(3, {LOCAL}, 16)"), "EISCONN");
     assert_eq!(with(&(connects.clone() + &again)), ["EISCONN"]);
-    // How some see that a connect has come about.
+    // How some programs check that a connect has succeeded.
     let begun = "7 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n";
     assert!(with(&(begun.to_owned() + &connects + &again)).is_empty());
-    // The peer has gone: that is no fault of this kind.
+    // The peer has closed: that is another kind of mistake.
     assert!(with(&(connects + &refuses(&send(3), "EPIPE"))).is_empty());
     let late = "7 close(3) = 0\n".to_owned() + &refuses(&recv(3), "EBADF");
     assert_eq!(with(&late), ["EBADF"]);
@@ -306,7 +307,7 @@ fn the_wrong_socket_for_a_call() {
         with(&refuses(&format!("bind(0, {LOCAL}, 16)"), "ENOTSOCK")),
         ["ENOTSOCK"]
     );
-    // A look at whether a descriptor that was inherited is a socket.
+    // A check whether an inherited descriptor is a socket.
     assert!(with(&refuses("getsockname(0, 0x7ffd10, [16])", "ENOTSOCK")).is_empty());
 }
 
@@ -329,7 +330,7 @@ fn datagrams_are_not_connections() {
         ))
     };
     assert_eq!(long(65508), ["EMSGSIZE"]);
-    // A link's own limit, it may be.
+    // Perhaps the limit of a link.
     assert!(long(9000).is_empty());
 }
 
@@ -356,7 +357,7 @@ fn more_is_sent_than_was_received() {
     );
     assert!(echo(&["hello"], "hello", 5).is_empty());
     assert!(echo(&["hello"], "hello, world", 12).is_empty());
-    // A line's end that the program puts there itself.
+    // A newline that the program adds itself.
     assert!(echo(&["aloha!!", "hello"], "hello!", 6).is_empty());
     // A record of its own size.
     let record = format!("hello{}", r"\0".repeat(7));
@@ -379,7 +380,7 @@ fn children_and_their_connections() {
         "{SERVED}{fork}7 close(4) = 0\n{serve}8 close(4) = 0\n8 accept(3, NULL, NULL) = 4\n"
     );
     assert_eq!(with(&goes_on), ["fork"]);
-    // Made beforehand.
+    // Processes made beforehand.
     let prefork = format!(
         "7 listen(3, 5) = 0\n{fork}8 accept(3, NULL, NULL) = 4\n{serve}8 close(4) = 0\n8 accept(3, NULL, NULL) = 4\n"
     );
