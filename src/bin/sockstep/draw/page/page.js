@@ -402,7 +402,10 @@
     const { mate } = moments[now];
     const lines = [begins ? begun({ short: event.line }) + ' <unfinished ...>' : event.line];
     if (mate) lines.push(mate.line); else if (event.diff?.kind === 'different') lines.push(event.diff.why);
-    if (lines.length < 2) return lines.map((text) => make('pre', {}, text));
+    if (lines.length < 2) {
+      const [text] = lines, long = text.length > 600, cut = long && !toggled.has('line');
+      return [make('pre', {}, cut ? text.slice(0, 400) + ' … ' + text.slice(-80) : text), long ? toggle('line', words.show_all, words.show_less) : null];
+    }
     // What the two have not in common is marked.
     const [one, other] = lines.map((line) => line.replace(/ <[0-9.]+>$/, ''));
     let start = 0, end = 0;
