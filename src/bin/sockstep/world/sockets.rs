@@ -57,6 +57,11 @@ pub struct Socket {
     pub nodelay: bool,
     /// For datagrams: since when it is connected; how many it had not received when it was closed.
     pub(super) connected: Option<u64>,
+    /// An accepted socket whose `accept` gave no address: the connect that it seems to belong to, until the first bytes prove
+    /// it.
+    pub(super) guess: Option<EventId>,
+    /// The first bytes that a connecting socket has sent.
+    pub(super) start: Vec<u8>,
     pub unread_messages: usize,
     /// Descriptors that refer to it, in all tables, and messages that carry one.
     pub references: usize,
@@ -146,6 +151,8 @@ impl Socket {
             reuses_port: false,
             nodelay: false,
             connected: None,
+            guess: None,
+            start: Vec::new(),
             unread_messages: 0,
             references: 0,
             carried: VecDeque::new(),

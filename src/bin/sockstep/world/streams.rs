@@ -166,6 +166,62 @@ impl World {
         {
             event.causes.push(connect);
             self.join(socket, accepted);
+            if let Some(accepted) = self.sockets.get_mut(&accepted) {
+                accepted.guess = remote.is_none().then_some(connect);
+            }
+        }
+    }
+
+    /// The first bytes on a socket whose `accept` gave no address. If its supposed peer has sent others, and one connection that is
+    /// as uncertain begins with these, that one is its peer.
+    fn prove(&mut self, id: SocketId, bytes: &[u8]) {
+        let Some(accepted) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        let (Some(connect), Some(supposed)) = (accepted.guess.take(), accepted.peer) else {
+            return;
+        };
+        let accepted = accepted.clone();
+        let begins = |socket: &Socket| {
+            let common = socket.start.len().min(bytes.len());
+            common > 0 && socket.start[..common] == bytes[..common]
+        };
+        if self.sockets.get(&supposed).is_none_or(begins) {
+            return;
+        }
+        let place = accepted.local.as_ref().and_then(Address::port);
+        let same = |socket: &Socket| match (&socket.remote, &accepted.local) {
+            (Some(Address::Inet { port, .. }), _) => place == Some(*port),
+            (remote, local) => remote == local,
+        };
+        let uncertain = |socket: &Socket| match socket.peer {
+            Some(peer) => self.sockets.get(&peer).is_some_and(|it| it.guess.is_some()),
+            None => true,
+        };
+        let mut others = self
+            .sockets
+            .values()
+            .filter(|other| !other.accepted && same(other) && begins(other) && uncertain(other));
+        let (Some(right), None) = (others.next(), others.next()) else {
+            return; // it is not known
+        };
+        let (right, theirs) = (right.id, right.peer);
+        if theirs.is_none() {
+            let queues = self.sockets.values_mut().flat_map(|it| it.queue.iter_mut());
+            let Some(waiting) = queues.into_iter().find(|it| it.socket == right) else {
+                return;
+            };
+            (waiting.socket, waiting.event) = (supposed, connect);
+        }
+        for socket in [Some(id), Some(supposed), theirs].into_iter().flatten() {
+            if let Some(socket) = self.sockets.get_mut(&socket) {
+                socket.peer = None;
+                socket.remote = socket.remote.take().filter(|_| !socket.accepted);
+            }
+        }
+        self.join(right, id);
+        if let Some(theirs) = theirs {
+            self.join(supposed, theirs);
         }
     }
 
@@ -201,6 +257,9 @@ impl World {
         }
         let range = socket.sent..socket.sent + parcel.length;
         socket.sent = range.end;
+        if range.start == 0 && !socket.accepted {
+            socket.start = start_of(parcel);
+        }
         // Kept for the receiver: the peer, or the socket that accept will make.
         let waits = socket
             .remote
@@ -239,6 +298,7 @@ impl World {
             self.meets_the_end(id, None, event);
             return;
         }
+        self.prove(id, &start_of(parcel));
         let Some(socket) = self.sockets.get_mut(&id) else {
             return;
         };

@@ -380,3 +380,35 @@ fn both_sides_in_one_recording_are_told_apart_by_their_programs() {
     assert_eq!(accept.side, Side::Server);
     assert_eq!(accept.causes, [find(&events, "connect", 0).id]);
 }
+
+/// `accept` gives no address, and the clients' connects return in another order than they are accepted.
+#[test]
+fn who_was_accepted_is_proved_by_the_first_bytes() {
+    let server = r#"
+7 1.0 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+7 1.1 bind(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+7 1.2 listen(3, 5) = 0
+7 2.5 accept(3, NULL, NULL) = 4
+7 2.6 accept(3, NULL, NULL) = 5
+7 4.0 recvfrom(4, "two", 99, 0, NULL, NULL) = 3
+7 4.1 recvfrom(5, "one", 99, 0, NULL, NULL) = 3
+"#;
+    let client = |pid: u32, word: &str| {
+        format!(
+            r#"
+{pid} 2.0 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+{pid} 2.{pid} connect(3, {{sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}}, 16) = 0
+{pid} 3.0 sendto(3, "{word}", 3, 0, NULL, 0) = 3
+"#
+        )
+    };
+    let (_, events) = happened(&[server, &client(1, "one"), &client(2, "two")]);
+    for (nth, word) in ["two", "one"].into_iter().enumerate() {
+        let received = find(&events, "recvfrom", nth);
+        let [cause] = received.causes[..] else {
+            panic!("{:?}", received.causes);
+        };
+        let sent = events.iter().find(|event| event.id == cause).unwrap();
+        assert!(sent.call().unwrap().args[1].contains(word), "{sent:?}");
+    }
+}
