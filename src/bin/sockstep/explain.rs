@@ -36,10 +36,13 @@ pub fn explain(args: &Args) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let asked = args.word.join(" ");
-    let found = words::find(&asked);
+    let mut found = words::find(&asked);
     if let Some(error) = words::bare_error(&asked).filter(|_| found.is_empty()) {
         print(format!("{error}\n\nAn error of Linux that these lessons do not explain: see man 3 errno, and the call's own page.\n").as_bytes());
         return ExitCode::SUCCESS;
+    }
+    if found.is_empty() {
+        found = words::among(&asked);
     }
     if found.is_empty() {
         let tip = words::nearest(&asked).map_or_else(

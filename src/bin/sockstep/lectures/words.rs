@@ -20,8 +20,15 @@ impl Section {
     }
 
     fn is_called(self, name: &str) -> bool {
-        self.names().any(|own| own.eq_ignore_ascii_case(name))
+        self.names()
+            .any(|own| own.eq_ignore_ascii_case(name) || plain(own) == plain(name))
     }
+}
+
+/// A word however it is written: `non-blocking`, `nonblocking`, `Close wait`.
+fn plain(word: &str) -> String {
+    let marks = ['-', '_', ' ', '"', '\''];
+    word.replace(marks, "").to_ascii_lowercase()
 }
 
 fn sections(page: &'static str) -> impl Iterator<Item = Section> {
@@ -139,6 +146,17 @@ pub fn bare_error(asked: &str) -> Option<String> {
             || lower.contains(&message.to_ascii_lowercase());
         (known && is_asked).then(|| format!("{name}, {message}"))
     })
+}
+
+/// The first known word among a few: `port 80`, `bind failed`.
+pub fn among(asked: &str) -> Vec<Section> {
+    let words: Vec<&str> = asked.split_whitespace().collect();
+    let found = words.iter().map(|word| find(word));
+    let mut found = found.filter(|found| !found.is_empty());
+    found
+        .next()
+        .filter(|_| words.len() <= 3)
+        .unwrap_or_default()
 }
 
 /// The known word most similar to an unknown one, if one is similar.
@@ -266,6 +284,30 @@ mod tests {
             Some("EIO, Input/output error")
         );
         assert_eq!(bare_error("hello"), None);
+    }
+
+    #[test]
+    fn words_are_found_however_a_student_writes_them() {
+        for (asked, word) in [
+            ("nonblocking", "O_NONBLOCK"),
+            ("close wait", "CLOSE_WAIT"),
+            ("three way handshake", "SYN_SENT"),
+            ("\"Broken pipe\"", "EPIPE"),
+            ("eof", "end of file"),
+            ("127.0.0.1", "loopback"),
+            ("big-endian", "byte order"),
+        ] {
+            let found = find(asked);
+            let name = found.first().and_then(|section| section.names().next());
+            assert_eq!(name, Some(word), "{asked}");
+        }
+        for (asked, word) in [("port 80", "port"), ("bind failed", "bind")] {
+            assert!(find(asked).is_empty());
+            let found = among(asked);
+            let name = found.first().and_then(|section| section.names().next());
+            assert_eq!(name, Some(word), "{asked}");
+        }
+        assert!(among("a long line about a port").is_empty() && among("hello").is_empty());
     }
 
     #[test]
