@@ -1079,6 +1079,30 @@ fn bad_arguments_are_told_and_nothing_is_started() {
             &["--server", "true {port}", "--only", "nope"][..],
             "no check nope. See them with: sockstep check --list",
         ),
+        (
+            &[
+                "--server",
+                "true {port}",
+                "--contract",
+                "tcp-echo",
+                "--skip",
+                "halvs",
+            ],
+            "no check halvs. Did you mean halves? See",
+        ),
+        (
+            &[
+                "--server",
+                "true {port}",
+                "--contract",
+                "tcp-echo",
+                "--only",
+                "word",
+                "--skip",
+                "word",
+            ],
+            "--only and --skip leave no check to make",
+        ),
         (&["--client", "true"], "the client's command needs a {port}"),
         (
             &["--client", "true {port}", "--contract", "http"],

@@ -388,15 +388,24 @@ fn chosen<T>(all: &'static [Check<T>], args: &Args) -> Result<Vec<&'static Check
         .chain(&args.skip)
         .find(|name| !all.iter().any(|check| check.name == **name));
     if let Some(unknown) = unknown {
-        return Err(format!(
-            "no check {unknown}. See them with: sockstep check --list"
-        ));
+        return Err(no_check(unknown, all.iter().map(|check| check.name)));
     }
     let wanted = |check: &&Check<T>| {
         let named = |names: &[String]| names.iter().any(|name| name == check.name);
         (args.only.is_empty() || named(&args.only)) && !named(&args.skip)
     };
-    Ok(all.iter().filter(wanted).collect())
+    let chosen: Vec<_> = all.iter().filter(wanted).collect();
+    if chosen.is_empty() {
+        return Err("--only and --skip leave no check to make".to_owned());
+    }
+    Ok(chosen)
+}
+
+/// What to say of a name that no check has.
+fn no_check(name: &str, names: impl Iterator<Item = &'static str>) -> String {
+    let tip = crate::lectures::words::nearest_of(name, names)
+        .map_or_else(String::new, |near| format!(" Did you mean {near}?"));
+    format!("no check {name}.{tip} See them with: sockstep check --list")
 }
 
 fn list(args: &Args) -> Result<bool, Trouble> {

@@ -16,9 +16,11 @@ use nix::unistd::{Pid, getpid};
 
 use crate::check::blame::Found;
 use crate::check::contract::Contract;
+use crate::check::no_check;
 use crate::check::outcome::{Failure, Stop};
 use crate::check::page::page;
 use crate::check::patience::{self, LOOK};
+use crate::check::table::names;
 use crate::draw::json::{array, number, object, text};
 use crate::draw::terminal::{ERASE, Style, fold, put};
 use crate::draw::xml::escape;
@@ -679,12 +681,17 @@ fn points(file: &PathBuf) -> Result<Vec<(String, f64)>, Trouble> {
         let of = line.split_once(char::is_whitespace);
         let of = of.and_then(|(name, points)| Some((name.to_owned(), points.trim().parse().ok()?)));
         let of = of.filter(|(_, points): &(String, f64)| points.is_finite() && *points >= 0.0);
-        points.push(of.ok_or_else(|| {
+        let of = of.ok_or_else(|| {
             Trouble::Said(format!(
                 "{name}, line {}: a line is a check's name and its points",
                 at + 1
             ))
-        })?);
+        })?;
+        if !names().any(|known| known == of.0) {
+            let why = no_check(&of.0, names());
+            return Err(Trouble::Said(format!("{name}, line {}: {why}", at + 1)));
+        }
+        points.push(of);
     }
     Ok(points)
 }

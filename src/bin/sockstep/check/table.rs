@@ -143,3 +143,12 @@ pub fn of_server(contract: Contract) -> &'static [Check<Trial>] {
         Contract::Http => HTTP,
     }
 }
+
+/// The name of each check of whatever contract.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let servers = [TCP, UDP, HTTP].into_iter().flatten();
+    let clients = [TCP_CLIENT, UDP_CLIENT].into_iter().flatten();
+    servers
+        .map(|check| check.name)
+        .chain(clients.map(|check| check.name))
+}

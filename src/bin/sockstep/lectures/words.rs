@@ -161,8 +161,13 @@ pub fn among(asked: &str) -> Vec<Section> {
 
 /// The known word most similar to an unknown one, if one is similar.
 pub fn nearest(asked: &str) -> Option<&'static str> {
-    let asked = asked.to_ascii_lowercase();
     let names = others().chain(calls()).flat_map(|section| section.names());
+    nearest_of(asked, names)
+}
+
+/// The same among other words.
+pub fn nearest_of<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let asked = asked.to_ascii_lowercase();
     names
         .map(|name| (distance(&asked, &name.to_ascii_lowercase()), name))
         .filter(|(distance, _)| *distance <= 1 + asked.len() / 4)
