@@ -14,7 +14,7 @@ use sockstep::{
 
 use crate::check::outcome::{Stop, fail, wrong};
 use crate::check::patience::{LOOK, Pulse, Wait};
-use crate::sides::ready::{FIN_WAIT2, state_of};
+use crate::sides::ready::{CLOSE_WAIT, FIN_WAIT2, state_of};
 
 pub struct Talk {
     stream: TcpStream,
@@ -212,8 +212,21 @@ impl Talk {
     }
 
     fn is_finished(&self) -> bool {
-        let here = self.stream.local_addr().ok();
-        here.is_some_and(|here| state_of(here).as_deref() == Some(FIN_WAIT2))
+        let ends = self.ends();
+        ends.is_some_and(|[own, peer]| state_of(own, peer).as_deref() == Some(FIN_WAIT2))
+    }
+
+    /// Whether the server has closed its end, as far as that can be seen here.
+    pub fn is_closed(&self) -> bool {
+        let state = self.ends().and_then(|[own, peer]| state_of(peer, own));
+        state.is_some_and(|state| state != CLOSE_WAIT)
+    }
+
+    fn ends(&self) -> Option<[SocketAddr; 2]> {
+        Some([
+            self.stream.local_addr().ok()?,
+            self.stream.peer_addr().ok()?,
+        ])
     }
 
     /// Ends the connection by a reset.

@@ -135,6 +135,7 @@ pub fn places(processes: &[Pid]) -> Vec<Place> {
 /// States and flags, as the tables have them.
 /// The other side has received our FIN and has not sent its own.
 pub const FIN_WAIT2: &str = "05";
+pub const CLOSE_WAIT: &str = "08";
 const TIME_WAIT: &str = "06";
 const LISTEN: &str = "0A";
 const UNCONNECTED: &str = "07";
@@ -160,14 +161,21 @@ pub fn is_in_time_wait(port: u16) -> bool {
     waits
 }
 
-/// The state of our end of a connection.
-pub fn state_of(here: SocketAddr) -> Option<String> {
-    let table = table_of(getpid(), if here.is_ipv4() { "tcp" } else { "tcp6" });
-    table.lines().skip(1).find_map(|line| {
-        let mut fields = line.split_whitespace().skip(1);
-        let local = fields.next().and_then(address)?;
-        let state = fields.nth(1)?;
-        (local == here).then(|| state.to_owned())
+/// The state of the end of a connection that is at `own`, if it is on this machine. A server with an IPv6 socket has it in
+/// another table than its IPv4 client.
+pub fn state_of(own: SocketAddr, peer: SocketAddr) -> Option<String> {
+    let plain = |field: &str| {
+        let address = address(field)?;
+        Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
+    };
+    ["tcp", "tcp6"].iter().find_map(|name| {
+        let table = table_of(getpid(), name);
+        table.lines().skip(1).find_map(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            let ends = [plain(fields.next()?)?, plain(fields.next()?)?];
+            let state = fields.next()?;
+            (ends == [own, peer]).then(|| state.to_owned())
+        })
     })
 }
 
