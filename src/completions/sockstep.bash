@@ -131,7 +131,7 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__check)
-            opts="-v -q -h --server --client --at --contract --only --skip --list --concurrent --faults --verbose --timeout --jobs --seed --no-pictures --json --tap --quiet --junit --gradescope --points --html --help"
+            opts="-v -q -h --server --client --at --contract --only --skip --list --concurrent --faults --verbose --timeout --jobs --seed --no-pictures --color --json --tap --quiet --junit --gradescope --points --html --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -171,6 +171,10 @@ _sockstep() {
                     ;;
                 --seed)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 --junit)
@@ -277,12 +281,16 @@ _sockstep() {
             return 0
             ;;
         sockstep__subcmd__explain)
-            opts="-h --help"
+            opts="-h --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

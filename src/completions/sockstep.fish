@@ -126,6 +126,9 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l skip -d 'Lea
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l timeout -d 'Wait at most this long for an answer, in seconds (default: many times what the first answer took)' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l jobs -d 'Make N checks at a time, each with its own server' -r
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l seed -d 'Seed the random bytes of long messages with this number' -r
+complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l color -d 'Use colours; auto does on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'In a file or a pipe too'
+never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l junit -d 'Also write the outcomes as JUnit XML' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l gradescope -d 'Also write the outcomes as results.json for Gradescope' -r -F
 complete -c sockstep -n "__fish_sockstep_using_subcommand check" -l points -d 'Take each check\'s points from this file, a line each, as in \'half-close 5\' (default: 1 point)' -r -F
@@ -151,6 +154,9 @@ complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l reconnect -d
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l any-core -d 'Let client and server run on any core, instead of the same one'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -l json -d 'Print JSON, as src/schema/bench.json in the source describes it'
 complete -c sockstep -n "__fish_sockstep_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sockstep -n "__fish_sockstep_using_subcommand explain" -l color -d 'Use colours; auto does on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'In a file or a pipe too'
+never\t'Nowhere'"
 complete -c sockstep -n "__fish_sockstep_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sockstep -n "__fish_sockstep_using_subcommand help; and not __fish_seen_subcommand_from run show diff check bench explain doctor help" -f -a "run" -d 'Run a server on a free port, and its client against it'

@@ -427,3 +427,20 @@ fn a_terminal_gets_colour_unless_no_color_is_set() {
     );
     assert!(!seen_by_typing(&["run", "--plain", "tcp_echo"], Some("1"), &[]).contains('\x1b'));
 }
+
+#[test]
+fn each_verb_with_colours_takes_color_and_names_no_color() {
+    for verb in ["run", "show", "diff", "check", "explain"] {
+        let help = run(&mut sockstep(&[verb, "--help"]), b"");
+        assert!(help.stdout().contains("--color <WHEN>"), "{help:?}");
+        assert!(help.stdout().contains("NO_COLOR"), "{help:?}");
+    }
+    for (color, begins) in [("always", "\x1b[1maccept\x1b[0m\n"), ("never", "accept\n")] {
+        let page = run(&mut sockstep(&["explain", "--color", color, "accept"]), b"");
+        assert!(page.stdout().starts_with(begins), "{page:?}");
+    }
+    let terminal = seen_by_typing(&["explain", "accept"], None, &[]);
+    assert!(terminal.starts_with("\x1b[1maccept"), "{terminal:?}");
+    let plain = seen_by_typing(&["explain", "accept"], Some("1"), &[]);
+    assert!(plain.starts_with("accept"), "{plain:?}");
+}

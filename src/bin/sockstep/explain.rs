@@ -2,12 +2,11 @@
 //! state or an idea from lectures/words.md.
 
 use std::fmt::Write; // writing into memory does not fail
-use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use crate::common::print;
 use crate::common::text::escape;
-use crate::draw::terminal::{fold, remark};
+use crate::draw::terminal::{Color, Style, fold, remark};
 use crate::lectures::words::{self, Section, calls};
 
 /// Explain a call, an error, an option, a state, a signal, or a message
@@ -25,12 +24,16 @@ pub struct Args {
     /// Explain this word, as in accept, ECONNRESET or SO_REUSEADDR
     #[arg(num_args = 0.., value_name = "WORD")]
     word: Vec<String>,
+    /// Use colours; auto does on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: Color,
 }
 
 /// The widest page, in columns.
 const WIDTH: usize = 80;
 
 pub fn explain(args: &Args) -> ExitCode {
+    args.color.choose();
     if args.word.is_empty() {
         print(contents().as_bytes());
         return ExitCode::SUCCESS;
@@ -87,12 +90,8 @@ fn contents() -> String {
 
 /// A section without the parts that only a renderer or a compiler needs.
 fn page(section: &Section) -> String {
-    let bold = if io::stdout().is_terminal() {
-        ("\x1b[1m", "\x1b[0m")
-    } else {
-        ("", "")
-    };
-    let mut out = format!("{}{}{}\n", bold.0, section.heading, bold.1);
+    let heading = Style::of_standard_output().paint("1", section.heading);
+    let mut out = format!("{heading}\n");
     let (mut code, mut paragraph) = (false, String::new());
     for line in section.text.lines() {
         let begins = line.starts_with("- ") || line.starts_with(|c: char| c.is_ascii_digit());

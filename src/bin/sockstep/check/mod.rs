@@ -32,6 +32,7 @@ use crate::check::outcome::Stop;
 use crate::check::report::{Pictures, Report, Row};
 use crate::check::server::{Setting, Trial};
 use crate::check::table::{Check, Needs};
+use crate::draw::terminal::Color;
 use crate::sides::force::Force;
 use crate::sides::keeper;
 use crate::sides::shell::with_port;
@@ -94,6 +95,9 @@ pub struct Args {
     /// Leave the pictures of failures out
     #[arg(long)]
     no_pictures: bool,
+    /// Use colours; auto does on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: Color,
     #[command(flatten)]
     output: report::Output,
 }
@@ -104,6 +108,7 @@ const BUDGET: Duration = Duration::from_secs(42);
 const END: Duration = Duration::from_secs(52);
 
 pub fn check(args: &Args) -> ExitCode {
+    args.color.choose();
     let outcome = keeper::begin()
         .map_err(Trouble::Said)
         .and_then(|()| checked(args));
