@@ -17,7 +17,7 @@ use crate::diff::normalise::{
     Clock, Data, Files, Form, Forms, LONG, Letters, On, Ports, brief, plain, printed,
 };
 use crate::diff::task::Task;
-use crate::strace::calls::{self, Does, Place};
+use crate::strace::calls::{self, Does, For, Place};
 use crate::strace::line::{Call, Entry, What};
 
 /// Which calls are compared.
@@ -69,9 +69,8 @@ impl Aside {
         let second = call.args.get(1).map_or("", String::as_str);
         match call.name.as_str() {
             // The stack for signals is Rust's, and goes with its mapping.
-            "brk" | "mmap" | "munmap" | "mremap" | "madvise" | "mprotect" | "sigaltstack" => {
-                Some(Aside::Memory)
-            }
+            "brk" | "mmap" | "mmap2" | "munmap" | "mremap" | "madvise" | "mprotect"
+            | "sigaltstack" => Some(Aside::Memory),
             "getrandom"
                 if call
                     .args
@@ -81,9 +80,9 @@ impl Aside {
                 Some(Aside::Memory)
             } // malloc's
             "lseek" if first == "0" => Some(Aside::Stdio),
-            "futex" => Some(Aside::Threads),
+            name if calls::waits(name) == Some(For::Task) => Some(Aside::Threads),
             // The end of a thread, which the end of the process may forestall: strace then has that here too, now and then.
-            "exit" | "exit_group" if thread => Some(Aside::Threads),
+            name if thread && calls::does(name) == Does::Exits => Some(Aside::Threads),
             "rt_sigprocmask" if thread && (first, second) == ("SIG_BLOCK", "~[RT_1]") => {
                 Some(Aside::Threads)
             }
@@ -749,9 +748,9 @@ fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
             "PID".clone_into(text);
         }
     };
-    if let "clone" | "clone3" | "fork" | "vfork" | "wait4" | "waitid" | "getpid" | "getppid"
-    | "gettid" | "set_tid_address" = call.name.as_str()
-    {
+    let of_a_task = matches!(calls::does(&call.name), Does::MakesTask | Does::ReapsTask);
+    let own = ["getpid", "getppid", "gettid", "set_tid_address"].contains(&call.name.as_str());
+    if of_a_task || own {
         pids(&mut result, &mut forms);
     }
     let with_pids = match call.name.as_str() {

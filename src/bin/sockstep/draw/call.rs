@@ -300,7 +300,7 @@ fn ready(arg: &str) -> String {
 /// C's name of the call, if the kernel's differs.
 pub fn c_name(call: &Call) -> &str {
     let without_address = call.args.get(4).is_none_or(|arg| arg == "NULL");
-    match call.name.as_str() {
+    match call.name.strip_suffix(calls::WIDE).unwrap_or(&call.name) {
         "sendto" if without_address => "send",
         "recvfrom" if without_address => "recv",
         "accept4" => "accept",

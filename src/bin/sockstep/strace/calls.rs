@@ -340,9 +340,13 @@ const CALLS: &[Row] = &[
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Row>> =
     LazyLock::new(|| CALLS.iter().map(|row| (row.name, row)).collect());
 
+/// What 32-bit programs call is the same with a wider time: `ppoll_time64`.
+pub const WIDE: &str = "_time64";
+
 /// The row of a call, if it has one.
 pub fn of(name: &str) -> Option<&'static Row> {
-    BY_NAME.get(name).copied()
+    let plain = name.strip_suffix(WIDE).unwrap_or(name);
+    BY_NAME.get(plain).copied()
 }
 
 /// The names of all calls in the table.
@@ -583,6 +587,7 @@ mod tests {
     #[test]
     fn each_call_has_one_row() {
         assert_eq!(BY_NAME.len(), CALLS.len());
+        assert!(waits_for_several("ppoll_time64") && of("time64").is_none());
     }
 
     #[test]
