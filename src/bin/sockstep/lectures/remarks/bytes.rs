@@ -103,8 +103,14 @@ fn is_text(bytes: &[u8]) -> bool {
     bytes.len() > 1 && bytes.iter().all(printable)
 }
 
+/// Whether these bytes were just received here: whoever sent them first wrote the NUL.
+fn is_echo(seen: &Seen, event: &Event, bytes: &[u8]) -> bool {
+    let had = event.socket.and_then(|id| seen.buffered.get(&id));
+    had.is_some_and(|had| had.bytes.starts_with(bytes))
+}
+
 pub(super) fn nul_sent_along(
-    _: &Seen,
+    seen: &Seen,
     world: &World,
     event: &Event,
     call: &Call,
@@ -114,7 +120,7 @@ pub(super) fn nul_sent_along(
     }
     let (bytes, _) = sent(call)?;
     let (last, text) = bytes.split_last()?;
-    if *last != 0 || !is_text(text) {
+    if *last != 0 || !is_text(text) || is_echo(seen, event, &bytes) {
         return None;
     }
     let length = text.len();
@@ -128,7 +134,7 @@ pub(super) fn nul_sent_along(
 }
 
 pub(super) fn sizeof_a_pointer(
-    _: &Seen,
+    seen: &Seen,
     world: &World,
     event: &Event,
     call: &Call,
@@ -139,6 +145,11 @@ pub(super) fn sizeof_a_pointer(
     let (bytes, asked) = sent(call)?;
     let nul = bytes.iter().position(|&byte| byte == 0)?;
     if asked != 8 || nul + 1 >= bytes.len() || !is_text(&bytes[..nul]) {
+        return None;
+    }
+    // A number of eight bytes may begin with letters too: 12345 is "90".
+    let number = nul < 5 && bytes[nul..].iter().all(|&byte| byte == 0);
+    if number || is_echo(seen, event, &bytes) {
         return None;
     }
     remark(
@@ -156,8 +167,8 @@ pub(super) fn goes_on_after_the_end(
     calls::of(&call.name)?.receives?;
     let id = event.socket?;
     let (_, times) = seen.zeros.iter().find(|(known, _)| *known == id)?;
-    // A library may check twice.
-    if *times < 3 {
+    // A library may check twice, and after shutdown(SHUT_RD) the 0 is the program's own.
+    if *times < 3 || seen.shut.contains(&id) {
         return None;
     }
     let side = event.side.name();
@@ -167,6 +178,11 @@ pub(super) fn goes_on_after_the_end(
         ),
         "recv 0",
     )
+}
+
+/// Whether the bytes repeat their beginning: a part of such a message looks like the message.
+fn repeats(bytes: &[u8]) -> bool {
+    (1..=bytes.len() / 2).any(|period| bytes[period..] == bytes[..bytes.len() - period])
 }
 
 /// More is sent than was received: earlier contents of the buffer, or its zeros.
@@ -191,6 +207,9 @@ pub(super) fn more_than_received(
         .filter(|&length| length > 0)?;
     let (same, more) = bytes.split_at_checked(length)?;
     if asked <= had.length || more.is_empty() || had.bytes.get(..length) != Some(same) {
+        return None;
+    }
+    if repeats(bytes) {
         return None;
     }
     let old = had.bytes.get(length..).unwrap_or_default();

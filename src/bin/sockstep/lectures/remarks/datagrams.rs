@@ -67,13 +67,18 @@ pub(super) fn datagram_met_no_socket(
     };
     if let Some(listener) = world.sockets().find(|other| stream(other)) {
         let side = listener.side.name();
+        // The kernel's table is of now: the socket may have been closed since.
+        let was_there = world.sockets().any(|other| {
+            let local = other.local.as_ref();
+            other.kind == Kind::Datagram && local.is_some_and(|local| local.is_reached_at(to))
+        });
         return remark(
             format!(
                 "the {side} listens at {to} with TCP, and no socket has that port for datagrams"
             ),
             "ICMP",
         )
-        .filter(|_| ip.is_loopback() && !has_port(*port));
+        .filter(|_| ip.is_loopback() && !was_there && !has_port(*port));
     }
     let there = port_of_the_other(world, event.side)?;
     if !ip.is_loopback() || socket.remote.is_some() || there.is_reached_at(to) || has_port(*port) {

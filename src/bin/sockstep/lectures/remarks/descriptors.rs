@@ -228,12 +228,19 @@ pub(super) fn left_open_by_the_parent(
     if calls::does(&call.name) != Does::Accepts {
         return None;
     }
+    // What SIGCHLD interrupts: its handler, or the code after accept, may still close it.
+    let interrupted = call.result == "?" || error(call) == "EINTR";
+    let had_ended = |user: &TaskId| {
+        let times = event.entered.zip(seen.ends.get(user));
+        times.is_some_and(|(entered, &end)| end <= entered)
+    };
     let is_left = |socket: &Socket| {
         let uses = seen.uses.get(&socket.id)?;
         let served = !uses.users.is_empty() && uses.acceptor == Some(event.task);
         let by_others = uses.users.iter().all(|&user| {
             let task = world.task(user);
-            task.parent == Some(event.task) && !task.thread && task.ended
+            let ended = task.ended && (!interrupted || had_ended(&user));
+            task.parent == Some(event.task) && !task.thread && ended
         });
         (socket.references == 1 && socket.ended.is_none() && served && by_others).then_some(())
     };
@@ -267,7 +274,8 @@ pub(super) fn child_goes_on(
     let served = seen
         .uses
         .values()
-        .any(|uses| uses.acceptor == Some(parent) && uses.users.contains(&event.task));
+        .filter(|uses| uses.acceptor == Some(parent) && uses.listener == event.socket)
+        .any(|uses| uses.users.contains(&event.task));
     if !served {
         return None;
     }
@@ -282,11 +290,12 @@ const FD_SETSIZE: i64 = 1024;
 
 pub(super) fn set_is_too_small(_: &Seen, _: &World, _: &Event, call: &Call) -> Option<Remark> {
     let sets = matches!(calls::does(&call.name), Does::Watches(By::Sets));
-    let highest = number(call.args.first()?)?;
-    if !sets || highest <= FD_SETSIZE {
-        return None;
-    }
-    let last = highest - 1;
+    // The first argument may be getdtablesize().
+    let within = call.args.iter().skip(1).take(3).flat_map(|set| {
+        let set = set.trim_start_matches('[').trim_end_matches(']');
+        set.split(' ').filter_map(number)
+    });
+    let last = within.max().filter(|&last| sets && last >= FD_SETSIZE)?;
     remark(
         format!(
             "descriptor {last} is beyond an fd_set of the C library (FD_SETSIZE, 1024): use poll()"

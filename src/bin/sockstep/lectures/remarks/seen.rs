@@ -17,6 +17,8 @@ pub(super) struct Seen {
     pub(super) live: bool,
     /// Numbers among the arguments of each side's programs: perhaps ports that the user asked for.
     pub(super) asked: [HashSet<u16>; 2],
+    /// Sockets whose receiving direction the program has shut down.
+    pub(super) shut: HashSet<SocketId>,
     /// Sockets on which 0 was received, and how often.
     pub(super) zeros: Vec<(SocketId, u32)>,
     /// The messages that each socket has sent since it last received.
@@ -30,8 +32,10 @@ pub(super) struct Seen {
     pub(super) sockets: [bool; 2],
     /// Sockets that close() closed with unread messages.
     pub(super) closed: HashSet<SocketId>,
-    /// The task that accepted a socket, and the task that moved data on it.
+    /// The tasks that accepted a socket and that moved data on it.
     pub(super) uses: HashMap<SocketId, Uses>,
+    /// When a task ended.
+    pub(super) ends: HashMap<TaskId, u64>,
     /// The contents of the buffer into which a socket's bytes are received.
     pub(super) buffered: HashMap<SocketId, Buffered>,
     /// How many EAGAINs in a row a task has had, without a wait between them.
@@ -43,6 +47,8 @@ pub(super) struct Seen {
 #[derive(Default)]
 pub(super) struct Uses {
     pub(super) acceptor: Option<TaskId>,
+    /// The listening socket that it was accepted from.
+    pub(super) listener: Option<SocketId>,
     pub(super) users: HashSet<TaskId>,
 }
 
@@ -75,7 +81,11 @@ impl Seen {
                 self.asked_to_end[event.side as usize] |= asks.contains(&name);
                 return;
             }
-            _ => return,
+            What::End(_) => {
+                self.ends.extend(event.entered.map(|at| (event.task, at)));
+                return;
+            }
+            What::Unknown(_) => return,
         };
         self.take_words(event, call);
         self.take_sends(world, event);
@@ -100,6 +110,10 @@ impl Seen {
             self.asked[event.side as usize].extend(ports);
         }
         let Some(id) = event.socket else { return };
+        let how = call.args.get(1).map(String::as_str).unwrap_or_default();
+        if calls::does(&call.name) == Does::Shuts && matches!(how, "SHUT_RD" | "SHUT_RDWR") {
+            self.shut.insert(id);
+        }
         let zero = |movement: &Movement| *movement == Movement::MetEnd(End::Fin);
         if !call.failed() && event.moved.iter().any(|moved| zero(&moved.what)) {
             match self.zeros.iter_mut().find(|(known, _)| *known == id) {
@@ -170,7 +184,7 @@ impl Seen {
             self.uses.clear();
         }
         let task = event.task;
-        if let (Made::Socket(id), Some(_)) = (event.made, event.socket) {
+        if let (Made::Socket(id), listener @ Some(_)) = (event.made, event.socket) {
             let accepts = event
                 .call()
                 .is_some_and(|call| calls::does(&call.name) == Does::Accepts);
@@ -180,6 +194,7 @@ impl Seen {
                     id,
                     Uses {
                         acceptor,
+                        listener,
                         ..Uses::default()
                     },
                 );

@@ -419,3 +419,46 @@ fn what_a_sigpipe_came_of() {
     let connected = format!("7 connect(3, {LOCAL}, 16) = 0\n");
     assert!(end(&(connected + pipe)).contains("closed connection"));
 }
+
+#[test]
+fn what_only_looks_like_a_fault() {
+    // A part of a message that repeats itself begins like the message.
+    let parts = r#"7 recvfrom(4, "xxxxxx", 16, 0, NULL, NULL) = 6
+7 recvfrom(4, "xxxx", 16, 0, NULL, NULL) = 4
+7 sendto(4, "xxxxxxxxxx", 10, 0, NULL, 0) = 10
+"#;
+    assert!(with(&format!("{SERVED}{parts}")).is_empty());
+    // A number of eight bytes, and an echo of its client's fault.
+    let number = r#"7 sendto(4, "90\0\0\0\0\0\0", 8, 0, NULL, 0) = 8"#;
+    assert!(with(&format!("{SERVED}{number}\n")).is_empty());
+    let echo = r#"7 recvfrom(4, "hello\0", 99, 0, NULL, NULL) = 6
+7 sendto(4, "hello\0", 6, 0, NULL, 0) = 6
+"#;
+    assert!(with(&format!("{SERVED}{echo}")).is_empty());
+    let own = "7 shutdown(4, SHUT_RD) = 0\n".to_owned()
+        + &"7 recvfrom(4, \"\", 99, 0, NULL, NULL) = 0\n".repeat(9);
+    assert!(with(&format!("{SERVED}{own}")).is_empty());
+    // getdtablesize() for the highest descriptor.
+    assert!(with("7 select(20000, [3], NULL, NULL, NULL) = 1 (in [3])\n").is_empty());
+}
+
+/// A server of FTP: the child of a client listens for its second connection.
+#[test]
+fn a_child_may_listen_itself() {
+    let child = "7 clone(child_stack=NULL, flags=SIGCHLD) = 8\n7 close(4) = 0\n8 recvfrom(4, \"PASV\", 99, 0, NULL, NULL) = 4\n8 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 5\n8 listen(5, 1) = 0\n8 accept(5, NULL, NULL) = 6\n";
+    assert!(with(&format!("{SERVED}{child}")).is_empty());
+}
+
+/// The handler of SIGCHLD closes the connection, after accept was interrupted.
+#[test]
+fn a_handler_may_close_the_connection() {
+    let run = |then: &str| {
+        with(&format!(
+            "{SERVED}7 1.0 clone(child_stack=NULL, flags=SIGCHLD) = 8 <0.1>\n8 1.2 recvfrom(4, \"hello\", 99, 0, NULL, NULL) = 5 <0.1>\n7 1.2 accept(3,  <unfinished ...>\n8 1.4 close(4) = 0 <0.1>\n8 1.6 +++ exited with 0 +++\n7 1.7 <... accept resumed>NULL, NULL) = ? ERESTARTSYS (To be restarted) <0.5>\n{then}"
+        ))
+    };
+    let again = "7 2.0 accept(3, NULL, NULL) = ? ERESTARTSYS (To be restarted) <0.5>\n";
+    assert!(run("").is_empty());
+    assert!(run(&format!("7 1.8 close(4) = 0 <0.1>\n{again}")).is_empty());
+    assert_eq!(run(again), ["fork"]);
+}
