@@ -631,6 +631,10 @@ impl World {
         let writes =
             matches!(how, "SHUT_WR" | "SHUT_RDWR") || how.starts_with('1') || how.starts_with('2');
         let id = event.socket;
+        let reads = !writes || how == "SHUT_RDWR" || how.starts_with('2');
+        if let Some(socket) = id.and_then(|id| self.sockets.get_mut(&id)) {
+            socket.receives_no_more |= reads;
+        }
         if let Some(id) = id.filter(|_| writes) {
             self.end(id, End::Fin, event);
         }

@@ -42,6 +42,8 @@ pub struct Socket {
     pub queue: VecDeque<Waiting>,
     /// Sent data that the peer has not received, in order. Empty if the peer is not traced.
     pub under_way: VecDeque<Sending>,
+    /// The program has shut down its receiving direction: a 0 is its own.
+    pub receives_no_more: bool,
     /// How this socket's stream has ended, and by which event.
     pub ended: Option<(End, EventId)>,
     /// Why a connect failed, and its address.
@@ -142,6 +144,7 @@ impl Socket {
             backlog: None,
             queue: VecDeque::new(),
             under_way: VecDeque::new(),
+            receives_no_more: false,
             ended: None,
             refused: None,
             nonblocking: false,

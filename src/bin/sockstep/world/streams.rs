@@ -361,6 +361,7 @@ impl World {
                 event.causes.push(cause);
                 end
             }
+            None if failed.is_none() && socket.receives_no_more => return,
             None if failed.is_some() && socket.kind == Kind::Stream && !socket.paired => {
                 End::Reset { unread: 0 }
             }
@@ -536,6 +537,8 @@ impl World {
         }
         let length = parcel.length;
         let sent = match message {
+            // What MSG_PEEK leaves is not lost.
+            _ if peeked => Some(length),
             Some((sent, ..)) => Some(sent),
             None if parcel.cut => Some(length + 1),
             None => None,

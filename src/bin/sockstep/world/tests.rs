@@ -412,3 +412,37 @@ fn who_was_accepted_is_proved_by_the_first_bytes() {
         assert!(sent.call().unwrap().args[1].contains(word), "{sent:?}");
     }
 }
+
+#[test]
+fn a_0_after_ones_own_shutdown_is_not_the_peers_end() {
+    let server = SERVER.to_owned() + "7 2.5 recvfrom(4, \"\", 99, 0, NULL, NULL) = 0 <0.1>\n";
+    let client = CLIENT.to_owned()
+        + "9 2.2 shutdown(3, SHUT_RD) = 0\n9 2.3 recvfrom(3, \"\", 99, 0, NULL, NULL) = 0\n9 2.4 close(3) = 0\n";
+    let (_, events) = happened(&[&server, &client]);
+    let zeros = events.iter().filter(|event| {
+        let ends = |moved: &super::events::Moved| moved.what == Movement::MetEnd(End::Fin);
+        event.moved.iter().any(ends)
+    });
+    assert_eq!(
+        zeros.map(|event| event.side).collect::<Vec<_>>(),
+        [Side::Server]
+    );
+}
+
+#[test]
+fn a_datagram_that_is_only_peeked_at_is_not_cut() {
+    let server = r#"7 1.0 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3
+7 1.1 bind(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("0.0.0.0")}, 16) = 0
+7 1.2 recvfrom(3, "h", 1, MSG_PEEK, NULL, NULL) = 1 <1.0>
+7 2.3 recvfrom(3, "hello", 99, 0, NULL, NULL) = 5
+"#;
+    let client = r#"9 1.5 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3
+9 1.6 sendto(3, "hello", 5, 0, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 5
+"#;
+    let (_, events) = happened(&[server, client]);
+    let sent = |nth| match &find(&events, "recvfrom", nth).moved[0].what {
+        Movement::MessageReceived { sent, .. } => *sent,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([sent(0), sent(1)], [Some(1), Some(5)]);
+}

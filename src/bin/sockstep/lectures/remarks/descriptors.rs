@@ -70,14 +70,18 @@ pub(super) fn daemon(seen: &Seen, world: &World, event: &Event, end: &str) -> Op
 }
 
 pub(super) fn closed_already(
-    _: &Seen,
+    seen: &Seen,
     world: &World,
     event: &Event,
     call: &Call,
 ) -> Option<Remark> {
     let socket = socket(world, event)?;
     let again = calls::does(&call.name) == Does::Closes && error(call) == "EBADF";
-    if !again || socket.has_listened() {
+    // A program that closes all its descriptors, one after the other, does not know which are open.
+    let number = calls::descriptor(call.args.first()?)?;
+    let before = seen.closes.get(&event.task).and_then(|(before, _)| *before);
+    let sweeps = before.is_some_and(|before| before.abs_diff(number) == 1);
+    if !again || socket.has_listened() || sweeps {
         return None;
     }
     remark(

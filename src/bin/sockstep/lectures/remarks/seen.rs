@@ -17,8 +17,6 @@ pub(super) struct Seen {
     pub(super) live: bool,
     /// Numbers among the arguments of each side's programs: perhaps ports that the user asked for.
     pub(super) asked: [HashSet<u16>; 2],
-    /// Sockets whose receiving direction the program has shut down.
-    pub(super) shut: HashSet<SocketId>,
     /// Sockets on which 0 was received, and how often.
     pub(super) zeros: Vec<(SocketId, u32)>,
     /// The messages that each socket has sent since it last received.
@@ -40,6 +38,8 @@ pub(super) struct Seen {
     pub(super) buffered: HashMap<SocketId, Buffered>,
     /// How many EAGAINs in a row a task has had, without a wait between them.
     pub(super) again: HashMap<TaskId, u32>,
+    /// The descriptors that a task's last two calls closed, where they were a close.
+    pub(super) closes: HashMap<TaskId, (Option<i32>, Option<i32>)>,
     /// The socket on which a task last met EPIPE.
     pub(super) pipes: HashMap<TaskId, SocketId>,
 }
@@ -92,6 +92,10 @@ impl Seen {
         self.take_uses(event);
         self.take_buffer(event, call);
         self.take_again(event, call);
+        let closes = calls::does(&call.name) == Does::Closes;
+        let number = call.args.first().and_then(|arg| calls::descriptor(arg));
+        let (before, last) = self.closes.entry(event.task).or_default();
+        (*before, *last) = (*last, number.filter(|_| closes));
         let left = |id: &SocketId| {
             let socket = world.socket(*id);
             socket.is_some_and(|socket| !socket.is_open() && socket.unread_messages > 0)
@@ -110,10 +114,6 @@ impl Seen {
             self.asked[event.side as usize].extend(ports);
         }
         let Some(id) = event.socket else { return };
-        let how = call.args.get(1).map(String::as_str).unwrap_or_default();
-        if calls::does(&call.name) == Does::Shuts && matches!(how, "SHUT_RD" | "SHUT_RDWR") {
-            self.shut.insert(id);
-        }
         let zero = |movement: &Movement| *movement == Movement::MetEnd(End::Fin);
         if !call.failed() && event.moved.iter().any(|moved| zero(&moved.what)) {
             match self.zeros.iter_mut().find(|(known, _)| *known == id) {

@@ -438,6 +438,13 @@ fn what_only_looks_like_a_fault() {
     let own = "7 shutdown(4, SHUT_RD) = 0\n".to_owned()
         + &"7 recvfrom(4, \"\", 99, 0, NULL, NULL) = 0\n".repeat(9);
     assert!(with(&format!("{SERVED}{own}")).is_empty());
+    let all = r"7 close(4) = 0
+7 poll(NULL, 0, 1) = 0 (Timeout)
+7 close(3) = 0
+7 close(4) = -1 EBADF (Bad file descriptor)
+7 close(5) = -1 EBADF (Bad file descriptor)
+";
+    assert!(with(&format!("{SERVED}{all}")).is_empty());
     // getdtablesize() for the highest descriptor.
     assert!(with("7 select(20000, [3], NULL, NULL, NULL) = 1 (in [3])\n").is_empty());
 }
