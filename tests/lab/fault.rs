@@ -49,6 +49,15 @@ fn an_error_is_reported_by_the_program_and_comes_from_nobody() {
 }
 
 #[test]
+fn every_call_from_one_on_is_late() {
+    let outcome = sockstep(&["tcp_echo", "--fault", "server recv delay=1ms when=1+"]);
+    outcome.assert_clean();
+    let server = rows(&outcome, true);
+    let late = server.iter().filter(|row| row.contains("delay=1 ms"));
+    assert_eq!(late.count(), 2, "{server:#?}");
+}
+
+#[test]
 fn short_calls_are_continued_by_both_languages() {
     for implementation in ["rust", "c"] {
         let faults = [

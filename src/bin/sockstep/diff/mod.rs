@@ -381,7 +381,19 @@ impl Comparing<'_> {
             let mut show = || -> Result<(), Trouble> {
                 loop {
                     match receiver.recv_timeout(TICK) {
-                        Ok((case, judged)) => drop(done.insert(case, judged?)),
+                        Ok((case, judged)) => {
+                            let judged = judged.or_else(|first| {
+                                // Ctrl-C ends our programs too: then the signal is the reason.
+                                self.signals.take()?;
+                                stop.store(true, Ordering::Relaxed);
+                                let mut others =
+                                    receiver.iter().filter_map(|(_, judged)| judged.err());
+                                let is_signal =
+                                    |trouble: &Trouble| matches!(trouble, Trouble::Signal(_));
+                                Err(others.find(is_signal).unwrap_or(first))
+                            })?;
+                            done.insert(case, judged);
+                        }
                         Err(RecvTimeoutError::Timeout) => {
                             listen(self.signals, &mut [], Some(0), |_, _, _| {})?;
                         }
