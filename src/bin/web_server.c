@@ -137,7 +137,7 @@ static int readRequest(struct connection *conn)
         else if (errno == EAGAIN)
             return begun ? 408 : 0;
         else if (errno == ECONNRESET && !begun)
-            return 0; /* a client's way to leave */
+            return 0; /* it has left */
         else if (errno != EINTR) /* after SIGSTOP and SIGCONT */
             return -1;
     }

@@ -113,7 +113,7 @@ fn read_request(conn: &mut Connection) -> Result<Option<Outcome<()>>> {
             Ok(_) => heard = true,
             Err(error) if error == Errno::EAGAIN => return Ok(begun.then_some(Err(408))),
             Err(error) if error == Errno::EINTR => {} // after SIGSTOP and SIGCONT
-            Err(error) if error == Errno::ECONNRESET && !begun => return Ok(None), // a client's way to leave
+            Err(error) if error == Errno::ECONNRESET && !begun => return Ok(None), // it has left
             Err(error) => return Err(error),
         }
     }
