@@ -262,7 +262,7 @@ fn made(check: &Check<Trial>, trial: &mut Trial) -> Outcome {
     (outcome, since.elapsed())
 }
 
-/// Makes one check after the other, until none is left.
+/// Makes the checks one after the other, to the last.
 fn work(
     mut trial: Trial,
     checks: &[&'static Check<Trial>],

@@ -283,7 +283,7 @@ impl<'a> Report<'a> {
                     row.name,
                     text(said)
                 );
-                // `expected 5 bytes: "hello"` as a pair: a comment is none in there.
+                // `expected 5 bytes: "hello"` becomes a pair: a name and a quoted text.
                 for (name, shown) in bytes.iter().filter_map(|line| line.split_once(' ')) {
                     let _ = writeln!(text, "  {name}: {}", self::text(shown.trim_start()));
                 }

@@ -24,7 +24,7 @@ use crate::world::Side;
 /// How long a server may rest before it is up.
 const UP: Duration = Duration::from_secs(5);
 
-/// One that is up sooner is started anew for each check, so that none has to do with what came before.
+/// A server that listens sooner is started anew for each check, so that no check depends on an earlier one.
 const QUICK: Duration = Duration::from_millis(200);
 
 /// What a server is started with.
@@ -33,7 +33,7 @@ pub struct Limits {
     pub descriptors: Option<nix::sys::resource::rlim_t>,
     /// In which way the C library's calls are made to do less.
     pub forced: Option<&'static str>,
-    /// More options for strace; without it there is none.
+    /// Further options for strace; `None` runs without strace.
     pub trace: Option<Vec<String>>,
 }
 
@@ -41,7 +41,7 @@ pub struct Trial {
     pub contract: Contract,
     /// Whether the server has to serve several clients at a time.
     pub concurrent: bool,
-    /// The command that starts it; none if it runs already.
+    /// The command that starts it; `None` if it runs already.
     command: Option<OsString>,
     signals: Arc<Signals>,
     force: Arc<Force>,

@@ -56,7 +56,7 @@ pub struct Options<'a> {
     /// More variables for its environment.
     pub environment: &'a [(OsString, OsString)],
     pub input: Option<&'a [u8]>,
-    /// More options for strace; without it there is none.
+    /// Further options for strace; `None` runs without strace.
     pub trace: Option<&'a [String]>,
     /// Its last calls are wanted: it is asked to end before it is killed.
     pub gently: bool,
@@ -157,7 +157,7 @@ impl Subject {
         String::from_utf8_lossy(&traced).into_owned()
     }
 
-    /// The same for who needs it when this is gone.
+    /// The recording, for use after `self` is dropped.
     pub fn recording(&self) -> Recording {
         Arc::clone(&self.traced)
     }

@@ -142,7 +142,7 @@ impl Talk {
         Ok(())
     }
 
-    /// What comes that nobody asked for, until the server has rested for this time.
+    /// Bytes that come unasked, until the server has rested for this time.
     pub fn more_within(&self, time: Duration) -> Vec<u8> {
         hear(&self.stream, 1 << 16, Wait::begin(&self.pulse, time)).0
     }

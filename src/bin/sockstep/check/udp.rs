@@ -46,7 +46,7 @@ impl Asker {
         }
     }
 
-    /// The next datagram, and where it came from; none if it does not come in time.
+    /// The next datagram, and its sender; `None` if it does not come in time.
     fn answer(&self) -> Result<Option<(Vec<u8>, SocketAddr)>, Stop> {
         let mut buffer = vec![0; LARGEST + 1];
         let mut wait = Wait::begin(&self.pulse, self.patience);

@@ -207,8 +207,8 @@ pub fn record(interrupts: &Interrupts, server: &OsStr, client: Client) -> Result
 }
 
 impl Recorder<'_> {
-    /// Waits until a server can be reached, and returns its addresses; none if it has ended or does
-    /// not listen.
+    /// Waits until a server can be reached, and returns its addresses: an empty list if it has ended or
+    /// does not listen.
     fn listens(&mut self, server: &mut Process) -> Result<Vec<Place>, Interrupted> {
         let mut ready = Ready::begin();
         loop {

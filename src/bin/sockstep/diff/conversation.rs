@@ -1,5 +1,5 @@
-//! What crossed between client and server, whatever calls were used for it: connections, who spoke when, the bytes of each
-//! direction, how each end took leave, and what became of either side.
+//! The conversation of client and server without its calls: connections, whose turn it was, the bytes of each direction,
+//! how each end closed, and how each side ended.
 
 use std::collections::HashMap;
 
@@ -186,7 +186,7 @@ impl Conversation {
         }
     }
 
-    /// A connection, or why there is none.
+    /// A connection, or the reason why it failed.
     fn opens(&mut self, world: &World, event: &Event, call: &Call) {
         let does = calls::does(&call.name);
         let Some(id) = event.socket else { return };

@@ -165,7 +165,7 @@ pub fn diff(args: &Args) -> ExitCode {
 const RUNS: usize = 2;
 const MOST_RUNS_OF_TWINS: usize = 4;
 const MOST_RUNS: usize = 6;
-/// With more calls than this in all runs, no more are made: so many show what varies.
+/// Once the runs have more calls than this together, no further run is made: they show well enough what varies.
 const ENOUGH: usize = 50_000;
 
 /// Compares our pairs in the built-in scenarios. Returns whether all agree.

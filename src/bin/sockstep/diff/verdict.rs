@@ -16,7 +16,7 @@ pub struct Sides {
     pub names: [&'static str; 2],
     /// The right one is the left one's C twin: some differences are expected.
     pub twins: bool,
-    /// Their programs, if they are none of ours: for each a server and a client, as the user wrote them.
+    /// Commands of the user, if the programs are not ours: a server and a client for each.
     pub commands: Option<[[String; 2]; 2]>,
 }
 

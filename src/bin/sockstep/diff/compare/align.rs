@@ -4,8 +4,8 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// With more elements to be left out than this, a path that is short enough is taken instead of the shortest: the time would
-/// be their number's square. Fewer are tried once so many paths have been looked at.
+/// If more elements than this must be left out, a short path is taken instead of the shortest: the time to find the shortest
+/// grows with the square of their number. After many paths the limit is lower.
 const EFFORT: usize = 512;
 const LESS_EFFORT: usize = 32;
 const PATHS: usize = 1 << 15;
@@ -64,7 +64,7 @@ impl<F: Fn(usize, usize) -> bool> Search<'_, F> {
             .extend((0..ends).map(|at| (behind.0 + at, behind.1 + at)));
     }
 
-    /// Where the equal elements in the middle of a shortest path begin and end. `None` if there are none to be sought.
+    /// Where the equal elements in the middle of a shortest path begin and end. `None` if it has no such elements.
     fn middle(
         &mut self,
         left: &Range<usize>,

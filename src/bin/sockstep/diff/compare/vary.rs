@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 use crate::diff::compare::align::align;
 use crate::diff::compare::{Line, Lines};
 
-/// A line in words: what belongs together, each other character, and a string whole if it is no text: where a number in it
-/// begins nobody can tell.
+/// Splits a line into words and single characters. A string that is not text stays whole, since the beginning of a number
+/// in it is unknown.
 pub fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = text;
