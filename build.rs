@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 /// The twins are built as strictly as the Rust programs.
 const CFLAGS: [&str; 5] = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra"];
 
-/// For the linker: of the debug information, what the standard library brings stays out. It is most of a program.
+/// For the linker: leaves out the standard library's debug information, which is most of a program's size.
 const LINES_OF_OUR_OWN: &str = "SECTIONS { /DISCARD/ : { */rustlib/*.rlib:*(.debug_abbrev .debug_addr .debug_aranges \
      .debug_frame .debug_info .debug_line .debug_line_str .debug_loc .debug_loclists .debug_ranges .debug_rnglists \
      .debug_str .debug_str_offsets) } } INSERT AFTER .comment;\n";
@@ -121,15 +121,15 @@ fn words(field: &[u8]) -> String {
     String::from_utf8_lossy(&field[..end.unwrap_or(field.len())]).into_owned()
 }
 
-/// Builds the twins. What the compiler has against one is a warning, unless SOCKSTEP_STRICT is set: a user's compiler may be
-/// newer than ours.
+/// Builds the twins. The compiler's complaints are warnings, unless SOCKSTEP_STRICT is set: a user's compiler may be newer
+/// than ours.
 fn build_twins(cc: &str, twins: &Path) {
     println!("cargo::rustc-env=SOCKSTEP_TWINS={}", twins.display());
     println!("cargo::rerun-if-env-changed=SOCKSTEP_STRICT");
     let strict = env::var_os("SOCKSTEP_STRICT").is_some();
     let options: &[&str] = if strict { &["-Werror"] } else { &[] };
 
-    let _ = fs::remove_dir_all(twins); // one that no longer compiles is not to be there
+    let _ = fs::remove_dir_all(twins); // an old twin must not stay if its source no longer compiles
     fs::create_dir_all(twins).expect("OUT_DIR is writable");
     for source in c_sources(Path::new("src/bin")) {
         println!("cargo::rerun-if-changed={}", source.display());
@@ -154,7 +154,7 @@ fn c_sources(directory: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(directory).expect("src/bin is readable") {
         let path = entry.expect("src/bin is readable").path();
         if path.ends_with("src/bin/sockstep") {
-            // what the tool loads into others is no twin
+            // a library that the tool loads into programs is not a twin
         } else if path.is_dir() {
             sources.extend(c_sources(&path));
         } else if path
@@ -167,7 +167,7 @@ fn c_sources(directory: &Path) -> Vec<PathBuf> {
     sources
 }
 
-/// Compiles one C file. Returns the compiler's words, which are an error if nothing came of it.
+/// Compiles one C file. Returns the compiler's messages, as an error if it made no program.
 fn compile(cc: &str, source: &Path, program: &Path, options: &[&str]) -> Result<String, String> {
     let mut words = cc.split_whitespace(); // CC="ccache gcc"
     let output = Command::new(words.next().unwrap_or("cc"))
@@ -186,7 +186,7 @@ fn compile(cc: &str, source: &Path, program: &Path, options: &[&str]) -> Result<
     }
 }
 
-/// What brings a compiler on Debian.
+/// The Debian packages of a compiler.
 fn package(cc: &str) -> String {
     match cc.strip_suffix("-gcc") {
         Some("x86_64-linux-musl") => "musl-tools".to_owned(),
@@ -198,7 +198,7 @@ fn package(cc: &str) -> String {
 /// Tells the linker how the programs are laid out.
 fn arrange_linking(out: &Path) {
     println!("cargo::rustc-link-arg-bins=-Wl,-z,separate-code"); // or `strace -k` cannot walk the stack
-    // What leads from a call to its line is for the programs: the tool that traces them would double its size with it.
+    // Line tables are for the programs alone: they would double the size of the tool that traces them.
     println!("cargo::rustc-link-arg-bin=sockstep=-Wl,--strip-all");
     // The loader would map libgcc_s.so.1, to unwind a panic: nine calls of each start.
     let gnu = env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|env| env == "gnu");
@@ -222,7 +222,7 @@ fn arrange_linking(out: &Path) {
     }
 }
 
-/// Whether the linker that will be used takes these arguments: not each one does.
+/// Whether the linker that will be used takes these arguments. Some do not.
 fn links(out: &Path, arguments: &[String]) -> bool {
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let mut rustc = Command::new(variable("RUSTC"));
