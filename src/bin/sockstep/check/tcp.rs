@@ -229,6 +229,8 @@ pub fn reset_amid(trial: &mut Trial) -> Result<(), Stop> {
     serves_on(trial, "a client reset its connection in mid-exchange, and")
 }
 
+const RESET_WHILE_SENDING: &str = "a client reset its connection while the server sent, and";
+
 pub fn reset_while_sending(trial: &mut Trial) -> Result<(), Stop> {
     let message = trial.bytes(1 << 16);
     // As much as both buffers take, and then a reset: the server waits in send, which fails with ECONNRESET. If it has received
@@ -240,7 +242,11 @@ pub fn reset_while_sending(trial: &mut Trial) -> Result<(), Stop> {
     for _ in 0..4 {
         let mut talk = trial.connect_narrow()?;
         talk.fill(&message, SILENCE);
-        talk.finish()?;
+        if let Err(stop) = talk.finish() {
+            // It is rather that the reset before has ended the server.
+            serves_on(trial, RESET_WHILE_SENDING)?;
+            return Err(stop);
+        }
         talk.until_the_end_has_come();
         talk.pause(SILENCE);
         let is_closed = talk.is_closed();
@@ -249,10 +255,7 @@ pub fn reset_while_sending(trial: &mut Trial) -> Result<(), Stop> {
             break;
         }
     }
-    serves_on(
-        trial,
-        "a client reset its connection while the server sent, and",
-    )
+    serves_on(trial, RESET_WHILE_SENDING)
 }
 
 pub fn silence(trial: &mut Trial) -> Result<(), Stop> {
