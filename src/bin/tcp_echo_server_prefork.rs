@@ -103,7 +103,7 @@ fn work(serv_sock: &OwnedFd, tickets: Option<&EventFd>, idle_timeout: Option<u32
         // a. Accept a new connection: the kernel gives it to one of the waiting workers.
         let (clnt_sock, echo_clnt_addr) = loop {
             match accept::<sockaddr_in>(serv_sock) {
-                Ok(client) => break client, // Set the size of the in-out parameter: its type has it.
+                Ok(client) => break client, // Set the size of the in-out parameter: by its type
                 Err(error) => recover_from(error)?,
             }
         };

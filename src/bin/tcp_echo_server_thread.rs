@@ -27,7 +27,7 @@ fn serve(args: &Args) -> Result<()> {
         // a. Accept a new connection.
         let (clnt_sock, echo_clnt_addr) = loop {
             match accept::<sockaddr_in>(&serv_sock) {
-                Ok(client) => break client, // Set the size of the in-out parameter: its type has it.
+                Ok(client) => break client, // Set the size of the in-out parameter: by its type
                 Err(error) => recover_from(error)?,
             }
         };
