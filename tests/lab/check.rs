@@ -1,14 +1,17 @@
 //! `sockstep check`: a sound program passes, and each fault is found by the check that is for it.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use nix::sys::signal::Signal;
+
 use crate::page::browser::Browser;
-use crate::support::{Outcome, Program, require, run};
+use crate::support::{Outcome, Process, Program, require, run, scratch, wait_until_none_is_marked};
 
 const SOCKSTEP: &str = env!("CARGO_BIN_EXE_sockstep");
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers");
@@ -1070,6 +1073,36 @@ fn a_program_out_of_hand_is_ended_and_blamed() {
         outcome.stdout().contains("it sends without end"),
         "{outcome:?}"
     );
+}
+
+#[test]
+fn a_signal_ends_it_and_leaves_nothing_behind() {
+    let server = ["--server", "tcp_echo_server --bind 127.0.0.1 {port}"];
+    let client = ["--client", "tcp_echo_client 127.0.0.1 {word} {port}"];
+    for (at, (side, more)) in [
+        (server, &[][..]),
+        (server, &["--faults", "--contract", "tcp-echo"]),
+        (client, &["--contract", "tcp-echo"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for signal in [Signal::SIGINT, Signal::SIGTERM] {
+            let directory = scratch("check/interrupted");
+            let mark = format!("check-{}-{at}-{signal}", std::process::id());
+            let mut command = Command::new(SOCKSTEP);
+            command.arg("check").args(side).args(more);
+            command.env("TMPDIR", &directory);
+            let mut process = Process::start(command.env("SOCKSTEP_TEST", &mark));
+            process.line(); // it has begun
+            process.signal(signal);
+            let outcome = process.end();
+            assert_eq!(outcome.status.signal(), Some(signal as i32), "{outcome:?}");
+            wait_until_none_is_marked(&format!("SOCKSTEP_TEST={mark}"));
+            let left: Vec<_> = fs::read_dir(&directory).expect("it is there").collect();
+            assert!(left.is_empty(), "{left:?}");
+        }
+    }
 }
 
 #[test]

@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use crate::check::client::Visit;
+use crate::check::contract::Contract;
 use crate::check::outcome::{Failure, Stop};
 use crate::check::server::Trial;
 use crate::check::subject::Recording;
 use crate::check::table::Check;
 use crate::draw::call::c_name;
 use crate::draw::source::{Lines, option};
-use crate::strace::calls::{Does, descriptor, does, makes_task, number};
+use crate::strace::calls::{self, Does, descriptor, does, makes_task, number};
 use crate::strace::command::{Trace, known_calls};
 use crate::strace::line::{Call, Entry, What};
 
@@ -49,7 +50,7 @@ pub fn of_server(check: &Check<Trial>, mut trial: Trial, has_lines: bool) -> Fou
     trial.stacks = Some(options(check.name, has_lines));
     let outcome = trial.ready().and_then(|()| (check.run)(&mut trial));
     trial.spoil();
-    let echoes = trial.contract != crate::check::contract::Contract::Http;
+    let echoes = trial.contract != Contract::Http;
     found(check.name, outcome, &trial.recording, echoes)
 }
 
@@ -96,17 +97,12 @@ struct History<'a> {
     died: bool,
 }
 
-const SENDS: [&str; 7] = [
-    "sendto", "sendmsg", "sendmmsg", "write", "writev", "sendfile", "splice",
-];
-const RECEIVES: [&str; 5] = ["recvfrom", "recvmsg", "recvmmsg", "read", "readv"];
-
 fn sends(call: &Call) -> bool {
-    SENDS.contains(&call.name.as_str())
+    calls::of(&call.name).is_some_and(|row| row.sends.is_some())
 }
 
 fn receives(call: &Call) -> bool {
-    RECEIVES.contains(&call.name.as_str())
+    calls::of(&call.name).is_some_and(|row| row.receives.is_some() && row.sends.is_none())
 }
 
 impl History<'_> {
@@ -208,8 +204,7 @@ impl History<'_> {
         let to = self.calls.iter().rposition(ends);
         let before = &self.calls[..to.unwrap_or(self.calls.len())];
         let words = |call: &Call| {
-            SENDS.contains(&call.name.as_str())
-                && matches!(call.args.first().map(String::as_str), Some("1" | "2"))
+            sends(call) && matches!(call.args.first().map(String::as_str), Some("1" | "2"))
         };
         before.iter().rfind(|call| !words(call)).copied()
     }

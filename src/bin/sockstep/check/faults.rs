@@ -608,9 +608,7 @@ fn all(happy: &str, args: &Args, of: impl Fn(&Case) -> Verdict + Sync) -> Result
             put(line.as_bytes())
         })
     })?;
-    if crate::check::is_interrupted() {
-        return Err(Trouble::Signal(nix::sys::signal::Signal::SIGINT));
-    }
+    crate::check::goes_on()?;
     if !json {
         let mut end = format!("\n{} cases", cases.len());
         for (word, number) in &sums {

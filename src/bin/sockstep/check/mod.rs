@@ -19,11 +19,13 @@ mod udp;
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
 
 use crate::check::blame::Found;
 use crate::check::client::Visit;
@@ -113,22 +115,30 @@ pub fn check(args: &Args) -> ExitCode {
         .map_err(Trouble::Said)
         .and_then(|()| checked(args));
     keeper::leave();
-    match outcome {
+    match goes_on().and(outcome) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(trouble) => trouble.end(2, 2),
     }
 }
 
-/// Whether a signal has asked us to end.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// The signal that has asked us to end; 0 if there is none.
+static INTERRUPTED: AtomicI32 = AtomicI32::new(0);
 
-fn interrupted() {
-    INTERRUPTED.store(true, Ordering::Relaxed);
+fn interrupt(signal: Signal) {
+    INTERRUPTED.store(signal as i32, Ordering::Relaxed);
 }
 
 fn is_interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
+    INTERRUPTED.load(Ordering::Relaxed) != 0
+}
+
+/// Fails if a signal has asked us to end.
+fn goes_on() -> Result<(), Trouble> {
+    match Signal::try_from(INTERRUPTED.load(Ordering::Relaxed)) {
+        Ok(signal) => Err(Trouble::Signal(signal)),
+        Err(_) => Ok(()),
+    }
 }
 
 fn checked(args: &Args) -> Result<bool, Trouble> {
@@ -213,9 +223,7 @@ fn checked(args: &Args) -> Result<bool, Trouble> {
             report.row(&row(checks[at], outcome), args.verbose)
         })
     })?;
-    if is_interrupted() {
-        return Err(Trouble::Signal(nix::sys::signal::Signal::SIGINT));
-    }
+    goes_on()?;
     let failed = report.rows.iter().any(|row| row.outcome == "FAIL");
     let has_lines = has_lines.unwrap_or_else(|| {
         let mut trial = trial(contract);
@@ -366,9 +374,7 @@ fn client_checked(args: &Args, command: &OsStr, signals: &Arc<Signals>) -> Resul
                 outcome => outcome,
             }
         };
-        if is_interrupted() {
-            return Err(Trouble::Signal(nix::sys::signal::Signal::SIGINT));
-        }
+        goes_on()?;
         broken |= at == 0 && check.name == "word" && matches!(outcome, Err(Stop::Fail(_)));
         report.row(&row(check, (outcome, since.elapsed())), args.verbose)?;
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::check::is_interrupted;
 use crate::sides::process::Process;
 use crate::sides::tasks::cpu_time;
 
@@ -16,6 +17,8 @@ const SEEN: Duration = Duration::from_millis(60);
 /// than this.
 const TIMES: u32 = 8;
 const HARD: Duration = Duration::from_secs(4);
+/// A program that neither rests nor works, as one that is stopped, is not waited for any longer.
+const STOPPED: Duration = Duration::from_secs(60);
 
 /// The moment at which all waits end.
 static END: OnceLock<Instant> = OnceLock::new();
@@ -27,7 +30,7 @@ pub fn ends_at(end: Instant) {
 
 /// Whether no time is left for any wait.
 pub fn is_up() -> bool {
-    END.get().is_some_and(|end| Instant::now() > *end)
+    is_interrupted() || END.get().is_some_and(|end| Instant::now() > *end)
 }
 
 /// Tells whether the program under check works at the moment; one that was not started here is taken to rest.
@@ -56,6 +59,7 @@ pub struct Wait<'a> {
     pulse: &'a Pulse,
     limit: Duration,
     rested: Duration,
+    began: Instant,
     looked: Instant,
     /// The processor time that it had when it was seen working first.
     worked: Option<Duration>,
@@ -67,6 +71,7 @@ impl<'a> Wait<'a> {
             pulse,
             limit,
             rested: Duration::ZERO,
+            began: Instant::now(),
             looked: Instant::now(),
             worked: None,
         }
@@ -93,7 +98,7 @@ impl<'a> Wait<'a> {
         } else {
             self.rested += passed;
         }
-        self.rested >= self.limit || is_up()
+        self.rested >= self.limit || is_up() || now - self.began > STOPPED
     }
 
     /// Waits until it is over.

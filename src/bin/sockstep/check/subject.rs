@@ -336,8 +336,8 @@ fn listen(
                 );
                 match outcome {
                     Ok(()) => {}
-                    Err(Interrupted::Signal(_)) => {
-                        crate::check::interrupted();
+                    Err(Interrupted::Signal(signal)) => {
+                        crate::check::interrupt(signal);
                         return;
                     }
                     // All of it has been killed: these are its last words.
