@@ -378,8 +378,22 @@ fn beside(line: &Line, other: &Line) -> (String, usize) {
 /// The same number for rows that say the same of different bytes: on which side the call is, on what, and how it differs from
 /// what stands in its place on the other.
 fn gist(mark: char, line: &Line, other: Option<&Line>) -> u64 {
-    let how = other.map(|other| differences(&line.text, &other.text));
+    // Where a stream is cut in other places, each piece has other bytes than its counterpart.
+    let how = other.map(|other| {
+        let same_bytes = bytes(&line.text) == bytes(&other.text);
+        same_bytes.then(|| differences(&line.text, &other.text))
+    });
     number_of(&format!("{mark}{:?}{how:?}", kind(&line.text)))
+}
+
+/// What a call has moved, as its line shows it.
+fn bytes(line: &str) -> &str {
+    let quoted = line.find('"').zip(line.rfind('"'));
+    match (quoted, line.split_once(" bytes: ")) {
+        (Some((from, to)), _) => &line[from..to],
+        (None, Some((_, bytes))) => bytes,
+        (None, None) => "",
+    }
 }
 
 /// `port 3, pointer 1`
