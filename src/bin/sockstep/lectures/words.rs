@@ -167,6 +167,8 @@ pub fn nearest(asked: &str) -> Option<&'static str> {
 
 /// The same among other words.
 pub fn nearest_of<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // What is longer is like none of them, and costs time.
+    let asked = Some(asked).filter(|asked| asked.len() <= 40)?;
     let asked = asked.to_ascii_lowercase();
     names
         .map(|name| (distance(&asked, &name.to_ascii_lowercase()), name))

@@ -11,6 +11,7 @@ use sockstep::Errno;
 
 use crate::draw::terminal::Side;
 use crate::lectures::steps::Sockets;
+use crate::lectures::words::nearest_of;
 use crate::sides::force::Force;
 use crate::strace::calls::{self, number};
 use crate::strace::line::{Call, Entry, What};
@@ -239,7 +240,7 @@ fn no(what: &str, word: Option<&str>, known: &[&str]) -> String {
     let Some(word) = word.filter(|word| !word.is_empty()) else {
         return format!("a {what} is missing: {all}");
     };
-    match nearest(word, known.iter().copied()) {
+    match nearest_of(word, known.iter().copied()) {
         Some(meant) => format!("no {what} {word:?}: {meant}? ({all})"),
         None => format!("no {what} {word:?}: {all}"),
     }
@@ -251,7 +252,7 @@ fn errno(name: &str) -> Result<String, String> {
         return Ok(name.to_owned());
     }
     let all: Vec<String> = names().collect();
-    let meant = nearest(name, all.iter().map(String::as_str));
+    let meant = nearest_of(name, all.iter().map(String::as_str));
     let meant = meant.map_or(String::new(), |meant| format!(" {meant}?"));
     Err(format!(
         "no error {name:?}:{meant} Errors have names as in ECONNRESET, EINTR, EMFILE (sockstep explain CALL lists a call's)"
@@ -282,27 +283,6 @@ fn delay(text: &str) -> Result<u64, String> {
         .ok_or_else(|| {
             format!("delay={text} is not a time of up to 60 s, as in 300ms, 2s or 500us")
         })
-}
-
-/// The known word that differs least, if the difference is small.
-fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |other: &str| {
-        let mut row: Vec<usize> = (0..=other.len()).collect();
-        for (at, byte) in word.to_ascii_uppercase().bytes().enumerate() {
-            let mut before = std::mem::replace(&mut row[0], at + 1);
-            for (place, other) in other.to_ascii_uppercase().bytes().enumerate() {
-                let replaced = before + usize::from(byte != other);
-                before = row[place + 1];
-                row[place + 1] = replaced.min(before + 1).min(row[place] + 1);
-            }
-        }
-        row[other.len()]
-    };
-    if word.len() > 40 {
-        return None;
-    }
-    let nearest = known.min_by_key(|known| distance(known))?;
-    (distance(nearest) <= 1 + word.len() / 4).then_some(nearest)
 }
 
 /// The faults of a run, and which of them have happened.
