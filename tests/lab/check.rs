@@ -964,7 +964,11 @@ fn the_page_of_failures_has_their_pictures_and_runs_nothing_else() {
         "1 of",
     );
     browser.click("#next");
-    browser.run("document.getElementById('next').focus()");
+    // A frame has the keys only when the browser has heard of the focus.
+    browser.wait_for(
+        "document.getElementById('next').focus(); return document.hasFocus()",
+        "true",
+    );
     browser.press('\u{e014}'); // right
     browser.wait_for(
         "return document.getElementById('count').textContent.slice(0, 4)",

@@ -37,8 +37,10 @@ impl Browser {
         };
         let wanted = r#"{"capabilities":{"alwaysMatch":{"browserName":"chrome","goog:loggingPrefs":{"performance":"ALL","browser":"ALL"},
             "goog:chromeOptions":{"args":["--headless=new","--no-sandbox","--disable-gpu","--disable-dev-shm-usage","--hide-scrollbars"]}}}}"#;
-        let answer = browser.ask("POST", "/session", wanted);
-        browser.session = field(&answer, "sessionId").expect("a session");
+        let (_, answer) = browser
+            .exchange("POST", "/session", wanted)
+            .expect("it is there");
+        browser.session = field(&answer, "sessionId").unwrap_or_else(|| panic!("{answer}"));
         browser.size(1280, 720);
         browser
     }
@@ -52,12 +54,16 @@ impl Browser {
 
     /// What a script returns: a text.
     pub fn run(&self, script: &str) -> String {
+        self.tried(script)
+            .unwrap_or_else(|error| panic!("{script}: {error}"))
+    }
+
+    /// What a script returns, or what the browser says instead.
+    fn tried(&self, script: &str) -> Result<String, String> {
         let script = quoted(&format!("return String((() => {{ {script} }})())"));
-        let answer = self.post(
-            "/execute/sync",
-            &format!("{{\"script\":{script},\"args\":[]}}"),
-        );
-        field(&answer, "value").unwrap_or_else(|| panic!("{script}: {answer}"))
+        let body = format!("{{\"script\":{script},\"args\":[]}}");
+        let answer = self.try_post("/execute/sync", &body)?;
+        field(&answer, "value").ok_or(answer)
     }
 
     /// The text of the first element that a CSS selector finds.
@@ -68,14 +74,12 @@ impl Browser {
         ))
     }
 
-    /// Waits until a script returns this.
+    /// Waits until a script returns this. It may fail before: what it looks for is not there yet.
     pub fn wait_for(&self, script: &str, wanted: &str) {
-        let found = until(|| (self.run(script) == wanted).then_some(()));
-        assert!(
-            found.is_some(),
-            "{script}: {}, not {wanted}",
-            self.run(script)
-        );
+        let wanted = Ok(wanted.to_owned());
+        let found = until(|| (self.tried(script) == wanted).then_some(()));
+        let last = self.tried(script);
+        assert!(found.is_some(), "{script}: {last:?}, not {wanted:?}");
     }
 
     /// Presses a key: WebDriver's code for it.
@@ -92,9 +96,10 @@ impl Browser {
         ));
     }
 
-    /// Whatever comes next is asked of the first frame in the page.
+    /// Whatever comes next is asked of the first frame in the page, once that is there.
     pub fn enter_frame(&self) {
-        self.post("/frame", r#"{"id":0}"#);
+        let entered = until(|| self.try_post("/frame", r#"{"id":0}"#).ok());
+        assert!(entered.is_some(), "the page has no frame");
     }
 
     /// The window's size: width and height in points.
@@ -122,14 +127,21 @@ impl Browser {
     }
 
     fn post(&self, path: &str, body: &str) -> String {
-        self.ask("POST", &format!("/session/{}{path}", self.session), body)
+        self.try_post(path, body)
+            .unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> String {
-        let answer = self.exchange(method, path, body);
-        let (head, body) = answer.unwrap_or_else(|error| panic!("{path}: {error}"));
-        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {body}");
-        body
+    /// An answer, or the error that the driver reports.
+    fn try_post(&self, path: &str, body: &str) -> Result<String, String> {
+        let path = format!("/session/{}{path}", self.session);
+        let (head, body) = self
+            .exchange("POST", &path, body)
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        if head.starts_with("HTTP/1.1 200") {
+            Ok(body)
+        } else {
+            Err(body)
+        }
     }
 
     fn exchange(&self, method: &str, path: &str, body: &str) -> std::io::Result<(String, String)> {
