@@ -8,7 +8,7 @@
  */
 #include <netinet/in.h> /* struct sockaddr_in */
 #include <signal.h>     /* sigaction(), sigsuspend() */
-#include <stdatomic.h>  /* atomic_uint */
+#include <stdatomic.h>  /* atomic_uint, atomic_bool */
 #include <sys/socket.h> /* accept() */
 #include <sys/wait.h>   /* waitpid() */
 #include <unistd.h>     /* fork(), close(), _exit() */
@@ -19,6 +19,8 @@ static unsigned limit = 1000; /* the argument: clients at once */
 
 /* The number of processes that serve a client. A signal handler, reap(), lowers it. */
 static atomic_uint children = 0;
+/* Whether reap() was called since this was last asked. */
+static atomic_bool ended = 0;
 
 static void reap(int signal);
 static void waitUntilFewerThan(unsigned number);
@@ -47,7 +49,8 @@ static void serve(void)
         while ((clntSock = acceptedFrom(
                     accept(servSock, (struct sockaddr *)&echoClntAddr, &clntLen),
                     &echoClntAddr, &clntLen)) < 0)
-            recoverFrom("accept() failed"); /* EINTR: a child has ended */
+            if (errno != EINTR || !atomic_exchange(&ended, 0)) /* a child has ended */
+                recoverFrom("accept() failed");
 
         /* b. Communicate, in a new process. */
         children++;
@@ -81,6 +84,7 @@ static void reap(int signal)
 {
     int saved = errno;
     (void)signal;
+    ended = 1;
     while (waitpid(-1, NULL, WNOHANG) > 0)
         if (children > 0) /* this process may have had a child before exec */
             children--;

@@ -10,10 +10,12 @@ mod common;
 use common::{die, echo, parse, recover_from, warn};
 use nix::{sys::signal::*, unistd::ForkResult, unistd::Pid, unistd::fork}; // <signal.h>, <unistd.h>
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <netinet/in.h>, <sys/socket.h>
-use std::{ptr::null_mut, sync::atomic::AtomicU32, sync::atomic::Ordering::SeqCst};
+use std::{ptr::null_mut, sync::atomic::Ordering::SeqCst, sync::atomic::*};
 
 /// The number of processes that serve a client. A signal handler, `reap`, lowers it.
 static CHILDREN: AtomicU32 = AtomicU32::new(0);
+/// Whether `reap` was called since this was last asked.
+static ENDED: AtomicBool = AtomicBool::new(false);
 
 #[expect(unsafe_code, reason = "fork, and the handler of SIGCHLD")]
 fn serve(args: &Args) -> Result<()> {
@@ -36,7 +38,9 @@ fn serve(args: &Args) -> Result<()> {
         let (clnt_sock, echo_clnt_addr) = loop {
             match accept::<sockaddr_in>(&serv_sock) {
                 Ok(client) => break client, // Set the size of the in-out parameter: by its type
-                Err(error) => recover_from(error)?, // EINTR: a child has ended
+                // Not an error: a child has ended.
+                Err(error) if error == Errno::EINTR && ENDED.swap(false, SeqCst) => {}
+                Err(error) => recover_from(error)?,
             }
         };
 
@@ -72,6 +76,7 @@ fn serve(args: &Args) -> Result<()> {
 #[expect(unsafe_code, reason = "waitpid")]
 extern "C" fn reap(_: i32) {
     let errno = Errno::last_raw();
+    ENDED.store(true, SeqCst);
     // SAFETY: no pointer is passed. (nix's waitpid fails on one that died of a real-time signal.)
     while unsafe { libc::waitpid(-1, null_mut(), libc::WNOHANG) } > 0 {
         // Not below zero: this process may have had a child before exec.

@@ -545,6 +545,8 @@ fn an_accept_or_recvfrom_that_goes_on_failing_is_told_once_and_does_not_spin() {
         };
         for (errno, faults, words) in [
             ("EPERM", 14, "Operation not permitted"),
+            ("EINTR", 14, "Interrupted system call"), // without a signal that would explain it
+            ("EAGAIN", 14, "Resource temporarily unavailable"),
             ("EXFULL", 4, "Exchange full"), // of which no manual page speaks
         ] {
             let start = Instant::now();

@@ -433,10 +433,9 @@ static inline int needsPause(const char *failed)
     case ENOTSOCK:
     case EOVERFLOW:
         DieWithError(failed);
-    case EINTR:
+    case EINTR: /* a signal came, or nobody is there after all: no pause, unless the failure is frequent */
     case EAGAIN:
-        return 0;
-    case ECONNABORTED: /* one client is lost (accept(2) lists these errors): no pause, unless the failure is frequent */
+    case ECONNABORTED: /* one client is lost (accept(2) lists these errors) */
     case EPROTO:
     case EPERM:
     case ENETDOWN:

@@ -276,10 +276,11 @@ pub fn needs_pause(error: Error) -> Result<bool> {
         Errno::EBADF | Errno::EFAULT | Errno::EINVAL | Errno::ENOTSOCK | Errno::EOVERFLOW => {
             return Err(error);
         }
-        Errno::EINTR | Errno::EAGAIN => false,
-        // One client is lost (accept(2) lists these errors): no pause, unless the failure is
-        // frequent.
-        Errno::ECONNABORTED
+        // A signal came, or nobody is there after all; or one client is lost (accept(2) lists these
+        // errors). No pause, unless the failure is frequent.
+        Errno::EINTR
+        | Errno::EAGAIN
+        | Errno::ECONNABORTED
         | Errno::EPROTO
         | Errno::EPERM
         | Errno::ENETDOWN
