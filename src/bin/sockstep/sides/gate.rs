@@ -32,7 +32,10 @@ const ON_SOCKETS: &[c_long] = &[
     libc::SYS_socketpair,
     libc::SYS_bind,
     libc::SYS_listen,
+    #[cfg(not(any(target_arch = "x86", target_arch = "s390x")))]
     libc::SYS_accept,
+    #[cfg(any(target_arch = "x86", target_arch = "s390x", target_arch = "powerpc64"))]
+    libc::SYS_socketcall, // one number for all of these, which some C libraries use
     libc::SYS_accept4,
     libc::SYS_connect,
     libc::SYS_sendto,
@@ -250,7 +253,7 @@ fn hand_over(channel: i32, descriptor: i32) -> io::Result<()> {
     message.msg_control = (&raw mut control).cast();
     message.msg_controllen = size_of::<Control>() as _;
     // SAFETY: `message` and what it points to live until the call has returned.
-    let sent = unsafe { libc::sendmsg(channel, &raw const message, 0) };
+    let sent = unsafe { libc::syscall(libc::SYS_sendmsg, channel, &raw const message, 0) };
     if sent == 1 {
         Ok(())
     } else {

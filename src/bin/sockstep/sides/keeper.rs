@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::prctl::{set_child_subreaper, set_name};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -31,8 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All processes that we start get this limit on real-time work, plus our pid: a mark that no
 /// program clears by accident, not even one that clears its environment, leaves the session and
-/// closes every descriptor. In microseconds it is too large to limit anything.
-const LIMIT: u64 = 1_000_000_000_000_000;
+/// closes every descriptor. In microseconds it is too large to limit anything (where it has 32 bits,
+/// it is 18 minutes of such work).
+const LIMIT: rlim_t = rlim_t::MAX / 4;
 
 /// Requests to the keeper. If the channel ends without a request, we have died.
 const DIRECTORY: u8 = b'd';
@@ -79,8 +80,8 @@ pub fn begin() -> Result<(), String> {
     }
 }
 
-fn limit_of(run: Pid) -> u64 {
-    LIMIT + u64::from(run.as_raw().unsigned_abs())
+fn limit_of(run: Pid) -> rlim_t {
+    LIMIT + rlim_t::from(run.as_raw().unsigned_abs())
 }
 
 /// A new directory that is removed when we end.
