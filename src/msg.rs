@@ -405,6 +405,7 @@ pub fn recvmsg<A: AddrOut>(
         raw.msg_controllen as usize
     };
     let msg_control = messages_in(control.bytes(came));
+    control.words.fill(0); // a number must not outlive its owner: the buffer could be sent
     message_of(
         "recvmsg",
         received,

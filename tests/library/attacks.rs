@@ -1,8 +1,8 @@
 //! What safe code could try against the library's promises, with what a parent or the kernel may have put in its way.
 
-use std::io::Read;
+use std::io::{IoSlice, IoSliceMut, Read};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::{env, io};
 
@@ -192,4 +192,21 @@ fn no_literal_makes_a_count_that_the_buffer_does_not_hold() {
         while recv(&sock, &mut buf, MSG_DONTWAIT).is_ok() {}
     }
     assert!(errors > 0);
+}
+
+/// The numbers of received descriptors do not stay in the buffer: sent on after their owners are gone, they would be those of other files.
+#[test]
+fn a_received_descriptor_cannot_be_sent_on_by_its_number() {
+    let [one, other] = socketpair(AF_UNIX, SOCK_STREAM, 0).unwrap();
+    let fds = [one.as_fd()];
+    let rights = CmsgBuf::of(&[Cmsg::Rights(&fds)]);
+    let byte = [IoSlice::new(b"x")];
+    sendmsg(&one, &MsgHdr::new(&byte).with(&rights), 0).unwrap();
+
+    let (mut room, mut control) = ([0], CmsgBuf::with_space(CMSG_SPACE(4)));
+    let mut room = [IoSliceMut::new(&mut room)];
+    let message = recvmsg::<()>(&other, &mut room, &mut control, 0).unwrap();
+    assert!(matches!(&message.msg_control[..], [CmsgIn::Rights(fds)] if fds.len() == 1));
+    let sent = sendmsg(&one, &MsgHdr::new(&byte).with(&control), 0);
+    assert_eq!(sent.unwrap_err(), Errno::EINVAL);
 }
