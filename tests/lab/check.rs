@@ -978,6 +978,33 @@ fn the_page_of_failures_has_their_pictures_and_runs_nothing_else() {
     assert!(complaints.contains("\"value\":[]"), "{complaints}");
 }
 
+/// Thousands of calls are a picture of their beginning, and a page of it and their last ones.
+#[test]
+fn the_page_of_a_failure_stays_small_whatever_the_server_does() {
+    require("strace", "the pictures");
+    let server = changed(
+        "sound_server.c",
+        "page_of_pieces",
+        Some((
+            "send(client, b + done, n - done, 0)",
+            "send(client, b + (done == 40 ? 0 : done), n - done < 40 ? n - done : 40, 0)",
+        )),
+    );
+    let page = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check/pieces.html");
+    let command = format!("{server} {{port}}");
+    let outcome = run(
+        Command::new(SOCKSTEP)
+            .args(["check", "--contract", "tcp-echo", "--only", "half-close"])
+            .args(["--html", page.to_str().unwrap(), "--server", &command]),
+        b"",
+    );
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    let page = fs::read_to_string(&page).unwrap();
+    assert!(page.len() < 320 << 10, "{} bytes", page.len());
+    assert!(page.contains(" more events</text>"), "the picture");
+    assert!(page.contains("\"kind\":\"left\",\"count\":"), "the page");
+}
+
 #[test]
 fn a_failure_names_the_line_that_made_the_call() {
     require("strace", "the lines");

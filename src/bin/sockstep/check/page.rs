@@ -88,6 +88,11 @@ fn nonce_of(page: &str) -> Option<&str> {
     page.split_once("'nonce-")?.1.get(..16)
 }
 
+/// A page as an attribute's value between single quotes: its many double quotes and lines stay as they are.
+fn framed(page: &str) -> String {
+    escape(page).replace("&quot;", "\"").replace("&#10;", "\n")
+}
+
 fn failure(report: &Report, row: &Kept) -> String {
     let mut text = format!(
         "<section>\n<h2 id=\"{0}\">{0}</h2>\n<p>{1}</p>\n<p class=\"said\">{2}</p>\n",
@@ -122,9 +127,9 @@ fn failure(report: &Report, row: &Kept) -> String {
     if !row.picture.page.is_empty() {
         let _ = writeln!(
             text,
-            "<details>\n<summary>Step through {0}</summary>\n<iframe sandbox=\"allow-scripts\" title=\"{0}, call by call\" srcdoc=\"{1}\"></iframe>\n</details>",
+            "<details>\n<summary>Step through {0}</summary>\n<iframe sandbox=\"allow-scripts\" title=\"{0}, call by call\" srcdoc='{1}'></iframe>\n</details>",
             row.name,
-            escape(&row.picture.page)
+            framed(&row.picture.page)
         );
     }
     text + "</section>\n"

@@ -637,7 +637,7 @@ fn drawn(mut command: Command) -> Option<(String, Picture)> {
     let (text, svg, page) = (memory()?, memory()?, memory()?);
     let place = |file: &fs::File| format!("/proc/{}/fd/{}", getpid(), file.as_raw_fd());
     let mut run = command
-        .args(["--svg", &place(&svg), "--html", &place(&page)])
+        .args(["--svg", &place(&svg), "--html", &place(&page), "--brief"])
         .stdout(text.try_clone().ok()?)
         .stderr(Stdio::null())
         .spawn()

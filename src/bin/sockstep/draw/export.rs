@@ -38,6 +38,7 @@ type Draw = fn(&[History], &mut Vec<String>) -> Vec<u8>;
 pub struct Exports {
     targets: Vec<(Target, Draw)>,
     runs: Vec<History>,
+    brief: bool,
 }
 
 impl Options {
@@ -87,6 +88,7 @@ impl Options {
         let mut exports = Exports {
             targets: Vec::new(),
             runs: Vec::new(),
+            brief: page.is_some_and(Page::is_brief),
         };
         for (option, path, draw) in self.all() {
             let mut target = Target::open(option, path, input)?;
@@ -104,7 +106,7 @@ impl Exports {
     /// Begins a run.
     pub fn run(&mut self, name: String) {
         if !self.targets.is_empty() {
-            self.runs.push(History::new(name));
+            self.runs.push(History::new(name, self.brief));
         }
     }
 

@@ -17,6 +17,8 @@ use crate::world::tasks::TaskId;
 /// The most events and bytes of a run that are kept. Later events are only counted.
 const MOST: usize = 100_000;
 const MOST_BYTES: usize = 128 << 20;
+/// The most events of a run whose picture is one of many in a page.
+const FEW: usize = 160;
 
 /// A run, as far as it has been read.
 pub struct History {
@@ -33,6 +35,7 @@ pub struct History {
     pub idle: Vec<Wait>,
     /// It has many clients, each a source of its own: the picture shows their waits.
     pub of_clients: bool,
+    most: usize,
     bytes: usize,
     steps: HashMap<(usize, Side), Step>,
 }
@@ -84,7 +87,8 @@ pub struct Endpoint {
 }
 
 impl History {
-    pub fn new(name: String) -> History {
+    /// `brief` keeps only its beginning.
+    pub fn new(name: String, brief: bool) -> History {
         History {
             name,
             story: Story::default(),
@@ -94,6 +98,7 @@ impl History {
             left_out: 0,
             idle: Vec::new(),
             of_clients: false,
+            most: if brief { FEW } else { MOST },
             bytes: 0,
             steps: HashMap::new(),
         }
@@ -104,7 +109,7 @@ impl History {
         History {
             story: Story::of_clients(),
             of_clients: true,
-            ..History::new(name)
+            ..History::new(name, false)
         }
     }
 
@@ -140,7 +145,7 @@ impl History {
         let size = event.call().map_or(0, |call| {
             call.args.iter().map(String::len).sum::<usize>() + 512
         });
-        if self.moments.len() >= MOST || self.bytes + size > MOST_BYTES {
+        if self.moments.len() >= self.most || self.bytes + size > MOST_BYTES {
             self.left_out += 1;
             return;
         }

@@ -17,6 +17,7 @@ use crate::draw::target::Target;
 use crate::strace::line::Entry;
 use crate::world::Side;
 use compared::Marked;
+use keep::{BRIEF, Limits, WHOLE};
 use scene::Scene;
 use source::{Files, Sources};
 
@@ -30,6 +31,9 @@ pub struct Options {
     /// Take the page's words from this file, to translate it: a JSON object as in {"step": "Schritt"}
     #[arg(long, value_name = "FILE", requires = "html")]
     words: Option<PathBuf>,
+    /// Keep the beginning and the end of a long run: many of these pages stand in one
+    #[arg(long, hide = true)]
+    brief: bool,
 }
 
 #[derive(clap::Args)]
@@ -79,6 +83,7 @@ impl Options {
             target: Target::open(OPTION, file, input)?,
             title,
             words,
+            brief: self.brief,
             scene: None,
             scenes: Vec::new(),
             files: Files::default(),
@@ -91,6 +96,7 @@ pub struct Page {
     title: String,
     /// The page's own words in another language: a JSON object.
     words: Option<String>,
+    brief: bool,
     /// The current run, and the earlier ones as JSON.
     scene: Option<Scene>,
     scenes: Vec<String>,
@@ -111,12 +117,20 @@ impl Page {
 
     fn begin_run(&mut self, title: String, sources: Sources, story: Story) {
         self.end_run();
-        self.scene = Some(Scene::new(title, sources, story));
+        self.scene = Some(Scene::new(title, sources, story, self.limits()));
     }
 
     /// The file that it is written to.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    pub fn is_brief(&self) -> bool {
+        self.brief
+    }
+
+    fn limits(&self) -> &'static Limits {
+        if self.brief { &BRIEF } else { &WHOLE }
     }
 
     fn end_run(&mut self) {
@@ -135,7 +149,12 @@ impl Page {
     ) {
         let mut both = Vec::new();
         for (name, run) in names.into_iter().zip(runs) {
-            let mut scene = Scene::new(name.to_owned(), Sources::of(programs), Story::default());
+            let mut scene = Scene::new(
+                name.to_owned(),
+                Sources::of(programs),
+                Story::default(),
+                self.limits(),
+            );
             for (side, entry, mark) in run {
                 scene.mark(side, &entry, mark);
                 scene.traced(side as usize, side, entry);

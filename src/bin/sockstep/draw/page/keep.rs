@@ -17,9 +17,27 @@ const OTHERS: usize = 8;
 /// The last events of a counted stretch are kept; a stretch is counted if it has at least this many more.
 const TAIL: usize = 24;
 const WORTH_IT: usize = 40;
-/// From this many events and bytes on, all events are only counted.
-const MOST: usize = 3000;
-const MOST_BYTES: usize = 3 << 20;
+
+/// How much of a run a page keeps.
+pub struct Limits {
+    /// From this many events and bytes on, all events are only counted.
+    events: usize,
+    bytes: usize,
+    /// From this many bytes of events on, a page is large.
+    much: usize,
+}
+
+pub const WHOLE: Limits = Limits {
+    events: 3000,
+    bytes: 3 << 20,
+    much: 1 << 20,
+};
+/// A page that stands within another.
+pub const BRIEF: Limits = Limits {
+    events: 120,
+    bytes: 96 << 10,
+    much: 24 << 10,
+};
 
 /// An event that the page may show.
 pub struct Shown {
@@ -41,8 +59,8 @@ pub struct Kind {
 }
 
 /// The events of a page.
-#[derive(Default)]
 pub struct Kept {
+    limits: &'static Limits,
     events: Vec<String>,
     bytes: usize,
     /// The kinds of the last events, and how often each occurs.
@@ -70,9 +88,21 @@ struct Counting {
 }
 
 impl Kept {
-    /// The size of the kept events in bytes.
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    pub fn new(limits: &'static Limits) -> Kept {
+        Kept {
+            limits,
+            events: Vec::new(),
+            bytes: 0,
+            window: VecDeque::new(),
+            often: HashMap::new(),
+            counting: None,
+            pending: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the kept events make a large page.
+    pub fn are_many(&self) -> bool {
+        self.bytes > self.limits.much
     }
 
     /// Sockets were changed by an event that is not shown.
@@ -86,7 +116,7 @@ impl Kept {
         shown.sockets = sockets.into_iter().collect();
         let repeats = self.repeats(&shown.kind);
         self.remember(&shown.kind);
-        let full = self.events.len() >= MOST || self.bytes >= MOST_BYTES;
+        let full = self.events.len() >= self.limits.events || self.bytes >= self.limits.bytes;
         if !repeats && !full && !self.counting.as_ref().is_some_and(|it| it.full) {
             self.stop_counting();
             return self.put(shown);

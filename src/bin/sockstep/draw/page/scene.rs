@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::draw::call::{Payload, brief, c_name};
 use crate::draw::json::{array, object, shown as text};
 use crate::draw::page::compared::Mark;
-use crate::draw::page::keep::{Kept, Kind, Shown};
+use crate::draw::page::keep::{Kept, Kind, Limits, Shown};
 use crate::draw::page::source::{Files, Sources};
 use crate::draw::source::Lines;
 use crate::draw::story::{OPEN, Story, Told, bytes_of};
@@ -26,8 +26,6 @@ use crate::world::tasks::TaskId;
 /// The most bytes of a call in a page, and the most when the page is large already.
 const BYTES: usize = 2048;
 const FEW_BYTES: usize = 64;
-/// From this many bytes of events on, a page is large.
-const MUCH: usize = 1 << 20;
 /// The most characters of strace's line, and of a program's output.
 const LINE: usize = 4096;
 const FEW: usize = 400;
@@ -60,13 +58,13 @@ pub struct Scene {
 }
 
 impl Scene {
-    pub fn new(title: String, sources: Sources, story: Story) -> Scene {
+    pub fn new(title: String, sources: Sources, story: Story, limits: &'static Limits) -> Scene {
         Scene {
             title,
             sources,
             story,
             lines: Lines::default(),
-            kept: Kept::default(),
+            kept: Kept::new(limits),
             known: HashMap::new(),
             marks: HashMap::new(),
             explained: Vec::new(),
@@ -145,7 +143,7 @@ impl Scene {
             return;
         }
         let kind = kind(told);
-        let room = if self.kept.bytes() > MUCH {
+        let room = if self.kept.are_many() {
             FEW_BYTES
         } else {
             BYTES
