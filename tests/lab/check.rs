@@ -832,11 +832,41 @@ fn a_server_that_ends_with_one_client_is_told() {
 /// Half an hour.
 #[test]
 #[ignore = "takes half an hour: CONTRIBUTING.md"]
-fn each_call_of_each_server_fails() {
-    for name in SERVERS {
-        for program in [Program::rust(name), Program::c(name)] {
-            let command = format!("{} {{port}}", program.path().display());
-            let outcome = faults(&["--server", &command]);
+fn each_call_of_each_program_fails() {
+    let clients = [
+        (
+            "tcp_echo_client",
+            "tcp-echo",
+            "{it} 127.0.0.1 {word} {port}",
+        ),
+        (
+            "udp_echo_client",
+            "udp-echo",
+            "{it} 127.0.0.1 {word} {port}",
+        ),
+        (
+            "tcp_upper_client",
+            "tcp-upper",
+            "echo {word} | {it} -i 127.0.0.1 -p {port}",
+        ),
+        (
+            "udp_upper_client",
+            "udp-upper",
+            "echo {word} | {it} -i 127.0.0.1 -p {port}",
+        ),
+        ("web_client", "http", "{it} http://127.0.0.1:{port}/"),
+        ("name_lookup", "tcp-echo", "{it} 127.0.0.1 {port}"),
+        ("byte_order", "tcp-echo", "{it} 127.0.0.1 {port}"),
+    ];
+    for of in [Program::rust, Program::c] {
+        let path = |name| of(name).path().display().to_string();
+        for name in SERVERS {
+            let outcome = faults(&["--server", &format!("{} {{port}}", path(name))]);
+            assert!(outcome.status.success(), "{name}: {outcome:?}");
+        }
+        for (name, contract, command) in clients {
+            let command = command.replace("{it}", &path(name));
+            let outcome = faults(&["--contract", contract, "--client", &command]);
             assert!(outcome.status.success(), "{name}: {outcome:?}");
         }
     }

@@ -35,7 +35,12 @@ impl Contract {
     pub fn answer(self, asked: &[u8]) -> Vec<u8> {
         match self {
             Contract::TcpUpper | Contract::UdpUpper => asked.to_ascii_uppercase(),
-            _ => asked.to_vec(),
+            // Of a Web client each request is the same: what it shows is this page.
+            Contract::Http => {
+                b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\nhello\n"
+                    .to_vec()
+            }
+            Contract::TcpEcho | Contract::UdpEcho => asked.to_vec(),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _; // into memory, which does not fail
 use std::io::{Read, Write as _};
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -184,9 +184,13 @@ impl Verdict {
     }
 }
 
+/// After these a number that was a socket's is a file's.
+const OPENS: [&str; 3] = ["open", "openat", "openat2"];
+
 /// What strace is to write: these calls alone.
 fn options(more: Option<String>) -> Vec<String> {
     let names = PLAUSIBLE.iter().flat_map(|row| row.calls);
+    let names = names.chain(&OPENS);
     let names: Vec<String> = names.map(|name| format!("?{name}")).collect();
     let mut options = vec![
         format!("--trace={}", names.join(",")),
@@ -223,6 +227,9 @@ fn calls(trace: &str) -> BTreeSet<(&'static str, usize)> {
         let Some((name, arguments)) = call.split_once('(') else {
             continue;
         };
+        if OPENS.contains(&name) {
+            sockets.remove(result);
+        }
         let Some(row) = PLAUSIBLE.iter().find(|row| row.calls.contains(&name)) else {
             continue;
         };
@@ -481,6 +488,10 @@ fn serve(contract: Contract, subject: &Subject, listener: &TcpListener, socket: 
                 Ok(0) => thread::sleep(LOOK / 4),
                 Ok(n) => {
                     let _ = stream.write_all(&contract.answer(&buffer[..n]));
+                    // One request, one response, then the end, as HTTP/1.0 has it.
+                    if contract == Contract::Http {
+                        let _ = stream.shutdown(Shutdown::Write);
+                    }
                 }
                 Err(_) => {}
             },

@@ -335,12 +335,11 @@ fn client_checked(args: &Args, command: &OsStr, signals: &Arc<Signals>) -> Resul
         ));
     }
     let contract = args.contract.unwrap_or(Contract::TcpEcho);
-    if contract == Contract::Http {
+    if contract == Contract::Http && !args.faults {
         return Err(Trouble::Said(
-            "there are no checks of a Web client".to_owned(),
+            "there are no checks of a Web client, only --faults".to_owned(),
         ));
     }
-    let checks = chosen(table::of_client(contract), args)?;
     let words = command.to_string_lossy();
     let mut visit = Visit {
         contract,
@@ -358,6 +357,7 @@ fn client_checked(args: &Args, command: &OsStr, signals: &Arc<Signals>) -> Resul
         crate::strace::command::available()?;
         return faults::client(&visit, args);
     }
+    let checks = chosen(table::of_client(contract), args)?;
     let mut report = Report::begin(&args.output, "client", &words, contract, checks.len())?;
     let began = Instant::now();
     patience::ends_at(began + END);

@@ -22,6 +22,7 @@ use crate::check::page::page;
 use crate::check::patience::{self, LOOK};
 use crate::check::table::names;
 use crate::draw::json::{array, number, object, text};
+use crate::draw::page::BRIEF_RUN;
 use crate::draw::terminal::{ERASE, Style, fold, put};
 use crate::draw::xml::escape;
 use crate::sides::shell::quoted;
@@ -637,7 +638,8 @@ fn drawn(mut command: Command) -> Option<(String, Picture)> {
     let (text, svg, page) = (memory()?, memory()?, memory()?);
     let place = |file: &fs::File| format!("/proc/{}/fd/{}", getpid(), file.as_raw_fd());
     let mut run = command
-        .args(["--svg", &place(&svg), "--html", &place(&page), "--brief"])
+        .args(["--svg", &place(&svg), "--html", &place(&page)])
+        .env(BRIEF_RUN, "1")
         .stdout(text.try_clone().ok()?)
         .stderr(Stdio::null())
         .spawn()

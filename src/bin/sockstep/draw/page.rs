@@ -7,6 +7,7 @@ mod scene;
 mod source;
 mod words;
 
+use std::env;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,9 @@ use source::{Files, Sources};
 
 pub const OPTION: &str = "--html";
 
+/// Set by `check`, which puts many pages into one: a page and a picture keep little of a long run.
+pub const BRIEF_RUN: &str = "SOCKSTEP_BRIEF_RUN";
+
 #[derive(clap::Args)]
 pub struct Options {
     /// Write a page for a browser: step through the run, share it, print it; - is standard output
@@ -31,9 +35,6 @@ pub struct Options {
     /// Take the page's words from this file, to translate it: a JSON object as in {"step": "Schritt"}
     #[arg(long, value_name = "FILE", requires = "html")]
     words: Option<PathBuf>,
-    /// Keep the beginning and the end of a long run: many of these pages stand in one
-    #[arg(long, hide = true)]
-    brief: bool,
 }
 
 #[derive(clap::Args)]
@@ -83,7 +84,7 @@ impl Options {
             target: Target::open(OPTION, file, input)?,
             title,
             words,
-            brief: self.brief,
+            brief: env::var_os(BRIEF_RUN).is_some(),
             scene: None,
             scenes: Vec::new(),
             files: Files::default(),
