@@ -5,6 +5,7 @@
 use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
@@ -459,12 +460,15 @@ impl Process {
 
     /// Its next line on standard output, without the newline.
     pub fn line(&mut self) -> String {
-        self.stdout.next()
+        self.stdout.next().unwrap_or_else(|error| {
+            let complaints = self.stderr.so_far();
+            panic!("standard output: {error}; standard error: {complaints}")
+        })
     }
 
     /// Its next line on standard error, without the newline.
     pub fn complaint(&mut self) -> String {
-        self.stderr.next()
+        self.stderr.next().expect("another line")
     }
 
     pub fn pid(&self) -> Pid {
@@ -656,10 +660,16 @@ impl Lines {
         Lines(receiver)
     }
 
-    fn next(&mut self) -> String {
-        let line = self.0.recv_timeout(deadline()).expect("another line");
+    fn next(&mut self) -> Result<String, RecvTimeoutError> {
+        let line = self.0.recv_timeout(deadline())?;
         let line = String::from_utf8(line).expect("a line of UTF-8");
-        line.strip_suffix('\n').expect("a whole line").to_owned()
+        Ok(line.strip_suffix('\n').expect("a whole line").to_owned())
+    }
+
+    /// What has come, and what comes while it does not pause.
+    fn so_far(&mut self) -> String {
+        let lines = iter::from_fn(|| self.0.recv_timeout(Duration::from_millis(100)).ok());
+        String::from_utf8_lossy(&lines.flatten().collect::<Vec<_>>()).into_owned()
     }
 
     fn rest(&mut self) -> Vec<u8> {

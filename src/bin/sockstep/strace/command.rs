@@ -15,7 +15,7 @@ use crate::strace::calls;
 pub use crate::strace::recording::Trace;
 
 /// How long the trial of strace may take, and how often it is checked.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(1);
 
 /// Whether strace can be used here; if not, the reason, and what to do.
