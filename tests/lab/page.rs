@@ -308,6 +308,29 @@ fn each_pane_follows_the_moment() {
     }
 }
 
+/// A client that sends and closes at once has sent bytes that the server has yet to receive, and then has not.
+#[test]
+fn bytes_of_a_client_that_has_closed_are_unread_until_they_are_received() {
+    let recording = echo_of("hello", 0).replace(
+        "20 9.000000 close",
+        "20 2.000000 sendto(3, \"hello\", 5, 0, NULL, 0) = 5 <0.000010>\n20 2.100000 close",
+    );
+    let recording = recording.replace(
+        "10 9.000100 recv",
+        "10 3.000000 recvfrom(4, \"hello\", 4096, 0, NULL, NULL) = 5 <0.000010>\n10 9.000100 recv",
+    );
+    let file = page_of("closed-early", &recording);
+    let browser = Browser::start();
+    browser.open(&file, "");
+    let row = "return [...document.querySelectorAll('#sockets tr')].map((it) => it.textContent).find((it) => it.startsWith('server 4'))";
+    step_to(&browser, &["client close(3)"]);
+    let seen = browser.run(row);
+    assert!(seen.ends_with("5 B"), "{seen}");
+    step_to(&browser, &["server recvfrom(4, \"hello\""]);
+    let seen = browser.run(row);
+    assert_eq!(seen.matches("5 B").count(), 1, "{seen}");
+}
+
 #[test]
 fn a_page_asks_nothing_of_anybody_fits_a_phone_and_prints_the_whole_ladder() {
     let file = page("echo", &["tcp_echo", "--", "hello"]);
@@ -626,6 +649,22 @@ fn axe_finds_nothing_against_a_page() {
         twins.to_str().unwrap(),
     ];
     assert!(sockstep(&diff).status.success());
+    let failures = place("page/axe-check.html");
+    let server = Program::rust("tcp_echo_server").at_the_port();
+    let fails = [
+        "check",
+        "--contract",
+        "tcp-upper",
+        "--only",
+        "word",
+        "--only",
+        "every-byte",
+        "--server",
+        &server,
+        "--html",
+        failures.to_str().unwrap(),
+    ];
+    assert_eq!(sockstep(&fails).status.code(), Some(1));
     let browser = Browser::start();
     let mut all = Vec::new();
     let mut check = |name: &str| {
@@ -659,7 +698,18 @@ fn axe_finds_nothing_against_a_page() {
             }
         }
     }
-    browser.open(&twins, "#t=9");
-    check("diff");
+    for scheme in ["light", "dark"] {
+        browser.devtools(
+            "Emulation.setEmulatedMedia",
+            &format!(r#"{{"features":[{{"name":"prefers-color-scheme","value":"{scheme}"}}]}}"#),
+        );
+        for (width, height) in [(1280, 720), (390, 844)] {
+            browser.size(width, height);
+            browser.open(&twins, "#t=9");
+            check(&format!("diff {scheme} {width}"));
+            browser.open(&failures, "");
+            check(&format!("check {scheme} {width}"));
+        }
+    }
     assert!(all.is_empty(), "{}", all.join("\n"));
 }

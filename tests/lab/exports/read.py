@@ -49,11 +49,23 @@ def packet(bytes, missing, sent):
         print(*names, payload.decode("latin-1") + f" and {missing} more" * (missing > 0))
 
 def perfetto(path):
-    events = json.load(open(path))["traceEvents"]
-    slices, flows, ends = {}, {}, {}
+    trace = json.load(open(path))
+    assert trace["displayTimeUnit"] in ("ms", "ns"), "one of the two units"
+    events = trace["traceEvents"]
+    slices, flows, named = {}, {}, set()
+    # What the format asks of each phase, beyond a name and a track.
+    asked = {"M": {"args"}, "X": {"cat", "ts", "dur"}, "i": {"cat", "ts", "s"}, "s": {"cat", "ts", "id"}, "f": {"cat", "ts", "id", "bp"}}
     for event in events:
         assert isinstance(event["pid"], int) and isinstance(event["tid"], int), event
-        assert event["ph"] in "MXisf", event
+        assert isinstance(event["name"], str) and event["ph"] in asked and asked[event["ph"]] <= event.keys(), event
+        assert event.get("ts", 0) >= 0 and isinstance(event.get("args", {}), dict), event
+        if event["ph"] == "M":
+            assert event["name"] in ("process_name", "thread_name") and isinstance(event["args"]["name"], str), event
+            named.add((event["name"], event["pid"], event["tid"] if event["name"] == "thread_name" else None))
+        if event["ph"] == "i":
+            assert event["s"] in ("g", "p", "t"), "a scope"
+        if event["ph"] == "f":
+            assert event["bp"] == "e", "without it the flow ends at the slice after this time"
         if event["ph"] == "X":
             assert event["dur"] > 0, event
             slices.setdefault((event["pid"], event["tid"]), []).append((event["ts"], event["ts"] + event["dur"]))
@@ -65,9 +77,12 @@ def perfetto(path):
     for pair in flows.values():
         begin, end = pair
         assert (begin["ph"], end["ph"]) == ("s", "f") and begin["ts"] <= end["ts"], pair
+        assert (begin["name"], begin["cat"]) == (end["name"], end["cat"]), "by these and the number a flow is one"
         for event in pair:
             own = slices[event["pid"], event["tid"]]
             assert any(begin <= event["ts"] <= end for begin, end in own), "a flow's end lies in a slice"
+    for pid, tid in slices:
+        assert {("process_name", pid, None), ("thread_name", pid, tid)} <= named, "a track has a name"
     print(len(slices), "tracks,", len(flows), "flows")
 
 def table(path):

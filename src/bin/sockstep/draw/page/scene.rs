@@ -47,7 +47,8 @@ pub struct Scene {
     /// Finds a call's source line, if the recording has stacks.
     lines: Lines,
     kept: Kept,
-    /// The state of each socket when it was last written, and whether it was closed.
+    /// The state of each socket when it was last written, and whether it was the last: it was closed,
+    /// and its peer had received all.
     known: HashMap<SocketId, (String, bool)>,
     /// The comparison's marks for entries still to come, by their start times.
     marks: HashMap<Beginning, VecDeque<Option<Mark>>>,
@@ -308,11 +309,8 @@ impl Scene {
     fn changed(&mut self) -> Vec<(SocketId, String)> {
         let mut sockets: Vec<&Socket> = self.story.world.sockets().collect();
         sockets.retain(|socket| {
-            let closed = self
-                .known
-                .get(&socket.id)
-                .is_some_and(|(_, closed)| *closed);
-            (!closed || socket.is_open()) && !socket.is_the_systems()
+            let over = self.known.get(&socket.id).is_some_and(|(_, over)| *over);
+            (!over || socket.is_open()) && !socket.is_the_systems()
         });
         sockets.sort_by_key(|socket| socket.id);
         let mut numbers: HashMap<SocketId, Vec<(TaskId, i32)>> = HashMap::new();
@@ -336,15 +334,24 @@ impl Scene {
                 .is_none_or(|(known, _)| *known != now)
             {
                 changed.push((socket.id, now.clone()));
-                self.known.insert(socket.id, (now, !socket.is_open()));
+                let over = !socket.is_open() && !self.is_still_read(socket);
+                self.known.insert(socket.id, (now, over));
             }
         }
         if self.known.len() > 1024 {
             let world = &self.story.world;
             self.known
-                .retain(|id, (_, closed)| !*closed || world.socket(*id).is_some());
+                .retain(|id, (_, over)| !*over || world.socket(*id).is_some());
         }
         changed
+    }
+
+    /// Whether its peer can still receive bytes that it has sent.
+    fn is_still_read(&self, socket: &Socket) -> bool {
+        let world = &self.story.world;
+        let peer = socket.peer.and_then(|peer| world.socket(peer));
+        let unread = world.under_way(socket.id).unwrap_or(socket.sent);
+        unread > 0 && peer.is_none_or(Socket::is_open)
     }
 
     /// A socket's present state, with the descriptors that refer to it.
