@@ -22,6 +22,9 @@ use crate::check::talk::End;
 use crate::draw::json::{object, text, version};
 use crate::draw::terminal::put;
 use crate::sides::trouble::Trouble;
+use crate::strace::calls::{self, By, Data, Does, Place, Row};
+use crate::strace::command::Trace;
+use crate::strace::line::What;
 
 /// How an error comes about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,91 +39,48 @@ enum Kind {
 use Kind::{Lasts, OfClient, Passes};
 
 /// The errors that a call may have, as the notes' sections name them.
-struct Plausible {
-    calls: &'static [&'static str],
-    errors: &'static [(&'static str, Kind)],
-}
-
-const PLAUSIBLE: &[Plausible] = &[
-    Plausible {
-        calls: &["socket"],
-        errors: &[("EMFILE", Lasts), ("ENOBUFS", Lasts), ("EACCES", Lasts)],
-    },
-    Plausible {
-        calls: &["bind"],
-        errors: &[("EADDRINUSE", Lasts), ("EACCES", Lasts)],
-    },
-    Plausible {
-        calls: &["listen"],
-        errors: &[("EADDRINUSE", Lasts)],
-    },
-    Plausible {
-        calls: &["connect"],
-        errors: &[
+fn errors(row: &Row) -> &'static [(&'static str, Kind)] {
+    match row.does {
+        Does::MakesSocket => &[("EMFILE", Lasts), ("ENOBUFS", Lasts), ("EACCES", Lasts)],
+        Does::Binds => &[("EADDRINUSE", Lasts), ("EACCES", Lasts)],
+        Does::Listens => &[("EADDRINUSE", Lasts)],
+        Does::Connects => &[
             ("ECONNREFUSED", Lasts),
             ("ETIMEDOUT", Lasts),
             ("ENETUNREACH", Lasts),
         ],
-    },
-    Plausible {
-        calls: &["accept", "accept4"],
-        errors: &[
+        Does::Accepts => &[
             ("EINTR", Passes),
             ("ECONNABORTED", Passes),
             ("EMFILE", Lasts),
             ("ENOBUFS", Lasts),
         ],
-    },
-    Plausible {
-        calls: &["recvfrom", "recvmsg", "read", "readv"],
-        errors: &[
+        Does::Shuts | Does::Names(true) => &[("ENOTCONN", OfClient)],
+        Does::SetsOption | Does::Names(false) => &[("ENOBUFS", Lasts)],
+        Does::Watches(By::Change) => &[("ENOSPC", Lasts)],
+        Does::Watches(_) => &[("EINTR", Passes), ("ENOMEM", Lasts)],
+        Does::OpensAnother if row.in_c.starts_with("epoll") => &[("EMFILE", Lasts)],
+        Does::MakesTask => &[("EAGAIN", Lasts), ("ENOMEM", Lasts)],
+        Does::Neither if moves_bytes(row.receives) => &[
             ("EINTR", Passes),
             ("ECONNRESET", OfClient),
             ("ETIMEDOUT", OfClient),
             ("ENOMEM", Lasts),
         ],
-    },
-    Plausible {
-        calls: &["sendto", "sendmsg", "write", "writev"],
-        errors: &[
+        Does::Neither if moves_bytes(row.sends) => &[
             ("EINTR", Passes),
             ("ECONNRESET", OfClient),
             ("EPIPE", OfClient),
             ("ENOBUFS", Lasts),
         ],
-    },
-    Plausible {
-        calls: &["shutdown", "getpeername"],
-        errors: &[("ENOTCONN", OfClient)],
-    },
-    Plausible {
-        calls: &["setsockopt", "getsockname"],
-        errors: &[("ENOBUFS", Lasts)],
-    },
-    Plausible {
-        calls: &[
-            "poll",
-            "ppoll",
-            "select",
-            "pselect6",
-            "epoll_wait",
-            "epoll_pwait",
-        ],
-        errors: &[("EINTR", Passes), ("ENOMEM", Lasts)],
-    },
-    Plausible {
-        calls: &["epoll_create1"],
-        errors: &[("EMFILE", Lasts)],
-    },
-    Plausible {
-        calls: &["epoll_ctl"],
-        errors: &[("ENOSPC", Lasts)],
-    },
-    Plausible {
-        calls: &["fork", "vfork", "clone", "clone3"],
-        errors: &[("EAGAIN", Lasts), ("ENOMEM", Lasts)],
-    },
-];
+        _ => &[],
+    }
+}
+
+/// Whether it takes or gives the program's own bytes, one message at a time.
+fn moves_bytes(data: Option<Data>) -> bool {
+    data.is_some_and(|data| !matches!(data.place, Place::Unseen(_) | Place::Messages(_)))
+}
 
 /// A task that makes this many calls between two looks does not wait.
 const BUSY: usize = 300;
@@ -184,14 +144,11 @@ impl Verdict {
     }
 }
 
-/// After these a number that was a socket's is a file's.
-const OPENS: [&str; 3] = ["open", "openat", "openat2"];
-
 /// What strace is to write: these calls alone.
 fn options(more: Option<String>) -> Vec<String> {
-    let names = PLAUSIBLE.iter().flat_map(|row| row.calls);
-    let names = names.chain(&OPENS);
-    let names: Vec<String> = names.map(|name| format!("?{name}")).collect();
+    let wanted = |row: &&Row| !errors(row).is_empty() || row.does == Does::OpensFile;
+    let names = calls::rows().filter(wanted);
+    let names: Vec<String> = names.map(|row| format!("?{}", row.name)).collect();
     let mut options = vec![
         format!("--trace={}", names.join(",")),
         "--signal=none".to_owned(),
@@ -202,58 +159,46 @@ fn options(more: Option<String>) -> Vec<String> {
 }
 
 /// Each call from the first socket on that is one on a socket, and its number among the calls of that name of its task.
-fn calls(trace: &str) -> BTreeSet<(&'static str, usize)> {
-    let mut numbers: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let mut sockets: BTreeSet<&str> = BTreeSet::new();
+fn found(recording: &str) -> BTreeSet<(&'static str, usize)> {
+    let mut trace = Trace::default();
+    let mut entries = trace.take(recording.as_bytes());
+    entries.extend(trace.end());
+    let mut numbers: BTreeMap<(Option<u32>, &str), usize> = BTreeMap::new();
+    let mut sockets: BTreeSet<i32> = BTreeSet::new();
     let mut found = BTreeSet::new();
     let mut begun = false;
-    for line in trace.lines() {
-        // A task, a time, and the call.
-        let Some((task, rest)) = line.trim_start().split_once(' ') else {
+    for entry in entries {
+        let What::Call(call) = &entry.what else {
             continue;
         };
-        let Some((_, call)) = rest.trim_start().split_once(' ') else {
+        let Some(row) = calls::of(&call.name) else {
             continue;
         };
-        let result = line.rsplit_once(" = ").map_or("", |(_, result)| {
-            result.split_whitespace().next().unwrap_or_default()
-        });
-        if let Some(resumed) = call.strip_prefix("<... ") {
-            if resumed.starts_with("accept") {
-                sockets.insert(result);
-            }
+        if row.does == Does::OpensFile {
+            // What was a socket's number is a file's now.
+            let number = calls::descriptor(&call.result);
+            number.map(|number| sockets.remove(&number));
             continue;
         }
-        let Some((name, arguments)) = call.split_once('(') else {
-            continue;
-        };
-        if OPENS.contains(&name) {
-            sockets.remove(result);
-        }
-        let Some(row) = PLAUSIBLE.iter().find(|row| row.calls.contains(&name)) else {
-            continue;
-        };
-        let number = numbers.entry((task, name)).or_default();
+        let number = numbers.entry((entry.pid, row.name)).or_default();
         *number += 1;
-        begun |= name == "socket";
-        if matches!(name, "socket" | "accept" | "accept4") {
-            sockets.insert(result);
+        if matches!(row.does, Does::MakesSocket | Does::Accepts) {
+            begun |= row.does == Does::MakesSocket;
+            sockets.extend(calls::descriptor(&call.result));
         }
-        let first = arguments.split([',', ')']).next().unwrap_or_default();
-        let of_socket = !matches!(name, "read" | "readv" | "write" | "writev");
-        if begun && (of_socket || sockets.contains(first.trim())) {
-            let name = row.calls.iter().find(|other| **other == name);
-            found.extend(name.map(|name| (*name, *number)));
+        let on = row.on.and_then(|at| calls::descriptor(call.args.get(at)?));
+        let of_socket = row.on.is_none() || row.proves;
+        if begun && (of_socket || on.is_some_and(|on| sockets.contains(&on))) {
+            found.insert((row.name, *number));
         }
     }
     found
 }
 
-fn cases(calls: &BTreeSet<(&'static str, usize)>) -> Vec<Case> {
+fn cases(found: &BTreeSet<(&'static str, usize)>) -> Vec<Case> {
     let mut cases = Vec::new();
-    for &(call, number) in calls {
-        let row = PLAUSIBLE.iter().find(|row| row.calls.contains(&call));
-        for &(error, kind) in row.map_or(&[][..], |row| row.errors) {
+    for &(call, number) in found {
+        for &(error, kind) in calls::of(call).map_or(&[][..], errors) {
             for lasts in [false, true] {
                 // What passes does not last: a program that tries again at once is right.
                 if kind != Passes || !lasts {
@@ -560,7 +505,7 @@ fn of_client(visit: &Visit, case: &Case, usual: &str) -> Verdict {
 fn all(happy: &str, args: &Args, of: impl Fn(&Case) -> Verdict + Sync) -> Result<bool, Trouble> {
     let json = args.output.json;
     let named = |names: &[String], call| names.iter().any(|name| name == call);
-    let mut found = calls(happy);
+    let mut found = found(happy);
     found.retain(|(call, _)| {
         (args.only.is_empty() || named(&args.only, *call)) && !named(&args.skip, *call)
     });

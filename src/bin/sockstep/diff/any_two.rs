@@ -30,6 +30,7 @@ use crate::sides::process::{PATIENCE, Process, Start, TICK};
 use crate::sides::ready::{Place, Ready, State, free_port};
 use crate::sides::shell::{shell, with_port};
 use crate::sides::signals::Interrupted;
+use crate::strace::calls::{self, Does};
 use crate::strace::line::What;
 
 /// How long a client may be silent. Some clients wait for answers that do not come, and report it.
@@ -301,7 +302,10 @@ impl Recorder<'_> {
     fn port_in_use(&self) -> Option<u16> {
         let mut entries = self.entries[Side::Server as usize].iter().rev();
         entries.find_map(|entry| match &entry.what {
-            What::Call(call) if call.name == "bind" && call.note.starts_with("EADDRINUSE") => {
+            What::Call(call)
+                if calls::does(&call.name) == Does::Binds
+                    && call.note.starts_with("EADDRINUSE") =>
+            {
                 sin_port(call.args.get(1)?)
             }
             _ => None,

@@ -851,16 +851,15 @@ fn handler_end(entries: &[Entry], signal: usize) -> Option<usize> {
 
 /// What was done about children, however many of them one signal stood for: each child, and one of everything else.
 fn reaped(children: &[&Entry], ports: &Ports) -> Vec<Line> {
+    let reaps = |call: &Call| calls::does(&call.name) == Does::ReapsTask;
     let mut lines: Vec<Line> = Vec::new();
     for entry in children {
         let mut line = match &entry.what {
             What::Call(call) if call.name == "rt_sigreturn" => line(&call.name, ports),
-            What::Call(call) if call.name == "wait4" && (call.result == "0" || call.failed()) => {
-                line(
-                    &format!("{}({}) = no more", call.name, call.args.join(", ")),
-                    ports,
-                )
-            }
+            What::Call(call) if reaps(call) && (call.result == "0" || call.failed()) => line(
+                &format!("{}({}) = no more", call.name, call.args.join(", ")),
+                ports,
+            ),
             What::Call(call) => {
                 let mut names = Names {
                     ports: ports.clone(),
@@ -872,8 +871,8 @@ fn reaped(children: &[&Entry], ports: &Ports) -> Vec<Line> {
             What::Signal(text) => line(&format!("--- {text} ---"), ports),
             What::End(text) | What::Unknown(text) => line(text, ports),
         };
-        let is_child = matches!(&entry.what, What::Call(call) if call.name == "wait4")
-            && line.text.ends_with(" = PID");
+        let is_child =
+            matches!(&entry.what, What::Call(call) if reaps(call)) && line.text.ends_with(" = PID");
         if is_child || lines.iter().all(|other| other.text != line.text) {
             line.forms.add(Form::Children, 1);
             lines.push(line);

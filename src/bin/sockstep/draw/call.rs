@@ -299,16 +299,17 @@ fn ready(arg: &str) -> String {
 
 /// C's name of the call, if the kernel's differs.
 pub fn c_name(call: &Call) -> &str {
-    let without_address = call.args.get(4).is_none_or(|arg| arg == "NULL");
-    match call.name.strip_suffix(calls::WIDE).unwrap_or(&call.name) {
-        "sendto" if without_address => "send",
-        "recvfrom" if without_address => "recv",
-        "accept4" => "accept",
-        "pselect6" => "select",
-        "ppoll" => "poll",
-        "epoll_pwait" | "epoll_pwait2" => "epoll_wait",
-        "clone" | "clone3" | "vfork" if calls::makes_task(call) == Some(true) => "pthread_create",
-        "clone" | "clone3" | "vfork" => "fork",
-        name => name,
+    let with_address = call.args.get(4).is_some_and(|arg| arg != "NULL");
+    let name = call.name.strip_suffix(calls::WIDE).unwrap_or(&call.name);
+    let Some(row) = calls::of(name) else {
+        return name;
+    };
+    match row.does {
+        Does::MakesTask if makes_task(call) == Some(true) => "pthread_create",
+        Does::ReapsTask => name, // C has wait, waitpid and waitid
+        _ if row.address.is_some() && with_address && (row.sends.or(row.receives)).is_some() => {
+            name
+        }
+        _ => row.in_c,
     }
 }

@@ -226,11 +226,14 @@ impl Counting {
             let mut names: Vec<_> = self.names.iter().collect();
             names.sort_unstable();
             let times = grouped(self.count);
-            let mut words = format!("... these calls {times} times more, in any order:");
-            for (at, (name, times)) in names.into_iter().enumerate() {
-                let comma = if at > 0 { "," } else { "" };
-                let _ = write!(words, "{comma} {name} {}", grouped(*times)); // into memory
-            }
+            let mut words = if let [(name, _)] = &names[..] {
+                format!("... {name} {times} times more")
+            } else {
+                let each = names.iter();
+                let each = each.map(|(name, times)| format!("{name} {}", grouped(**times)));
+                let each = each.collect::<Vec<_>>().join(", ");
+                format!("... these calls {times} times more, in any order: {each}")
+            };
             if self.bytes > 0 {
                 let _ = write!(words, "; {} bytes sent", grouped(self.bytes));
             }
@@ -299,6 +302,14 @@ mod tests {
             "{last}"
         );
         assert!(last.ends_with("; 9,960 bytes sent"), "{last}");
+    }
+
+    #[test]
+    fn one_kind_that_differs_each_time_is_counted_by_its_name() {
+        let rows = drawn((0..10_000).map(|at| group(&format!("select, left {at}"), "select")));
+        assert_eq!(rows.len(), MIXED + 1);
+        let last = rows.last().unwrap();
+        assert_eq!(last, "... select 9,960 times more; 9,960 bytes sent");
     }
 
     #[test]

@@ -812,7 +812,8 @@ impl Ladder {
             return;
         }
         let probes = !every && !systems && !column.headings.are_its_own();
-        let waiting = socket.filter(|socket| !socket.counts && probes);
+        // A pair makes no heading. Its rows could not come later: the numbers are used again.
+        let waiting = socket.filter(|socket| !socket.counts && !socket.paired && probes);
         if let Some(id) = waiting.map(|socket| socket.id) {
             let is_open = waiting.is_some_and(Socket::is_open);
             let column = self.column(side);
@@ -1001,7 +1002,9 @@ impl Ladder {
         }
         self.waited(side, tag.len(), call);
         let on = event.socket.map_or(String::new(), |id| id.0.to_string());
-        let kind = format!("{side:?} {} {} {on} {}", event.task.0, call.name, call.note);
+        // The time left of a wait differs each time.
+        let note = call.note.split("left {").next().unwrap_or_default();
+        let kind = format!("{side:?} {} {} {on} {note}", event.task.0, call.name);
         let bytes = event.moved.iter().map(|moved| match &moved.what {
             Movement::Sent { range, .. } => range.end - range.start,
             Movement::MessageSent { length, .. } => *length,

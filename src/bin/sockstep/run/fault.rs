@@ -16,40 +16,35 @@ use crate::sides::force::Force;
 use crate::strace::calls::{self, number};
 use crate::strace::line::{Call, Entry, What};
 
-/// The calls that can be named: C's name and the kernel's names. The last column says whether the
-/// shim can make the call short.
-const CALLS: &[(&str, &[&str], bool)] = &[
-    ("socket", &["socket"], false),
-    ("bind", &["bind"], false),
-    ("listen", &["listen"], false),
-    ("accept", &["accept", "accept4"], false),
-    ("connect", &["connect"], false),
-    ("send", &["sendto", "send"], true),
-    ("sendto", &["sendto", "send"], true),
-    ("sendmsg", &["sendmsg"], false),
-    ("write", &["write"], true),
-    ("recv", &["recvfrom", "recv"], true),
-    ("recvfrom", &["recvfrom", "recv"], true),
-    ("recvmsg", &["recvmsg"], false),
-    ("read", &["read"], true),
-    ("shutdown", &["shutdown"], false),
-    ("close", &["close"], false),
-    ("setsockopt", &["setsockopt"], false),
-    ("getsockopt", &["getsockopt"], false),
-    ("getsockname", &["getsockname"], false),
-    ("getpeername", &["getpeername"], false),
-    ("poll", &["poll", "ppoll"], false),
-    ("select", &["select", "pselect6"], false),
-    ("epoll_create1", &["epoll_create1"], false),
-    ("epoll_ctl", &["epoll_ctl"], false),
-    (
-        "epoll_wait",
-        &["epoll_wait", "epoll_pwait", "epoll_pwait2"],
-        false,
-    ),
-    ("fcntl", &["fcntl", "fcntl64"], false),
-    ("fork", &["fork", "vfork", "clone", "clone3"], false),
-    ("wait", &["wait4", "waitid"], false),
+/// The calls that can be named, by C's names, and whether the shim can make the call short.
+const CALLS: &[(&str, bool)] = &[
+    ("socket", false),
+    ("bind", false),
+    ("listen", false),
+    ("accept", false),
+    ("connect", false),
+    ("send", true),
+    ("sendto", true),
+    ("sendmsg", false),
+    ("write", true),
+    ("recv", true),
+    ("recvfrom", true),
+    ("recvmsg", false),
+    ("read", true),
+    ("shutdown", false),
+    ("close", false),
+    ("setsockopt", false),
+    ("getsockopt", false),
+    ("getsockname", false),
+    ("getpeername", false),
+    ("poll", false),
+    ("select", false),
+    ("epoll_create1", false),
+    ("epoll_ctl", false),
+    ("epoll_wait", false),
+    ("fcntl", false),
+    ("fork", false),
+    ("wait", false),
 ];
 
 /// How long a call may be held up.
@@ -61,7 +56,9 @@ pub struct Fault {
     /// As the user wrote it.
     text: String,
     pub side: Side,
-    pub calls: &'static [&'static str],
+    /// C's name of the call; `send` also of `sendto`.
+    call: &'static str,
+    calls: Vec<&'static str>,
     error: Option<String>,
     signal: Option<String>,
     /// In microseconds.
@@ -116,14 +113,15 @@ impl Fault {
             Some("server") => Side::Server,
             word => return Err(no("side", word, &["client", "server"])),
         };
-        let names: Vec<&str> = CALLS.iter().map(|(name, ..)| *name).collect();
+        let names: Vec<&str> = CALLS.iter().map(|(name, _)| *name).collect();
         let word = words.next();
-        let known = CALLS.iter().find(|(name, ..)| Some(*name) == word);
-        let &(name, calls, can_be_short) = known.ok_or_else(|| no("call", word, &names))?;
+        let known = CALLS.iter().find(|(name, _)| Some(*name) == word);
+        let &(name, can_be_short) = known.ok_or_else(|| no("call", word, &names))?;
         let mut fault = Fault {
             text: text.split_whitespace().collect::<Vec<_>>().join(" "),
             side,
-            calls,
+            call: calls::of(name).map_or(name, |row| row.in_c),
+            calls: calls::alike(name),
             error: None,
             signal: None,
             delay: None,
@@ -197,13 +195,8 @@ impl Fault {
     /// The setting for the shim, if the shim makes this fault.
     fn at(&self) -> Option<String> {
         let When { first, last, step } = self.when;
-        let name = match self.calls[0] {
-            "sendto" => "send",
-            "recvfrom" => "recv",
-            name => name,
-        };
         self.short
-            .map(|bytes| format!(" {name} {bytes} {first} {last} {step}"))
+            .map(|bytes| format!(" {} {bytes} {first} {last} {step}", self.call))
     }
 
     /// The text shown in the picture.
@@ -226,8 +219,8 @@ impl Fault {
 
 /// The calls that the shim can make short.
 fn shortened() -> Vec<&'static str> {
-    let all = CALLS.iter().filter(|(.., short)| *short);
-    all.map(|(name, ..)| *name).collect()
+    let all = CALLS.iter().filter(|(_, short)| *short);
+    all.map(|(name, _)| *name).collect()
 }
 
 fn list(words: &[&str]) -> String {
@@ -298,7 +291,7 @@ impl Faults {
     /// Fails if two faults are for the same call of a side: strace takes one for each.
     pub fn of(faults: &[Fault]) -> Result<Faults, String> {
         for (at, fault) in faults.iter().enumerate() {
-            let same = |other: &&Fault| other.side == fault.side && other.calls == fault.calls;
+            let same = |other: &&Fault| other.side == fault.side && other.call == fault.call;
             if let Some(other) = faults[..at].iter().find(same) {
                 return Err(format!(
                     "two faults are about the same call of the {}: {:?} and {:?}. Put them into one, or use when=1..3",

@@ -22,6 +22,7 @@ use crate::sides::process::{Process, Source, TICK, listen};
 use crate::sides::ready;
 use crate::sides::signals::Signals;
 use crate::sides::trouble::Trouble;
+use crate::strace::calls::{self, Does, Row};
 use crate::strace::clock::now;
 use crate::strace::command::{self, Trace};
 use crate::strace::line::{Begun, Entry, What};
@@ -90,15 +91,13 @@ impl Recording {
         let What::Call(call) = &entry.what else {
             return;
         };
-        let first = call.args.first().map_or("", String::as_str);
-        match call.name.as_str() {
-            "setsockopt" => {
+        match calls::does(&call.name) {
+            Does::SetsOption => {
                 let option = call.args.get(2);
                 self.gives_up |= option.is_some_and(|option| option.starts_with("SO_RCVTIMEO"));
             }
-            "read" if call.result == "0" => self.found_no_input |= first == "0",
-            "listen" if call.result == "0" => self.listens = true,
-            "bind" => {
+            Does::Listens if call.result == "0" => self.listens = true,
+            Does::Binds => {
                 let port = call.args.get(1).and_then(|arg| sin_port(arg));
                 let bind = match call.note.split(' ').next() {
                     Some("EADDRINUSE") => port.map(Bind::InUse),
@@ -106,9 +105,19 @@ impl Recording {
                 };
                 self.bind = bind.map(|bind| (bind, Instant::now())).or(self.bind);
             }
+            _ if call.result == "0" => {
+                let on = call.args.first().map(String::as_str);
+                self.found_no_input |= reads_input(&call.name, on);
+            }
             _ => {}
         }
     }
+}
+
+/// Whether a call reads standard input.
+fn reads_input(name: &str, on: Option<&str>) -> bool {
+    let reads = |row: &Row| !row.proves && row.receives.is_some();
+    calls::of(name).is_some_and(reads) && on == Some("0")
 }
 
 enum Picture {
@@ -343,8 +352,7 @@ impl View {
         kept.map_err(|error| format!("--keep: {error}"))?;
         let mut under_way = self.lanes.each_ref().map(|lane| lane.trace.under_way());
         if let Some(steps) = &mut self.steps {
-            let reads =
-                |call: &Begun| call.name == "read" && call.descriptor.as_deref() == Some("0");
+            let reads = |call: &Begun| reads_input(&call.name, call.descriptor.as_deref());
             let reads = under_way[Side::Client as usize].iter().any(reads);
             let pages = matches!(&self.picture, Picture::Ladder(ladder) if ladder.is_paged());
             let turns = steps.let_calls_go(&processes, reads, pages);

@@ -4,13 +4,15 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::strace::line::Call;
+use crate::strace::call::Call;
 use crate::strace::text::bytes;
 
 /// One call. Numbers are places among its arguments, from 0 on.
 #[derive(Clone, Copy)]
 pub struct Row {
     pub name: &'static str,
+    /// C's name, if it differs.
+    pub in_c: &'static str,
     /// The descriptor that it is on.
     pub on: Option<usize>,
     /// Only a socket can have it: it proves that the descriptor is a socket, even if its creation
@@ -130,6 +132,7 @@ pub enum For {
 const fn row(name: &'static str) -> Row {
     Row {
         name,
+        in_c: name,
         on: None,
         proves: false,
         does: Does::Neither,
@@ -150,6 +153,11 @@ const fn socket_call(name: &'static str) -> Row {
 }
 
 impl Row {
+    const fn in_c(mut self, name: &'static str) -> Row {
+        self.in_c = name;
+        self
+    }
+
     const fn on(mut self, descriptor: usize) -> Row {
         self.on = Some(descriptor);
         self
@@ -206,6 +214,7 @@ const CALLS: &[Row] = &[
         .address(1)
         .waits(For::Anybody),
     socket_call("accept4")
+        .in_c("accept")
         .does(Does::Accepts)
         .address(1)
         .flags(3)
@@ -227,10 +236,12 @@ const CALLS: &[Row] = &[
     socket_call("send").sends(0, Buffer(1), Some(2)).flags(3),
     socket_call("recv").receives(0, Buffer(1), Some(2)).flags(3),
     socket_call("sendto")
+        .in_c("send")
         .sends(0, Buffer(1), Some(2))
         .flags(3)
         .address(4),
     socket_call("recvfrom")
+        .in_c("recv")
         .receives(0, Buffer(1), Some(2))
         .flags(3)
         .address(4),
@@ -249,7 +260,10 @@ const CALLS: &[Row] = &[
     row("pwritev2").on(0).sends(0, Vector(1), None),
     row("preadv2").on(0).receives(0, Vector(1), None),
     row("sendfile").on(0).sends(0, Unseen(1), Some(3)),
-    row("sendfile64").on(0).sends(0, Unseen(1), Some(3)),
+    row("sendfile64")
+        .in_c("sendfile")
+        .on(0)
+        .sends(0, Unseen(1), Some(3)),
     row("splice")
         .on(0)
         .receives(0, Unseen(2), Some(4))
@@ -261,7 +275,7 @@ const CALLS: &[Row] = &[
     row("dup2").on(0).does(Does::Duplicates),
     row("dup3").on(0).does(Does::Duplicates),
     row("fcntl").on(0).does(Does::Controls),
-    row("fcntl64").on(0).does(Does::Controls),
+    row("fcntl64").in_c("fcntl").on(0).does(Does::Controls),
     row("ioctl").on(0),
     row("pidfd_getfd").does(Does::Fetches),
     row("open").does(Does::OpensFile),
@@ -287,15 +301,18 @@ const CALLS: &[Row] = &[
         .does(Does::Watches(By::Sets))
         .waits(For::Anybody),
     row("_newselect")
+        .in_c("select")
         .does(Does::Watches(By::Sets))
         .waits(For::Anybody),
     row("pselect6")
+        .in_c("select")
         .does(Does::Watches(By::Sets))
         .waits(For::Anybody),
     row("poll")
         .does(Does::Watches(By::Array))
         .waits(For::Anybody),
     row("ppoll")
+        .in_c("poll")
         .does(Does::Watches(By::Array))
         .waits(For::Anybody),
     row("epoll_create").does(Does::OpensAnother),
@@ -305,9 +322,11 @@ const CALLS: &[Row] = &[
         .does(Does::Watches(By::Epoll))
         .waits(For::Anybody),
     row("epoll_pwait")
+        .in_c("epoll_wait")
         .does(Does::Watches(By::Epoll))
         .waits(For::Anybody),
     row("epoll_pwait2")
+        .in_c("epoll_wait")
         .does(Does::Watches(By::Epoll))
         .waits(For::Anybody),
     row("io_uring_setup").does(Does::Rings),
@@ -315,18 +334,28 @@ const CALLS: &[Row] = &[
     row("io_uring_register").does(Does::Rings),
     // Tasks.
     row("fork").does(Does::MakesTask),
-    row("vfork").does(Does::MakesTask),
-    row("clone").does(Does::MakesTask),
-    row("clone2").does(Does::MakesTask),
-    row("clone3").does(Does::MakesTask),
+    row("vfork").in_c("fork").does(Does::MakesTask),
+    row("clone").in_c("fork").does(Does::MakesTask),
+    row("clone2").in_c("fork").does(Does::MakesTask),
+    row("clone3").in_c("fork").does(Does::MakesTask),
     row("unshare").does(Does::Unshares),
     row("execve").does(Does::BecomesProgram),
     row("execveat").does(Does::BecomesProgram),
     row("exit").does(Does::Exits),
     row("exit_group").does(Does::Exits),
-    row("wait4").does(Does::ReapsTask).waits(For::Child).mute(3),
-    row("waitpid").does(Does::ReapsTask).waits(For::Child),
-    row("waitid").does(Does::ReapsTask).waits(For::Child),
+    row("wait4")
+        .in_c("wait")
+        .does(Does::ReapsTask)
+        .waits(For::Child)
+        .mute(3),
+    row("waitpid")
+        .in_c("wait")
+        .does(Does::ReapsTask)
+        .waits(For::Child),
+    row("waitid")
+        .in_c("wait")
+        .does(Does::ReapsTask)
+        .waits(For::Child),
     row("futex").waits(For::Task),
     row("futex_wait").waits(For::Task),
     row("futex_waitv").waits(For::Task),
@@ -349,14 +378,28 @@ pub fn of(name: &str) -> Option<&'static Row> {
     BY_NAME.get(plain).copied()
 }
 
-/// The names of all calls in the table.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    CALLS.iter().map(|row| row.name)
+/// All calls in the table.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    CALLS.iter()
 }
 
 /// What a call does, if it is in the table.
 pub fn does(name: &str) -> Does {
     of(name).map_or(Does::Neither, |row| row.does)
+}
+
+/// The kernel's calls that C calls alike: of `accept` also `accept4`.
+pub fn alike(name: &str) -> Vec<&'static str> {
+    let in_c = of(name).map_or(name, |row| row.in_c);
+    let rows = CALLS.iter().filter(|row| row.in_c == in_c);
+    rows.map(|row| row.name).collect()
+}
+
+/// Whether a call may write the bytes in its arguments to any descriptor, a terminal's too.
+pub fn writes(name: &str) -> bool {
+    let row = of(name).filter(|row| !row.proves);
+    let data = row.and_then(|row| row.sends);
+    data.is_some_and(|data| !matches!(data.place, Unseen(_)))
 }
 
 /// The event that a call waits for if it does not return at once.

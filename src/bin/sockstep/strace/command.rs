@@ -72,7 +72,7 @@ pub fn stacks(named: bool) -> Result<&'static str, String> {
 /// The option that limits strace to the calls of our table: each stack takes time.
 pub fn known_calls() -> String {
     let wide = |name| (name, calls::WIDE);
-    let names = calls::names().flat_map(|name| [(name, ""), wide(name)]);
+    let names = calls::rows().flat_map(|row| [(row.name, ""), wide(row.name)]);
     let names: Vec<String> = names.map(|(name, end)| format!("?{name}{end}")).collect();
     format!("--trace={}", names.join(","))
 }

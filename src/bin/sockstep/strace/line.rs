@@ -5,6 +5,9 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::common::text::escape;
+pub use crate::strace::call::{Annotation, Call, UNSEEN};
+use crate::strace::call::{DETACHED, UNFINISHED};
+use crate::strace::calls::{self, Does};
 use crate::strace::clock::{Clock, Kind};
 use crate::strace::names::name_constants;
 use crate::strace::prefix::{Prefix, nanoseconds, prefix};
@@ -41,61 +44,6 @@ pub enum What {
     /// `exited with 0`, `killed by SIGTERM`
     End(String),
     Unknown(String),
-}
-
-/// A system call, its parts in strace's default form: arguments without names, constants by name,
-/// strings escaped in octal, descriptors without annotations.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Call {
-    pub name: String,
-    /// The first is [`UNSEEN`] if the call's beginning was not recorded.
-    pub args: Vec<String>,
-    /// What it returned: `0`, `-1`, `?`.
-    pub result: String,
-    /// The text after that: `ECONNREFUSED (Connection refused)`, `(Timeout)`, `(INJECTED)`,
-    /// `<detached ...>`, or nothing.
-    pub note: String,
-    /// How long it took, in nanoseconds.
-    pub took: Option<u64>,
-    /// strace's annotations of descriptors and pids.
-    pub annotations: Vec<Annotation>,
-    /// Who called it, innermost first (`-k`): `/home/student/server(main+0x22) [0x17fe]`.
-    pub stack: Vec<String>,
-}
-
-/// strace's annotation of a number: `TCP:[127.0.0.1:1->127.0.0.1:2]` of
-/// `3<TCP:[127.0.0.1:1->127.0.0.1:2]>`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Annotation {
-    /// The argument in which it stands; `None`: the result.
-    pub arg: Option<usize>,
-    pub number: String,
-    pub text: String,
-}
-
-/// The notes of a call whose end is not in the recording.
-const UNFINISHED: &str = "<unfinished ...>";
-const DETACHED: &str = "<detached ...>";
-
-/// The placeholder for arguments that are not in the recording.
-pub const UNSEEN: &str = "...";
-
-impl Call {
-    pub fn failed(&self) -> bool {
-        self.result == "-1" || self.result == "?"
-    }
-
-    /// Whether it has begun, and not returned as far as the recording goes.
-    pub fn is_unfinished(&self) -> bool {
-        self.result == "?" && matches!(self.note.as_str(), UNFINISHED | DETACHED)
-    }
-
-    /// strace's annotation of the first number in an argument, or (`None`) in the result.
-    pub fn annotation(&self, arg: Option<usize>) -> Option<&str> {
-        let mut all = self.annotations.iter();
-        let found = all.find(|annotation| annotation.arg == arg)?;
-        Some(&found.text)
-    }
 }
 
 /// A call that has begun and not returned: its process is in it now.
@@ -361,7 +309,7 @@ impl Reader {
     ) {
         match parse(&call) {
             Parsed::Call(call) => {
-                if let Some(child) = makes_task(&call) {
+                if let Some(child) = calls::made_task(&call).map(|(pid, _)| pid) {
                     self.numbering.children.insert(child);
                 }
                 self.give(pid, start, What::Call(call), entries);
@@ -497,9 +445,7 @@ impl Reader {
                 .and_then(|(_, text)| call_name(text));
             let is_the_first = match (unnumbered, kind) {
                 (Some((begun, _)), Kinds::Resumed(name, _)) => begun == *name,
-                (Some((begun, _)), _) => {
-                    !matches!(begun, b"fork" | b"vfork" | b"clone" | b"clone3")
-                }
+                (Some((begun, _)), _) => calls::does(&text(begun)) != Does::MakesTask,
                 (None, _) => true,
             };
             if is_the_first && !numbering.first_has_ended {
@@ -807,9 +753,7 @@ fn before_foreign_words(line: &[u8]) -> &[u8] {
 /// them.
 fn written_to_a_terminal(line: &[u8]) -> Option<Vec<u8>> {
     let (name, inside) = call_name(line)?;
-    if !matches!(name, b"write" | b"writev")
-        || !inside.starts_with(b"1") && !inside.starts_with(b"2")
-    {
+    if !calls::writes(&text(name)) || !inside.starts_with(b"1") && !inside.starts_with(b"2") {
         return None;
     }
     let end = end_of_data(line)?;
@@ -840,13 +784,6 @@ fn end_of_data(line: &[u8]) -> Option<usize> {
         }
         at += 1;
     }
-}
-
-/// The task that a call has made.
-fn makes_task(call: &Call) -> Option<u32> {
-    matches!(call.name.as_str(), "fork" | "vfork" | "clone" | "clone3")
-        .then(|| call.result.parse().ok())
-        .flatten()
 }
 
 enum Parsed {
@@ -918,7 +855,7 @@ fn parse(line: &[u8]) -> Parsed {
     };
     let name = text(name);
     name_constants(&name, &mut args, &mut note);
-    if matches!(name.as_str(), "write" | "writev") {
+    if calls::writes(&name) {
         if let [_, _, length] = &mut args[..] {
             // `write(1, "? ", 2? ) = 2`: its output stands in the line.
             let is_number = length.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,5 +1,6 @@
 //! Reads strace's output: text to calls.
 
+pub mod call;
 pub mod calls;
 pub mod clock;
 pub mod command;
