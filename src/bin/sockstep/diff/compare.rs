@@ -200,6 +200,7 @@ impl Lines {
                         let mut line = line_of(call, on, &mut names, &mut clock);
                         line.socket = on.socket;
                         line.left = entry.start.unwrap_or_default() + call.took.unwrap_or_default();
+                        line.share(&lines.lines);
                         lines.lines.push(line);
                     }
                 }
@@ -411,6 +412,9 @@ impl Lines {
     }
 }
 
+/// How many lines back a line like another one is looked for.
+const RECENT: usize = 16;
+
 /// Lines are folded if they are repeated at least this often, and are no more than this many.
 const FOLDED_FROM: usize = 8;
 const LONGEST_PERIOD: usize = 8;
@@ -454,6 +458,17 @@ impl Line {
                 data,
             })),
             ..Line::of_words(&text)
+        }
+    }
+
+    /// Keeps what one of the last lines says too only once: a bulk transfer repeats itself.
+    fn share(&mut self, before: &[Line]) {
+        let is_same = |line: &&Line| (line.hash, line.letters) == (self.hash, self.letters);
+        if let Some(same) = before.iter().rev().take(RECENT).find(is_same) {
+            self.raw.clone_from(&same.raw);
+            self.text.clone_from(&same.text);
+            self.call.clone_from(&same.call);
+            self.piece.clone_from(&same.piece);
         }
     }
 
@@ -777,7 +792,8 @@ fn line_of(call: &Call, on: &On, names: &mut Names, clock: &mut Clock) -> Line {
         args,
         result,
         note,
-        ..call.clone()
+        name: call.name.clone(),
+        ..Call::default()
     };
     let short = Call {
         args: same.args.iter().map(|arg| brief(arg)).collect(),

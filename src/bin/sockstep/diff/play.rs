@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -622,7 +623,11 @@ fn abridge(entry: &mut Entry, room: &mut usize) {
     let What::Call(call) = &mut entry.what else {
         return;
     };
-    for arg in call.args.iter_mut().filter(|arg| arg.len() > LONG) {
+    if call.args.iter().all(|arg| arg.len() <= LONG) {
+        return;
+    }
+    let args = Arc::make_mut(call).args.iter_mut();
+    for arg in args.filter(|arg| arg.len() > LONG) {
         match room.checked_sub(arg.len()) {
             Some(left) => *room = left,
             None => *arg = brief(arg),

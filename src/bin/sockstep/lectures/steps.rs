@@ -1,6 +1,7 @@
 //! Finds the step of a program, or of the slides, for an event.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::strace::calls::{self, Does};
 use crate::strace::line::{Call, Entry, What};
@@ -285,8 +286,8 @@ pub struct Sockets(World);
 impl Sockets {
     /// Takes the next call, and returns whether it is on a socket; if so, whether the socket is a
     /// stream.
-    pub fn follow(&mut self, pid: Option<u32>, call: &Call) -> Option<bool> {
-        let (start, what) = (None, What::Call(call.clone()));
+    pub fn follow(&mut self, pid: Option<u32>, call: &Arc<Call>) -> Option<bool> {
+        let (start, what) = (None, What::Call(Arc::clone(call)));
         self.0.take(
             0,
             Side::Server,

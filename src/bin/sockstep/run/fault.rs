@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use nix::sys::signal::Signal;
 use sockstep::Errno;
@@ -367,7 +368,8 @@ impl Faults {
             .replace(" (INJECTED)", "")
             .replace("(DELAYED)", "");
         let space = if note.is_empty() { "" } else { " " };
-        call.note = format!("{}{space}(INJECTED: {})", note.trim_end(), fault.what());
+        let note = format!("{}{space}(INJECTED: {})", note.trim_end(), fault.what());
+        Arc::make_mut(call).note = note;
     }
 
     /// The faults that have not happened, a line for each.

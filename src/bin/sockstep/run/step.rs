@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::{OFlag, open};
@@ -200,6 +201,7 @@ impl Steps {
         if let Some(let_go) = let_go.filter(|let_go| (start..=end).contains(let_go)) {
             self.let_go.remove(&pid);
             entry.start = Some(let_go);
+            let call = Arc::make_mut(call);
             call.took = call.took.map(|_| end - let_go);
         }
     }

@@ -3,6 +3,7 @@
 //! It works on bytes; its output is text without control bytes.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::common::text::escape;
 pub use crate::strace::call::{Annotation, Call, UNSEEN};
@@ -38,7 +39,8 @@ pub struct Entry {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    Call(Call),
+    /// Shared: a comparison keeps each call several times.
+    Call(Arc<Call>),
     /// `SIGTERM {si_signo=SIGTERM, ...}`
     Signal(String),
     /// `exited with 0`, `killed by SIGTERM`
@@ -106,12 +108,9 @@ impl Reader {
                 ..
             }) = &mut self.held
             {
-                call.stack.extend(below.strip_prefix(b"> ").map(text));
-                if call
-                    .stack
-                    .last()
-                    .is_some_and(|frame| Frame::is_the_last(frame))
-                {
+                let stack = &mut Arc::make_mut(call).stack;
+                stack.extend(below.strip_prefix(b"> ").map(text));
+                if stack.last().is_some_and(|frame| Frame::is_the_last(frame)) {
                     entries.extend(self.held.take());
                 }
             }
@@ -257,8 +256,8 @@ impl Reader {
                 // Each of the three times follows from the other two.
                 let began = until.saturating_sub(call.took.unwrap_or_default());
                 let began = *start.get_or_insert(began);
-                if !coarse {
-                    call.took = call.took.or(Some(until.saturating_sub(began)));
+                if !coarse && call.took.is_none() {
+                    Arc::make_mut(call).took = Some(until.saturating_sub(began));
                 }
                 Some(until)
             }
@@ -787,7 +786,7 @@ fn end_of_data(line: &[u8]) -> Option<usize> {
 }
 
 enum Parsed {
-    Call(Call),
+    Call(Arc<Call>),
     /// It ends where `<unfinished ...>` stands.
     Begun(usize),
     Detached(usize),
@@ -849,6 +848,7 @@ fn parse(line: &[u8]) -> Parsed {
     if !args.is_empty() || !last.is_empty() {
         args.push(last);
     }
+    args.shrink_to_fit(); // a comparison keeps many
     pieces.arg = None;
     let Some((result, mut note, took)) = returned(&inside[at + 1..], &mut pieces) else {
         return Parsed::Open;
@@ -865,7 +865,7 @@ fn parse(line: &[u8]) -> Parsed {
             }
         }
     }
-    Parsed::Call(Call {
+    Parsed::Call(Arc::new(Call {
         name,
         args,
         result,
@@ -873,7 +873,7 @@ fn parse(line: &[u8]) -> Parsed {
         took,
         annotations: pieces.annotations,
         stack: Vec::new(),
-    })
+    }))
 }
 
 /// A value begins after one of these.

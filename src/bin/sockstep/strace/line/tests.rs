@@ -3,7 +3,7 @@
 use super::*;
 use crate::strace::text::{bytes, first_bytes};
 
-fn call(line: &str) -> Call {
+fn call(line: &str) -> std::sync::Arc<Call> {
     match Reader::default().read(line) {
         Some(Entry {
             what: What::Call(call),
