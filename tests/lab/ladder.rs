@@ -1209,6 +1209,46 @@ fn rows_that_repeat_themselves_are_counted() {
     );
     assert!(picture.contains("explain 'recv 0'"), "{picture}");
     assert!(picture.lines().count() < 40, "{picture}");
+
+    // Of a wait the rest differs each time.
+    let wait = |at: usize| {
+        format!(
+            "100 2.0 select(4, [3], NULL, NULL, {{tv_sec=0, tv_usec=500000}}) = 1 (in [3], left {{tv_sec=0, tv_usec={at}}})\n"
+        )
+    };
+    let waits: String = (400_000..402_000).map(wait).collect();
+    let (picture, _, _) = shown("waits.strace", &(CONNECTED.to_owned() + &waits));
+    assert!(
+        picture.contains("... select 1,9") && picture.contains(" times more"),
+        "{picture}"
+    );
+    assert!(picture.lines().count() < 250, "{picture}");
+}
+
+/// A remark on a call whose rows are only counted is drawn, and the counting goes on below it.
+#[test]
+fn a_remark_among_rows_that_are_counted_is_drawn() {
+    let echo = |word: &str| {
+        let length = word.len();
+        format!(
+            "100 2.0 recvfrom(4, \"{word}\", 99, 0, NULL, NULL) = {length}\n100 2.0 sendto(4, \"{word}\", {length}, MSG_NOSIGNAL, NULL, 0) = {length}\n"
+        )
+    };
+    let nul = "100 2.0 sendto(4, \"hello\\0\", 6, MSG_NOSIGNAL, NULL, 0) = 6\n";
+    let many: String = (0..600).map(|at| echo(&format!("w{at}"))).collect();
+    let rows = many.clone() + nul + &many;
+    let (picture, _, _) = shown("among.strace", &(CONNECTED.to_owned() + &rows));
+    let at = |text: &str| {
+        picture
+            .find(text)
+            .unwrap_or_else(|| panic!("no {text}: {picture}"))
+    };
+    assert!(
+        at("... these calls 1,162 times more") < at("the NUL at its end"),
+        "{picture}"
+    );
+    assert_eq!(picture.matches("times more").count(), 2, "{picture}");
+    assert!(picture.lines().count() < 200, "{picture}");
 }
 
 #[test]
@@ -1284,6 +1324,99 @@ fn who_waits_for_whom_stays_in_the_picture() {
     assert!(
         picture.contains("the other side waits as well"),
         "{picture}"
+    );
+}
+
+/// Rows as one line.
+fn unbroken(rows: &[String]) -> String {
+    let rows = rows.join(" ");
+    rows.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The clients end by their own time limit: until then the pictures say what they wait for.
+#[test]
+fn who_waits_in_vain_is_told_so() {
+    require("strace", "the ladder");
+    let start = "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\ns.bind((\"127.0.0.1\", {port}))\ns.listen()\n";
+    let client = in_python(
+        "signal.alarm(5)\ns.connect((\"127.0.0.1\", {port}))\ns.send(b\"hello\")\ns.recv(9)",
+    );
+    let server = in_python(&(start.to_owned() + "c = s.accept()[0]\nc.recv(9)\nd = s.accept()[0]"));
+    let outcome = run(
+        Command::new(SOCKSTEP).args(["run", "--server", &server, "--client", &client]),
+        b"",
+    );
+    let [client, _] = sides(outcome.stdout());
+    let client = unbroken(&client);
+    assert!(
+        client.contains(
+            "(waits in recvfrom(3) for the server, which waits in accept4(3) for a new client. See:"
+        ),
+        "{outcome:?}"
+    );
+
+    // A datagram socket is not told that the other side has ended.
+    let asked = "u = socket.socket(type=socket.SOCK_DGRAM)\n";
+    let server = in_python(&format!(
+        "{asked}u.bind((\"127.0.0.1\", {{port}}))\nu.recv(9)"
+    ));
+    let client = in_python(&format!(
+        "{asked}signal.alarm(5)\nu.sendto(b\"hello\", (\"127.0.0.1\", {{port}}))\nu.recv(9)"
+    ));
+    let outcome = run(
+        Command::new(SOCKSTEP).args(["run", "--server", &server, "--client", &client]),
+        b"",
+    );
+    let [client, _] = sides(outcome.stdout());
+    let client = unbroken(&client);
+    assert!(
+        client.contains("for the server, which has ended. See:"),
+        "{outcome:?}"
+    );
+}
+
+/// The kernel chooses the port at `bind`, and strace shows it only to who asks later.
+#[test]
+fn a_connect_stands_below_the_bind_to_0_that_got_it_its_port() {
+    let rows = r#"200 1.01 execve("./c", ["./c"], 0x7ffd /* 0 vars */) = 0
+200 1.02 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+200 1.03 connect(3, {sa_family=AF_INET, sin_port=htons(4000), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+100 1.10 execve("./s", ["./s"], 0x7ffd /* 0 vars */) = 0
+100 1.11 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+100 1.12 bind(3, {sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+100 1.13 listen(3, 5) = 0
+100 1.14 getsockname(3, {sa_family=AF_INET, sin_port=htons(4000), sin_addr=inet_addr("127.0.0.1")}, [16]) = 0
+100 1.15 accept(3, NULL, NULL) = 4
+"#;
+    let (picture, _, _) = shown("chosen.strace", rows);
+    let at = |text: &str| {
+        picture
+            .find(text)
+            .unwrap_or_else(|| panic!("no {text}: {picture}"))
+    };
+    assert!(at("listen(3, 5)") < at("connect(3,"), "{picture}");
+    assert!(at("connect(3,") < at("accept(3)"), "{picture}");
+}
+
+#[test]
+fn a_pairs_rows_stand_in_their_place() {
+    let rows = servers_rows(
+        "pair.strace",
+        r#"100 1.0 execve("./s", ["./s"], 0x7ffd /* 0 vars */) = 0
+100 1.1 socketpair(AF_UNIX, SOCK_DGRAM, 0, [3, 4]) = 0
+100 1.2 clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD) = 101
+100 1.3 close(4) = 0
+100 1.4 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 4
+100 1.5 listen(4, 5) = 0
+100 1.6 sendto(3, "x", 1, 0, NULL, 0) = 1
+101 1.7 recvfrom(4, "x", 9, 0, NULL, NULL) = 1
+"#,
+    );
+    let place = |text: &str| rows.iter().position(|row| row.contains(text));
+    let order = ["socketpair(", "close(4)", "socket(AF_INET", "listen(4"].map(place);
+    assert!(
+        order.iter().all(Option::is_some) && order.is_sorted(),
+        "{rows:?}"
     );
 }
 

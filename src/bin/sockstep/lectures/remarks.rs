@@ -52,6 +52,7 @@ const RULES: &[Rule] = &[
     descriptors::connected_twice,
     descriptors::left_open_by_the_parent,
     descriptors::child_goes_on,
+    descriptors::daemon_listens,
     descriptors::set_is_too_small,
     descriptors::asks_without_waiting,
     addresses::port_without_htons,

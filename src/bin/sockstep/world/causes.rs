@@ -267,8 +267,11 @@ impl Marks {
         marks.accepts = row.does == Does::Accepts && !call.failed();
         let connects =
             row.does == Does::Connects && (!call.failed() || call.note.starts_with("EINPROGRESS"));
-        if connects || (row.does == Does::Binds && !call.failed()) {
-            marks.place = address().map(|key| (row.does, key));
+        // After a bind to port 0 it is getsockname that tells the port.
+        let binds = matches!(row.does, Does::Binds | Does::Names(false)) && !call.failed();
+        if connects || binds {
+            let does = if binds { Does::Binds } else { row.does };
+            marks.place = address().map(|key| (does, key));
         }
         marks.makes = made_task(call).map(|(pid, _)| pid);
         marks

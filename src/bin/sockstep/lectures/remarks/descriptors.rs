@@ -66,7 +66,37 @@ pub(super) fn daemon(seen: &Seen, world: &World, event: &Event, end: &str) -> Op
     if !goes_on {
         return None;
     }
-    remark("the server goes on in the background: a daemon", "daemon")
+    remark(DAEMON, "daemon")
+}
+
+const DAEMON: &str = "the server goes on in the background: a daemon";
+
+/// The same where the first process has ended before the socket was there.
+pub(super) fn daemon_listens(
+    _: &Seen,
+    world: &World,
+    event: &Event,
+    call: &Call,
+) -> Option<Remark> {
+    let socket = socket(world, event)?;
+    let serves = match calls::does(&call.name) {
+        Does::Listens => true,
+        Does::Binds => socket.kind == Kind::Datagram,
+        _ => false,
+    };
+    let task = world.task(event.task);
+    if !serves || call.failed() || event.side != Side::Server || task.thread {
+        return None;
+    }
+    let mut parent = task.parent.filter(|_| task.program.is_none());
+    parent?;
+    while let Some(above) = parent.map(|id| world.task(id)) {
+        if !above.ended {
+            return None;
+        }
+        parent = above.parent.filter(|&id| world.task(id).side == event.side);
+    }
+    remark(DAEMON, "daemon")
 }
 
 pub(super) fn closed_already(

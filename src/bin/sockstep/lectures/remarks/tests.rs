@@ -56,6 +56,15 @@ fn a_second_close_and_the_wrong_one() {
 }
 
 #[test]
+fn a_server_that_goes_into_the_background_before_it_listens() {
+    let starts = "7 execve(\"./s\", [\"./s\"], 0x7ffd /* 0 vars */) = 0\n7 clone(child_stack=NULL, flags=SIGCHLD) = 8\n";
+    let listens = "8 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3\n8 listen(3, 5) = 0\n";
+    let ends = "7 +++ exited with 0 +++\n";
+    assert_eq!(words_of(&[starts, ends, listens].concat()), ["daemon"]);
+    assert!(words_of(&[starts, listens].concat()).is_empty());
+}
+
+#[test]
 fn no_listen() {
     let bind = r#"7 bind(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
 7 accept(3, NULL, NULL) = -1 EINVAL (Invalid argument)
