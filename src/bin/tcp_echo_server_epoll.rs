@@ -59,6 +59,7 @@ fn serve(args: &Args) -> Result<()> {
             let number = usize::try_from({ ready.data }.u64).expect("it is a descriptor");
             // a. Accept a new connection.
             if number == number_of(&serv_sock) {
+                // Set the size of the in-out parameter: its type has it.
                 match accept::<sockaddr_in>(&serv_sock) {
                     Ok((clnt_sock, echo_clnt_addr)) => {
                         accepted += 1;

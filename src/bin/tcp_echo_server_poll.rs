@@ -42,6 +42,7 @@ fn serve(args: &Args) -> Result<()> {
 
         // a. Accept a new connection.
         if let (Some(serv_sock), true) = (&fds[0].fd, !fds[0].revents.is_empty()) {
+            // Set the size of the in-out parameter: its type has it.
             match accept::<sockaddr_in>(serv_sock) {
                 Ok((clnt_sock, echo_clnt_addr)) => {
                     accepted += 1;

@@ -57,6 +57,7 @@ fn serve(args: &Args) -> Result<()> {
 
         // a. Accept a new connection.
         if FD_ISSET(&serv_sock, &readable) {
+            // Set the size of the in-out parameter: its type has it.
             match accept::<sockaddr_in>(&serv_sock) {
                 Ok((clnt_sock, echo_clnt_addr)) => {
                     accepted += 1;

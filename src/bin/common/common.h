@@ -30,7 +30,7 @@
 #define VERSION "0.1.0"
 #define DATAGRAM 65507      /* bytes that a UDP datagram over IPv4 can carry at most */
 #define DATAGRAM_IPV6 65527 /* and over IPv6, whose length does not count its header */
-#define PAUSE 100           /* milliseconds before a server that lacks descriptors or memory tries again */
+#define PAUSE 100           /* milliseconds until a server without descriptors or memory retries */
 
 /*
  * Checks the return value of recv(), send() and similar calls: an impossible length becomes the
@@ -67,7 +67,8 @@ static inline int acceptedFrom(int sock, const struct sockaddr_in *addr, const s
 }
 
 /* Checks what recvfrom() returned, in the same way. */
-static inline ssize_t receivedFrom(ssize_t n, size_t room, const struct sockaddr_in *addr, const socklen_t *addrLen)
+static inline ssize_t receivedFrom(ssize_t n, size_t room, const struct sockaddr_in *addr,
+                                   const socklen_t *addrLen)
 {
     n = within(n, room);
     return n < 0 || isWhole(addr, *addrLen) ? n : -1;
@@ -154,8 +155,8 @@ static inline void *allocate(size_t size)
     return resize(NULL, size);
 }
 
-/* An address and its port as text, [::1]:80 or 127.0.0.1:80. One at a time: the next call overwrites it. */
-__attribute__((noinline, unused)) /* if gcc inlines this, it warns about a family that cannot occur */
+/* An address and its port as text, [::1]:80 or 127.0.0.1:80. The next call overwrites it. */
+__attribute__((noinline, unused)) /* inlined, gcc warns of a family that cannot occur */
 static const char *addressText(const struct sockaddr *addr)
 {
     static char text[80];
@@ -176,7 +177,8 @@ static const char *addressText(const struct sockaddr *addr)
 /* Says what went wrong with one client, and why. The server goes on. */
 static inline void WarnWithError(const struct sockaddr_in *client, const char *message)
 {
-    note("%s:%d: %s: %s", inet_ntoa(client->sin_addr), ntohs(client->sin_port), message, strerror(errno));
+    note("%s:%d: %s: %s", inet_ntoa(client->sin_addr), ntohs(client->sin_port), message,
+         strerror(errno));
 }
 
 /*
@@ -249,24 +251,28 @@ static inline _Noreturn void usage(int option, const char *path, const char *arg
 }
 
 /* A whole number from min to max in plain digits; anything else is a bad argument. */
-static inline unsigned long long number(const char *text, unsigned long long min, unsigned long long max)
+static inline unsigned long long number(const char *text, unsigned long long min,
+                                        unsigned long long max)
 {
     const char *digits = *text == '+' ? text + 1 : text;
     errno = 0;
     unsigned long long value = strtoull(digits, NULL, 10);
-    if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0' || errno != 0 || value < min || value > max) {
+    if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0' || errno != 0 ||
+        value < min || value > max) {
         note("%s: not a number from %llu to %llu", text, min, max);
         exit(2);
     }
     return value;
 }
 
-/* An IPv4 address in the dotted form, which inet_addr() then reads; anything else is a bad argument. */
+/* An IPv4 address in dotted form, as inet_addr() reads it; anything else is a bad argument. */
 static inline const char *dotted(const char *text)
 {
     struct in_addr address;
     if (inet_pton(AF_INET, text, &address) != 1) {
-        note("%s: not an IPv4 address in dotted form, like 127.0.0.1 (name_lookup finds those of a name)", text);
+        note("%s: not an IPv4 address in dotted form, like 127.0.0.1 "
+             "(name_lookup finds those of a name)",
+             text);
         exit(2);
     }
     return text;
@@ -327,7 +333,8 @@ static inline int inputEnded(void)
     if (input.taken < input.len)
         return 0;
     ssize_t n;
-    while ((n = within(read(STDIN_FILENO, input.bytes, sizeof(input.bytes)), sizeof(input.bytes))) < 0)
+    while ((n = within(read(STDIN_FILENO, input.bytes, sizeof(input.bytes)),
+                       sizeof(input.bytes))) < 0)
         if (errno != EINTR)
             DieWithError("read() failed");
     input.taken = 0;
@@ -345,7 +352,8 @@ static inline ssize_t readLine(char **line, size_t *size)
     if (inputEnded())
         return -1;
     while (!inputEnded()) {
-        const char *rest = input.bytes + input.taken, *end = memchr(rest, '\n', input.len - input.taken);
+        const char *rest = input.bytes + input.taken, *end;
+        end = memchr(rest, '\n', input.len - input.taken);
         size_t more = end != NULL ? (size_t)(end - rest) : input.len - input.taken;
         if (*size < len + more + 1) {
             *size = 2 * (len + more + 1);
@@ -433,7 +441,7 @@ static inline int needsPause(const char *failed)
     case ENOTSOCK:
     case EOVERFLOW:
         DieWithError(failed);
-    case EINTR: /* a signal came, or nobody is there after all: no pause, unless the failure is frequent */
+    case EINTR: /* a signal came, or no client waits after all: no pause, unless this is frequent */
     case EAGAIN:
     case ECONNABORTED: /* one client is lost (accept(2) lists these errors) */
     case EPROTO:
@@ -477,7 +485,8 @@ static inline int mayAnswer(const struct sockaddr_in *sender, const struct socka
 {
     static int said = 0;
     int port = ntohs(sender->sin_port), network = ntohl(sender->sin_addr.s_addr) >> 24;
-    int may = port >= 1024 && sender->sin_port != server->sin_port && network >= 1 && network <= 223;
+    int may = port >= 1024 && sender->sin_port != server->sin_port && network >= 1 &&
+              network <= 223;
     if (!may && !said++)
         note("%s:%d: not answered: it may be a server too", inet_ntoa(sender->sin_addr), port);
     return may;
@@ -491,12 +500,14 @@ static int areSame(const void *one, const void *other)
 {
     const struct sockaddr_in *v4 = one, *other4 = other;
     const struct sockaddr_in6 *v6 = one, *other6 = other;
-    if (v4->sin_family != other4->sin_family || v4->sin_port != other4->sin_port) /* both families have them here */
+    /* Both families have them here. */
+    if (v4->sin_family != other4->sin_family || v4->sin_port != other4->sin_port)
         return 0;
     if (v4->sin_family == AF_INET)
         return v4->sin_addr.s_addr == other4->sin_addr.s_addr;
     return memcmp(&v6->sin6_addr, &other6->sin6_addr, sizeof(v6->sin6_addr)) == 0 &&
-           (v6->sin6_scope_id == other6->sin6_scope_id || v6->sin6_scope_id == 0 || other6->sin6_scope_id == 0);
+           (v6->sin6_scope_id == other6->sin6_scope_id || v6->sin6_scope_id == 0 ||
+            other6->sin6_scope_id == 0);
 }
 
 static inline _Noreturn void dieAlone(const struct sockaddr *server)
@@ -519,7 +530,8 @@ static inline int isOurs(const struct sockaddr *addr, socklen_t addrLen)
  * Ends the program if `heard` is the address of its own socket. If no server has the port, the
  * kernel may give that port to the client.
  */
-static inline void dieIfAlone(int sock, const struct sockaddr *heard, const struct sockaddr *server, socklen_t serverLen)
+static inline void dieIfAlone(int sock, const struct sockaddr *heard, const struct sockaddr *server,
+                              socklen_t serverLen)
 {
     struct sockaddr_storage own;
     socklen_t ownLen = sizeof(own);
@@ -537,9 +549,11 @@ static inline const char *advice(const void *from, const void *server)
 {
     static char text[96];
     const struct sockaddr_in *one = from, *other = server;
-    if (one->sin_family != AF_INET || other->sin_family != AF_INET || one->sin_port != other->sin_port)
+    if (one->sin_family != AF_INET || other->sin_family != AF_INET ||
+        one->sin_port != other->sin_port)
         return "";
-    snprintf(text, sizeof(text), ". Ask %s, or start the server with --bind or --from-asked", inet_ntoa(one->sin_addr));
+    snprintf(text, sizeof(text), ". Ask %s, or start the server with --bind or --from-asked",
+             inet_ntoa(one->sin_addr));
     return text;
 }
 
@@ -547,8 +561,8 @@ static inline const char *advice(const void *from, const void *server)
  * Receives the next datagram from `server` and ignores datagrams from other addresses. Returns its
  * length, or -1: with EAGAIN after `timeout` seconds in all; 0 means no limit.
  */
-static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int sock, char *buffer, size_t size,
-                                 unsigned timeout)
+static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int sock, char *buffer,
+                                 size_t size, unsigned timeout)
 {
     struct timespec start, now;
     long long left = timeout * 1000000LL; /* microseconds */
@@ -560,8 +574,11 @@ static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int so
         if (timeout > 0 && setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
             DieWithError("setsockopt() failed");
         memset(&from, 0, sizeof(from));
-        ssize_t n = within(recvfrom(sock, buffer, size, 0, (struct sockaddr *)&from, &fromLen), size);
-        if (n >= 0 && (fromLen != serverLen || from.ss_family != ((const struct sockaddr *)server)->sa_family)) {
+        ssize_t n = within(recvfrom(sock, buffer, size, 0, (struct sockaddr *)&from, &fromLen),
+                           size);
+        if (n >= 0 &&
+            (fromLen != serverLen ||
+             from.ss_family != ((const struct sockaddr *)server)->sa_family)) {
             errno = EAFNOSUPPORT; /* a correct kernel never returns this */
             return -1;
         }
@@ -574,10 +591,12 @@ static inline ssize_t answerFrom(const void *server, socklen_t serverLen, int so
             if (*advice(&from, server) != '\0')
                 dieIfAlone(sock, (struct sockaddr *)&from, server, serverLen);
             snprintf(other, sizeof(other), "%s", addressText((struct sockaddr *)&from));
-            note("ignored a datagram from %s: %s was asked%s", other, addressText(server), advice(&from, server));
+            note("ignored a datagram from %s: %s was asked%s", other, addressText(server),
+                 advice(&from, server));
         }
         clock_gettime(CLOCK_MONOTONIC, &now);
-        left = timeout * 1000000LL - (now.tv_sec - start.tv_sec) * 1000000LL - (now.tv_nsec - start.tv_nsec) / 1000;
+        left = timeout * 1000000LL - (now.tv_sec - start.tv_sec) * 1000000LL -
+               (now.tv_nsec - start.tv_nsec) / 1000;
         if (timeout > 0 && left <= 0) {
             errno = EAGAIN;
             return -1;
@@ -635,11 +654,12 @@ static inline void show(const char *caption, const char *bytes, size_t len)
     free(line);
 }
 
-/* Prints a request as the book's interactive variant does, "Received from 192.168.67.1#56855: udp is lazy". */
+/* As the book's interactive variant does: "Received from 192.168.67.1#56855: udp is lazy". */
 static inline void logRequest(const struct sockaddr_in *client, const char *request, size_t len)
 {
     static char line[64 + 4 * DATAGRAM];
-    char *end = line + sprintf(line, "Received from %s#%d: ", inet_ntoa(client->sin_addr), ntohs(client->sin_port));
+    char *end = line + sprintf(line, "Received from %s#%d: ", inet_ntoa(client->sin_addr),
+                               ntohs(client->sin_port));
     if (len > 0 && request[len - 1] == '\n')
         len--;
     end = escape(request, len, end);

@@ -67,13 +67,16 @@ static inline int waitFor(int sock, short events, long long limit)
  * up its share of the time only. After a second a line says which address it waits for. Returns as
  * connect() does.
  */
-static inline int connectInTime(int sock, const struct sockaddr *server, socklen_t serverLen, unsigned addresses)
+static inline int connectInTime(int sock, const struct sockaddr *server, socklen_t serverLen,
+                                unsigned addresses)
 {
-    long long start = present(), end = start + (deadline.end - start) / addresses, left = leftUntil(end);
+    long long start = present(), end = start + (deadline.end - start) / addresses;
+    long long left = leftUntil(end);
     if (deadline.seconds > 0 && left < 0)
         return -1;
     struct timeval limit = timeOf(deadline.seconds > 0 && left < QUIET ? left : QUIET);
-    if (called("setsockopt() failed", setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit))) < 0)
+    if (called("setsockopt() failed",
+               setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit))) < 0)
         return -1;
     do {
         if (called("connect() failed", connect(sock, server, serverLen)) == 0 || errno == EISCONN)
@@ -146,7 +149,8 @@ static inline ssize_t recvInTime(int sock, char *buffer, size_t size)
             if (left < 0)
                 return -1;
             struct timeval limit = timeOf(left);
-            if (called("setsockopt() failed", setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit))) < 0)
+            if (called("setsockopt() failed",
+                       setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit))) < 0)
                 return -1;
         }
         ssize_t n = within(recv(sock, buffer, size, 0), size);
@@ -163,7 +167,8 @@ static inline ssize_t recvInTime(int sock, char *buffer, size_t size)
 static inline const char *noAnswer(unsigned long long seconds, int begun)
 {
     static char text[64];
-    snprintf(text, sizeof(text), "no %sanswer within %llu second%s", begun ? "whole " : "", seconds, seconds == 1 ? "" : "s");
+    snprintf(text, sizeof(text), "no %sanswer within %llu second%s", begun ? "whole " : "", seconds,
+             seconds == 1 ? "" : "s");
     return text;
 }
 

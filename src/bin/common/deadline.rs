@@ -105,9 +105,11 @@ impl Deadline {
         };
         while *sent < bytes.len() {
             match send(sock, &bytes[*sent..], flags) {
-                Ok(0) => return Err(Error::new("send", Errno::EIO)), // a correct kernel never returns this
+                // A correct kernel never returns this.
+                Ok(0) => return Err(Error::new("send", Errno::EIO)),
                 Ok(n) => *sent += n,
-                Err(error) if error == Errno::EINTR => {} // after SIGSTOP and SIGCONT, with a time-out set
+                // After SIGSTOP and SIGCONT, with a time-out set.
+                Err(error) if error == Errno::EINTR => {}
                 Err(error) if error == Errno::EAGAIN => {
                     if wait_for(sock, POLLIN | POLLOUT, self.left("send")?)?.has(POLLIN) {
                         break;
@@ -126,7 +128,8 @@ impl Deadline {
                 setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &timeval_of(left))?;
             }
             match recv(sock, buffer, 0) {
-                Err(error) if error == Errno::EINTR => {} // after SIGSTOP and SIGCONT, with a time-out set
+                // After SIGSTOP and SIGCONT, with a time-out set.
+                Err(error) if error == Errno::EINTR => {}
                 Err(error) if error == Errno::EAGAIN && self.end.is_some() => {
                     return Err(Error::new("recv", Errno::ETIME));
                 }

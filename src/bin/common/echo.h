@@ -1,6 +1,6 @@
 /*
- * echo.h - what the echo servers over TCP share: their arguments and, for the concurrent ones, steps 1 to 3 and serving one
- * client. The Rust programs have the same in echo.rs.
+ * echo.h - what the echo servers over TCP share: their arguments and, for the concurrent ones,
+ * steps 1 to 3 and serving one client. The Rust programs have the same in echo.rs.
  */
 #ifndef ECHO_H
 #define ECHO_H
@@ -30,11 +30,13 @@ struct extraOption {
  * Reads the arguments that all servers have, and the options of this one: an array that ends with
  * an entry without a name, or NULL.
  */
-static inline void parse(int argc, char *argv[], const struct extraOption *extra, const char *arguments)
+static inline void parse(int argc, char *argv[], const struct extraOption *extra,
+                         const char *arguments)
 {
     struct option options[16] = {
         {"bind", required_argument, NULL, 'b'},        {"backlog", required_argument, NULL, 'l'},
-        {"max-clients", required_argument, NULL, 'm'}, {"idle-timeout", required_argument, NULL, 'i'},
+        {"max-clients", required_argument, NULL, 'm'}, {"idle-timeout", required_argument, NULL,
+                                                        'i'},
         {"help", no_argument, NULL, 'h'},              {"version", no_argument, NULL, 'V'},
     };
     int known = 6;

@@ -1,5 +1,5 @@
-//! What the echo servers over TCP share: their arguments and, for the concurrent ones, steps 1 to 3 and serving one client. The
-//! C twins have the same in `echo.h`.
+//! What the echo servers over TCP share: their arguments and, for the concurrent ones, steps 1 to 3
+//! and serving one client. The C twins have the same in `echo.h`.
 
 #![allow(dead_code, reason = "each server uses a part of it")]
 
@@ -27,10 +27,21 @@ pub struct EchoArgs {
     #[arg(long, value_name = "ADDRESS", value_parser = dotted)]
     pub bind: Option<String>,
     /// Let N connections wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = MAXPENDING, value_parser = super::number::<i32>(0, i32::MAX))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = MAXPENDING,
+        value_parser = super::number::<i32>(0, i32::MAX)
+    )]
     pub backlog: i32,
     /// End after N clients [default: never]
-    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true, value_parser = super::number::<u64>(1, u64::MAX))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = u64::MAX,
+        hide_default_value = true,
+        value_parser = super::number::<u64>(1, u64::MAX)
+    )]
     pub max_clients: u64,
     /// Give up a client after SECONDS without a byte [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = super::number::<u32>(1, u32::MAX))]
@@ -82,7 +93,8 @@ fn communicate(clnt_sock: &OwnedFd, idle_timeout: Option<u32>) -> Result<()> {
     set_timeouts(clnt_sock, idle_timeout)?;
     loop {
         let recv_msg_size = match recv(clnt_sock, &mut echo_buffer, 0) {
-            Err(error) if error == Errno::EINTR => continue, // after SIGSTOP and SIGCONT, with a time-out set
+            // After SIGSTOP and SIGCONT, with a time-out set.
+            Err(error) if error == Errno::EINTR => continue,
             received => received?,
         };
         if recv_msg_size == 0 {
@@ -168,7 +180,8 @@ impl Client {
         };
         match turn {
             Ok(turn) => turn,
-            Err(error) if error == Errno::EAGAIN || error == Errno::EINTR => Turn::Same, // not ready after all, or a signal came
+            // Not ready after all, or a signal came.
+            Err(error) if error == Errno::EAGAIN || error == Errno::EINTR => Turn::Same,
             Err(error) => {
                 warn(&self.addr, &error);
                 Turn::Done

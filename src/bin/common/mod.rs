@@ -26,7 +26,7 @@ pub mod text;
 
 pub const DATAGRAM: usize = 65507; // bytes that a UDP datagram over IPv4 can carry at most
 pub const DATAGRAM_IPV6: usize = 65527; // and over IPv6, whose length does not count its header
-pub const PAUSE: Duration = Duration::from_millis(100); // before a server that lacks descriptors or memory tries again
+pub const PAUSE: Duration = Duration::from_millis(100); // until a server without memory retries
 
 // ---- Output for the user ----
 
@@ -46,7 +46,8 @@ pub fn warn(client: &impl Display, error: &Error) {
 #[cold]
 pub fn note(message: impl Display) {
     let line = format!("{message}\n");
-    let _ = write_all(&io::stderr(), line.as_bytes()); // if that fails too, there is nowhere to report it
+    // If that fails too, there is nowhere to report it.
+    let _ = write_all(&io::stderr(), line.as_bytes());
 }
 
 /// One line on standard output, in one piece.
@@ -73,7 +74,8 @@ pub fn write_all(fd: &impl AsFd, bytes: &[u8]) -> Result<()> {
                 let mut fds = [pollfd::new(fd.as_fd(), POLLOUT)];
                 let _ = poll(&mut fds, -1); // the next write reports an error
             }
-            Ok(0) => return Err(Error::new("write", Errno::EIO)), // a correct kernel never returns this
+            // A correct kernel never returns this.
+            Ok(0) => return Err(Error::new("write", Errno::EIO)),
             taken => rest = &rest[taken?..],
         }
     }
@@ -150,9 +152,8 @@ where
 pub fn dotted(text: &str) -> std::result::Result<String, &'static str> {
     match inet_pton::<in_addr>(AF_INET, text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(
-            "not an IPv4 address in dotted form, like 127.0.0.1 (name_lookup finds those of a name)",
-        ),
+        Err(_) => Err("not an IPv4 address in dotted form, like 127.0.0.1 \
+             (name_lookup finds those of a name)"),
     }
 }
 
@@ -229,8 +230,10 @@ pub fn send_all(sock: &impl AsFd, bytes: &[u8]) -> Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
         match send(sock, rest, 0) {
-            Err(error) if error == Errno::EINTR => {} // after SIGSTOP and SIGCONT, with a time-out set
-            Ok(0) => return Err(Error::new("send", Errno::EIO)), // a correct kernel never returns this
+            // After SIGSTOP and SIGCONT, with a time-out set.
+            Err(error) if error == Errno::EINTR => {}
+            // A correct kernel never returns this.
+            Ok(0) => return Err(Error::new("send", Errno::EIO)),
             taken => rest = &rest[taken?..],
         }
     }
@@ -363,7 +366,8 @@ pub fn answer_from<A: Sockaddr + Display + Into<AnyAddr>>(
                     "ignored a datagram from {from}: {server} was asked{advice}"
                 ));
             }
-            Err(error) if error == Errno::EINTR => {} // after SIGSTOP and SIGCONT, with a time-out set
+            // After SIGSTOP and SIGCONT, with a time-out set.
+            Err(error) if error == Errno::EINTR => {}
             Err(error) => return Err(error),
         }
         left = match time_allowed.map(|allowed| allowed.saturating_sub(start.elapsed())) {

@@ -266,7 +266,8 @@ fn see_also(name: &str, programs: &BTreeSet<String>) -> Vec<String> {
     let mut paragraphs = vec![pages.join(", ")];
     if Path::new(SRC).join(format!("bin/{name}.c")).exists() {
         paragraphs.push(format!(
-            "The program is `src/bin/{name}.rs` of sockstep's sources; its C twin, `src/bin/{name}.c`, takes the same steps."
+            "The program is `src/bin/{name}.rs` of sockstep's sources; its C twin, \
+             `src/bin/{name}.c`, takes the same steps."
         ));
     }
     paragraphs

@@ -1,6 +1,6 @@
 /*
- * text.h - bytes from the network as text: upper case for the reply, escapes for a terminal or a log. The Rust programs have
- * the same in text.rs.
+ * text.h - bytes from the network as text: upper case for the reply, escapes for a terminal or a
+ * log. The Rust programs have the same in text.rs.
  */
 #ifndef TEXT_H
 #define TEXT_H
@@ -14,9 +14,15 @@
 /* Reads one UTF-8 character. Returns its length; 0 if it is malformed, -1 if it is incomplete. */
 static inline int utf8(const unsigned char *s, size_t len, unsigned *character)
 {
-    int more = s[0] < 0x80 ? 0 : s[0] < 0xc2 ? -1 : s[0] < 0xe0 ? 1 : s[0] < 0xf0 ? 2 : s[0] < 0xf5 ? 3 : -1;
+    int more = s[0] < 0x80   ? 0
+               : s[0] < 0xc2 ? -1
+               : s[0] < 0xe0 ? 1
+               : s[0] < 0xf0 ? 2
+               : s[0] < 0xf5 ? 3
+                             : -1;
     unsigned low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80; /* no overlong forms, */
-    unsigned high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf; /* no surrogates, nothing above U+10FFFF */
+    /* No surrogates, nothing above U+10FFFF. */
+    unsigned high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
     *character = more > 0 ? s[0] & (0x3f >> more) : s[0];
     if (more < 0)
         return 0;
@@ -36,7 +42,8 @@ static inline int utf8(const unsigned char *s, size_t len, unsigned *character)
 static inline int actsOnATerminal(unsigned c)
 {
     return c <= 0x1f || (c >= 0x7f && c <= 0x9f) || c == 0xad || c == 0x61c || c == 0x180e ||
-           (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
+           (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2060 && c <= 0x206f) ||
            c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff);
 }
 
@@ -101,19 +108,22 @@ static inline const char *specialUpper(unsigned c)
         const char *upper;
     } special[] = {
         {0x00df, "SS"}, {0x0149, "\u02bcN"}, {0x01f0, "J\u030c"}, {0x0390, "\u0399\u0308\u0301"},
-        {0x03b0, "\u03a5\u0308\u0301"}, {0x0587, "\u0535\u0552"}, {0x1e96, "H\u0331"}, {0x1e97, "T\u0308"},
-        {0x1e98, "W\u030a"}, {0x1e99, "Y\u030a"}, {0x1e9a, "A\u02be"}, {0x1f50, "\u03a5\u0313"},
-        {0x1f52, "\u03a5\u0313\u0300"}, {0x1f54, "\u03a5\u0313\u0301"}, {0x1f56, "\u03a5\u0313\u0342"},
-        {0x1fb2, "\u1fba\u0399"}, {0x1fb3, "\u0391\u0399"}, {0x1fb4, "\u0386\u0399"}, {0x1fb6, "\u0391\u0342"},
-        {0x1fb7, "\u0391\u0342\u0399"}, {0x1fbc, "\u0391\u0399"}, {0x1fc2, "\u1fca\u0399"}, {0x1fc3, "\u0397\u0399"},
-        {0x1fc4, "\u0389\u0399"}, {0x1fc6, "\u0397\u0342"}, {0x1fc7, "\u0397\u0342\u0399"}, {0x1fcc, "\u0397\u0399"},
-        {0x1fd2, "\u0399\u0308\u0300"}, {0x1fd3, "\u0399\u0308\u0301"}, {0x1fd6, "\u0399\u0342"},
-        {0x1fd7, "\u0399\u0308\u0342"}, {0x1fe2, "\u03a5\u0308\u0300"}, {0x1fe3, "\u03a5\u0308\u0301"},
-        {0x1fe4, "\u03a1\u0313"}, {0x1fe6, "\u03a5\u0342"}, {0x1fe7, "\u03a5\u0308\u0342"}, {0x1ff2, "\u1ffa\u0399"},
-        {0x1ff3, "\u03a9\u0399"}, {0x1ff4, "\u038f\u0399"}, {0x1ff6, "\u03a9\u0342"}, {0x1ff7, "\u03a9\u0342\u0399"},
-        {0x1ffc, "\u03a9\u0399"}, {0xfb00, "FF"}, {0xfb01, "FI"}, {0xfb02, "FL"}, {0xfb03, "FFI"}, {0xfb04, "FFL"},
-        {0xfb05, "ST"}, {0xfb06, "ST"}, {0xfb13, "\u0544\u0546"}, {0xfb14, "\u0544\u0535"}, {0xfb15, "\u0544\u053b"},
-        {0xfb16, "\u054e\u0546"}, {0xfb17, "\u0544\u053d"}
+        {0x03b0, "\u03a5\u0308\u0301"}, {0x0587, "\u0535\u0552"}, {0x1e96, "H\u0331"},
+        {0x1e97, "T\u0308"}, {0x1e98, "W\u030a"}, {0x1e99, "Y\u030a"}, {0x1e9a, "A\u02be"},
+        {0x1f50, "\u03a5\u0313"}, {0x1f52, "\u03a5\u0313\u0300"}, {0x1f54, "\u03a5\u0313\u0301"},
+        {0x1f56, "\u03a5\u0313\u0342"}, {0x1fb2, "\u1fba\u0399"}, {0x1fb3, "\u0391\u0399"},
+        {0x1fb4, "\u0386\u0399"}, {0x1fb6, "\u0391\u0342"}, {0x1fb7, "\u0391\u0342\u0399"},
+        {0x1fbc, "\u0391\u0399"}, {0x1fc2, "\u1fca\u0399"}, {0x1fc3, "\u0397\u0399"},
+        {0x1fc4, "\u0389\u0399"}, {0x1fc6, "\u0397\u0342"}, {0x1fc7, "\u0397\u0342\u0399"},
+        {0x1fcc, "\u0397\u0399"}, {0x1fd2, "\u0399\u0308\u0300"}, {0x1fd3, "\u0399\u0308\u0301"},
+        {0x1fd6, "\u0399\u0342"}, {0x1fd7, "\u0399\u0308\u0342"}, {0x1fe2, "\u03a5\u0308\u0300"},
+        {0x1fe3, "\u03a5\u0308\u0301"}, {0x1fe4, "\u03a1\u0313"}, {0x1fe6, "\u03a5\u0342"},
+        {0x1fe7, "\u03a5\u0308\u0342"}, {0x1ff2, "\u1ffa\u0399"}, {0x1ff3, "\u03a9\u0399"},
+        {0x1ff4, "\u038f\u0399"}, {0x1ff6, "\u03a9\u0342"}, {0x1ff7, "\u03a9\u0342\u0399"},
+        {0x1ffc, "\u03a9\u0399"}, {0xfb00, "FF"}, {0xfb01, "FI"}, {0xfb02, "FL"}, {0xfb03, "FFI"},
+        {0xfb04, "FFL"}, {0xfb05, "ST"}, {0xfb06, "ST"}, {0xfb13, "\u0544\u0546"},
+        {0xfb14, "\u0544\u0535"}, {0xfb15, "\u0544\u053b"}, {0xfb16, "\u054e\u0546"},
+        {0xfb17, "\u0544\u053d"}
     };
     static char iota[8]; /* Greek letters with an iota subscript: the letter, then the iota */
     if (c >= 0x1f80 && c <= 0x1faf) {
@@ -133,7 +143,8 @@ static inline const char *specialUpper(unsigned c)
  * all if they end within a character. With `last`, all are consumed. `reply` has room for three
  * times as many bytes; *replyLen is set to its length.
  */
-static inline size_t upper(const char *bytes, size_t len, int unicode, int last, char *reply, size_t *replyLen)
+static inline size_t upper(const char *bytes, size_t len, int unicode, int last, char *reply,
+                           size_t *replyLen)
 {
     const unsigned char *s = (const unsigned char *)bytes;
     char *out = reply;

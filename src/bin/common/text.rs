@@ -1,4 +1,5 @@
-//! Bytes from the network as text: upper case for the reply, escapes for a terminal or a log. The C twins have the same in `text.h`.
+//! Bytes from the network as text: upper case for the reply, escapes for a terminal or a log. The C
+//! twins have the same in `text.h`.
 
 use std::str;
 

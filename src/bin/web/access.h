@@ -1,5 +1,6 @@
 /*
- * web/access.h - who may ask the Web server: HTTP Basic (RFC 7617). The Rust program has the same in web/access.rs.
+ * web/access.h - who may ask the Web server: HTTP Basic (RFC 7617). The Rust program has the same
+ * in web/access.rs.
  */
 #ifndef WEB_ACCESS_H
 #define WEB_ACCESS_H

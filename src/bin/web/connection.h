@@ -1,6 +1,6 @@
 /*
- * web/connection.h - a client of the Web server: its bytes, and how long they may take. The Rust program has the same in
- * web/connection.rs.
+ * web/connection.h - a client of the Web server: its bytes, and how long they may take. The Rust
+ * program has the same in web/connection.rs.
  */
 #ifndef WEB_CONNECTION_H
 #define WEB_CONNECTION_H
@@ -25,7 +25,8 @@ static struct {
 struct connection {
     int sock;
     struct sockaddr_storage addr;
-    char host[INET6_ADDRSTRLEN], client[INET6_ADDRSTRLEN + 24]; /* the address as text, without the port and with it */
+    /* The address as text, without the port and with it. */
+    char host[INET6_ADDRSTRLEN], client[INET6_ADDRSTRLEN + 24];
     char buffer[LINE + 2];                                      /* a line and its end */
     size_t held, end;   /* the part of the buffer that has not been parsed yet */
     long long patience; /* the current SO_RCVTIMEO; 0: no limit */
@@ -77,7 +78,10 @@ static inline int takeNextLine(struct connection *conn, int *status)
     return 1;
 }
 
-/* Receives more. Fails with EAGAIN if nothing comes for as long as `patience`. Returns as recv() does. */
+/*
+ * Receives more. Fails with EAGAIN if nothing comes for as long as `patience`. Returns as recv()
+ * does.
+ */
 static inline ssize_t receive(struct connection *conn, long long patience)
 {
     if (patience <= 0) {

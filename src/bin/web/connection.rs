@@ -1,4 +1,5 @@
-//! A client of the Web server: its bytes, and how long they may take. The C twin has the same in `web/connection.h`.
+//! A client of the Web server: its bytes, and how long they may take. The C twin has the same in
+//! `web/connection.h`.
 
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -15,7 +16,8 @@ use super::request::{LINE, Request, Status};
 use crate::common::{timeval_of, warn};
 
 const CHUNK: u64 = 128 * 1024; // bytes of a file that a client has --request-timeout to take
-const DRAIN: Duration = Duration::from_secs(2); // for what a client still sends after its last response
+// For what a client still sends after its last response.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// What all threads read.
 pub struct Site {
@@ -106,7 +108,8 @@ impl Connection<'_> {
         let begun = Instant::now();
         while !rest.is_empty() {
             match send(&self.sock, rest, flags) {
-                Ok(0) => return Err(Error::new("send", Errno::EIO)), // a correct kernel never returns this
+                // A correct kernel never returns this.
+                Ok(0) => return Err(Error::new("send", Errno::EIO)),
                 Ok(n) => rest = &rest[n..],
                 Err(error) if error == Errno::EINTR => {}
                 Err(error) => return Err(error),
@@ -130,8 +133,10 @@ impl Connection<'_> {
                 let mut offset = start.try_into().unwrap_or(libc::off_t::MAX);
                 let left = (chunk - start).try_into().unwrap_or(usize::MAX);
                 match sendfile(&self.sock, fd, Some(&mut offset), left) {
-                    Ok(0) => return Err(failed(Errno::EIO)), // the file is shorter now: closing tells the client
-                    Ok(n) if n > left => return Err(failed(Errno::EOVERFLOW)), // a correct kernel never returns this
+                    // The file is shorter now: closing tells the client.
+                    Ok(0) => return Err(failed(Errno::EIO)),
+                    // A correct kernel never returns this.
+                    Ok(n) if n > left => return Err(failed(Errno::EOVERFLOW)),
                     Ok(n) => {
                         start += n as u64;
                         *sent += n as u64;
@@ -152,7 +157,8 @@ impl Connection<'_> {
     /// reset, which can destroy our last bytes before the client has read them.
     pub fn hang_up(&mut self) -> Result<()> {
         match shutdown(&self.sock, SHUT_WR) {
-            Err(error) if error == Errno::ENOTCONN => return Ok(()), // the client has already disconnected
+            // The client has already disconnected.
+            Err(error) if error == Errno::ENOTCONN => return Ok(()),
             outcome => outcome?,
         }
         let (begun, mut left) = (Instant::now(), DRAIN);
@@ -162,7 +168,8 @@ impl Connection<'_> {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error == Errno::EINTR => {}
-                Err(_) => return Ok(()), // too late, or reset: nothing more can be done for the response
+                // Too late, or reset: nothing more can be done for the response.
+                Err(_) => return Ok(()),
             }
             left = DRAIN.saturating_sub(begun.elapsed());
         }

@@ -21,8 +21,8 @@ pub struct Date {
 impl Date {
     pub fn new(seconds: i64) -> Date {
         let (days, rest) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
-        // Years that begin in March end with the leap day, and 400 of them have 146,097 days. 1970 is 719,468 days after
-        // the first of March of the year 0.
+        // Years that begin in March end with the leap day, and 400 of them have 146,097 days. 1970
+        // is 719,468 days after the first of March of the year 0.
         let from_zero = days + 719_468;
         let (era, day) = (from_zero.div_euclid(146_097), from_zero.rem_euclid(146_097));
         let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

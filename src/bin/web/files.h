@@ -56,7 +56,8 @@ static inline int openBeneath(struct connection *conn, int flag, int *fd)
     case ENOTDIR:
     case ENAMETOOLONG:
         return 404;
-    case EACCES: /* not readable, outside the root, a loop of links, a socket or a device without a driver */
+    /* Not readable, outside the root, a loop of links, a socket or a device without a driver. */
+    case EACCES:
     case EPERM:
     case EXDEV:
     case ELOOP:
@@ -99,12 +100,14 @@ static inline int openResource(struct connection *conn, struct resource *found)
         time_t seconds = time(NULL);
         found->fd = fd;
         found->size = about.st_size;
-        found->modified = about.st_mtime < seconds ? about.st_mtime : seconds; /* a time in the future must not be sent */
+        /* A time in the future must not be sent. */
+        found->modified = about.st_mtime < seconds ? about.st_mtime : seconds;
         return 200;
     }
     close(fd);
     if (S_ISDIR(about.st_mode) && !isDirectory)
-        return 301; /* redirect to the name with a slash, to which the links in its pages are relative */
+        /* Redirect to the name with a slash, to which the links in its pages are relative. */
+        return 301;
     return 403;     /* a pipe, a device */
 }
 

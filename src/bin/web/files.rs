@@ -91,7 +91,8 @@ fn open_beneath(conn: &Connection, flag: OFlag) -> Outcome<OwnedFd> {
             Ok(fd) => Ok(fd),
             Err(Errno::EAGAIN) if tries < 10 => continue, // something was renamed at that moment
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG) => Err(404),
-            // Not readable, outside the root, a loop of links, a socket or a device without a driver.
+            // Not readable, outside the root, a loop of links, a socket or a device without a
+            // driver.
             Err(
                 Errno::EACCES
                 | Errno::EPERM

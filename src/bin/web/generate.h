@@ -1,6 +1,6 @@
 /*
- * web/generate.h - the response of the Web server: its status, its headers, a page of our own. The Rust program has the same in
- * web/generate.rs.
+ * web/generate.h - the response of the Web server: its status, its headers, a page of our own. The
+ * Rust program has the same in web/generate.rs.
  */
 #ifndef WEB_GENERATE_H
 #define WEB_GENERATE_H
@@ -18,14 +18,16 @@ struct body {
  * The status and the part of the file to send, for a request that may ask for a part only, or only
  * for a file that is newer than its copy.
  */
-static inline int conditional(const struct request *request, const struct resource *found, struct body *body)
+static inline int conditional(const struct request *request, const struct resource *found,
+                              struct body *body)
 {
     const struct byteRange *range = &request->range;
     unsigned long long size = found->size, from = 0, to = size;
     if (request->ifModifiedSince != -1 && found->modified <= request->ifModifiedSince)
         return 304;
     body->end = found->size;
-    if (range->kind == ALL || request->head || (request->ifRange && request->ifRangeTime != found->modified))
+    if (range->kind == ALL || request->head ||
+        (request->ifRange && request->ifRangeTime != found->modified))
         return 200;
     if (range->kind == FROM)
         from = range->first;
@@ -68,7 +70,8 @@ static inline const char *reason(int status)
  * Writes everything before the body. The only thing in it that a client sent is the name of a
  * directory, which is escaped. Returns its end.
  */
-static inline char *head(struct connection *conn, int status, const struct resource *found, const struct body *body)
+static inline char *head(struct connection *conn, int status, const struct resource *found,
+                         const struct body *body)
 {
     long long length = body->page + body->end - body->start;
     char *out = conn->response;
@@ -103,16 +106,20 @@ static inline char *head(struct connection *conn, int status, const struct resou
     return stpcpy(out, "\r\n");
 }
 
-/* Writes the response, without its file, into conn->response. Returns its status, and in `body` what else there is of it. */
-static inline int generate(struct connection *conn, int status, const struct resource *found, struct body *body)
+/*
+ * Writes the response, without its file, into conn->response. Returns its status, and in `body`
+ * what else there is of it.
+ */
+static inline int generate(struct connection *conn, int status, const struct resource *found,
+                           struct body *body)
 {
     char page[256] = "";
     *body = (struct body){0};
     if (status == 200)
         status = conditional(&conn->request, found, body);
     if (status != 200 && status != 206 && status != 304)
-        body->page = sprintf(page, "<!DOCTYPE html>\n<title>%d %s</title>\n<h1>%d %s</h1>\n", status, reason(status),
-                             status, reason(status));
+        body->page = sprintf(page, "<!DOCTYPE html>\n<title>%d %s</title>\n<h1>%d %s</h1>\n",
+                             status, reason(status), status, reason(status));
     char *end = head(conn, status, found, body);
     if (conn->request.head)
         *body = (struct body){0};

@@ -1,4 +1,5 @@
-//! The response of the Web server: its status, its headers, a page of our own. The C twin has the same in `web/generate.h`.
+//! The response of the Web server: its status, its headers, a page of our own. The C twin has the
+//! same in `web/generate.h`.
 
 use std::io::Write;
 use std::ops::Range;
@@ -66,7 +67,8 @@ fn head(
 ) {
     let head = &mut conn.response;
     head.clear();
-    let _ = write!(head, "HTTP/1.1 {status} {}\r\nDate: ", reason(status)); // into memory, here and below
+    // Into memory, here and below.
+    let _ = write!(head, "HTTP/1.1 {status} {}\r\nDate: ", reason(status));
     http_date(seconds_since_1970(), head);
     let _ = write!(
         head,

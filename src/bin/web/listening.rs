@@ -24,7 +24,8 @@ pub fn open(
     let mut serv_addr = socket_address(address.unwrap_or(any), port);
     let serv_sock = match socket(serv_addr.family(), SOCK_STREAM, IPPROTO_TCP) {
         Err(error) if error == Errno::EAFNOSUPPORT && address.is_none() => {
-            serv_addr = socket_address(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port); // no IPv6 on this machine
+            // No IPv6 on this machine.
+            serv_addr = socket_address(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
             socket(serv_addr.family(), SOCK_STREAM, IPPROTO_TCP)?
         }
         outcome => outcome?,

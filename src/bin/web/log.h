@@ -11,7 +11,8 @@
 /* Prints a line in the common log format: client, time, request, status, bytes sent. */
 static inline void logResponse(struct connection *conn, int status, long long sent)
 {
-    static pthread_mutex_t whole = PTHREAD_MUTEX_INITIALIZER; /* long lines on a pipe could otherwise mix */
+    /* Long lines on a pipe could otherwise mix. */
+    static pthread_mutex_t whole = PTHREAD_MUTEX_INITIALIZER;
     const struct request *request = &conn->request;
     char *out = stpcpy(stpcpy(conn->line, conn->host), " - ");
     if (credentialsAreIn(&site.credentials, request->credentials, request->credentialsLen))
@@ -22,7 +23,8 @@ static inline void logResponse(struct connection *conn, int status, long long se
     out = stpcpy(out, "] \"");
     const char *rest = request->line, *end = rest + request->lineLen, *quote;
     for (; (quote = memchr(rest, '"', end - rest)) != NULL; rest = quote + 1)
-        out = stpcpy(escape(rest, quote - rest, out), "\\\""); /* a client's quotation mark does not end the field */
+        /* A client's quotation mark does not end the field. */
+        out = stpcpy(escape(rest, quote - rest, out), "\\\"");
     out = escape(rest, end - rest, out);
     if (request->lineLen == 0)
         *out++ = '-';

@@ -26,7 +26,7 @@ struct request {
     int head;                    /* HEAD: the answer has no body */
     int whole;                   /* the request was read to its end: it has no body */
     int keepAlive;               /* whether another request may follow on the same connection */
-    int old;                     /* HTTP/1.0: such a client must be told if the connection is kept */
+    int old;                     /* HTTP/1.0: the client must be told if the connection is kept */
     char credentials[LINE];      /* the value of Authorization: */
     size_t credentialsLen;
     struct byteRange range;      /* the value of Range:, if it is a single range */
@@ -59,7 +59,8 @@ static inline int consistsOf(const char *word, size_t len, const char *others)
 {
     for (size_t i = 0; i < len; i++)
         if (!(word[i] >= 'a' && word[i] <= 'z') && !(word[i] >= 'A' && word[i] <= 'Z') &&
-            !(word[i] >= '0' && word[i] <= '9') && (word[i] == '\0' || strchr(others, word[i]) == NULL))
+            !(word[i] >= '0' && word[i] <= '9') &&
+            (word[i] == '\0' || strchr(others, word[i]) == NULL))
             return 0;
     return 1;
 }
@@ -156,7 +157,8 @@ static inline int readNumber(const char *digits, size_t len, unsigned long long 
         return 0;
     *value = 0;
     for (size_t i = 0; i < len; i++)
-        if (__builtin_mul_overflow(*value, 10, value) || __builtin_add_overflow(*value, digits[i] - '0', value)) {
+        if (__builtin_mul_overflow(*value, 10, value) ||
+            __builtin_add_overflow(*value, digits[i] - '0', value)) {
             *value = ULLONG_MAX;
             return 1;
         }
@@ -217,7 +219,8 @@ static inline int tooLong(struct request *request, const char *line)
 /* "GET /index.html HTTP/1.1" */
 static inline int takeRequestLine(struct request *request, const char *line, size_t len)
 {
-    static const char *const others[] = {"POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+    static const char *const others[] = {"POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE",
+                                         "PATCH"};
     memcpy(request->line, line, request->lineLen = len);
     line = request->line;
     const char *end = line + len;
@@ -229,10 +232,11 @@ static inline int takeRequestLine(struct request *request, const char *line, siz
     if (!isToken(line, methodLen) || targetLen == 0)
         return 400;
     for (size_t i = 0; i < targetLen; i++)
-        if (!isText(target[i])) /* bytes beyond ASCII are allowed: a browser escapes them, a person does not */
+        /* Bytes beyond ASCII are allowed: a browser escapes them, a person does not. */
+        if (!isText(target[i]))
             return 400;
-    if (versionLen != 8 || memcmp(version, "HTTP/", 5) != 0 || !isDigits(version + 5, 1) || version[6] != '.' ||
-        !isDigits(version + 7, 1))
+    if (versionLen != 8 || memcmp(version, "HTTP/", 5) != 0 || !isDigits(version + 5, 1) ||
+        version[6] != '.' || !isDigits(version + 7, 1))
         return 400;
     if (memcmp(version, "HTTP/1.1", 8) != 0 && memcmp(version, "HTTP/1.0", 8) != 0)
         return 505;
@@ -314,13 +318,16 @@ static inline int takeHeader(struct request *request, const char *line, size_t l
 /* The empty line: checks of the request as a whole. */
 static inline int takeEnd(struct request *request)
 {
-    if ((!request->old && request->hosts == 0) || (request->chunked && (request->length >= 0 || request->old)))
+    if ((!request->old && request->hosts == 0) ||
+        (request->chunked && (request->length >= 0 || request->old)))
         return 400;
     /* A body is not read, so the start of the next request would be unknown. */
     request->whole = !request->chunked && request->length <= 0;
-    request->keepAlive = request->whole && !request->asksToClose && (!request->old || request->asksToStay);
+    request->keepAlive = request->whole && !request->asksToClose &&
+                         (!request->old || request->asksToStay);
     if (request->ifNoneMatch)
-        request->ifModifiedSince = -1; /* If-None-Match replaces it, and never matches: our responses have no tags */
+        /* If-None-Match replaces it, and never matches: our responses have no tags. */
+        request->ifModifiedSince = -1;
     return request->refused;
 }
 
@@ -333,7 +340,8 @@ static inline int takeLine(struct request *request, const char *line, size_t len
     if (len > LINE)
         return tooLong(request, line);
     if (request->lineLen == 0)
-        return len == 0 ? 0 : takeRequestLine(request, line, len); /* empty lines before a request are ignored */
+        /* Empty lines before a request are ignored. */
+        return len == 0 ? 0 : takeRequestLine(request, line, len);
     return len == 0 ? takeEnd(request) : takeHeader(request, line, len);
 }
 
@@ -374,7 +382,8 @@ static inline int fileName(const char *target, size_t len, char *name)
         }
         if (byte >= 0 && !slash) {
             if (!isText(byte))
-                return 400; /* NUL would end the name early; other control bytes must not get into a log */
+                /* NUL would end the name early; other control bytes must not get into a log. */
+                return 400;
             *out++ = byte;
             continue;
         }

@@ -29,7 +29,8 @@ enum state {
 
 /* A response so far; all zero at first. */
 struct response {
-    char head[HEADERS]; /* from the status line to the empty line, preceded by those of any interim response */
+    /* From the status line to the empty line, preceded by those of any interim response. */
+    char head[HEADERS];
     size_t headLen;
     int hasHead; /* whether the headers are complete */
     int status;  /* 200, 404 and so on; 0 before it is known */
@@ -56,7 +57,8 @@ static inline void broken(struct response *response, const char *problem)
 /* Whether a byte may stand in a header's name. */
 static inline int isOfAName(char byte)
 {
-    return isalnum((unsigned char)byte) || (byte != '\0' && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
+    return isalnum((unsigned char)byte) ||
+           (byte != '\0' && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
 }
 
 static inline struct span trimmed(const char *start, const char *end)
@@ -225,7 +227,10 @@ static inline void takeAside(struct response *response, char byte)
             break;
         __attribute__((fallthrough));
     case AFTER_SIZE:
-        next = byte == ' ' || byte == '\t' ? AFTER_SIZE : byte == ';' ? EXTENSION : byte == '\r' ? END_OF_SIZE : BROKEN;
+        next = byte == ' ' || byte == '\t' ? AFTER_SIZE
+               : byte == ';'               ? EXTENSION
+               : byte == '\r'              ? END_OF_SIZE
+                                           : BROKEN;
         break;
     case EXTENSION: next = byte == '\r' ? END_OF_SIZE : byte == '\n' ? BROKEN : EXTENSION; break;
     case END_OF_SIZE: next = byte != '\n' ? BROKEN : response->left > 0 ? CHUNK : TRAILER; break;

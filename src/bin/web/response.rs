@@ -3,7 +3,8 @@
 
 use std::str;
 
-pub const HEADERS: usize = 65536; // the most bytes of headers, and of lines between the chunks of a body
+// The most bytes of headers, and of lines between the chunks of a body.
+pub const HEADERS: usize = 65536;
 
 /// A response so far.
 pub struct Response {
@@ -31,7 +32,8 @@ enum State {
     /// A body with this many bytes left.
     Counted(u64),
     UntilClose,
-    /// The size before a chunk: before and after its first digit, after its last one, what follows a `;`, the newline.
+    /// The size before a chunk: before and after its first digit, after its last one, what follows
+    /// a `;`, the newline.
     NoSize,
     Size(u64),
     AfterSize(u64),
@@ -41,7 +43,8 @@ enum State {
     Chunk(u64),
     EndOfChunk,
     AfterChunk,
-    /// Headers that follow the last chunk: at the start of a line, within one, at the newline of the empty one.
+    /// Headers that follow the last chunk: at the start of a line, within one, at the newline of
+    /// the empty one.
     Trailer,
     TrailerLine,
     EndOfTrailer,

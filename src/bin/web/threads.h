@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-#define STACK (64 * 1024) /* bytes of a thread's stack: what serving a client takes, with room to spare */
+#define STACK (64 * 1024) /* bytes of a thread's stack: serving a client takes less */
 #define OWN 16            /* descriptors kept for other purposes than clients, with some to spare */
 #define SPARE 32          /* at most this many threads wait for a client; further ones end */
 
@@ -46,7 +46,8 @@ static inline int startThread(void)
 /*
  * Starts the first thread, which starts others when they are needed. Returns when all have ended.
  */
-static inline void runThreads(unsigned limit, unsigned long clients, void (*work)(int), int servSock)
+static inline void runThreads(unsigned limit, unsigned long clients, void (*work)(int),
+                              int servSock)
 {
     crew.work = work;
     crew.servSock = servSock;

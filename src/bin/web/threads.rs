@@ -51,7 +51,8 @@ pub fn run(crew: Crew, clients: u64) -> Result<OwnedFd> {
     start(&crew)?;
     let ended = ENDED.wait_while(count(), |count| count.threads > 0);
     drop(ended);
-    let crew = Arc::into_inner(crew).ok_or(Error::new("pthread_join", Errno::EBUSY))?; // cannot happen: all have ended
+    // Cannot happen: all have ended.
+    let crew = Arc::into_inner(crew).ok_or(Error::new("pthread_join", Errno::EBUSY))?;
     Ok(crew.serv_sock)
 }
 

@@ -47,7 +47,8 @@ static inline int whom(const char *authority, size_t len, struct url *url)
     struct in6_addr address;
     const char *end = authority + len, *start = authority, *hostEnd, *rest;
     if (memchr(authority, '@', len) != NULL)
-        return wrong(url, "names and passwords in a URL are not sent: --header 'Authorization: ...' is");
+        return wrong(url, "names and passwords in a URL are not sent: "
+                          "--header 'Authorization: ...' is");
     int brackets = len > 0 && *authority == '[';
     if (brackets) {
         start++;
@@ -64,12 +65,15 @@ static inline int whom(const char *authority, size_t len, struct url *url)
     url->host = strndup(start, hostEnd - start);
     for (const char *c = url->host; *c != '\0'; c++)
         if ((unsigned char)*c >= 0x80)
-            return wrong(url, "the host is not ASCII: write its form that begins with xn-- (idn2 prints it)");
+            return wrong(url, "the host is not ASCII: write its form that begins with xn-- "
+                              "(idn2 prints it)");
     if (brackets && strchr(url->host, '%') != NULL)
-        return wrong(url, "a zone like %eth0 is no part of a URL: write an address that needs none, or a name");
+        return wrong(url, "a zone like %eth0 is no part of a URL: write an address that needs "
+                          "none, or a name");
     int known = brackets ? inet_pton(AF_INET6, url->host, &address) == 1 : isName(url->host);
     if (!known)
-        return wrong(url, "the host is neither a name, nor an IPv4 address in dotted form, nor an IPv6 one in brackets");
+        return wrong(url, "the host is neither a name, nor an IPv4 address in dotted form, nor an "
+                          "IPv6 one in brackets");
 
     unsigned long port = rest + 1 >= end ? HTTP_PORT : 0;
     int isPort = rest == end || *rest == ':';
@@ -107,7 +111,8 @@ static inline int parseUrl(const char *text, struct url *url)
     if (*rest != '/')
         *out++ = '/';
     for (size_t i = 0; i < len; i++)
-        out += sprintf(out, (unsigned char)rest[i] < 0x80 ? "%c" : "%%%02X", (unsigned char)rest[i]);
+        out += sprintf(out, (unsigned char)rest[i] < 0x80 ? "%c" : "%%%02X",
+                       (unsigned char)rest[i]);
     *out = '\0';
     return 0;
 }

@@ -128,7 +128,8 @@ fn whom(authority: &[u8]) -> Result<(String, u16), &'static str> {
     };
     if !known {
         return Err(
-            "the host is neither a name, nor an IPv4 address in dotted form, nor an IPv6 one in brackets",
+            "the host is neither a name, nor an IPv4 address in dotted form, \
+             nor an IPv6 one in brackets",
         );
     }
     let port = match rest {

@@ -66,8 +66,8 @@
       if (event.task !== undefined) { previous.set(event, last.get(event.task)); last.set(event.task, event); }
     });
     const show = (...events) => { order.push(events); for (const it of events) shown.add(it); };
-    // What comes before an event of the right run: all that its task did, and the causes of that. What else came before it by chance
-    // may come after it here, for the order of the rows is the left run's.
+    // An event of the right run needs all earlier events of its task, and their causes. Others that happened to come before it
+    // may follow it here, since the rows keep the left run's order.
     const before = (event) => {
       const found = new Set(), open = [event];
       while (open.length) {
@@ -111,7 +111,7 @@
       columns.push(...lanes);
     }
     document.querySelector('main').classList.toggle('wide', columns.length > 2);
-    // What each stream carries, piece by piece.
+    // Keep each stream's pieces in order, so that a receive finds the sends of its bytes.
     streams = new Map();
     for (const event of events) for (const moved of event.moved || []) {
       if (!moved.stream || !moved.sent || event.moved.filter((other) => other.stream).length > 1) continue;
@@ -120,7 +120,7 @@
     }
   };
   const name = (task) => { const it = tasks[task]; return (it.run ? it.run + ' ' : '') + words[it.side] + (it.tag || ''); };
-  // Who waits at a moment, and for whom.
+  // A task waits for the tasks of its call's causes; where there are none, the recording may name a guess.
   const waitsFor = (event) => {
     const causes = unique((event.causes || []).map((id) => place.get(id)).filter((cause) => cause && cause.task !== event.task).map((cause) => cause.task));
     const whom = causes.length ? causes : (event.whom || []).filter((task) => task !== event.task && tasks[task].lane);
@@ -254,7 +254,7 @@
     arrows.push([event.end, cause, node]);
     if (label) { const text = put(make('span', { class: 'label' + kind, 'aria-hidden': 'true' }, label), rows, gaps, event.end); if (many) text.style.justifySelf = right ? 'start' : 'end'; else if (to > from + 1) text.style.alignSelf = 'center'; }
   };
-  // What nobody has received: an arrow that goes half the way.
+  // Sent, but no recorded call received it: where the arrow would end is unknown, so half of it is drawn.
   const drawStub = (event) => {
     const sent = (event.moved || []).find((moved) => moved.sent && moved.length), ends = (event.moved || []).find((moved) => moved.ends)?.ends;
     const label = sent ? number(sent.length) + ' B' : packet(event, ends || (event.name === 'connect' && (event.failed || event.open) ? 'syn' : ''));
@@ -321,7 +321,7 @@
     });
     return [make('div', { class: 'two' + (nodes.length < 2 ? ' one' : '') }, ...nodes), none && event.kind === 'call' ? make('p', { class: 'quiet' }, words.no_line) : null];
   };
-  // What goes on far to the right of the line before it.
+  // A continuation that is aligned far to the right would not fit the pane.
   const near = (line, whole) => { const text = line.trimStart(); return whole || line.length - text.length < 24 ? line : ' '.repeat(12) + text; };
   const sourcesOf = (task) => scene.sources[tasks[task].side] || [];
   const socketsAt = (now) => {
@@ -383,7 +383,7 @@
       const reach = [moved.from - 2 * ROW, moved.from + moved.length + 2 * ROW];
       for (const piece of streams.get(moved.stream) || []) if (piece.end <= now) piece.bytes.forEach((byte, at) => { const where = piece.from + at; if (where >= reach[0] && where < reach[1]) known.set(where, byte); });
       bytes.forEach((byte, at) => known.set(moved.from + at, byte));
-      // What is there without a gap around this call's part.
+      // Show the bytes around this call's part too, up to a gap.
       let start = moved.from, end = moved.from + Math.min(bytes.length || moved.length, moved.length);
       while (known.has(start - 1)) start--;
       if (bytes.length === moved.length) while (known.has(end)) end++;
@@ -406,7 +406,7 @@
       const [text] = lines, long = text.length > 600, cut = long && !toggled.has('line');
       return [make('pre', {}, cut ? text.slice(0, 400) + ' … ' + text.slice(-80) : text), long ? toggle('line', words.show_all, words.show_less) : null];
     }
-    // What the two have not in common is marked.
+    // Mark what differs: the common start and end of the two lines stay plain.
     const [one, other] = lines.map((line) => line.replace(/ <[0-9.]+>$/, ''));
     let start = 0, end = 0;
     while (start < Math.min(one.length, other.length) && one[start] === other[start]) start++;
