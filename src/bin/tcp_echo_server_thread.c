@@ -48,8 +48,9 @@ static void serve(void)
 
         /* a. Accept a new connection. */
         clntLen = sizeof(new.echoClntAddr); /* Set the size of the in-out parameter */
-        while ((new.clntSock = acceptedFrom(accept(servSock, (struct sockaddr *)&new.echoClntAddr,
-                                               &clntLen), &new.echoClntAddr, &clntLen)) < 0)
+        while ((new.clntSock = acceptedFrom(
+                    accept(servSock, (struct sockaddr *)&new.echoClntAddr, &clntLen),
+                    &new.echoClntAddr, &clntLen)) < 0)
             recoverFrom("accept() failed");
 
         /*

@@ -7,10 +7,8 @@
 
 mod common;
 
-use common::{
-    announce, die, dotted, log_request, number, parse, print_line, recover_from, send_all,
-};
-use common::{text::upper, warn};
+use common::{announce, die, dotted, log_request, number, parse, print_line};
+use common::{recover_from, send_all, text::upper, warn};
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
 use std::{os::fd::OwnedFd, time::Duration, time::Instant};
 

@@ -6,9 +6,8 @@
 
 mod common;
 
-use common::{
-    DATAGRAM, answer_from, deadline::no_answer, die, die_if_alone, dotted, number, parse, show,
-};
+use common::{DATAGRAM, answer_from, deadline::no_answer, die, die_if_alone};
+use common::{dotted, number, parse, show};
 use sockstep::{error::*, netinet::*, socket::*}; // <errno.h>, <arpa/inet.h>, <sys/socket.h>
 use std::{ffi::OsString, os::unix::ffi::OsStrExt};
 

@@ -7,10 +7,8 @@
 
 mod common;
 
-use common::{
-    DATAGRAM_IPV6, Input, addresses, answer_from, deadline::no_answer, die, die_if_alone, number,
-    parse, print, prompt, show,
-};
+use common::{DATAGRAM_IPV6, Input, addresses, answer_from, deadline::no_answer, die};
+use common::{die_if_alone, number, parse, print, prompt, show};
 use sockstep::{error::*, netdb::*, socket::*}; // <errno.h>, <netdb.h>, <sys/socket.h>
 use std::{io, io::IsTerminal, os::fd::OwnedFd};
 
