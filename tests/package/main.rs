@@ -8,4 +8,5 @@ mod consumer;
 mod links;
 mod page;
 mod readme;
+mod screen;
 mod size;

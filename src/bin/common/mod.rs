@@ -279,7 +279,7 @@ pub fn needs_pause(error: Error) -> Result<bool> {
         Errno::EBADF | Errno::EFAULT | Errno::EINVAL | Errno::ENOTSOCK | Errno::EOVERFLOW => {
             return Err(error);
         }
-        // A signal came, or nobody is there after all; or one client is lost (accept(2) lists these
+        // A signal came, or no client waits after all; or one client is lost (accept(2) lists these
         // errors). No pause, unless the failure is frequent.
         Errno::EINTR
         | Errno::EAGAIN
