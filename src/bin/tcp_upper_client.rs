@@ -100,8 +100,8 @@ fn exchange(client_socket: &OwnedFd, sentence: &[u8], deadline: Deadline) -> Vec
 #[derive(clap::Parser)]
 #[command(
     version,
-    after_help = "If a name has several addresses, they are tried in turn until one accepts the
-connection. With --timeout, they share the time.\n
+    after_help = "If a name has several addresses, they are tried in turn until one accepts \
+                  the connection. With --timeout, they share the time.\n
 Examples:\n  tcp_upper_client -i localhost -p 12000\n  tcp_upper_client -i 127.0.0.1 --timeout 5"
 )]
 struct Args {

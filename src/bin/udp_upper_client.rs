@@ -126,8 +126,9 @@ fn unpadded(reply: &[u8], message_len: usize) -> &[u8] {
 #[derive(clap::Parser)]
 #[command(
     version,
-    after_help = "If a name has several addresses, they are asked in turn until one answers: each
-for SECONDS (--timeout, or 1) a try, except that the last one has no limit without --timeout.\n
+    after_help = "If a name has several addresses, they are asked in turn until one answers: \
+                  each for SECONDS (--timeout, or 1) a try, except that the last one has no \
+                  limit without --timeout.\n
 Examples:\n  udp_upper_client -i localhost -p 12000
   udp_upper_client -i 127.0.0.1 --timeout 1 --tries 3"
 )]
