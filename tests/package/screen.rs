@@ -22,9 +22,11 @@ fn page(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The number of the first line that has this text.
+/// The number of the first line that has this text, beside the `#include` whose comment names it.
 fn line_of(page: &str, text: &str) -> usize {
-    let place = page.lines().position(|line| line.contains(text));
+    let place = page
+        .lines()
+        .position(|line| line.contains(text) && !line.starts_with("#include"));
     place.unwrap_or_else(|| panic!("no line has {text}")) + 1
 }
 
@@ -53,8 +55,8 @@ fn no_line_of_a_page_is_longer_than_100_columns() {
 #[test]
 fn the_first_call_of_a_program_is_on_its_first_screen() {
     for name in WHOLE {
-        let rust = line_of(&page(&format!("{name}.rs")), "= socket(");
-        let c = line_of(&page(&format!("{name}.c")), "= socket(");
+        let rust = line_of(&page(&format!("{name}.rs")), " socket(");
+        let c = line_of(&page(&format!("{name}.c")), " socket(");
         assert!(rust <= 26 && c <= 40, "{name}: line {rust}, in C {c}");
     }
 }
