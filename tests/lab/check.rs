@@ -659,8 +659,9 @@ fn a_fault_that_touches_one_thing_is_found_by_one_check_alone() {
 
 /// A server of others: what it needs, how its source becomes a program, and how it is started. `{dir}` is where the sources are,
 /// `{out}` where programs go.
-/// ncat is not among them: with `-e cat` it deadlocks with its child from 57,344 bytes on.
-const FOREIGN: [(&str, &str, &str); 14] = [
+/// ncat is not among them: with `-e cat` it deadlocks with its child from 57,344 bytes on. Nor is socat's UDP-RECVFROM: it answers
+/// no datagram of 0 bytes, and cuts others at 8,192.
+const FOREIGN: [(&str, &str, &str); 13] = [
     ("python3", "true", "python3 {dir}/socketserver_.py {port}"),
     ("python3", "true", "python3 {dir}/asyncio_.py {port}"),
     ("python3", "true", "python3 {dir}/selectors_.py {port}"),
@@ -694,7 +695,6 @@ const FOREIGN: [(&str, &str, &str); 14] = [
         "socat TCP-LISTEN:{port},fork,reuseaddr EXEC:cat",
     ),
     ("busybox", "true", "busybox nc -ll -p {port} -e cat"),
-    ("socat", "true", "socat UDP-RECVFROM:{port},fork EXEC:cat"),
 ];
 
 /// The report of a check that has failed, if it has.

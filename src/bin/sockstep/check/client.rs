@@ -13,7 +13,7 @@ use sockstep::{SO_LINGER, SO_REUSEADDR, SOL_SOCKET, linger, setsockopt};
 
 use crate::check::contract::Contract;
 use crate::check::outcome::{Stop, count, fail, skip, wrong};
-use crate::check::patience::{LOOK, Pulse, Wait};
+use crate::check::patience::{self, LOOK, Pulse, Wait};
 use crate::check::subject::{Options, Recording, Subject, ended};
 use crate::check::talk::{is_late, say_all};
 use crate::sides::ready::free_port;
@@ -252,7 +252,7 @@ fn said(stream: &mut TcpStream, patience: Duration, pulse: &Pulse) -> Vec<u8> {
     let mut wait = Wait::begin(pulse, patience);
     loop {
         match stream.read(&mut buffer) {
-            Ok(n @ 1..) if all.len() < MOST => {
+            Ok(n @ 1..) if all.len() < MOST && !patience::is_up() => {
                 all.extend_from_slice(&buffer[..n]);
                 wait = Wait::begin(pulse, SILENCE);
             }
@@ -415,7 +415,7 @@ pub fn large(visit: &mut Visit) -> Result<(), Stop> {
     let mut taken = 0;
     while taken <= line.len() {
         let n = match stream.read(&mut buffer) {
-            Ok(n @ 1..) => n,
+            Ok(n @ 1..) if !patience::is_up() => n,
             Err(error) if is_late(&error) && !wait.is_over() => continue,
             _ => break,
         };

@@ -13,7 +13,7 @@ use sockstep::{
 };
 
 use crate::check::outcome::{Stop, fail, wrong};
-use crate::check::patience::{LOOK, Pulse, Wait};
+use crate::check::patience::{self, LOOK, Pulse, Wait};
 use crate::sides::ready::{CLOSE_WAIT, FIN_WAIT2, state_of};
 
 pub struct Talk {
@@ -312,6 +312,9 @@ pub fn say_all(
                 done += n;
                 sent(n);
                 wait.progress();
+                if patience::is_up() {
+                    return Err(ErrorKind::TimedOut.into());
+                }
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if is_late(&error) && !wait.is_over() => {}
@@ -333,6 +336,10 @@ fn hear(mut stream: &TcpStream, wanted: usize, mut wait: Wait) -> (Vec<u8>, Opti
             Ok(n) => {
                 heard.extend_from_slice(&buffer[..n]);
                 wait.progress();
+                // Bytes that come without end are no reason to go on.
+                if heard.len() < wanted && patience::is_up() {
+                    return (heard, Some(End::Silent));
+                }
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // Once more after the last look: it may have come since.

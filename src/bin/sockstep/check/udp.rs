@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::check::outcome::{Stop, fail, skip, wrong};
-use crate::check::patience::{LOOK, Pulse, Wait};
+use crate::check::patience::{self, LOOK, Pulse, Wait};
 use crate::check::server::Trial;
 use crate::check::talk::is_late;
 use crate::check::tcp;
@@ -40,6 +40,9 @@ impl Asker {
     }
 
     fn ask(&self, to: SocketAddr, bytes: &[u8]) -> Result<(), Stop> {
+        if patience::is_up() {
+            return fail("the time is up".to_owned()); // 10,000 answers may each come in time
+        }
         match self.socket.send_to(bytes, to) {
             Ok(_) => Ok(()),
             Err(error) => Err(Stop::Trouble(format!("sendto {to}: {error}"))),

@@ -17,8 +17,9 @@ use crate::world::tasks::TaskId;
 /// The most events and bytes of a run that are kept. Later events are only counted.
 const MOST: usize = 100_000;
 const MOST_BYTES: usize = 128 << 20;
-/// The most events of a run whose picture is one of many in a page.
+/// The same of a run whose picture is one of many in a page.
 const FEW: usize = 160;
+const FEW_BYTES: usize = 96 << 10;
 
 /// A run, as far as it has been read.
 pub struct History {
@@ -35,7 +36,8 @@ pub struct History {
     pub idle: Vec<Wait>,
     /// It has many clients, each a source of its own: the picture shows their waits.
     pub of_clients: bool,
-    most: usize,
+    /// The most events and bytes.
+    most: [usize; 2],
     bytes: usize,
     steps: HashMap<(usize, Side), Step>,
 }
@@ -98,7 +100,11 @@ impl History {
             left_out: 0,
             idle: Vec::new(),
             of_clients: false,
-            most: if brief { FEW } else { MOST },
+            most: if brief {
+                [FEW, FEW_BYTES]
+            } else {
+                [MOST, MOST_BYTES]
+            },
             bytes: 0,
             steps: HashMap::new(),
         }
@@ -145,7 +151,8 @@ impl History {
         let size = event.call().map_or(0, |call| {
             call.args.iter().map(String::len).sum::<usize>() + 512
         });
-        if self.moments.len() >= self.most || self.bytes + size > MOST_BYTES {
+        let [events, bytes] = self.most;
+        if self.moments.len() >= events || self.bytes + size > bytes {
             self.left_out += 1;
             return;
         }
