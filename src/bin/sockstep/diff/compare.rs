@@ -196,6 +196,12 @@ impl Lines {
                         lines.set_aside(aside, raw(call));
                     } else if calls == Calls::Network && !on.network {
                         lines.set_aside(Aside::Elsewhere, raw(call));
+                    } else if calls == Calls::Network
+                        && call.result == "?"
+                        && calls::is_idle(&call.name)
+                    {
+                        // It ended in this wait: whether strace still writes that is chance.
+                        lines.set_aside(Aside::Waits, raw(call));
                     } else {
                         let mut line = line_of(call, on, &mut names, &mut clock);
                         line.socket = on.socket;

@@ -107,6 +107,11 @@ impl Forms {
         *all = all.saturating_add(count);
     }
 
+    #[cfg(test)]
+    pub fn count(&self, form: Form) -> usize {
+        self.0[form as usize] as usize
+    }
+
     pub fn add_all(&mut self, others: &Forms) {
         for (form, count) in others.iter() {
             self.add(form, count);

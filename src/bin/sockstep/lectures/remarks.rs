@@ -18,7 +18,7 @@ use std::collections::HashSet;
 use crate::strace::calls;
 use crate::strace::line::{Call, What};
 use crate::world::events::Event;
-use crate::world::sockets::{Address, Socket, SocketId};
+use crate::world::sockets::{Address, Kind, Socket, SocketId};
 use crate::world::{Side, World};
 
 use self::seen::Seen;
@@ -137,6 +137,10 @@ fn error(call: &Call) -> &str {
 
 fn socket<'a>(world: &'a World, event: &Event) -> Option<&'a Socket> {
     world.socket(event.socket?)
+}
+
+fn datagram_socket<'a>(world: &'a World, event: &Event) -> Option<&'a Socket> {
+    socket(world, event).filter(|socket| socket.kind == Kind::Datagram)
 }
 
 /// The address that a call was given.

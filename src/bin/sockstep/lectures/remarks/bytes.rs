@@ -87,8 +87,9 @@ pub(super) fn words_lost(seen: &Seen, _: &World, event: &Event, end: &str) -> Op
     )
 }
 
-/// The bytes that a call has sent, if they are in one piece and complete.
-fn sent(call: &Call) -> Option<(Vec<u8>, u64)> {
+/// The bytes that a call has sent, not to its own side, if they are in one piece and complete.
+fn sent(world: &World, event: &Event, call: &Call) -> Option<(Vec<u8>, u64)> {
+    socket(world, event).filter(|socket| !socket.paired)?;
     let row = calls::of(&call.name)?;
     let mut parcels = row.sends?.parcels(row, call);
     let parcel = parcels.pop().filter(|_| parcels.is_empty())?;
@@ -115,10 +116,7 @@ pub(super) fn nul_sent_along(
     event: &Event,
     call: &Call,
 ) -> Option<Remark> {
-    if socket(world, event)?.paired {
-        return None;
-    }
-    let (bytes, _) = sent(call)?;
+    let (bytes, _) = sent(world, event, call)?;
     let (last, text) = bytes.split_last()?;
     if *last != 0 || !is_text(text) || is_echo(seen, event, &bytes) {
         return None;
@@ -139,10 +137,7 @@ pub(super) fn sizeof_a_pointer(
     event: &Event,
     call: &Call,
 ) -> Option<Remark> {
-    if socket(world, event)?.paired {
-        return None;
-    }
-    let (bytes, asked) = sent(call)?;
+    let (bytes, asked) = sent(world, event, call)?;
     let nul = bytes.iter().position(|&byte| byte == 0)?;
     if asked != 8 || nul + 1 >= bytes.len() || !is_text(&bytes[..nul]) {
         return None;

@@ -1,7 +1,7 @@
 //! Remarks on datagrams: receivers and senders.
 
 use super::seen::Seen;
-use super::{Remark, error, other, remark, socket, swapped};
+use super::{Remark, datagram_socket, error, other, remark, socket, swapped};
 use crate::lectures::crossings::grouped;
 use crate::strace::calls::{self, Does};
 use crate::strace::line::Call;
@@ -31,7 +31,7 @@ pub(super) fn no_socket_has_the_port(
 ) -> Option<Remark> {
     let row = calls::of(&call.name)?;
     let moves = row.sends.is_some() || row.receives.is_some();
-    let socket = socket(world, event).filter(|socket| socket.kind == Kind::Datagram)?;
+    let socket = datagram_socket(world, event)?;
     if !moves || error(call) != "ECONNREFUSED" {
         return None;
     }
@@ -103,7 +103,7 @@ fn has_port(port: u16) -> bool {
 
 /// A datagram to a socket that is connected to another: the kernel drops it.
 pub(super) fn stranger(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
-    let socket = socket(world, event).filter(|socket| socket.kind == Kind::Datagram)?;
+    let socket = datagram_socket(world, event)?;
     let (length, to) = event.moved.iter().find_map(|moved| match &moved.what {
         Movement::MessageSent { length, to } => Some((length, to.as_ref()?)),
         _ => None,
@@ -204,7 +204,7 @@ pub(super) fn answered_from_elsewhere(
     event: &Event,
     call: &Call,
 ) -> Option<Remark> {
-    let socket = socket(world, event).filter(|socket| socket.kind == Kind::Datagram)?;
+    let socket = datagram_socket(world, event)?;
     if event.side != Side::Client || call.failed() {
         return None;
     }
@@ -238,7 +238,7 @@ pub(super) fn answered_from_elsewhere(
 const LARGEST: [u64; 2] = [65_507, 65_527];
 
 pub(super) fn too_long(_: &Seen, world: &World, event: &Event, call: &Call) -> Option<Remark> {
-    let socket = socket(world, event).filter(|socket| socket.kind == Kind::Datagram)?;
+    let socket = datagram_socket(world, event)?;
     let asked = calls::of(&call.name)?.sends?.asked(call)?;
     if error(call) != "EMSGSIZE" || socket.family == "AF_UNIX" {
         return None;
@@ -262,7 +262,7 @@ pub(super) fn sent_to_no_address(
     event: &Event,
     call: &Call,
 ) -> Option<Remark> {
-    socket(world, event).filter(|socket| socket.kind == Kind::Datagram)?;
+    datagram_socket(world, event)?;
     calls::of(&call.name)?.sends?;
     if error(call) != "EDESTADDRREQ" && error(call) != "ENOTCONN" {
         return None;

@@ -1,7 +1,7 @@
 //! Remarks on descriptors: closed too early, too often, too late.
 
 use super::seen::Seen;
-use super::{Remark, error, remark, socket};
+use super::{Remark, datagram_socket, error, remark, socket};
 use crate::strace::calls::{self, By, Does, number};
 use crate::strace::line::Call;
 use crate::world::events::Event;
@@ -179,7 +179,7 @@ pub(super) fn datagrams_have_no_listener(
     event: &Event,
     call: &Call,
 ) -> Option<Remark> {
-    socket(world, event).filter(|socket| socket.kind == Kind::Datagram)?;
+    datagram_socket(world, event)?;
     let listens = matches!(calls::does(&call.name), Does::Listens | Does::Accepts);
     if !listens || error(call) != "EOPNOTSUPP" {
         return None;
