@@ -359,7 +359,12 @@ impl World {
         let end = match peers {
             Some((end, cause)) => {
                 event.causes.push(cause);
-                end
+                // A reset fails the call that meets it: a receive of 0 has met the end before it.
+                if failed.is_none() && socket.state != State::Reset {
+                    End::Fin
+                } else {
+                    end
+                }
             }
             None if failed.is_none() && socket.receives_no_more => return,
             None if failed.is_some() && socket.kind == Kind::Stream && !socket.paired => {

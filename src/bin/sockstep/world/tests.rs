@@ -193,6 +193,25 @@ fn a_close_with_bytes_unread_is_a_reset_and_what_the_peer_gets() {
 }
 
 #[test]
+fn a_receive_of_0_has_met_the_end_though_a_reset_has_followed_it() {
+    let server = SERVER.to_owned() + "7 1.5 close(4) = 0\n";
+    let client = CLIENT.to_owned()
+        + r#"9 2.5 sendto(3, "late", 4, 0, NULL, 0) = 4
+9 2.6 recvfrom(3, "", 99, 0, NULL, NULL) = 0
+9 2.7 sendto(3, "more", 4, 0, NULL, 0) = -1 EPIPE (Broken pipe)
+"#;
+    let (_, events) = happened(&[&server, &client]);
+    let close = find(&events, "close", 0);
+    let [end, failed] = [find(&events, "recvfrom", 0), find(&events, "sendto", 1)];
+    assert_eq!(end.moved[0].what, Movement::MetEnd(End::Fin));
+    assert_eq!(
+        failed.moved[0].what,
+        Movement::MetEnd(End::Reset { unread: 0 })
+    );
+    assert_eq!([&end.causes, &failed.causes], [&[close.id], &[close.id]]);
+}
+
+#[test]
 fn a_datagram_that_was_cut_knows_its_length() {
     let server = r#"7 1.0 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3
 7 1.1 bind(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("0.0.0.0")}, 16) = 0
