@@ -1,6 +1,6 @@
 //! `src/pages/tcp_echo.html` and `tcp_echo.svg`, which README shows, are the page and the picture of `tcp_echo` as these programs have
-//! it: of a recording that lies beside them, whose pids, ports and times stand still. A run has the same calls. `UPDATE=1 cargo test --release --test package`
-//! writes all anew.
+//! it: of a recording that lies beside them, whose pids, ports and times stand still. A run has the same calls. `halves.svg` is the
+//! picture of the failed check that README shows. `UPDATE=1 cargo test --release --test package` writes all anew.
 
 use std::fmt::Write; // into memory, which does not fail
 use std::fs;
@@ -178,4 +178,59 @@ fn the_page_of_tcp_echo_is_what_a_run_has() {
     });
     assert!(made[0].len() < 400 << 10 && made[0].contains("tcp_echo_server.c"));
     assert!(made[1].contains("Server 4c. Close the connection"));
+}
+
+/// The words of a picture, without numbers and waits, which differ from run to run.
+fn words(picture: &str) -> Vec<String> {
+    let texts = picture.split("<text ").skip(1);
+    let texts = texts.filter_map(|text| text.split_once('>')?.1.split_once("</text>"));
+    let mut words: Vec<String> = texts
+        .map(|(text, _)| text.replace(|letter: char| letter.is_ascii_digit(), "0"))
+        .filter(|text| !text.starts_with("waited "))
+        .collect();
+    words.sort_unstable();
+    words
+}
+
+#[test]
+fn the_picture_of_a_failed_check_is_what_a_run_has() {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("halves");
+    fs::create_dir_all(&scratch).unwrap();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/homework.c");
+    let cc = Command::new("cc")
+        .args(["-o", "homework", source])
+        .current_dir(&scratch)
+        .status();
+    assert!(cc.expect("cc is installed: package gcc").success());
+    let programs = Path::new(SOCKSTEP).parent().unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(SOCKSTEP);
+    command
+        .args(["run", "--server", "./homework {port}", "--client"])
+        .arg("sockstep check --at 127.0.0.1:{port} --contract tcp-echo --only halves -q")
+        .args(["--svg", "halves.svg"])
+        .env("PATH", format!("{}:{path}", programs.display()))
+        .current_dir(&scratch);
+    let file = pages().join("halves.svg");
+    let known = fs::read_to_string(&file).unwrap_or_default();
+    let mut made = String::new();
+    // A machine that is overloaded may answer the first half after the second: then once more.
+    for _ in 0..10 {
+        let outcome = command.output().expect("sockstep runs");
+        assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+        made = fs::read_to_string(scratch.join("halves.svg")).unwrap();
+        if words(&made) == words(&known) {
+            break;
+        }
+    }
+    if std::env::var_os("UPDATE").is_some() && words(&known) != words(&made) {
+        fs::write(&file, &made).unwrap();
+        return;
+    }
+    assert_eq!(
+        words(&known),
+        words(&made),
+        "halves.svg is stale: UPDATE=1 cargo test --release --test package"
+    );
+    assert!(known.contains("Server 4b. Communicate") && known.contains(">FIN<"));
 }
