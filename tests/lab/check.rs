@@ -881,6 +881,10 @@ fn a_sound_program_passes() {
         ["--server", &format!("{server} udp {{port}}")],
         ["--client", &format!("{client} {{word}} {{port}}")],
         [
+            "--client",
+            &format!("python3 {PEERS}/half_closing_client.py {{word}} {{port}}"),
+        ],
+        [
             "--server",
             &Program::rust("tcp_echo_server_epoll").at_the_port(),
         ],

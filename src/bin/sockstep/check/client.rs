@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -262,10 +262,29 @@ fn said(stream: &mut TcpStream, patience: Duration, pulse: &Pulse) -> Vec<u8> {
     }
 }
 
+/// Ends our side of the connection when the client has ended its own, as a server does: some clients wait for that.
+fn part_with(stream: &TcpStream) {
+    let Ok(mut stream) = stream.try_clone() else {
+        return; // without descriptors nothing else goes well
+    };
+    thread::spawn(move || {
+        let mut buffer = [0; 16_384];
+        loop {
+            match stream.read(&mut buffer) {
+                Ok(1..) => {}
+                Err(error) if is_late(&error) => {}
+                _ => break, // at the latest when the client is killed
+            }
+        }
+        let _ = stream.shutdown(Shutdown::Write); // it may have gone
+    });
+}
+
 pub fn word(visit: &mut Visit) -> Result<(), Stop> {
     let mut guest = visit.guest()?;
     let answer = visit.contract.answer(&guest.asked);
     let _ = guest.stream.write_all(&answer); // if it has gone, its end says so
+    part_with(&guest.stream);
     let (status, said) = visit
         .end(&guest.subject)
         .map_err(|stop| with(stop, "the answer was sent"))?;
@@ -320,6 +339,7 @@ fn pieces(visit: &mut Visit, size: usize, pause: Duration, what: &str) -> Result
             break; // it has gone: its end says so
         }
     }
+    part_with(&guest.stream);
     visit.ends_well(&guest.subject, what)
 }
 
@@ -350,6 +370,7 @@ pub fn slow(visit: &mut Visit) -> Result<(), Stop> {
     Wait::begin(&guest.subject.pulse(), Duration::from_secs(1)).out();
     let answer = visit.contract.answer(&guest.asked);
     let _ = guest.stream.write_all(&answer); // if it has gone, its end says so
+    part_with(&guest.stream);
     visit.ends_well(&guest.subject, "the answer came after a second")
 }
 
@@ -433,6 +454,7 @@ pub fn large(visit: &mut Visit) -> Result<(), Stop> {
             "a line of 8 MiB: only {taken} bytes of it were sent"
         ));
     }
+    part_with(&stream);
     let (status, _) = visit
         .end(&subject)
         .map_err(|stop| with(stop, "a line of 8 MiB"))?;
