@@ -17,6 +17,8 @@ const SEEN: Duration = Duration::from_millis(60);
 /// than this.
 const TIMES: u32 = 8;
 const HARD: Duration = Duration::from_secs(4);
+/// One that works less than this part of the time rests in between.
+const RARELY: u32 = 10;
 /// A program that neither rests nor works, as one that is stopped, is not waited for any longer.
 const STOPPED: Duration = Duration::from_secs(60);
 
@@ -61,8 +63,9 @@ pub struct Wait<'a> {
     rested: Duration,
     began: Instant,
     looked: Instant,
-    /// The processor time that it had when it was seen working first.
+    /// The processor time that it had when it was seen working first, and when its rest was last counted anew.
     worked: Option<Duration>,
+    anew: (Instant, Duration),
 }
 
 impl<'a> Wait<'a> {
@@ -74,6 +77,7 @@ impl<'a> Wait<'a> {
             began: Instant::now(),
             looked: Instant::now(),
             worked: None,
+            anew: (Instant::now(), Duration::MAX),
         }
     }
 
@@ -82,17 +86,26 @@ impl<'a> Wait<'a> {
         *self = Wait::begin(self.pulse, self.limit);
     }
 
-    /// To be asked again and again, [`LOOK`] apart.
+    /// To be asked again and again. A look at all its tasks costs time, so there is one in half of [`LOOK`] at most.
     pub fn is_over(&mut self) -> bool {
         let now = Instant::now();
+        if now - self.looked < (LOOK / 2).min(self.limit) {
+            return is_up();
+        }
         let passed = (now - self.looked).min(SEEN.max(self.limit / 10));
         self.looked = now;
         if self.pulse.beats() {
-            self.rested = Duration::ZERO;
-            let now = self.pulse.worked();
-            let before = *self.worked.get_or_insert(now);
+            let worked = self.pulse.worked();
+            // A runtime's own threads wake up all the time, and wait for a processor where others work: that is no rest, but it
+            // ends none.
+            let (since, before) = self.anew;
+            if worked.saturating_sub(before) * RARELY >= now - since {
+                self.rested = Duration::ZERO;
+                self.anew = (now, worked);
+            }
+            let before = *self.worked.get_or_insert(worked);
             let most = (TIMES * self.limit).min(HARD).max(self.limit);
-            if now.saturating_sub(before) > most {
+            if worked.saturating_sub(before) > most {
                 return true;
             }
         } else {
